@@ -1,0 +1,193 @@
+/**
+ * The configuration as the rest of the gateway sees it: validated, defaulted and resolved. Nothing here is optional.
+ *
+ * Invariants: times are milliseconds (`Ms`; 0 means "no such deadline") and fit a timer; sizes are bytes (`Bytes`;
+ * Infinity means "no limit"); file names are absolute; host names are lower-case punycode without a trailing dot; a
+ * named upstream is one object, shared by every route that names it. The input types are in define-config.ts.
+ */
+import type { Filter } from '../model/filter.ts'
+
+export type Config = {
+  /** Absolute path of the file, null for a configuration given in code */
+  readonly file: string | null
+  readonly listen: readonly ListenConfig[]
+  readonly sites: readonly SiteConfig[]
+  /** Every upstream once: the named ones (used or not), then those written inside routes and sites, in file order */
+  readonly upstreams: readonly UpstreamConfig[]
+  readonly log: LogConfig
+  /** Absolute path of the folder for the local CA and whatever else must outlive the process */
+  readonly state: string
+  readonly limits: LimitsConfig
+  readonly timeouts: TimeoutsConfig
+  /** Filters of every route; RouteConfig.filters already begins with them */
+  readonly filters: readonly Filter[]
+  readonly workers: number | 'auto'
+}
+
+export type ListenConfig = {
+  /** IP address; "::" takes IPv4 too */
+  readonly address: string
+  /** 0 lets the system choose */
+  readonly port: number
+  /** A PROXY header is required from these peers and read from no other */
+  readonly proxyProtocol: { readonly from: readonly string[] } | null
+  /** null: a TLS listener */
+  readonly cleartext: 'redirect' | 'serve' | null
+}
+
+export type SiteConfig = {
+  /** The first host as in `hosts`: for logs and metrics */
+  readonly name: string
+  /** `shop.example.com`, `*.example.com`, `192.0.2.1` or `[2001:db8::1]`; unique across sites */
+  readonly hosts: readonly string[]
+  /** Serves clients without SNI or with a name no site has; at most one site */
+  readonly default: boolean
+  /** null for passthrough, and for sites reached through cleartext listeners only */
+  readonly certificate: CertificateConfig | null
+  readonly policy: PolicyName
+  readonly action: SiteAction
+}
+
+export type PolicyName = 'intermediate' | 'modern'
+
+export type SiteAction =
+  | { readonly kind: 'http'; readonly routes: readonly RouteConfig[] }
+  /** Layer 4, never decrypted; the upstream's scheme is `tcp` */
+  | { readonly kind: 'passthrough'; readonly upstream: UpstreamConfig }
+  /** TLS in, raw TCP out; the upstream's scheme is `tcp` */
+  | { readonly kind: 'tcp'; readonly upstream: UpstreamConfig }
+
+export type CertificateConfig =
+  | { readonly kind: 'files'; readonly pairs: readonly KeyPairFiles[] }
+  | { readonly kind: 'local' }
+
+export type KeyPairFiles = { readonly chainFile: string; readonly keyFile: string }
+
+export type RouteConfig = {
+  /** For logs, metrics and explain: `shop.example.com/api/*`, with `#2` appended where that is not unique */
+  readonly name: string
+  /** Where it is written: `sites[0].routes[1]`, or `sites[0]` for a site with `to` */
+  readonly at: string
+  readonly match: MatchConfig
+  readonly action: RouteAction
+  readonly timeouts: RouteTimeouts
+  /** Infinity: no limit */
+  readonly bodyBytes: number
+  /** The configuration's filters, then the route's own */
+  readonly filters: readonly Filter[]
+}
+
+/** Every list that is empty matches anything; a request must satisfy all of them. */
+export type MatchConfig = {
+  /** Any of these: `/a` exactly; a final `/*` for `/a` and all below it; `*` elsewhere for one segment or a part of one */
+  readonly paths: readonly string[]
+  /** Any of these, as written (methods are case-sensitive) */
+  readonly methods: readonly string[]
+  /** All of these; names in lower case; a null value means "present" */
+  readonly headers: readonly NamedValue[]
+  /** All of these; names as decoded; a null value means "present" */
+  readonly query: readonly NamedValue[]
+}
+
+export type NamedValue = { readonly name: string; readonly value: string | null }
+
+export type RouteAction =
+  | { readonly kind: 'upstream'; readonly upstream: UpstreamConfig }
+  | {
+      readonly kind: 'redirect'
+      /** Location, with `{host}`, `{path}` and `{query}` (with its `?`, or nothing) to be replaced */
+      readonly to: string
+      readonly status: 301 | 302 | 303 | 307 | 308
+    }
+  | {
+      readonly kind: 'respond'
+      readonly status: number
+      readonly body: string
+      /** Names in lower case; has a content-type whenever there is a body */
+      readonly headers: readonly (readonly [name: string, value: string])[]
+    }
+
+export type UpstreamConfig = {
+  /** The key under `upstreams`, or where it is written (`sites[0].routes[1].to`): unique, and stable across reloads */
+  readonly name: string
+  /** All endpoints share it; `tcp` for passthrough and tcp sites */
+  readonly scheme: 'http' | 'https' | 'tcp'
+  /** Never empty */
+  readonly endpoints: readonly EndpointConfig[]
+  readonly balance: BalanceName
+  /** Not null if and only if the scheme is https */
+  readonly tls: UpstreamTlsConfig | null
+  readonly pool: { readonly idle: number }
+  /** The Host header for the backend: what the client sent, or the endpoint's own name */
+  readonly host: 'preserve' | 'endpoint'
+  /** PROXY header sent to the backend; `tcp` only */
+  readonly proxyProtocol: 'v1' | 'v2' | null
+}
+
+export type BalanceName = 'round-robin' | 'least-requests'
+
+/** `host` is a name or an IP address without brackets. */
+export type EndpointConfig = { readonly host: string; readonly port: number }
+
+export type UpstreamTlsConfig = {
+  /** PEM; null: the CAs that the runtime trusts */
+  readonly caFile: string | null
+  /** For SNI and verification; null: the endpoint's host */
+  readonly serverName: string | null
+  /** What we show when the backend asks for a client certificate */
+  readonly certificate: KeyPairFiles | null
+  readonly verify: boolean
+}
+
+export type LogConfig = {
+  readonly access: boolean
+  readonly format: 'json' | 'text'
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+}
+
+export type LimitsConfig = {
+  readonly headBytes: number
+  /** Fields in a head */
+  readonly headers: number
+  readonly uriBytes: number
+  /** Infinity: no limit. Routes carry their own, already resolved */
+  readonly bodyBytes: number
+  /** Open at once, per listener */
+  readonly connections: number
+  /** Open at once, per client address and listener; Infinity: no limit */
+  readonly connectionsPerClient: number
+  /** Least bytes a second of a request body once timeouts.bodyGraceMs has passed; 0: none */
+  readonly bodyRateBytes: number
+  readonly helloBytes: number
+}
+
+export type TimeoutsConfig = RouteTimeouts & {
+  /** First byte of a connection to a finished TLS handshake */
+  readonly handshakeMs: number
+  /** First byte of a request head to its last */
+  readonly headMs: number
+  /** Between requests on a client's connection */
+  readonly keepAliveMs: number
+  /** Before limits.bodyRateBytes is held against a request body */
+  readonly bodyGraceMs: number
+  /** A pooled backend connection without a request */
+  readonly poolIdleMs: number
+  /** Between the signal to stop and the last connections being cut */
+  readonly drainMs: number
+  /** Between look-ups of an endpoint's host name */
+  readonly resolveMs: number
+}
+
+/** Those that a route may set for itself; filled in from the configuration's. */
+export type RouteTimeouts = {
+  /** TCP, and TLS where asked, to an endpoint */
+  readonly connectMs: number
+  /** End of the request to the response head; 0: none */
+  readonly responseMs: number
+  /** Between two chunks of a request body */
+  readonly bodyIdleMs: number
+  /** Silence in a response body, tunnel, passthrough or tcp connection; 0: none */
+  readonly idleMs: number
+  /** Whole exchange; 0: none */
+  readonly totalMs: number
+}
