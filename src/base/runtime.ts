@@ -1,0 +1,93 @@
+/**
+ * The one file that asks which runtime this is. Everything else asks for an ability, or takes what the transport gives.
+ */
+import { versions } from 'node:process'
+
+/** Handlers of one of Bun's sockets, attached once. Only what we use, as seen on Bun 1.4.5. */
+export type BunHandlers = {
+  binaryType: 'buffer'
+  open?(socket: BunSocket): void
+  data?(socket: BunSocket, chunk: Buffer): void
+  drain?(socket: BunSocket): void
+  end?(socket: BunSocket): void
+  close?(socket: BunSocket, error?: Error): void
+  error?(socket: BunSocket, error: Error): void
+  connectError?(socket: BunSocket, error: Error): void
+  handshake?(socket: BunSocket, success: boolean, verifyError: (Error & { code?: string }) | null): void
+  session?(socket: BunSocket, session: Buffer): void
+}
+
+/** TLS options of one of Bun's sockets; `secureContext` is the native half of a `tls.SecureContext`. */
+export type BunTls = {
+  secureContext: unknown
+  ALPNProtocols?: Buffer
+  requestCert?: boolean
+  rejectUnauthorized?: boolean
+  /** The name to send as SNI and to verify the certificate against */
+  serverName?: string
+  servername?: string
+}
+
+export type BunSocket = {
+  data: unknown
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localAddress: string
+  readonly localPort: number
+  readonly alpnProtocol: string | false | null
+  readonly readyState: number
+  write(chunk: Uint8Array, byteOffset?: number, byteLength?: number): number
+  pause(): void
+  resume(): void
+  /** Sends FIN (after close_notify on TLS) and closes when the peer has done so too */
+  end(): void
+  /** Sends FIN (after close_notify on TLS) and goes on reading */
+  shutdown(): void
+  /** Closes with a reset */
+  terminate(): void
+  close(): void
+  setNoDelay(on: boolean): void
+  setSession(session: Buffer): void
+  isSessionReused(): boolean
+  getTLSVersion(): string
+  getCipher(): { name: string; standardName: string; version: string } | undefined
+  reload(options: { socket: BunHandlers }): void
+  upgradeTLS(options: {
+    data: unknown
+    tls: BunTls
+    socket: BunHandlers
+    isServer: boolean
+    initialData?: Uint8Array
+  }): [raw: BunSocket, tls: BunSocket]
+}
+
+export type BunListener = { readonly port: number; readonly hostname: string; stop(closeActive?: boolean): void }
+
+/** The part of Bun's own API that the transport uses. */
+export type BunApi = {
+  listen(options: {
+    hostname: string
+    port: number
+    exclusive?: boolean
+    reusePort?: boolean
+    ipv6Only?: boolean
+    allowHalfOpen?: boolean
+    socket: BunHandlers
+  }): BunListener
+  connect(options: {
+    hostname: string
+    port: number
+    data: unknown
+    allowHalfOpen?: boolean
+    tls?: BunTls
+    socket: BunHandlers
+  }): Promise<BunSocket>
+  gc(force: boolean): void
+}
+
+/** Bun's own API, or null on Node. */
+export const bun: BunApi | null = (globalThis as { Bun?: BunApi }).Bun ?? null
+
+export const runtime: { readonly name: 'bun' | 'node'; readonly version: string } = bun
+  ? { name: 'bun', version: versions['bun'] ?? '' }
+  : { name: 'node', version: versions.node }

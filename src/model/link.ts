@@ -1,0 +1,53 @@
+/**
+ * A link is one end of a byte stream: TCP, or TLS over it. It is the seam between the data plane and the runtime's
+ * sockets. Handlers are attached once and find their state on one object; no event is emitted through a list.
+ */
+import type { ProxyError } from '../base/errors.ts'
+
+export interface LinkHandler {
+  /** A connection that we opened is ready: for TLS the peer is verified. Never called on an accepted link. */
+  onOpen(): void
+  /** Bytes from the peer. May still come shortly after `pause()`: what was read already is delivered. */
+  onData(chunk: Buffer): void
+  /** All that was queued has left, after a write that answered `false`. */
+  onDrain(): void
+  /** The peer has ended its direction (FIN, or close_notify on TLS). Ours stays open. */
+  onEnd(): void
+  /** The link is gone, both ways. Called exactly once, also after our own `destroy()`; null: no fault was seen. */
+  onClose(error: ProxyError | null): void
+}
+
+export interface Link {
+  handler: LinkHandler
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localAddress: string
+  readonly localPort: number
+  /** Bytes accepted by `write` that the kernel has not taken yet */
+  readonly queuedBytes: number
+  /** What the TLS handshake settled; null on a plain link */
+  readonly tls: TlsFacts | null
+  /** The chunk must not be changed afterwards. `false`: it is queued; wait for `onDrain` before writing more. */
+  write(chunk: Uint8Array): boolean
+  /** The same for latin1 text: heads and chunk sizes. */
+  writeText(text: string): boolean
+  /** Gathers the writes until `uncork` into as few TLS records and system calls as possible. Does not nest. */
+  cork(): void
+  uncork(): void
+  pause(): void
+  resume(): void
+  /** Ends our direction after what is queued. The peer may go on sending. */
+  end(): void
+  /** Closes both directions after what is queued. */
+  close(): void
+  /** Closes at once with a reset: what is queued is lost, and the peer sees that it was cut off. */
+  destroy(): void
+}
+
+/** What a TLS handshake settled. */
+export type TlsFacts = {
+  readonly version: string
+  readonly cipher: string
+  readonly alpn: string | null
+  readonly resumed: boolean
+}
