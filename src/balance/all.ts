@@ -1,0 +1,9 @@
+/** Every balancing algorithm, by the name it has in the configuration. */
+import type { Endpoint, Pick } from '../model/upstream.ts'
+import { leastRequests } from './least-requests.ts'
+import { roundRobin } from './round-robin.ts'
+
+export const balancers: Readonly<Record<string, (endpoints: readonly Endpoint[]) => Pick>> = {
+  'round-robin': roundRobin,
+  'least-requests': leastRequests,
+}

@@ -1,0 +1,45 @@
+/**
+ * TLS terms as data: what one set of connections agrees on. Both runtimes build their own native context from these,
+ * lazily, and keep it in `native`; it goes when the terms go (a reload, or the bound on per-name certificates).
+ */
+
+/** Terms for the server side of a handshake. One object per certificate and policy: sessions resume only within it. */
+export type ServerTls = {
+  /** Chain, leaf first, PEM */
+  readonly chainPem: string
+  readonly keyPem: string
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** OpenSSL cipher list for TLS 1.2 */
+  readonly ciphers: string
+  /** Key exchange groups, most wanted first, as OpenSSL names joined by ':' */
+  readonly groups: string
+  /** Protocols we speak on this site, most wanted first */
+  readonly alpn: readonly string[]
+  /** What a resumed session must have been made under */
+  readonly sessionContext: string
+  /** The runtime's own context, once it was needed; owned by the transport */
+  native: unknown
+}
+
+/** Terms for the client side, toward a backend. */
+export type ClientTls = {
+  /** Trusted CAs, PEM, or null for those of the runtime */
+  readonly caPem: string | null
+  /** Our own certificate, when the backend asks for one */
+  readonly chainPem: string | null
+  readonly keyPem: string | null
+  /** Sent as SNI (unless it is an IP address) and verified against the certificate */
+  readonly serverName: string
+  readonly verify: boolean
+  readonly alpn: readonly string[]
+  /** The session to resume; replaced by the transport with each new ticket */
+  session: Buffer | null
+  /** The runtime's own context, once it was needed; owned by the transport */
+  native: unknown
+}
+
+/** Bytes of an ALPN protocol list as in RFC 7301 section 3.1, without the outer length. */
+export function alpnWire(protocols: readonly string[]): Buffer {
+  return Buffer.concat(protocols.map(name => Buffer.from(String.fromCharCode(name.length) + name, 'latin1')))
+}

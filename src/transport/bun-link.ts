@@ -1,0 +1,222 @@
+/**
+ * A link over one of Bun's own sockets. The socket keeps this object as its `data`; when TLS is put on it, `socket`
+ * is replaced and the link stays the same object, so whoever holds it notices nothing.
+ *
+ * Invariants: bytes leave in the order they were written; what the kernel does not take is kept in `queue` and counted;
+ * `onClose` is called once.
+ */
+import type { ProxyError } from '../base/errors.ts'
+import type { BunSocket } from '../base/runtime.ts'
+import type { Link, LinkHandler, TlsFacts } from '../model/link.ts'
+import type { ClientTls } from '../model/tls-terms.ts'
+import { type ScratchPool, scratchBytes } from './scratch.ts'
+import { resetError } from './socket-errors.ts'
+
+export class BunLink implements Link {
+  handler: LinkHandler
+  socket: BunSocket | null
+  /** Settles the handshake under way; null outside of one */
+  handshake: ((error: ProxyError | null) => void) | null = null
+  /** The terms of a TLS connection that we opened: they keep its latest session */
+  clientTls: ClientTls | null = null
+  closed = false
+  secured = false
+  peerEnded = false
+  queuedBytes = 0
+  readonly remoteAddress: string
+  readonly remotePort: number
+  private readonly pool: ScratchPool
+  private queue: Uint8Array[] | null = null
+  private scratch: Buffer | null = null
+  private used = 0
+  private paused = false
+  private ending = false
+  private endSent = false
+
+  constructor(handler: LinkHandler, socket: BunSocket | null, remoteAddress: string, remotePort: number, pool: ScratchPool) {
+    this.pool = pool
+    this.handler = handler
+    this.socket = socket
+    this.remoteAddress = remoteAddress
+    this.remotePort = remotePort
+  }
+
+  get localAddress(): string {
+    return this.socket?.localAddress ?? ''
+  }
+
+  get localPort(): number {
+    return this.socket?.localPort ?? 0
+  }
+
+  get tls(): TlsFacts | null {
+    if (!this.secured || this.socket === null) return null
+    const cipher = this.socket.getCipher()
+    return {
+      version: this.socket.getTLSVersion(),
+      cipher: cipher?.standardName ?? cipher?.name ?? '',
+      alpn: this.socket.alpnProtocol || null,
+      resumed: this.socket.isSessionReused(),
+    }
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.scratch !== null && this.gather(chunk)) return this.queuedBytes === 0
+    return this.send(chunk, chunk.length, false)
+  }
+
+  writeText(text: string): boolean {
+    const length = text.length
+    if (this.scratch !== null) {
+      if (this.used + length > scratchBytes) this.flushScratch()
+      if (length <= scratchBytes) {
+        this.used += this.scratch.write(text, this.used, 'latin1')
+        return this.queuedBytes === 0
+      }
+    }
+    if (length > scratchBytes) return this.send(Buffer.from(text, 'latin1'), length, false)
+    const scratch = this.pool.borrow()
+    const ok = this.send(scratch, scratch.write(text, 0, 'latin1'), true)
+    this.pool.giveBack(scratch)
+    return ok
+  }
+
+  cork(): void {
+    if (this.scratch === null) {
+      this.scratch = this.pool.borrow()
+      this.used = 0
+    }
+  }
+
+  uncork(): void {
+    if (this.scratch === null) return
+    this.flushScratch()
+    this.pool.giveBack(this.scratch as Buffer)
+    this.scratch = null
+    if (this.ending) this.finish()
+  }
+
+  pause(): void {
+    if (this.paused || this.closed) return
+    this.paused = true
+    this.socket?.pause()
+  }
+
+  resume(): void {
+    if (!this.paused || this.closed) return
+    this.paused = false
+    this.socket?.resume()
+  }
+
+  end(): void {
+    this.ending = true
+    this.finish()
+  }
+
+  close(): void {
+    this.peerEnded = true
+    this.end()
+  }
+
+  destroy(): void {
+    if (this.closed) return
+    if (this.socket !== null) {
+      this.socket.terminate()
+      // Bun answers with a close event; where it does not (a socket that is still connecting), we do.
+      if (!this.closed) this.onClosed(null)
+    } else this.onClosed(null)
+  }
+
+  /** The socket can take more. */
+  onDrained(): void {
+    if (this.queue === null) return
+    while (this.queue.length > 0) {
+      const chunk = this.queue[0] as Uint8Array
+      const sent = this.rawWrite(chunk, chunk.length)
+      this.queuedBytes -= sent
+      if (sent < chunk.length) {
+        if (sent > 0) this.queue[0] = chunk.subarray(sent)
+        return
+      }
+      this.queue.shift()
+    }
+    this.queue = null
+    if (this.ending) this.finish()
+    if (!this.closed) this.handler.onDrain()
+  }
+
+  onPeerEnd(): void {
+    if (this.peerEnded || this.closed) return
+    this.peerEnded = true
+    this.handler.onEnd()
+    if (this.endSent && !this.closed) this.socket?.close()
+  }
+
+  onClosed(error: ProxyError | null): void {
+    if (this.closed) return
+    this.closed = true
+    this.queue = null
+    this.queuedBytes = 0
+    if (this.scratch !== null) {
+      this.pool.giveBack(this.scratch)
+      this.scratch = null
+    }
+    this.socket = null
+    const handshake = this.handshake
+    this.handshake = null
+    if (handshake !== null) handshake(error ?? resetError('the client closed the connection during the TLS handshake'))
+    else this.handler.onClose(error)
+  }
+
+  /** True if the chunk was copied behind what is corked; larger ones go out by themselves, after it. */
+  private gather(chunk: Uint8Array): boolean {
+    if (this.used + chunk.length > scratchBytes) this.flushScratch()
+    if (chunk.length > scratchBytes - this.used) return false
+    ;(this.scratch as Buffer).set(chunk, this.used)
+    this.used += chunk.length
+    return true
+  }
+
+  private flushScratch(): void {
+    if (this.used === 0) return
+    const length = this.used
+    this.used = 0
+    this.send(this.scratch as Buffer, length, true)
+  }
+
+  /** `reused`: the bytes are copied if they have to wait. */
+  private send(bytes: Uint8Array, length: number, reused: boolean): boolean {
+    if (this.closed || this.endSent || length === 0) return true
+    let sent = 0
+    if (this.queue === null) {
+      sent = this.rawWrite(bytes, length)
+      if (sent === length) return true
+    }
+    const rest = reused ? Buffer.from(bytes.subarray(sent, length)) : bytes.subarray(sent, length)
+    this.queue ??= []
+    this.queue.push(rest)
+    this.queuedBytes += rest.length
+    return false
+  }
+
+  private rawWrite(bytes: Uint8Array, length: number): number {
+    if (this.socket === null) return 0
+    const sent = this.socket.write(bytes, 0, length)
+    // A negative count: the socket is closing, and its close event follows. The bytes are lost either way.
+    return sent < 0 ? length : sent
+  }
+
+  private finish(): void {
+    if (this.closed || this.queue !== null || this.scratch !== null) return
+    const socket = this.socket
+    if (socket === null) {
+      this.onClosed(null)
+      return
+    }
+    if (!this.endSent) {
+      this.endSent = true
+      socket.shutdown()
+    }
+    if (this.peerEnded && !this.closed) socket.close()
+  }
+}

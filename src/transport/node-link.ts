@@ -1,0 +1,141 @@
+/**
+ * A link over one of Node's sockets. Node's streams keep the queue; this object keeps the handler, and the order in
+ * which a connection ends. When TLS is put on it, `socket` is replaced and the link stays the same object.
+ */
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { ProxyError } from '../base/errors.ts'
+import type { Link, LinkHandler, TlsFacts } from '../model/link.ts'
+import { resetError } from './socket-errors.ts'
+import type { FaultSink } from './transport.ts'
+
+export class NodeLink implements Link {
+  handler: LinkHandler
+  socket: Socket
+  secured = false
+  closed = false
+  readonly remoteAddress: string
+  readonly remotePort: number
+  private readonly fault: FaultSink
+  private error: ProxyError | null = null
+  private peerEnded = false
+  private ended = false
+  /** Set by `close()`: destroy as soon as what is queued has left */
+  private closing = false
+
+  constructor(handler: LinkHandler, socket: Socket, remoteAddress: string, remotePort: number, fault: FaultSink) {
+    this.handler = handler
+    this.socket = socket
+    this.remoteAddress = remoteAddress
+    this.remotePort = remotePort
+    this.fault = fault
+  }
+
+  get localAddress(): string {
+    return this.socket.localAddress ?? ''
+  }
+
+  get localPort(): number {
+    return this.socket.localPort ?? 0
+  }
+
+  get queuedBytes(): number {
+    return this.socket.writableLength
+  }
+
+  get tls(): TlsFacts | null {
+    if (!this.secured) return null
+    const socket = this.socket as TLSSocket
+    const cipher = socket.getCipher()
+    return {
+      version: socket.getProtocol() ?? '',
+      cipher: cipher?.standardName ?? cipher?.name ?? '',
+      alpn: socket.alpnProtocol || null,
+      resumed: socket.isSessionReused(),
+    }
+  }
+
+  /** Attaches the stream's events to this link; `socket` is the one that carries the data. */
+  attach(socket: Socket): void {
+    this.socket = socket
+    socket.on('data', (chunk: Buffer) => this.guard('data', () => this.closed || this.handler.onData(chunk)))
+    socket.on('drain', () => this.guard('drain', () => this.closed || this.handler.onDrain()))
+    socket.on('end', () => this.guard('end', () => this.onPeerEnd()))
+    socket.on('error', error => this.onError(resetError(error.message, error)))
+    socket.on('close', () => {
+      // The inner socket of a TLS pair closes too; only the one in use counts.
+      if (this.socket === socket) this.guard('close', () => this.onClosed())
+    })
+  }
+
+  onError(error: ProxyError): void {
+    this.error ??= error
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.closed || this.ended || this.socket.write(chunk)
+  }
+
+  writeText(text: string): boolean {
+    return this.closed || this.ended || this.socket.write(text, 'latin1')
+  }
+
+  cork(): void {
+    this.socket.cork()
+  }
+
+  uncork(): void {
+    this.socket.uncork()
+  }
+
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+  }
+
+  end(): void {
+    if (this.ended || this.closed) return
+    this.ended = true
+    this.socket.end()
+    if (this.peerEnded || this.closing) this.socket.destroySoon()
+  }
+
+  close(): void {
+    this.closing = true
+    if (this.ended) this.socket.destroySoon()
+    else this.end()
+  }
+
+  destroy(): void {
+    if (this.closed) return
+    // A reset says "cut off", where FIN or close_notify would say "complete".
+    if (this.secured || this.socket.connecting) this.socket.destroy()
+    else this.socket.resetAndDestroy()
+    this.onClosed()
+  }
+
+  private onPeerEnd(): void {
+    if (this.peerEnded || this.closed) return
+    this.peerEnded = true
+    this.handler.onEnd()
+    if (this.ended && !this.closed) this.socket.destroySoon()
+  }
+
+  private onClosed(): void {
+    if (this.closed) return
+    this.closed = true
+    this.handler.onClose(this.error)
+  }
+
+  private guard(where: string, act: () => unknown): void {
+    try {
+      act()
+    } catch (error) {
+      this.fault(where, error)
+      this.destroy()
+    }
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * The transport on Node: `node:net` and `node:tls`. An accepted connection is handed to a `tls.Server` made for its
+ * terms with `emit('connection')`: on Node, the check of client certificates lives in that server and not in a bare
+ * TLSSocket. Every socket has an 'error' listener from its first moment, since without one an error ends the process.
+ */
+import net from 'node:net'
+import tls from 'node:tls'
+import type { ProxyError } from '../base/errors.ts'
+import { normaliseAddress } from '../base/ip.ts'
+import type { Link, LinkHandler } from '../model/link.ts'
+import type { ClientTls, ServerTls } from '../model/tls-terms.ts'
+import { NodeLink } from './node-link.ts'
+import { clientHandshakeError, connectError, resetError, serverHandshakeError } from './socket-errors.ts'
+import { clientContext, serverOptions } from './tls-context.ts'
+import type { ConnectTarget, FaultSink, Listening, ListenOptions, Transport } from './transport.ts'
+import { unset } from './unset.ts'
+
+type Settled = (error: ProxyError | null) => void
+/** A TLSSocket knows the socket it wraps; found on both versions we support, and the self-test would miss it. */
+type WithParent = tls.TLSSocket & { _parent?: net.Socket }
+
+export function nodeTransport(fault: FaultSink): Transport {
+  /** Handshakes under way, by the raw socket they run on. */
+  const securing = new WeakMap<net.Socket, { link: NodeLink; settled: Settled }>()
+
+  const takeSecuring = (socket: tls.TLSSocket) => {
+    const raw = (socket as WithParent)._parent
+    const found = raw && securing.get(raw)
+    if (raw && found) securing.delete(raw)
+    return found
+  }
+
+  const serverFor = (terms: ServerTls): tls.Server => {
+    const server = tls.createServer({
+      ...serverOptions(terms),
+      ALPNProtocols: [...terms.alpn],
+      allowHalfOpen: true,
+      // Ours is shorter and closes the socket too; Node's only reports.
+      handshakeTimeout: 2 ** 31 - 1,
+    } as tls.TlsOptions)
+    server.on('secureConnection', (socket: tls.TLSSocket) => {
+      const found = takeSecuring(socket)
+      if (!found) {
+        socket.destroy()
+        return
+      }
+      found.link.attach(socket)
+      found.link.secured = true
+      try {
+        found.settled(null)
+      } catch (error) {
+        fault('handshake', error)
+        found.link.destroy()
+      }
+    })
+    server.on('tlsClientError', (error: Error, socket: tls.TLSSocket) => {
+      const found = takeSecuring(socket)
+      socket.destroy()
+      if (!found) return
+      found.link.closed = true
+      found.link.socket.destroySoon()
+      found.settled(serverHandshakeError(error))
+    })
+    return server
+  }
+
+  return {
+    listen(options: ListenOptions, accept): Promise<Listening> {
+      const server = net.createServer({ allowHalfOpen: true, noDelay: true }, socket => {
+        const link = new NodeLink(unset, socket, normaliseAddress(socket.remoteAddress ?? ''), socket.remotePort ?? 0, fault)
+        link.attach(socket)
+        try {
+          accept(link)
+        } catch (error) {
+          fault('accept', error)
+          link.destroy()
+        }
+      })
+      return new Promise((resolve, reject) => {
+        server.once('error', reject)
+        const { address: host, port, reusePort } = options
+        server.listen({ host, port, reusePort, backlog: 4096 }, () => {
+          server.off('error', reject)
+          server.on('error', error => fault('listener', error))
+          const bound = server.address() as net.AddressInfo
+          resolve({ address: host, port: bound.port, close: () => void server.close() })
+        })
+      })
+    },
+
+    connect(target: ConnectTarget, handler: LinkHandler): Link {
+      const { address, port, tls: terms } = target
+      const socket = terms === null ? net.connect({ host: address, port, allowHalfOpen: true }) : tlsConnect(address, port, terms)
+      socket.setNoDelay(true)
+      const link = new NodeLink(handler, socket, address, port, fault)
+      let open = false
+      socket.on('error', (error: Error & { code?: string }) => {
+        if (open) return
+        const tcp = terms === null || error.code === 'ECONNREFUSED' || error.code === 'EHOSTUNREACH'
+        link.onError(tcp ? connectError(address, port, error) : clientHandshakeError(address, port, error))
+      })
+      socket.once(terms === null ? 'connect' : 'secureConnect', () => {
+        open = true
+        link.secured = terms !== null
+        try {
+          handler.onOpen()
+        } catch (error) {
+          fault('open', error)
+          link.destroy()
+        }
+      })
+      link.attach(socket)
+      return link
+    },
+
+    secure(link: Link, peeked: Buffer, terms: ServerTls, settled: Settled): void {
+      const own = link as NodeLink
+      const raw = own.socket
+      if (raw.destroyed) {
+        settled(resetError('the client left before the TLS handshake'))
+        return
+      }
+      terms.native ??= serverFor(terms)
+      securing.set(raw, { link: own, settled })
+      raw.removeAllListeners('data')
+      raw.removeAllListeners('end')
+      raw.removeAllListeners('drain')
+      raw.pause()
+      raw.unshift(peeked)
+      ;(terms.native as tls.Server).emit('connection', raw)
+    },
+  }
+}
+
+function tlsConnect(address: string, port: number, terms: ClientTls): tls.TLSSocket {
+  terms.native ??= clientContext(terms)
+  const socket = tls.connect({
+    host: address,
+    port,
+    allowHalfOpen: true,
+    secureContext: terms.native as tls.SecureContext,
+    rejectUnauthorized: terms.verify,
+    ALPNProtocols: [...terms.alpn],
+    session: terms.session ?? undefined,
+    ...(net.isIP(terms.serverName) ? {} : { servername: terms.serverName }),
+    checkServerIdentity: (_host: string, certificate: tls.PeerCertificate) =>
+      tls.checkServerIdentity(terms.serverName, certificate),
+  } as tls.ConnectionOptions)
+  socket.on('session', (session: Buffer) => void (terms.session = session))
+  return socket
+}

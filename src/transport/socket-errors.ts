@@ -1,0 +1,40 @@
+/**
+ * What the runtimes' socket errors mean in our own terms. Bun and Node word the same fault differently; both spellings
+ * of each are tested in test/gateway/handshake-failures.test.ts.
+ */
+import { type ErrorCode, ProxyError } from '../base/errors.ts'
+
+type Coded = { code?: string; message?: string } | null | undefined
+
+const reasonOf = (error: unknown): string => {
+  const { code, message } = (error ?? {}) as { code?: string; message?: string }
+  return code && message && !message.includes(code) ? `${code}: ${message}` : (message ?? code ?? 'no reason given')
+}
+
+export function connectError(address: string, port: number, error: unknown): ProxyError {
+  const code: ErrorCode = (error as Coded)?.code === 'ETIMEDOUT' ? 'CONNECT_TIMEOUT' : 'CONNECT_REFUSED'
+  return new ProxyError(code, `connect to ${address}:${port}: ${reasonOf(error)}`, error)
+}
+
+/** A failed handshake toward a backend: the reason is the peer's certificate, or its TLS. */
+export function clientHandshakeError(address: string, port: number, error: unknown): ProxyError {
+  return new ProxyError('UPSTREAM_TLS', `TLS handshake with ${address}:${port}: ${plainTlsReason(error)}`, error)
+}
+
+export function serverHandshakeError(error: unknown): ProxyError {
+  const reason = plainTlsReason(error)
+  const code: ErrorCode = /UNSUPPORTED_PROTOCOL|unsupported.protocol/i.test(reason) ? 'TLS_VERSION' : 'TLS_HANDSHAKE'
+  return new ProxyError(code, reason, error)
+}
+
+export function resetError(message: string, cause?: unknown): ProxyError {
+  return new ProxyError('CLIENT_GONE', message, cause)
+}
+
+/** `error:100000f0:SSL routines:OPENSSL_internal:NO_SHARED_CIPHER` reads better as its last part. */
+function plainTlsReason(error: unknown): string {
+  const reason = reasonOf(error)
+  const code = /^error:[0-9a-f]+:([^:]*:){2}(.*)$/i.exec(((error as Coded)?.message ?? '').trim())
+  if (code?.[2]) return code[2].toLowerCase().replaceAll('_', ' ')
+  return reason
+}

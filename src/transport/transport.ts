@@ -1,0 +1,49 @@
+/**
+ * What the data plane asks of a runtime's sockets: listen, connect, and put TLS on an accepted connection whose first
+ * bytes were already read. Two implementations, chosen once in current.ts; nothing outside this folder sees a socket.
+ */
+import type { ProxyError } from '../base/errors.ts'
+import type { Link, LinkHandler } from '../model/link.ts'
+import type { ClientTls, ServerTls } from '../model/tls-terms.ts'
+
+export type ListenOptions = {
+  readonly address: string
+  /** 0: the system chooses */
+  readonly port: number
+  /** Several processes may bind the same port, and the kernel spreads connections over them */
+  readonly reusePort: boolean
+}
+
+export type Listening = {
+  readonly address: string
+  readonly port: number
+  /** Stops accepting; open connections stay. */
+  close(): void
+}
+
+export type ConnectTarget = {
+  /** IP address */
+  readonly address: string
+  readonly port: number
+  /** TLS toward the backend, or null for plain TCP */
+  readonly tls: ClientTls | null
+}
+
+export interface Transport {
+  /**
+   * Binds and accepts. `accept` must set `link.handler` before it returns.
+   * Rejects with the system's error (EADDRINUSE, EACCES).
+   */
+  listen(options: ListenOptions, accept: (link: Link) => void): Promise<Listening>
+  /** Begins to connect; `handler.onOpen` or `handler.onClose` follows, never synchronously. */
+  connect(target: ConnectTarget, handler: LinkHandler): Link
+  /**
+   * Runs the server side of a TLS handshake on an accepted link, beginning with `peeked`, the bytes already read.
+   * `settled` is called once: null when the handshake is done, from then on the link carries the inner stream, or the
+   * reason why it failed, and the link is closed. The link's own `onClose` is not called before `settled(null)`.
+   */
+  secure(link: Link, peeked: Buffer, terms: ServerTls, settled: (error: ProxyError | null) => void): void
+}
+
+/** Told of a throw inside a handler: logged as INTERNAL, and only that link is closed. */
+export type FaultSink = (where: string, error: unknown) => void

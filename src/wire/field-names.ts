@@ -1,0 +1,97 @@
+/**
+ * The field names that the gateway itself reads, sets or drops, found while a head is scanned. All others are carried
+ * as they are. A name is found by a hash over its bytes in lower case and then compared, so a head costs one pass.
+ */
+
+/** What a found name is, for the parsers' switch. Values are stable only within a process. */
+export const field = {
+  none: 0,
+  host: 1,
+  contentLength: 2,
+  transferEncoding: 3,
+  connection: 4,
+  expect: 5,
+  upgrade: 6,
+  te: 7,
+  /** Belongs to one connection only, or to us: never carried on, in either direction (RFC 9110 section 7.6.1) */
+  hop: 8,
+  /** Says who the client is: what a client sends is dropped, on every listener; responses may carry what they like */
+  identity: 9,
+} as const
+
+const names: Readonly<Record<string, number>> = {
+  host: field.host,
+  'content-length': field.contentLength,
+  'transfer-encoding': field.transferEncoding,
+  connection: field.connection,
+  expect: field.expect,
+  upgrade: field.upgrade,
+  te: field.te,
+  'keep-alive': field.hop,
+  'proxy-connection': field.hop,
+  'proxy-authenticate': field.hop,
+  'proxy-authorization': field.hop,
+  'http2-settings': field.hop,
+  forwarded: field.identity,
+  'x-forwarded-for': field.identity,
+  'x-forwarded-proto': field.identity,
+  'x-forwarded-host': field.identity,
+  'x-forwarded-port': field.identity,
+  'x-forwarded-client-cert': field.identity,
+  'x-forwarded-ssl': field.identity,
+  'x-forwarded-scheme': field.identity,
+  'x-forwarded-server': field.identity,
+  'x-real-ip': field.identity,
+  'client-cert': field.identity,
+  'client-cert-chain': field.identity,
+  'x-client-cert': field.identity,
+  'x-client-dn': field.identity,
+}
+
+/** Names that say who the client is; the tests send each of them on every listener. */
+export const identityNames: readonly string[] = Object.keys(names).filter(name => names[name] === field.identity)
+/** Names that belong to one connection only. */
+export const hopNames: readonly string[] = Object.keys(names).filter(name => names[name] === field.hop)
+
+/** Bits of the name's hash that index the table; the loop below fails on a collision. */
+const hashMask = 0x3ff
+const slotIds = new Uint8Array(hashMask + 1)
+const slotNames: (Uint8Array | null)[] = new Array(hashMask + 1).fill(null)
+
+/** One step of the hash that `findName` expects: over each byte of the name, in lower case. */
+export const hashStep = (hash: number, byte: number): number => (Math.imul(hash, 31) + (byte | 0x20)) | 0
+
+for (const [name, id] of Object.entries(names)) {
+  const bytes = Buffer.from(name, 'latin1')
+  let hash = 0
+  for (const byte of bytes) hash = hashStep(hash, byte)
+  const slot = hash & hashMask
+  if (slotNames[slot] !== null) throw new Error(`the names table has a collision at ${name}: change hashMask`)
+  slotNames[slot] = bytes
+  slotIds[slot] = id
+}
+
+/** The id of the name at `bytes[from, to)` whose hash is `hash`, or `field.none`. */
+export function findName(bytes: Uint8Array, from: number, to: number, hash: number): number {
+  const slot = hash & hashMask
+  const name = slotNames[slot] as Uint8Array | null
+  if (name === null || name.length !== to - from) return field.none
+  for (let at = 0; at < name.length; at++) if (((bytes[from + at] as number) | 0x20) !== name[at]) return field.none
+  return slotIds[slot] as number
+}
+
+/** 0: not allowed in a name; 1: letter, digit or hyphen; 2: other token characters (RFC 9110 section 5.6.2). */
+export const nameClass = new Uint8Array(256)
+/** 1 where a byte is allowed in a field value: HTAB, visible ASCII, space and obs-text (RFC 9110 section 5.5). */
+export const valueClass = new Uint8Array(256)
+/** 1 where a byte is allowed in a request target: visible ASCII without what has no place in one raw. */
+export const targetClass = new Uint8Array(256)
+
+for (let byte = 0; byte < 256; byte++) {
+  const char = String.fromCharCode(byte)
+  if (/[-0-9A-Za-z]/.test(char)) nameClass[byte] = 1
+  else if (/[!#$%&'*+.^_`|~]/.test(char)) nameClass[byte] = 2
+  if (byte === 0x09 || (byte >= 0x20 && byte !== 0x7f)) valueClass[byte] = 1
+  // '#' would cut the target short for whoever reads it as a URL; '\' is a slash to some; '<', '>', '"' never occur raw.
+  if (byte > 0x20 && byte < 0x7f && !'#\\<>"'.includes(char)) targetClass[byte] = 1
+}
