@@ -21,6 +21,13 @@ export const nowMs = (): number => performance.now()
 export class Deadlines {
   readonly #watched: Timed[] = []
   #timer: NodeJS.Timeout | null = null
+  /** The time of the last sweep: good enough to set deadlines by, and free. Behind the clock by up to `sweepMs`. */
+  now = nowMs()
+
+  /** A deadline `ms` from now, never early; Infinity for 0, which means none. */
+  after(ms: number): number {
+    return ms === 0 ? Number.POSITIVE_INFINITY : this.now + ms + sweepMs
+  }
 
   get size(): number {
     return this.#watched.length
@@ -31,7 +38,10 @@ export class Deadlines {
     timed.watchIndex = this.#watched.length
     this.#watched.push(timed)
     // The timer stands still while nothing is watched, and never keeps a process alive by itself.
-    this.#timer ??= setInterval(() => this.sweep(nowMs()), sweepMs).unref()
+    if (this.#timer === null) {
+      this.now = nowMs()
+      this.#timer = setInterval(() => this.sweep(nowMs()), sweepMs).unref()
+    }
   }
 
   unwatch(timed: Timed): void {
@@ -51,6 +61,7 @@ export class Deadlines {
 
   /** Fires what has passed. From the end, so that an entry which unwatches itself moves only visited ones. */
   sweep(now: number): void {
+    this.now = now
     for (let at = this.#watched.length - 1; at >= 0; at--) {
       const timed = this.#watched[at]
       if (timed !== undefined && timed.deadlineAt <= now) timed.onDeadline(now)

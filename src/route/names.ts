@@ -3,18 +3,6 @@
  * passthrough alike; two that disagree are how client authentication is bypassed.
  */
 
-/** Lower case, without a port and without the trailing dot; an IPv6 address keeps its brackets. */
-export function canonicalHost(host: string): string {
-  let end = host.length
-  if (host.charCodeAt(0) === 91) end = host.indexOf(']') + 1
-  else {
-    const colon = host.indexOf(':')
-    if (colon >= 0) end = colon
-  }
-  if (host.charCodeAt(end - 1) === 46) end--
-  return (end === host.length ? host : host.slice(0, end)).toLowerCase()
-}
-
 export class Names<T> {
   private readonly exact = new Map<string, T>()
   /** By what follows `*.` */
@@ -25,7 +13,7 @@ export class Names<T> {
     else this.exact.set(host, value)
   }
 
-  /** @param host in canonical form */
+  /** @param host in the form of wire/host.ts */
   find(host: string): T | null {
     const found = this.exact.get(host)
     if (found !== undefined) return found

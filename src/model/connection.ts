@@ -1,0 +1,26 @@
+/** What is known about a client's connection, from its first bytes to its last. One object a connection. */
+import type { Link } from './link.ts'
+import type { Site } from './site.ts'
+
+export type Connection = {
+  readonly id: number
+  readonly link: Link
+  /** The client: the peer, or whom a trusted peer names in its PROXY header */
+  clientAddress: string
+  clientPort: number
+  /** The port the client came to, for X-Forwarded-Port and PROXY headers */
+  serverAddress: string
+  serverPort: number
+  /** TLS with the client */
+  secure: boolean
+  /** The name the client asked for in its hello, in canonical form */
+  serverName: string | null
+  /** The site that the connection was opened for; null on a cleartext listener */
+  site: Site | null
+  /** Key exchange group, for the log */
+  group: string
+  /** Milliseconds since 1970 */
+  readonly openedAt: number
+  /** Milliseconds from accept to a finished handshake */
+  handshakeMs: number
+}

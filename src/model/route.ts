@@ -1,0 +1,54 @@
+/** A route: which requests it takes, and what becomes of them. */
+import type { Fields } from '../wire/fields.ts'
+import type { Filters } from './filter.ts'
+import type { Upstream } from './upstream.ts'
+
+export type Route = {
+  /** For logs, metrics and `explain` */
+  readonly name: string
+  readonly match: RouteMatch
+  readonly action: RouteAction
+  readonly timeouts: RouteTimeouts
+  /** Largest request body in bytes; Infinity for no limit */
+  readonly maxBodyBytes: number
+  readonly filters: Filters
+}
+
+/** Every list that is empty matches anything; a request must satisfy all of them. */
+export type RouteMatch = {
+  /** Any of these, in the form of route/paths.ts */
+  readonly paths: readonly string[]
+  /** Any of these; methods are case-sensitive */
+  readonly methods: readonly string[]
+  /** All of these; a null value means "present" */
+  readonly headers: readonly NameAndValue[]
+  /** All of these, decoded; a null value means "present" */
+  readonly query: readonly NameAndValue[]
+}
+
+export type NameAndValue = { readonly name: string; readonly value: string | null }
+
+export type RouteAction =
+  | { readonly kind: 'upstream'; readonly upstream: Upstream }
+  | { readonly kind: 'redirect'; readonly to: string; readonly status: number }
+  | {
+      readonly kind: 'respond'
+      readonly status: number
+      readonly body: string
+      readonly headers: readonly (readonly [string, string])[]
+    }
+
+/** Milliseconds; 0 for none. */
+export type RouteTimeouts = {
+  readonly connectMs: number
+  readonly responseMs: number
+  readonly bodyIdleMs: number
+  readonly idleMs: number
+  readonly totalMs: number
+}
+
+/** Finds the route of a request, or null. `path` is in normal form, `query` as sent with its '?'. */
+export interface RouteTable {
+  readonly routes: readonly Route[]
+  find(method: string, path: string, query: string, fields: Fields): Route | null
+}

@@ -1,0 +1,35 @@
+/** A site: host names, and how TLS ends for them. */
+import type { ClientHello } from '../wire/client-hello.ts'
+import type { RouteTable } from './route.ts'
+import type { ServerTls } from './tls-terms.ts'
+import type { Upstream } from './upstream.ts'
+
+export type Site = {
+  /** Its first host, for logs */
+  readonly name: string
+  readonly hosts: readonly string[]
+  /**
+   * Names the terms a client must have met: policy and client authentication. A connection made under one may carry
+   * requests for sites with the same, and no other (421).
+   */
+  readonly termsKey: string
+  readonly policy: string
+  readonly action: SiteAction
+}
+
+export type SiteAction =
+  | { readonly kind: 'http'; readonly routes: RouteTable; readonly tls: SiteTls | null }
+  | { readonly kind: 'tcp'; readonly upstream: Upstream; readonly tls: SiteTls; readonly timeouts: SpliceTimeouts }
+  | { readonly kind: 'passthrough'; readonly upstream: Upstream; readonly timeouts: SpliceTimeouts }
+
+export type SpliceTimeouts = { readonly connectMs: number; readonly idleMs: number }
+
+export type SiteTls = {
+  readonly minVersion: number
+  /** Key exchange groups as TLS numbers, most wanted first: for the log */
+  readonly groups: readonly number[]
+  /** Application protocols that we speak here */
+  readonly alpn: readonly string[]
+  /** Chooses among the site's certificates by what the client can verify. Throws UsageError where none can be read. */
+  terms(hello: ClientHello, serverName: string): ServerTls
+}

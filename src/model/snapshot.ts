@@ -1,0 +1,36 @@
+/** A compiled configuration: immutable, and replaced as a whole. */
+import type { Site } from './site.ts'
+
+export type Snapshot = {
+  readonly version: number
+  /** The site of a host name in canonical form; exact first, then wildcard. Does not fall back to the default. */
+  site(host: string): Site | null
+  /** Serves clients without a name, or with one that no site has */
+  readonly defaultSite: Site | null
+  readonly limits: Limits
+  readonly timeouts: Timeouts
+}
+
+export type Limits = {
+  readonly headBytes: number
+  readonly headers: number
+  readonly uriBytes: number
+  /** Open at once, per listener */
+  readonly connections: number
+  /** Open at once, per client address and listener */
+  readonly connectionsPerClient: number
+  /** Least bytes a second of a request body; 0 for none */
+  readonly bodyRateBytes: number
+  readonly helloBytes: number
+}
+
+/** Milliseconds. */
+export type Timeouts = {
+  readonly handshakeMs: number
+  readonly headMs: number
+  readonly keepAliveMs: number
+  readonly bodyIdleMs: number
+  readonly bodyGraceMs: number
+  readonly poolIdleMs: number
+  readonly idleMs: number
+}

@@ -1,0 +1,366 @@
+/**
+ * One HTTP/1.1 connection to a backend. It carries one exchange at a time and rests in its endpoint's pool between
+ * them. Backends are not trusted: what is not strictly HTTP/1.1 is a BAD_RESPONSE, and a connection is used again only
+ * when the response ended exactly where its framing said, with the request sent whole and nothing behind it.
+ */
+import type { Timed } from '../base/deadlines.ts'
+import { ProxyError } from '../base/errors.ts'
+import type { Link, LinkHandler } from '../model/link.ts'
+import type { Endpoint, IdleConnection } from '../model/upstream.ts'
+import type { Fields } from '../wire/fields.ts'
+import { HeadBuffer } from '../wire/head-buffer.ts'
+import { type BodySink, ChunkedDecoder } from '../wire/http1-body.ts'
+import { parseResponseHead, type ResponseHead } from '../wire/http1-head.ts'
+import type { Exchange } from './exchange.ts'
+import type { Services } from './services.ts'
+
+/** What the reader expects next. */
+const reading = { idle: 0, head: 1, length: 2, chunked: 3, close: 4, switched: 5 } as const
+
+export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySink {
+  deadlineAt = Number.POSITIVE_INFINITY
+  watchIndex = -1
+  readonly link: Link
+  private readonly services: Services
+  private readonly endpoint: Endpoint
+  private readonly maxIdle: number
+  private exchange: Exchange | null = null
+  private reading: number = reading.idle
+  /** Body bytes still to come */
+  private left = 0
+  private decoder: ChunkedDecoder | null = null
+  private partial: HeadBuffer | null = null
+  private persistent = true
+  private headRequest = false
+  private requestChunked = false
+  private requestSent = false
+  /** A byte of the response to the exchange under way was seen */
+  private answered = false
+  private uses = 0
+  private corked = false
+
+  constructor(services: Services, endpoint: Endpoint, maxIdle: number, link: Link) {
+    this.services = services
+    this.endpoint = endpoint
+    this.maxIdle = maxIdle
+    this.link = link
+    link.handler = this
+    services.deadlines.watch(this)
+  }
+
+  /** True when the exchange under way did not open this connection. */
+  get reused(): boolean {
+    return this.uses > 1
+  }
+
+  /**
+   * Sends a request head. `body`: whether `body` and `endBody` will follow, and how they are framed.
+   * `responseMs` runs from the end of the request.
+   */
+  send(exchange: Exchange, text: string, body: 'none' | 'length' | 'chunked', isHead: boolean): void {
+    this.uses++
+    this.exchange = exchange
+    this.reading = reading.head
+    this.answered = false
+    this.persistent = true
+    this.headRequest = isHead
+    this.requestChunked = body === 'chunked'
+    this.requestSent = body === 'none'
+    this.deadlineAt = this.requestSent
+      ? this.services.deadlines.after(exchange.timeouts.responseMs)
+      : Number.POSITIVE_INFINITY
+    if (!this.requestSent) this.cork()
+    this.link.writeText(text)
+  }
+
+  /** What was sent of a request with a body so far leaves in one write. */
+  flush(): void {
+    if (!this.corked) return
+    this.corked = false
+    this.link.uncork()
+  }
+
+  /** `false`: wait for `Exchange.backendDrained`. */
+  body(chunk: Buffer): boolean {
+    if (!this.requestChunked) return this.stalled(this.link.write(chunk))
+    const alone = !this.corked
+    if (alone) this.cork()
+    this.link.writeText(`${chunk.length.toString(16)}\r\n`)
+    this.link.write(chunk)
+    this.link.writeText('\r\n')
+    if (alone) this.flush()
+    return this.stalled(this.link.queuedBytes === 0)
+  }
+
+  endBody(trailers: Fields | null): void {
+    if (this.requestChunked) this.link.writeText(trailers === null ? '0\r\n\r\n' : `0\r\n${trailers.text}\r\n`)
+    this.requestSent = true
+    if (this.exchange !== null && !this.answered) {
+      this.deadlineAt = this.services.deadlines.after(this.exchange.timeouts.responseMs)
+    }
+  }
+
+  pause(): void {
+    this.link.pause()
+    this.deadlineAt = Number.POSITIVE_INFINITY
+  }
+
+  resume(): void {
+    this.link.resume()
+    if (this.exchange !== null) this.deadlineAt = this.services.deadlines.after(this.exchange.timeouts.idleMs)
+  }
+
+  /** The exchange is over for its own reasons: the backend is told by the connection being cut. */
+  abort(): void {
+    this.exchange = null
+    this.link.destroy()
+  }
+
+  /** Hands the link over after a 101; this object has no further part in it. */
+  release(): Link {
+    this.exchange = null
+    this.services.deadlines.unwatch(this)
+    return this.link
+  }
+
+  /** IdleConnection: a drain or a reload has no use for it any more. */
+  close(): void {
+    this.link.close()
+  }
+
+  onDeadline(): void {
+    const exchange = this.exchange
+    if (exchange === null) {
+      this.leavePool()
+      this.link.destroy()
+      return
+    }
+    const { responseMs, idleMs } = exchange.timeouts
+    const where = this.endpoint.label
+    this.fail(
+      this.answered
+        ? new ProxyError('UPSTREAM_IDLE', `${where} sent nothing for ${idleMs} ms`)
+        : new ProxyError('RESPONSE_TIMEOUT', `${where} sent no response head within ${responseMs} ms`),
+    )
+  }
+
+  onOpen(): void {}
+
+  onDrain(): void {
+    if (!this.requestSent) this.deadlineAt = Number.POSITIVE_INFINITY
+    this.exchange?.backendDrained()
+  }
+
+  onData(chunk: Buffer): void {
+    const exchange = this.exchange
+    if (exchange === null) {
+      // Bytes nobody asked for: whatever they are, the next response on this connection could not be trusted.
+      this.leavePool()
+      this.link.destroy()
+      return
+    }
+    exchange.downstream.cork()
+    this.read(chunk)
+    exchange.downstream.uncork()
+  }
+
+  onEnd(): void {
+    if (this.exchange !== null) {
+      if (this.reading === reading.close) this.complete(null)
+      else this.fail(this.cut(null))
+    } else this.leavePool()
+    this.link.close()
+  }
+
+  onClose(error: ProxyError | null): void {
+    this.services.deadlines.unwatch(this)
+    if (this.exchange === null) this.leavePool()
+    else this.fail(this.cut(error))
+  }
+
+  onBody(chunk: Buffer): void {
+    this.exchange?.backendData(chunk)
+  }
+
+  onBodyEnd(trailers: Fields | null): void {
+    this.complete(trailers)
+  }
+
+  private read(bytes: Buffer): void {
+    let at = 0
+    const to = bytes.length
+    while (at < to || (this.reading as number) === reading.idle) {
+      switch (this.reading) {
+        case reading.head: {
+          this.answered = true
+          const whole = this.partial
+          let from = at
+          let source = bytes
+          if (whole !== null) {
+            whole.append(bytes.subarray(at))
+            source = whole.view()
+            from = 0
+          }
+          const limits = this.services.snapshot.limits
+          const head =
+            whole !== null && !whole.ready() ? null : parseResponseHead(source, from, source.length, limits)
+          if (head instanceof ProxyError) {
+            this.fail(new ProxyError('BAD_RESPONSE', `${this.endpoint.label}: ${head.message}`))
+            return
+          }
+          if (head === null || head.end - from > limits.headBytes) {
+            if (source.length - from > limits.headBytes) {
+              this.fail(new ProxyError('BAD_RESPONSE', `${this.endpoint.label}: head over limits.head`))
+            } else if (whole === null) {
+              this.partial = new HeadBuffer()
+              this.partial.append(bytes.subarray(at))
+            }
+            return
+          }
+          this.partial = null
+          if (source !== bytes) {
+            // Go on in what was collected: it ends where these bytes end.
+            this.begin(head)
+            if (head.end < source.length) this.read(source.subarray(head.end))
+            else if ((this.reading as number) === reading.idle) this.rest()
+            return
+          }
+          at = head.end
+          this.begin(head)
+          break
+        }
+        case reading.length: {
+          const take = Math.min(this.left, to - at)
+          this.left -= take
+          const end = at + take
+          const chunk = at === 0 && end === to ? bytes : bytes.subarray(at, end)
+          at = end
+          this.exchange?.backendData(chunk)
+          if (this.left === 0) this.complete(null)
+          break
+        }
+        case reading.chunked: {
+          const end = (this.decoder as ChunkedDecoder).push(bytes, at, to, this)
+          if (end instanceof ProxyError) {
+            this.fail(new ProxyError('BAD_RESPONSE', `${this.endpoint.label}: ${end.message}`))
+            return
+          }
+          if (end < 0) return
+          at = end
+          break
+        }
+        case reading.close:
+          this.exchange?.backendData(at === 0 ? bytes : bytes.subarray(at))
+          return
+        case reading.switched:
+          this.exchange?.switchedData(at === 0 ? bytes : bytes.subarray(at))
+          return
+        default:
+          // The exchange is over. More than its framing said means that this connection cannot be trusted again.
+          if (at < to) this.link.destroy()
+          else this.rest()
+          return
+      }
+      if (this.exchange === null && (this.reading as number) !== reading.idle) return
+    }
+    const exchange = this.exchange
+    if (exchange !== null && this.deadlineAt !== Number.POSITIVE_INFINITY) {
+      this.deadlineAt = this.services.deadlines.after(exchange.timeouts.idleMs)
+    }
+  }
+
+  private begin(head: ResponseHead): void {
+    const exchange = this.exchange as Exchange
+    const { status } = head
+    if (status < 200) {
+      if (status !== 101) {
+        exchange.backendInformation(head)
+        return
+      }
+      if (!exchange.wantsUpgrade(head.upgrade)) {
+        this.fail(new ProxyError('BAD_RESPONSE', `${this.endpoint.label} switched protocols without being asked to`))
+        return
+      }
+      this.reading = reading.switched
+      this.deadlineAt = Number.POSITIVE_INFINITY
+      exchange.backendSwitched(head)
+      return
+    }
+    this.persistent = head.persistent
+    this.deadlineAt = this.services.deadlines.after(exchange.timeouts.idleMs)
+    const bodyless = this.headRequest || status === 204 || status === 304
+    if (bodyless || (head.contentLength === 0 && !head.chunked)) {
+      exchange.backendHead(head, bodyless)
+      this.complete(null)
+      return
+    }
+    if (head.chunked) {
+      this.decoder = new ChunkedDecoder(this.services.snapshot.limits, false)
+      this.reading = reading.chunked
+    } else if (head.contentLength > 0) {
+      this.left = head.contentLength
+      this.reading = reading.length
+    } else {
+      this.persistent = false
+      this.reading = reading.close
+    }
+    exchange.backendHead(head, false)
+  }
+
+  /** The response is whole. The exchange is told by `rest`, once it is known that nothing stands behind it. */
+  private complete(trailers: Fields | null): void {
+    const exchange = this.exchange
+    this.reading = reading.idle
+    this.decoder = null
+    if (exchange === null) return
+    this.exchange = null
+    if (!this.requestSent) this.persistent = false
+    this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.poolIdleMs)
+    exchange.backendEnd(trailers, this)
+  }
+
+  /** Back to the pool, or closed. */
+  private rest(): void {
+    if (this.exchange !== null) return
+    const { idle } = this.endpoint
+    if (this.persistent && idle.length < this.maxIdle && !this.services.draining) idle.push(this)
+    else this.link.close()
+  }
+
+  private leavePool(): void {
+    const at = this.endpoint.idle.lastIndexOf(this)
+    if (at >= 0) this.endpoint.idle.splice(at, 1)
+  }
+
+  private cork(): void {
+    this.corked = true
+    this.link.cork()
+  }
+
+  private stalled(ok: boolean): boolean {
+    if (!ok && this.exchange !== null) {
+      this.deadlineAt = this.services.deadlines.after(this.exchange.timeouts.idleMs)
+    }
+    return ok
+  }
+
+  private cut(cause: ProxyError | null): ProxyError {
+    const where = this.endpoint.label
+    const why = cause === null ? '' : `: ${cause.message}`
+    if (this.answered) {
+      return new ProxyError('UPSTREAM_TRUNCATED', `${where} closed in the middle of its response${why}`, cause ?? undefined)
+    }
+    return this.reused
+      ? new ProxyError('STALE_CONNECTION', `${where} closed a pooled connection as it was used${why}`, cause ?? undefined)
+      : new ProxyError('UPSTREAM_RESET', `${where} closed before it answered${why}`, cause ?? undefined)
+  }
+
+  private fail(error: ProxyError): void {
+    const exchange = this.exchange
+    this.exchange = null
+    this.reading = reading.idle
+    this.persistent = false
+    this.link.destroy()
+    exchange?.backendFailed(error)
+  }
+}

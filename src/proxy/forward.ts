@@ -1,0 +1,65 @@
+/**
+ * What a client's connection adds to every request it carries: who the client is, in the fields that backends read
+ * (RFC 7239, and the X-Forwarded ones), and the site and text that belong to the last Host seen, since nearly all
+ * requests of a connection name the same. Fields are set, never appended to: the parser has dropped what was sent.
+ */
+import { ProxyError } from '../base/errors.ts'
+import type { Connection } from '../model/connection.ts'
+import type { Site } from '../model/site.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+import { canonicalHost } from '../wire/host.ts'
+
+export class Forwarding {
+  /** Fields for the backend, each with its CRLF */
+  text = ''
+  site: Site | null = null
+  private host: string | null = null
+  private snapshot: Snapshot | null = null
+  private readonly connection: Connection
+
+  constructor(connection: Connection) {
+    this.connection = connection
+  }
+
+  /**
+   * Looks up the site of a request and prepares `text`.
+   * @returns why the request may not be served on this connection, or null
+   */
+  aim(host: string | null, snapshot: Snapshot): ProxyError | null {
+    if (host === this.host && snapshot === this.snapshot && this.site !== null) return null
+    const found = this.siteOf(host, snapshot)
+    if (found instanceof ProxyError) return found
+    this.site = found
+    this.host = host
+    this.snapshot = snapshot
+    this.text = forwardText(this.connection, host)
+    return null
+  }
+
+  private siteOf(host: string | null, snapshot: Snapshot): Site | ProxyError {
+    const { site: opened, secure, serverName } = this.connection
+    const named = host === null ? (serverName ?? '') : canonicalHost(host)
+    const site = named === '' ? (opened ?? snapshot.defaultSite) : (snapshot.site(named) ?? snapshot.defaultSite)
+    if (site === null) return new ProxyError('NO_SITE', `no site has the host ${host ?? '(none)'}`)
+    if (site.action.kind !== 'http') {
+      return new ProxyError('MISDIRECTED', `${host} is a ${site.action.kind} site: no HTTP is served for it`)
+    }
+    // A reload may have changed the terms under an open connection: what counts is what it was opened with.
+    if (secure && site.termsKey !== opened?.termsKey) {
+      const under = `terms '${opened?.termsKey}' of ${opened?.name}`
+      return new ProxyError('MISDIRECTED', `${host} asks for terms '${site.termsKey}', the connection has ${under}`)
+    }
+    return site
+  }
+}
+
+function forwardText(connection: Connection, host: string | null): string {
+  const { clientAddress, serverPort } = connection
+  const proto = connection.secure ? 'https' : 'http'
+  const node = clientAddress.includes(':') ? `"[${clientAddress}]"` : clientAddress
+  let text = `x-forwarded-for: ${clientAddress}\r\nx-forwarded-proto: ${proto}\r\nx-forwarded-port: ${serverPort}\r\n`
+  if (host !== null) text += `x-forwarded-host: ${host}\r\n`
+  // A value with a colon or a bracket must be quoted (RFC 7239 section 4).
+  const named = host === null ? '' : `;host=${/[:[\]]/.test(host) ? `"${host}"` : host}`
+  return `${text}forwarded: for=${node}${named};proto=${proto}\r\nvia: 1.1 sallyport\r\n`
+}

@@ -1,0 +1,275 @@
+/**
+ * A connection from its first byte to the moment it is known what to do with it: the PROXY header of a trusted peer,
+ * then a peek at what it speaks, a verdict (decide.ts), and the act. All of it within a byte limit and one deadline.
+ * What cannot be understood is refused, never served under default terms.
+ */
+import type { Timed } from '../base/deadlines.ts'
+import { nowMs } from '../base/deadlines.ts'
+import { ProxyError } from '../base/errors.ts'
+import type { Connection } from '../model/connection.ts'
+import type { LinkHandler } from '../model/link.ts'
+import type { Site, SiteTls } from '../model/site.ts'
+import type { ClientHello } from '../wire/client-hello.ts'
+import { HelloReader } from '../wire/hello-reader.ts'
+import { parseProxyHeader } from '../wire/proxy-protocol.ts'
+import { sniffProtocol } from '../wire/sniff.ts'
+import { alertRecord, alerts } from '../wire/tls-alert.ts'
+import { groupName } from '../wire/tls-names.ts'
+import { decide, negotiatedGroup } from './decide.ts'
+import { carry } from './layer4.ts'
+import type { Listener } from './listener.ts'
+import { errorAnswer } from './respond.ts'
+import { Http1Server } from './serve-http1.ts'
+import { serveRedirect } from './serve-redirect.ts'
+
+const stage = { proxyHeader: 0, peek: 1, acting: 2, done: 3 } as const
+
+export class Inbound implements LinkHandler, Timed {
+  deadlineAt: number
+  watchIndex = -1
+  private readonly listener: Listener
+  private readonly connection: Connection
+  private readonly startedAt = nowMs()
+  private stage: number = stage.peek
+  private held: Buffer | null = null
+  private hello: HelloReader | null = null
+  private parsed: ClientHello | null = null
+  private countedAs: string | null = null
+
+  constructor(listener: Listener, connection: Connection) {
+    this.listener = listener
+    this.connection = connection
+    const { services, options } = listener
+    connection.link.handler = this
+    this.deadlineAt = services.deadlines.after(services.snapshot.timeouts.handshakeMs)
+    services.deadlines.watch(this)
+    listener.hold(this)
+    if (options.proxyFrom?.contains(connection.link.remoteAddress)) this.stage = stage.proxyHeader
+  }
+
+  /** Counts the connection under its client's address, now that it is known. */
+  admit(): boolean {
+    const client = this.connection.clientAddress
+    this.countedAs = client
+    if (this.listener.count(client)) return true
+    const limit = this.listener.services.snapshot.limits.connectionsPerClient
+    this.refuse(new ProxyError('TOO_MANY_CONNECTIONS', `limits.connectionsPerClient (${limit}) for ${client}`))
+    return false
+  }
+
+  onOpen(): void {}
+  onDrain(): void {}
+
+  onData(chunk: Buffer): void {
+    if (this.stage === stage.done || this.stage === stage.acting) return
+    if (this.stage === stage.proxyHeader) this.readProxyHeader(chunk)
+    else this.peek(chunk)
+  }
+
+  onEnd(): void {
+    if (this.stage === stage.done) {
+      this.connection.link.close()
+      return
+    }
+    if (this.stage === stage.acting) return
+    // Health checks connect and close; that is no failure.
+    if (this.held === null && this.hello === null) this.connection.link.close()
+    else this.refuse(new ProxyError('TLS_MALFORMED', 'the client closed in the middle of its first message'))
+  }
+
+  onClose(): void {
+    this.leave()
+    this.release()
+  }
+
+  onDeadline(): void {
+    const ms = this.listener.services.snapshot.timeouts.handshakeMs
+    if (this.stage === stage.done) this.connection.link.destroy()
+    else {
+      const what = this.stage === stage.acting ? 'the TLS handshake' : 'the first message'
+      const error = new ProxyError('HANDSHAKE_TIMEOUT', `${what} was not complete within timeouts.handshake (${ms} ms)`)
+      this.report(error)
+      this.stage = stage.done
+      this.connection.link.destroy()
+    }
+  }
+
+  drain(): void {
+    if (this.stage === stage.peek && this.held === null && this.hello === null) this.connection.link.close()
+  }
+
+  /** `Http1Server` and splices call it when their connection has closed. */
+  closed(): void {
+    this.release()
+  }
+
+  /** Says no: with a TLS alert where the peer speaks TLS, and one log record. */
+  refuse(error: ProxyError, alert: number | null = null): void {
+    if (this.stage === stage.done) return
+    this.report(error)
+    this.stage = stage.done
+    const { link } = this.connection
+    if (alert !== null) link.write(alertRecord(alert))
+    link.close()
+    this.deadlineAt = this.listener.services.deadlines.after(1_000)
+  }
+
+  private readProxyHeader(chunk: Buffer): void {
+    const bytes = this.held === null ? chunk : Buffer.concat([this.held, chunk])
+    const peeked = parseProxyHeader(bytes)
+    if (peeked.kind === 'malformed') {
+      this.refuse(new ProxyError('PROXY_HEADER', peeked.why))
+      return
+    }
+    if (peeked.kind === 'incomplete') {
+      this.held = Buffer.from(bytes)
+      return
+    }
+    this.held = null
+    const { connection } = this
+    const { source, destination } = peeked.header
+    if (source !== null) {
+      connection.clientAddress = source.address
+      connection.clientPort = source.port
+    }
+    if (destination !== null) {
+      connection.serverAddress = destination.address
+      connection.serverPort = destination.port
+    }
+    this.stage = stage.peek
+    if (!this.admit()) return
+    if (peeked.length < bytes.length) this.peek(bytes.subarray(peeked.length))
+  }
+
+  private peek(chunk: Buffer): void {
+    if (this.hello !== null) {
+      this.readHello(chunk)
+      return
+    }
+    const bytes = this.held === null ? chunk : Buffer.concat([this.held, chunk])
+    const speaks = sniffProtocol(bytes)
+    if (speaks === 'incomplete') {
+      this.held = Buffer.from(bytes)
+      return
+    }
+    this.held = null
+    if (this.listener.options.cleartext !== null) {
+      if (speaks === 'tls') this.refuse(new ProxyError('TLS_ON_PLAIN_PORT', 'a TLS ClientHello on a cleartext port'))
+      else this.servePlain(bytes)
+    } else if (speaks === 'tls') {
+      this.hello = new HelloReader(this.listener.services.snapshot.limits.helloBytes)
+      this.readHello(bytes)
+    } else if (speaks === 'http') this.helpPlain()
+    else this.refuse(new ProxyError('TLS_MALFORMED', 'the first bytes are neither TLS nor HTTP'), alerts.protocol_version)
+  }
+
+  private readHello(chunk: Buffer): void {
+    const reader = this.hello as HelloReader
+    const peeked = reader.push(chunk)
+    if (peeked.kind === 'incomplete') return
+    if (peeked.kind === 'malformed') {
+      this.refuse(new ProxyError('TLS_MALFORMED', peeked.why), peeked.alert)
+      return
+    }
+    this.stage = stage.acting
+    const { hello } = peeked
+    const bytes = reader.bytes()
+    this.parsed = hello
+    const { connection, listener } = this
+    connection.serverName = hello.serverName
+    const verdict = decide(listener.services.snapshot, hello, () => connection.link.localAddress)
+    switch (verdict.kind) {
+      case 'refuse':
+        this.stage = stage.peek
+        this.refuse(new ProxyError(verdict.code, verdict.why), verdict.alert)
+        return
+      case 'passthrough':
+        connection.site = verdict.site
+        this.leave()
+        carry(listener, connection, verdict.site, Buffer.from(bytes), () => this.release())
+        return
+      default:
+        connection.site = verdict.site
+        this.secure(verdict.site, verdict.tls, hello, bytes)
+    }
+  }
+
+  private secure(site: Site, siteTls: SiteTls, hello: ClientHello, bytes: Uint8Array): void {
+    const { connection, listener } = this
+    const { services } = listener
+    let terms: ReturnType<SiteTls['terms']>
+    try {
+      terms = siteTls.terms(hello, hello.serverName ?? '')
+    } catch (error) {
+      // The certificate cannot be read: fail closed, and say so where the operator looks.
+      services.events.fault(`certificate of ${site.name}`, error)
+      this.stage = stage.peek
+      this.refuse(new ProxyError('TLS_HANDSHAKE', `no usable certificate for ${site.name}`), alerts.internal_error)
+      return
+    }
+    connection.group = groupName(negotiatedGroup(siteTls, hello))
+    const peeked = bytes instanceof Buffer ? bytes : Buffer.from(bytes)
+    services.transport.secure(connection.link, peeked, terms, error => {
+      if (error !== null) {
+        if (this.stage !== stage.done) this.report(error)
+        this.leave()
+        this.release()
+        return
+      }
+      connection.secure = true
+      connection.handshakeMs = nowMs() - this.startedAt
+      this.leave()
+      if (site.action.kind === 'tcp') carry(listener, connection, site, null, () => this.release())
+      else this.serve()
+    })
+  }
+
+  private servePlain(bytes: Buffer): void {
+    this.stage = stage.acting
+    this.leave()
+    if (this.listener.options.cleartext === 'redirect') {
+      serveRedirect(this.listener.services, this.connection, bytes, () => this.release())
+    } else this.serve().onData(bytes)
+  }
+
+  private serve(): Http1Server {
+    const { listener, connection } = this
+    const server = new Http1Server(listener.services, connection, {
+      closed: ended => {
+        listener.letGo(ended)
+        this.release()
+      },
+    })
+    listener.hold(server)
+    return server
+  }
+
+  /** Cleartext HTTP on a TLS port: a 400 that says what to do. */
+  private helpPlain(): void {
+    const { link } = this.connection
+    const answer = errorAnswer('PLAIN_HTTP_ON_TLS_PORT', null, this.listener.services.nextId())
+    link.writeText(
+      `HTTP/1.1 400 Bad Request\r\n${answer.text}content-length: ${answer.body.length}\r\nconnection: close\r\n\r\n`,
+    )
+    link.write(answer.body)
+    this.refuse(new ProxyError('PLAIN_HTTP_ON_TLS_PORT', 'cleartext HTTP on a port that speaks TLS'))
+  }
+
+  private report(error: ProxyError): void {
+    this.listener.services.events.refused(this.connection, error, this.parsed)
+  }
+
+  private leave(): void {
+    this.listener.services.deadlines.unwatch(this)
+    this.listener.letGo(this)
+    this.held = null
+    this.hello = null
+    this.parsed = null
+  }
+
+  private release(): void {
+    if (this.countedAs === '\0') return
+    this.listener.closed(this.countedAs ?? '')
+    this.countedAs = '\0'
+  }
+}

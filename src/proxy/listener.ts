@@ -1,0 +1,112 @@
+/**
+ * A bound address: accepts connections within its limits, and knows them until they close, so that a drain reaches
+ * each. Counts per client address live only as long as that client has a connection.
+ */
+import { ProxyError } from '../base/errors.ts'
+import type { CidrSet } from '../base/ip.ts'
+import type { Connection } from '../model/connection.ts'
+import type { Link } from '../model/link.ts'
+import type { Listening } from '../transport/transport.ts'
+import { Inbound } from './inbound.ts'
+import type { Services } from './services.ts'
+
+export type ListenerOptions = {
+  readonly address: string
+  readonly port: number
+  /** Peers that must send a PROXY header; null for none */
+  readonly proxyFrom: CidrSet | null
+  /** Null: TLS */
+  readonly cleartext: 'redirect' | 'serve' | null
+  readonly reusePort: boolean
+}
+
+/** Something with a connection of its own that a drain should end in its own way. */
+export interface Drainable {
+  drain(): void
+}
+
+export class Listener {
+  readonly options: ListenerOptions
+  readonly services: Services
+  private listening: Listening | null = null
+  private readonly perClient = new Map<string, number>()
+  private readonly held = new Set<Drainable>()
+  private ids = 0
+  open = 0
+  accepted = 0
+
+  constructor(services: Services, options: ListenerOptions) {
+    this.services = services
+    this.options = options
+  }
+
+  get port(): number {
+    return this.listening?.port ?? this.options.port
+  }
+
+  async bind(): Promise<void> {
+    this.listening = await this.services.transport.listen(this.options, link => this.accept(link))
+  }
+
+  stopAccepting(): void {
+    this.listening?.close()
+  }
+
+  hold(held: Drainable): void {
+    this.held.add(held)
+  }
+
+  letGo(held: Drainable): void {
+    this.held.delete(held)
+  }
+
+  drain(): void {
+    for (const held of [...this.held]) held.drain()
+  }
+
+  /** Of every connection that was accepted, exactly once. `client` is the address it was counted under. */
+  closed(client: string): void {
+    this.open--
+    const count = (this.perClient.get(client) ?? 1) - 1
+    if (count <= 0) this.perClient.delete(client)
+    else this.perClient.set(client, count)
+  }
+
+  /**
+   * Counts a connection under its client. Behind a trusted proxy that is known only after the PROXY header.
+   * @returns false when the client has as many as it may
+   */
+  count(client: string): boolean {
+    const { connectionsPerClient } = this.services.snapshot.limits
+    const count = this.perClient.get(client) ?? 0
+    this.perClient.set(client, count + 1)
+    return count < connectionsPerClient
+  }
+
+  private accept(link: Link): void {
+    const { options, services } = this
+    this.accepted++
+    this.open++
+    const connection: Connection = {
+      id: ++this.ids,
+      link,
+      clientAddress: link.remoteAddress,
+      clientPort: link.remotePort,
+      serverAddress: '',
+      serverPort: this.port,
+      secure: false,
+      serverName: null,
+      site: null,
+      group: '',
+      openedAt: Date.now(),
+      handshakeMs: 0,
+    }
+    const inbound = new Inbound(this, connection)
+    const { connections } = services.snapshot.limits
+    if (this.open > connections) {
+      inbound.refuse(new ProxyError('TOO_MANY_CONNECTIONS', `limits.connections (${connections}) on port ${this.port}`))
+      return
+    }
+    if (options.proxyFrom === null || !options.proxyFrom.contains(link.remoteAddress)) inbound.admit()
+  }
+}

@@ -1,0 +1,427 @@
+/**
+ * HTTP/1.1 with one client (RFC 9112): reads requests one after the other, each into an Exchange, and writes its
+ * answer. Requests that come ahead of their turn wait unread; after any doubt about where one ends, the connection is
+ * closed. Deadlines: head, body (silence and rate), keep-alive, a client that does not read, and lingering.
+ */
+import type { Timed } from '../base/deadlines.ts'
+import { nowMs } from '../base/deadlines.ts'
+import { ProxyError } from '../base/errors.ts'
+import type { Connection } from '../model/connection.ts'
+import type { Link, LinkHandler } from '../model/link.ts'
+import type { Fields } from '../wire/fields.ts'
+import { HeadBuffer } from '../wire/head-buffer.ts'
+import { type BodySink, ChunkedDecoder } from '../wire/http1-body.ts'
+import { parseRequestHead, type RequestHead } from '../wire/http1-head.ts'
+import type { Downstream } from './downstream.ts'
+import { Exchange } from './exchange.ts'
+import { Forwarding } from './forward.ts'
+import { errorAnswer } from './respond.ts'
+import type { Services } from './services.ts'
+import { Splice } from './splice.ts'
+
+const state = { head: 0, body: 1, waiting: 2, lingering: 3, gone: 4 } as const
+
+/** How long a client that we have answered and closed may take to close too. Until then its bytes are thrown away. */
+const lingerMs = 5_000
+/** How often a request body's progress is looked at. */
+const bodyTickMs = 1_000
+
+export interface ConnectionOwner {
+  closed(server: Http1Server): void
+}
+
+export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
+  deadlineAt: number
+  watchIndex = -1
+  readonly connection: Connection
+  readonly forwarding: Forwarding
+  private readonly services: Services
+  private readonly link: Link
+  private readonly owner: ConnectionOwner
+  private state: number = state.head
+  private exchange: Exchange | null = null
+  private partial: HeadBuffer | null = null
+  /** Bytes behind the request under way */
+  private ahead: Buffer | null = null
+  private decoder: ChunkedDecoder | null = null
+  /** Bytes of a request body with a known length that are still to come */
+  private left = 0
+  private persistent = true
+  private minor: 0 | 1 = 1
+  private chunkedAnswer = false
+  private consuming = false
+  private corked = false
+  private bodyPaused = false
+  private bodyStartedAt = 0
+  private bodyMovedAt = 0
+  private bodyBytes = 0
+  private queuedThen = 0
+  private requests = 0
+
+  constructor(services: Services, connection: Connection, owner: ConnectionOwner) {
+    this.services = services
+    this.connection = connection
+    this.link = connection.link
+    this.owner = owner
+    this.forwarding = new Forwarding(connection)
+    this.deadlineAt = services.deadlines.after(services.snapshot.timeouts.headMs)
+    services.deadlines.watch(this)
+    this.link.handler = this
+  }
+
+  // Link
+
+  onOpen(): void {}
+
+  onData(chunk: Buffer): void {
+    if (this.state === state.lingering || this.state === state.gone) return
+    if (this.state === state.waiting) {
+      this.ahead = this.ahead === null ? chunk : Buffer.concat([this.ahead, chunk])
+      this.link.pause()
+      return
+    }
+    this.consume(chunk)
+  }
+
+  onDrain(): void {
+    this.queuedThen = 0
+    if (this.state !== state.body) this.deadlineAt = Number.POSITIVE_INFINITY
+    this.exchange?.downstreamDrained()
+    if (this.state === state.head) this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.keepAliveMs)
+  }
+
+  onEnd(): void {
+    // A client that has ended its direction has left: the protocol gives it no reason to, and the backend need not
+    // go on with work for nobody.
+    this.exchange?.clientGone(new ProxyError('CLIENT_GONE', 'the client closed its connection before the answer was complete'))
+    this.exchange = null
+    this.state = state.gone
+    this.link.close()
+    this.deadlineAt = this.services.deadlines.after(lingerMs)
+  }
+
+  onClose(error: ProxyError | null): void {
+    this.state = state.gone
+    this.services.deadlines.unwatch(this)
+    const { exchange } = this
+    this.exchange = null
+    exchange?.clientGone(
+      new ProxyError('CLIENT_GONE', error?.message ?? 'the client closed its connection before the answer was complete'),
+    )
+    this.owner.closed(this)
+  }
+
+  onDeadline(): void {
+    const { timeouts } = this.services.snapshot
+    switch (this.state) {
+      case state.head:
+        if (this.partial === null && this.requests > 0) this.linger()
+        else if (this.partial === null) this.link.close()
+        else this.refuse(new ProxyError('REQUEST_TIMEOUT', `no whole request head within ${timeouts.headMs} ms`))
+        return
+      case state.body:
+        this.checkBody()
+        return
+      case state.waiting:
+        this.checkReader()
+        return
+      default:
+        this.link.destroy()
+    }
+  }
+
+  /** A drain: idle connections close now, others after the answer under way. */
+  drain(): void {
+    this.persistent = false
+    if (this.state === state.head && this.partial === null) this.linger()
+  }
+
+  // Downstream
+
+  cork(): void {
+    if (this.corked) return
+    this.corked = true
+    this.link.cork()
+  }
+
+  uncork(): void {
+    if (!this.corked) return
+    this.corked = false
+    this.link.uncork()
+  }
+
+  inform(status: number, reason: string, text: string): void {
+    if (this.minor === 1 && this.exchange !== null) this.link.writeText(`HTTP/1.1 ${status} ${reason}\r\n${text}\r\n`)
+  }
+
+  head(status: number, reason: string, text: string, length: number, bodyless: boolean): void {
+    let head = status === 200 && reason === 'OK' ? 'HTTP/1.1 200 OK\r\n' : `HTTP/1.1 ${status} ${reason}\r\n`
+    head += text
+    this.chunkedAnswer = false
+    if (length >= 0 && status !== 204) head += `content-length: ${length}\r\n`
+    else if (!bodyless) {
+      if (this.minor === 1) {
+        this.chunkedAnswer = true
+        head += 'transfer-encoding: chunked\r\n'
+      } else this.persistent = false
+    }
+    if (!this.persistent || this.services.draining) head += 'connection: close\r\n'
+    else if (this.minor === 0) head += 'connection: keep-alive\r\n'
+    this.link.writeText(`${head}\r\n`)
+  }
+
+  data(chunk: Uint8Array): boolean {
+    if (chunk.length === 0) return true
+    let ok: boolean
+    if (this.chunkedAnswer) {
+      this.link.writeText(`${chunk.length.toString(16)}\r\n`)
+      this.link.write(chunk)
+      ok = this.link.writeText('\r\n')
+    } else ok = this.link.write(chunk)
+    if (!ok && this.state === state.waiting) {
+      this.queuedThen = this.link.queuedBytes
+      this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.idleMs)
+    }
+    return ok
+  }
+
+  end(trailers: Fields | null): void {
+    if (this.chunkedAnswer) this.link.writeText(trailers === null ? '0\r\n\r\n' : `0\r\n${trailers.text}\r\n`)
+    this.chunkedAnswer = false
+    this.exchange = null
+    // An answer that came before its request was whole: what is left of the request is not worth reading.
+    if (this.state === state.body || !this.persistent || this.services.draining) {
+      this.linger()
+      return
+    }
+    if (this.state !== state.waiting) return
+    this.state = state.head
+    const queued = this.link.queuedBytes > 0
+    const { timeouts } = this.services.snapshot
+    this.deadlineAt = this.services.deadlines.after(queued ? timeouts.idleMs : timeouts.keepAliveMs)
+    if (this.ahead !== null && !this.consuming) this.takeAhead()
+  }
+
+  abort(_error: ProxyError): void {
+    this.exchange = null
+    this.state = state.gone
+    this.link.destroy()
+  }
+
+  closeAfter(): void {
+    this.persistent = false
+  }
+
+  pauseBody(): void {
+    if (this.bodyPaused || this.state !== state.body) return
+    this.bodyPaused = true
+    this.link.pause()
+  }
+
+  resumeBody(): void {
+    if (!this.bodyPaused) return
+    this.bodyPaused = false
+    this.bodyMovedAt = this.services.deadlines.now
+    if (this.ahead === null) this.link.resume()
+  }
+
+  switchTo(exchange: Exchange, text: string, backend: Link, early: readonly Buffer[]): void {
+    this.exchange = null
+    if (this.ahead !== null) {
+      // Bytes sent before the 101 belong to no protocol that both sides have agreed on.
+      backend.destroy()
+      exchange.finish(new ProxyError('BAD_REQUEST', 'bytes after an upgrade request and before its answer'))
+      this.state = state.gone
+      this.link.destroy()
+      return
+    }
+    this.link.cork()
+    this.link.writeText(`HTTP/1.1 101 Switching Protocols\r\n${text}connection: upgrade\r\nupgrade: ${exchange.head.upgrade}\r\n\r\n`)
+    for (const chunk of early) this.link.write(chunk)
+    this.link.uncork()
+    this.state = state.gone
+    this.services.deadlines.unwatch(this)
+    new Splice(this.services, this.link, backend, exchange.timeouts.idleMs, (splice, error) => {
+      exchange.tunnelEnded(splice.bytesIn, splice.bytesOut, error)
+      this.owner.closed(this)
+    })
+  }
+
+  // BodySink, from the chunked decoder
+
+  onBody(chunk: Buffer): void {
+    this.bodyBytes += chunk.length
+    this.exchange?.requestData(chunk)
+  }
+
+  onBodyEnd(trailers: Fields | null): void {
+    this.decoder = null
+    if (this.state === state.body) this.bodyEnded(trailers)
+  }
+
+  private consume(first: Buffer): void {
+    this.consuming = true
+    let bytes = first
+    let at = 0
+    while (at < bytes.length) {
+      if (this.state === state.head) {
+        const limits = this.services.snapshot.limits
+        if (this.partial !== null) {
+          this.partial.append(at === 0 ? bytes : bytes.subarray(at))
+          if (!this.partial.ready() && this.partial.length <= limits.headBytes) break
+          bytes = this.partial.view()
+          at = 0
+        }
+        const head = parseRequestHead(bytes, at, bytes.length, limits)
+        if (head instanceof ProxyError) {
+          this.refuse(head)
+          break
+        }
+        if (head === null ? bytes.length - at > limits.headBytes : head.end - at > limits.headBytes) {
+          this.refuse(new ProxyError('HEAD_TOO_LARGE', `the request head is over limits.head (${limits.headBytes} bytes)`))
+          break
+        }
+        if (head === null) {
+          if (this.partial === null) {
+            this.partial = new HeadBuffer()
+            this.partial.append(at === 0 ? bytes : bytes.subarray(at))
+            if (this.requests > 0) this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.headMs)
+            // What is already in it decides at once whether it can still become a head.
+            this.partial.ready()
+          }
+          break
+        }
+        this.partial = null
+        at = head.end
+        this.begin(head)
+      } else if (this.state === state.body) {
+        at = this.readBody(bytes, at)
+        if (at < 0) break
+      } else if (this.state === state.waiting) {
+        this.ahead = at === 0 ? bytes : bytes.subarray(at)
+        this.link.pause()
+        break
+      } else break
+    }
+    this.consuming = false
+    this.exchange?.flushRequest()
+  }
+
+  private takeAhead(): void {
+    const bytes = this.ahead as Buffer
+    this.ahead = null
+    this.consume(bytes)
+    if (this.ahead === null && !this.bodyPaused && this.state !== state.gone) this.link.resume()
+  }
+
+  private begin(head: RequestHead): void {
+    this.requests++
+    this.minor = head.minor
+    this.persistent = head.persistent
+    const exchange = new Exchange(this.services, this, head)
+    this.exchange = exchange
+    if (exchange.requestComplete) {
+      this.state = state.waiting
+      this.deadlineAt = Number.POSITIVE_INFINITY
+    } else {
+      this.state = state.body
+      this.left = head.contentLength
+      if (head.chunked) this.decoder = new ChunkedDecoder(this.services.snapshot.limits, true)
+      this.bodyStartedAt = this.services.deadlines.now
+      this.bodyMovedAt = this.bodyStartedAt
+      this.bodyBytes = 0
+      this.bodyPaused = false
+      this.deadlineAt = this.services.deadlines.after(bodyTickMs)
+    }
+    exchange.start()
+  }
+
+  /** @returns where it stopped, or -1 when there is nothing more to do with these bytes */
+  private readBody(bytes: Buffer, at: number): number {
+    this.bodyMovedAt = this.services.deadlines.now
+    if (this.decoder !== null) {
+      const end = this.decoder.push(bytes, at, bytes.length, this)
+      if (end instanceof ProxyError) {
+        this.persistent = false
+        this.exchange?.clientFault(end)
+        return -1
+      }
+      return end
+    }
+    const take = Math.min(this.left, bytes.length - at)
+    this.left -= take
+    this.bodyBytes += take
+    const end = at + take
+    this.exchange?.requestData(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end))
+    if (this.left === 0 && this.state === state.body) this.bodyEnded(null)
+    return end
+  }
+
+  private bodyEnded(trailers: Fields | null): void {
+    this.state = state.waiting
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    if (this.bodyPaused) {
+      this.bodyPaused = false
+      this.link.resume()
+    }
+    this.exchange?.requestEnd(trailers)
+  }
+
+  /** Answers a request that never became an exchange, and closes. */
+  private refuse(error: ProxyError): void {
+    const id = this.services.nextId()
+    const answer = errorAnswer(error.code, null, id)
+    this.minor = 1
+    this.persistent = false
+    this.partial = null
+    this.link.cork()
+    this.head(answer.status, answer.reason, answer.text, answer.body.length, false)
+    this.link.write(answer.body)
+    this.link.uncork()
+    this.services.events.badRequest(this.connection, error, answer.status, id)
+    this.linger()
+  }
+
+  /** Ends our direction and throws away what still comes, so that a reset does not overtake the answer. */
+  private linger(): void {
+    this.exchange = null
+    this.ahead = null
+    this.partial = null
+    this.decoder = null
+    this.state = state.lingering
+    this.link.resume()
+    this.link.end()
+    this.deadlineAt = this.services.deadlines.after(lingerMs)
+  }
+
+  private checkBody(): void {
+    const now = nowMs()
+    const { timeouts, limits } = this.services.snapshot
+    this.deadlineAt = now + bodyTickMs
+    // While the backend is slow to take the body, the client is not to blame.
+    if (this.bodyPaused) return
+    const idleMs = this.exchange?.route?.timeouts.bodyIdleMs ?? timeouts.bodyIdleMs
+    const elapsed = now - this.bodyStartedAt
+    let why: string | null = null
+    if (idleMs > 0 && now - this.bodyMovedAt > idleMs) why = `no byte of the body for ${idleMs} ms`
+    else if (limits.bodyRateBytes > 0 && elapsed > timeouts.bodyGraceMs && this.bodyBytes * 1000 < limits.bodyRateBytes * elapsed) {
+      why = `the body comes slower than limits.bodyRate (${limits.bodyRateBytes} bytes/s)`
+    }
+    if (why === null) return
+    this.persistent = false
+    this.exchange?.clientFault(new ProxyError('REQUEST_TIMEOUT', why))
+  }
+
+  private checkReader(): void {
+    const queued = this.link.queuedBytes
+    if (queued > 0 && queued !== this.queuedThen) {
+      this.queuedThen = queued
+      this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.idleMs)
+      return
+    }
+    const { exchange } = this
+    const ms = this.services.snapshot.timeouts.idleMs
+    exchange?.clientGone(new ProxyError('CLIENT_STALLED', `the client read nothing for ${ms} ms`))
+    this.link.destroy()
+  }
+}

@@ -1,0 +1,92 @@
+/** A cleartext listener that only sends clients to https (RFC 9110 section 15.4.9): one 308 a request, then it closes. */
+import type { Timed } from '../base/deadlines.ts'
+import { ProxyError } from '../base/errors.ts'
+import type { Connection } from '../model/connection.ts'
+import type { LinkHandler } from '../model/link.ts'
+import { HeadBuffer } from '../wire/head-buffer.ts'
+import { parseRequestHead } from '../wire/http1-head.ts'
+import { parseTarget } from '../wire/target.ts'
+import { errorAnswer, reasonOf } from './respond.ts'
+import type { Services } from './services.ts'
+
+export function serveRedirect(services: Services, connection: Connection, first: Buffer, closed: () => void): void {
+  new Redirecting(services, connection, closed).onData(first)
+}
+
+class Redirecting implements LinkHandler, Timed {
+  deadlineAt: number
+  watchIndex = -1
+  private readonly services: Services
+  private readonly connection: Connection
+  private readonly closed: () => void
+  private readonly head = new HeadBuffer()
+  private answered = false
+
+  constructor(services: Services, connection: Connection, closed: () => void) {
+    this.services = services
+    this.connection = connection
+    this.closed = closed
+    this.deadlineAt = services.deadlines.after(services.snapshot.timeouts.headMs)
+    services.deadlines.watch(this)
+    connection.link.handler = this
+  }
+
+  onOpen(): void {}
+  onDrain(): void {}
+
+  onData(chunk: Buffer): void {
+    if (this.answered) return
+    const { limits } = this.services.snapshot
+    this.head.append(chunk)
+    if (!this.head.ready() && this.head.length <= limits.headBytes) return
+    const bytes = this.head.view()
+    const parsed = parseRequestHead(bytes, 0, bytes.length, limits)
+    if (parsed instanceof ProxyError) this.refuse(parsed)
+    else if (parsed === null) {
+      if (bytes.length > limits.headBytes) this.refuse(new ProxyError('HEAD_TOO_LARGE', 'over limits.head'))
+    } else {
+      const target = parseTarget(parsed.method, parsed.target)
+      const host = (target instanceof ProxyError ? null : target.authority) ?? parsed.host
+      if (target instanceof ProxyError) this.refuse(target)
+      else if (host === null) this.refuse(new ProxyError('BAD_REQUEST', 'no Host to redirect to'))
+      else {
+        const name = host.replace(/:\d*$/, '')
+        const path = target.path === '*' ? '/' : target.path
+        this.answer(308, `location: https://${name}${this.services.httpsPort()}${path}${target.query}\r\n`, null)
+      }
+    }
+  }
+
+  onEnd(): void {
+    this.connection.link.close()
+  }
+
+  onClose(): void {
+    this.services.deadlines.unwatch(this)
+    this.closed()
+  }
+
+  onDeadline(): void {
+    this.connection.link.destroy()
+  }
+
+  private refuse(error: ProxyError): void {
+    const id = this.services.nextId()
+    const page = errorAnswer(error.code, null, id)
+    this.services.events.badRequest(this.connection, error, page.status, id)
+    this.answer(page.status, page.text, page.body)
+  }
+
+  private answer(status: number, text: string, body: Buffer | null): void {
+    const { link } = this.connection
+    this.answered = true
+    link.cork()
+    link.writeText(
+      `HTTP/1.1 ${status} ${reasonOf(status)}\r\n${text}content-length: ${body?.length ?? 0}\r\nconnection: close\r\n\r\n`,
+    )
+    if (body !== null) link.write(body)
+    link.uncork()
+    link.end()
+    this.deadlineAt = this.services.deadlines.after(2_000)
+  }
+}

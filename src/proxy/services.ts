@@ -1,0 +1,49 @@
+/** What the data plane is given by the gateway that runs it. One object, shared by every connection of a worker. */
+import type { Deadlines } from '../base/deadlines.ts'
+import type { ErrorCode, ProxyError } from '../base/errors.ts'
+import type { Connection } from '../model/connection.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+import type { Upstream } from '../model/upstream.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { ClientHello } from '../wire/client-hello.ts'
+import type { Exchange } from './exchange.ts'
+
+export interface Services {
+  readonly transport: Transport
+  readonly deadlines: Deadlines
+  /** The snapshot in force. A request takes it once; a splice keeps the one it began with. */
+  snapshot: Snapshot
+  draining: boolean
+  /** A request id: unique among the processes of a gateway, not guessable from the outside */
+  nextId(): string
+  /** `:port` of the TLS listener that redirects lead to, or empty for 443 */
+  httpsPort(): string
+  readonly events: Events
+}
+
+/** Where the data plane reports to. Nothing here may throw. */
+export interface Events {
+  /** Null when the access log is off: then nothing is measured for it either */
+  readonly exchange: ((exchange: Exchange) => void) | null
+  splice(record: SpliceRecord): void
+  /** A request that never became an exchange, answered with `status` */
+  badRequest(connection: Connection, error: ProxyError, status: number, id: string): void
+  /** A connection that was refused or failed before it carried anything */
+  refused(connection: Connection, error: ProxyError, hello: ClientHello | null): void
+  /** A fault of ours: logged with its stack */
+  fault(where: string, error: unknown): void
+}
+
+/** A connection that was carried as bytes. */
+export type SpliceRecord = {
+  readonly kind: 'passthrough' | 'tcp'
+  readonly connection: Connection
+  readonly upstream: Upstream
+  readonly endpoint: string
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly connectMs: number
+  readonly totalMs: number
+  readonly error: ErrorCode | null
+  readonly why: string | null
+}

@@ -1,0 +1,121 @@
+/**
+ * Two links joined: what one reads the other writes, each direction ends by itself (half-close), and a side that is
+ * slow to write stops the other from being read. Used for passthrough, for tcp sites and after an upgrade.
+ */
+import type { Timed } from '../base/deadlines.ts'
+import { ProxyError } from '../base/errors.ts'
+import type { Link, LinkHandler } from '../model/link.ts'
+import type { Services } from './services.ts'
+
+export type SpliceEnded = (splice: Splice, error: ProxyError | null) => void
+
+export class Splice implements Timed {
+  deadlineAt: number
+  watchIndex = -1
+  /** From the client to the backend */
+  bytesIn = 0
+  /** From the backend to the client */
+  bytesOut = 0
+  private readonly services: Services
+  private readonly client: Side
+  private readonly backend: Side
+  private readonly idleMs: number
+  private readonly ended: SpliceEnded
+  private error: ProxyError | null = null
+  private open = 2
+  private queuedThen = 0
+
+  constructor(services: Services, client: Link, backend: Link, idleMs: number, ended: SpliceEnded) {
+    this.services = services
+    this.idleMs = idleMs
+    this.ended = ended
+    this.client = new Side(this, client, true)
+    this.backend = new Side(this, backend, false)
+    this.client.other = this.backend
+    this.backend.other = this.client
+    client.handler = this.client
+    backend.handler = this.backend
+    this.deadlineAt = services.deadlines.after(idleMs)
+    services.deadlines.watch(this)
+  }
+
+  /** The client has ended its direction before the splice began. */
+  clientEnded(): void {
+    this.client.onEnd()
+  }
+
+  moved(fromClient: boolean, bytes: number): void {
+    if (fromClient) this.bytesIn += bytes
+    else this.bytesOut += bytes
+    this.deadlineAt = this.services.deadlines.after(this.idleMs)
+  }
+
+  onDeadline(): void {
+    // A peer that reads slowly makes progress without a new byte being read from the other side.
+    const queued = this.client.link.queuedBytes + this.backend.link.queuedBytes
+    if (queued > 0 && queued !== this.queuedThen) {
+      this.queuedThen = queued
+      this.deadlineAt = this.services.deadlines.after(this.idleMs)
+      return
+    }
+    this.abort(new ProxyError('CLIENT_STALLED', `no byte in either direction for ${this.idleMs} ms`))
+  }
+
+  abort(error: ProxyError | null): void {
+    this.error ??= error
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.client.link.destroy()
+    this.backend.link.destroy()
+  }
+
+  sideClosed(side: Side, error: ProxyError | null): void {
+    this.open--
+    if (this.open === 1) {
+      const graceful = error === null && side.gotEnd
+      if (graceful) (side.other as Side).link.close()
+      else {
+        const code = side === this.client ? 'CLIENT_GONE' : 'UPSTREAM_TRUNCATED'
+        const who = side === this.client ? 'the client' : 'the backend'
+        this.error ??= new ProxyError(code, `${who} cut the connection: ${error?.message ?? 'closed'}`, error ?? undefined)
+        ;(side.other as Side).link.destroy()
+      }
+    }
+    if (this.open > 0) return
+    this.services.deadlines.unwatch(this)
+    this.ended(this, this.error)
+  }
+}
+
+class Side implements LinkHandler {
+  other: Side | null = null
+  gotEnd = false
+  readonly link: Link
+  private readonly splice: Splice
+  private readonly isClient: boolean
+
+  constructor(splice: Splice, link: Link, isClient: boolean) {
+    this.splice = splice
+    this.link = link
+    this.isClient = isClient
+  }
+
+  onOpen(): void {}
+
+  onData(chunk: Buffer): void {
+    this.splice.moved(this.isClient, chunk.length)
+    if (!(this.other as Side).link.write(chunk)) this.link.pause()
+  }
+
+  onDrain(): void {
+    ;(this.other as Side).link.resume()
+  }
+
+  onEnd(): void {
+    this.gotEnd = true
+    ;(this.other as Side).link.end()
+  }
+
+  onClose(error: ProxyError | null): void {
+    this.splice.sideClosed(this, error)
+  }
+}

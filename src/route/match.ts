@@ -1,0 +1,48 @@
+/**
+ * The routes of one site, compiled once. Order: the more specific path wins; among equal paths, the route with more
+ * conditions (method, then headers and query); then the one written first. A site whose only route takes everything
+ * costs one comparison.
+ */
+import type { NameAndValue, Route, RouteTable } from '../model/route.ts'
+import type { Fields } from '../wire/fields.ts'
+import { Paths } from './paths.ts'
+
+export function routeTable(routes: readonly Route[]): RouteTable {
+  const only = routes.length === 1 && takesEverything(routes[0] as Route) ? (routes[0] as Route) : null
+  if (only !== null) return { routes, find: () => only }
+  const paths = new Paths<Route>()
+  routes.forEach((route, index) => {
+    const rank = conditions(route) * 100_000 - index
+    for (const path of route.match.paths.length === 0 ? ['/*'] : route.match.paths) paths.add(path, route, rank)
+  })
+  return {
+    routes,
+    find: (method, path, query, fields) => paths.find(path, route => accepts(route, method, query, fields)),
+  }
+}
+
+function takesEverything({ match }: Route): boolean {
+  const anyPath = match.paths.length === 0 || match.paths.includes('/*')
+  return anyPath && match.methods.length + match.headers.length + match.query.length === 0
+}
+
+const conditions = ({ match }: Route): number =>
+  (match.methods.length > 0 ? 1 : 0) + match.headers.length + match.query.length
+
+function accepts({ match }: Route, method: string, query: string, fields: Fields): boolean {
+  if (match.methods.length > 0 && !match.methods.includes(method)) return false
+  for (const wanted of match.headers) if (!hasHeader(fields, wanted)) return false
+  if (match.query.length > 0) {
+    const parameters = new URLSearchParams(query)
+    for (const { name, value } of match.query) {
+      const found = parameters.getAll(name)
+      if (value === null ? found.length === 0 : !found.includes(value)) return false
+    }
+  }
+  return true
+}
+
+function hasHeader(fields: Fields, { name, value }: NameAndValue): boolean {
+  if (value === null) return fields.has(name)
+  return fields.getAll(name).includes(value)
+}
