@@ -1,0 +1,30 @@
+// `npm run docs`: writes the generated pages. With `--check`: writes nothing, exits 1 if one of them is stale.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { jsonSchema } from '../src/config/json-schema.ts'
+import { configMarkdown, errorsMarkdown } from '../src/config/markdown.ts'
+
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
+const check = process.argv.includes('--check')
+
+const pages = {
+  'docs/config.md': configMarkdown(),
+  'docs/config.schema.json': `${JSON.stringify(jsonSchema(), null, 2)}\n`,
+  'docs/errors.md': errorsMarkdown(),
+}
+
+const stale: string[] = []
+for (const [name, text] of Object.entries(pages)) {
+  const file = path.join(root, name)
+  if (existsSync(file) && readFileSync(file, 'utf8') === text) continue
+  stale.push(name)
+  if (check) continue
+  mkdirSync(path.dirname(file), { recursive: true })
+  writeFileSync(file, text)
+}
+if (check && stale.length > 0) {
+  console.error(`stale: ${stale.join(', ')}; run npm run docs`)
+  process.exit(1)
+}
+console.log(check || stale.length === 0 ? 'generated pages are up to date' : `wrote ${stale.join(', ')}`)

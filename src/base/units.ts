@@ -1,0 +1,46 @@
+/**
+ * Durations and sizes as people write them: `250ms 30s 5m 12h 1d`, `512b 16kb 1mb 2gb` (1kb is 1024 bytes).
+ * Whole numbers with one unit; a size may be a plain number of bytes, a duration may not: seconds or milliseconds?
+ */
+
+const durationUnits = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+const sizeUnits = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3, tb: 1024 ** 4 } as const
+
+/** The longest duration accepted: a timer holds 2^31 - 1 ms and fires at once when given more. */
+export const maxDurationMs = 24 * durationUnits.d
+
+/** For messages and the JSON Schema. */
+export const durationPattern = '[0-9]+(ms|s|m|h|d)'
+export const sizePattern = '[0-9]+([bB]|[kKmMgGtT][bB])?'
+
+/** Milliseconds, or null where the text is not a duration. The caller checks the range. */
+export function parseDuration(text: string): number | null {
+  const found = /^([0-9]{1,12})(ms|s|m|h|d)$/.exec(text)
+  return found ? Number(found[1]) * durationUnits[found[2] as keyof typeof durationUnits] : null
+}
+
+/** Bytes, or null where the text is not a size or is past 2^53. */
+export function parseSize(text: string): number | null {
+  const found = /^([0-9]{1,15})([kmgt]?b)?$/i.exec(text)
+  if (!found) return null
+  const bytes = Number(found[1]) * sizeUnits[(found[2] ?? 'b').toLowerCase() as keyof typeof sizeUnits]
+  return Number.isSafeInteger(bytes) ? bytes : null
+}
+
+/** The shortest exact spelling: `formatDuration(90_000)` is `90s`. */
+export function formatDuration(ms: number): string {
+  return format(ms, durationUnits)
+}
+
+/** The shortest exact spelling: `formatSize(16_384)` is `16kb`. */
+export function formatSize(bytes: number): string {
+  return format(bytes, sizeUnits)
+}
+
+function format(amount: number, units: Readonly<Record<string, number>>): string {
+  let [name, size] = Object.entries(units)[0]!
+  for (const [nextName, nextSize] of Object.entries(units)) {
+    if (amount !== 0 && amount % nextSize === 0) [name, size] = [nextName, nextSize]
+  }
+  return `${amount / size}${name}`
+}

@@ -1,0 +1,130 @@
+/**
+ * What a user writes, typed, for `sallyport.config.ts` and for the library. Meaning, units and defaults of every key are
+ * in docs/config.md; the schema rows are checked against these types by the compiler.
+ */
+import type { Filter } from '../model/filter.ts'
+
+/** `250ms`, `30s`, `5m`, `12h`, `1d` */
+export type DurationInput = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
+/** `512b`, `16kb`, `1mb`, `2gb`, or bytes */
+export type SizeInput = `${number}${'b' | 'kb' | 'mb' | 'gb' | 'tb'}` | number
+
+export type ConfigInput = {
+  listen: readonly ListenInput[]
+  sites: readonly SiteInput[]
+  upstreams?: Readonly<Record<string, UpstreamInput>>
+  log?: LogInput
+  state?: string
+  limits?: LimitsInput
+  timeouts?: TimeoutsInput
+  filters?: readonly FilterInput[]
+  workers?: number | 'auto'
+}
+
+/** A filter, or only its request phase as a function. */
+// biome-ignore lint/suspicious/noExplicitAny: a function of fewer parameters, or of a narrower exchange, fits as well
+export type FilterInput = Filter | ((...exchange: any[]) => unknown)
+
+export type ListenInput = {
+  port: number
+  address?: string
+  proxyProtocol?: ProxyProtocolInput
+  cleartext?: 'redirect' | 'serve'
+}
+
+export type ProxyProtocolInput = { from: string | readonly string[] }
+
+/** Exactly one of `to`, `routes`, `passthrough` and `tcp`. */
+export type SiteInput = {
+  host: string | readonly string[]
+  default?: boolean
+  certificate?: 'local' | KeyPairInput | readonly KeyPairInput[]
+  policy?: 'intermediate' | 'modern'
+  to?: TargetInput
+  routes?: readonly RouteInput[]
+  passthrough?: Layer4Input
+  tcp?: Layer4Input
+}
+
+export type KeyPairInput = { chain: string; key: string }
+
+export type Layer4Input = {
+  /** `host:port` */
+  to: string | readonly string[]
+  balance?: 'round-robin' | 'least-requests'
+  proxyProtocol?: 'v1' | 'v2'
+}
+
+/** A URL, several, the name of an upstream, or an upstream in place. */
+export type TargetInput = string | readonly string[] | UpstreamInput
+
+/** Exactly one of `to`, `redirect` and `respond`. */
+export type RouteInput = {
+  match?: MatchInput
+  to?: TargetInput
+  redirect?: RedirectInput
+  respond?: RespondInput
+  timeouts?: RouteTimeoutsInput
+  limits?: RouteLimitsInput
+  filters?: readonly FilterInput[]
+}
+
+export type MatchInput = {
+  path?: string | readonly string[]
+  method?: string | readonly string[]
+  header?: Readonly<Record<string, string>>
+  query?: Readonly<Record<string, string>>
+}
+
+export type RedirectInput = { to: string; status?: 301 | 302 | 303 | 307 | 308 }
+
+export type RespondInput = { status?: number; body?: string; headers?: Readonly<Record<string, string>> }
+
+export type UpstreamInput = {
+  endpoints: string | readonly string[]
+  balance?: 'round-robin' | 'least-requests'
+  tls?: UpstreamTlsInput
+  pool?: PoolInput
+  host?: 'preserve' | 'endpoint'
+}
+
+export type UpstreamTlsInput = { ca?: string; serverName?: string; certificate?: KeyPairInput; verify?: boolean }
+
+export type PoolInput = { idle?: number }
+
+export type LogInput = { access?: boolean; format?: 'json' | 'text'; level?: 'debug' | 'info' | 'warn' | 'error' }
+
+export type RouteLimitsInput = { body?: SizeInput | 'none' }
+
+export type LimitsInput = RouteLimitsInput & {
+  head?: SizeInput
+  headers?: number
+  uri?: SizeInput
+  connections?: number
+  connectionsPerClient?: number | 'none'
+  bodyRate?: SizeInput | 'none'
+  hello?: SizeInput
+}
+
+export type RouteTimeoutsInput = {
+  connect?: DurationInput
+  response?: DurationInput | 'none'
+  bodyIdle?: DurationInput
+  idle?: DurationInput | 'none'
+  total?: DurationInput | 'none'
+}
+
+export type TimeoutsInput = RouteTimeoutsInput & {
+  handshake?: DurationInput
+  head?: DurationInput
+  keepAlive?: DurationInput
+  bodyGrace?: DurationInput
+  poolIdle?: DurationInput
+  drain?: DurationInput
+  resolve?: DurationInput
+}
+
+/** Gives an editor the types; answers what it was given. */
+export function defineConfig(config: ConfigInput): ConfigInput {
+  return config
+}

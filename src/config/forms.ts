@@ -1,0 +1,220 @@
+/**
+ * The forms that strings of a configuration take: each function reads one, and answers its value or what is wrong with
+ * it and what to do. Pure; schema rows name them.
+ */
+import { isIP } from 'node:net'
+import { domainToASCII } from 'node:url'
+
+export type Formed<T> = { readonly ok: T } | { readonly wrong: string; readonly hint?: string }
+
+export type Endpoint = { readonly scheme: 'http' | 'https' | 'tcp'; readonly host: string; readonly port: number }
+
+/** What `to` may be as one string. */
+export type Target =
+  | { readonly kind: 'endpoint'; readonly endpoint: Endpoint }
+  | { readonly kind: 'name'; readonly name: string }
+
+/** A DNS name in lower-case punycode without its trailing dot, or null. Underscores are let through: they exist. */
+export function parseHostName(text: string): string | null {
+  let name = text.endsWith('.') ? text.slice(0, -1) : text
+  if (!/^[A-Za-z0-9._-]+$/.test(name)) {
+    if (!/[^\x00-\x7f]/.test(name) || /[\s/:@?#%[\]]/.test(name)) return null
+    name = domainToASCII(name)
+  }
+  name = name.toLowerCase()
+  if (name.length === 0 || name.length > 253) return null
+  const labels = name.split('.')
+  for (const label of labels) if (!/^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label)) return null
+  // A number at the end is an IPv4 address or a mistake (WHATWG URL section 3.5): 10.0.1 is nobody's name.
+  return /^[0-9]+$/.test(labels.at(-1)!) ? null : name
+}
+
+/** A site's host: a name, `*.` and a name, or an IP address (IPv6 in brackets, as in a Host header). */
+export function siteHost(text: string): Formed<string> {
+  const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text
+  if (isIP(bare) === 4) return { ok: bare }
+  if (isIP(bare) === 6 && !bare.includes('%')) return { ok: new URL(`http://[${bare}]`).hostname }
+  if (text === '*')
+    return { wrong: '* is not a host', hint: 'for the site that serves every other name, write default: true' }
+  if (/^[a-z]+:\/\//i.test(text))
+    return { wrong: `${text} is a URL, not a host`, hint: `write only the name: ${text.split('/')[2]}` }
+  if (/^[^:]+:[0-9]+$/.test(text)) {
+    return { wrong: `${text} has a port`, hint: `a site is served on every listener; write ${text.split(':')[0]}` }
+  }
+  const wildcard = text.startsWith('*.')
+  const name = parseHostName(wildcard ? text.slice(2) : text)
+  if (text.lastIndexOf('*') > 0) {
+    return { wrong: `${text}: a * stands only for the whole first label`, hint: 'as in *.example.com' }
+  }
+  if (name === null) return { wrong: `${text} is not a host name` }
+  return { ok: wildcard ? `*.${name}` : name }
+}
+
+export function ipAddress(text: string): Formed<string> {
+  if (isIP(text) !== 0) return { ok: text }
+  const hint =
+    text === 'localhost'
+      ? 'write 127.0.0.1 or "::1"'
+      : '"::" takes every IPv6 and IPv4 address, 127.0.0.1 only local ones'
+  return { wrong: `${text} is not an IP address`, hint }
+}
+
+/** `10.0.0.0/8`, or one address, which becomes a full-length range. */
+export function addressRange(text: string): Formed<string> {
+  const [address, bits, more] = text.split('/')
+  const family = isIP(address!)
+  const most = family === 4 ? 32 : 128
+  if (family === 0 || more !== undefined || address!.includes('%')) {
+    return { wrong: `${text} is not an address or a range`, hint: 'as in 10.0.0.0/8 or 2001:db8::/32' }
+  }
+  if (bits === undefined) return { ok: `${address}/${most}` }
+  if (!/^[0-9]{1,3}$/.test(bits) || Number(bits) > most) {
+    return { wrong: `${text}: the prefix of an IPv${family} range is 0 to ${most} bits` }
+  }
+  return { ok: `${address}/${Number(bits)}` }
+}
+
+/** A backend's host without brackets, or null. */
+function endpointHost(text: string): string | null {
+  if (text.startsWith('[')) {
+    const inside = text.slice(1, -1)
+    return text.endsWith(']') && isIP(inside) === 6 ? inside : null
+  }
+  return isIP(text) === 4 ? text : parseHostName(text)
+}
+
+function portOf(text: string): number | null {
+  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0
+  return port >= 1 && port <= 65_535 ? port : null
+}
+
+/** `http://host:port` or `https://host:port`; the port may be left out. */
+export function endpointUrl(text: string): Formed<Endpoint> {
+  const found = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)(.*)$/s.exec(text)
+  if (!found) {
+    const hint = parseHostPort(text) ? `write http://${text}, or https://${text}` : 'as in http://10.0.0.5:3000'
+    return { wrong: `${text} is not a URL`, hint }
+  }
+  const scheme = found[1]!.toLowerCase()
+  const authority = found[2]!
+  if (scheme !== 'http' && scheme !== 'https') {
+    const hint =
+      scheme === 'ws' || scheme === 'wss'
+        ? `WebSockets pass through http endpoints: write ${scheme === 'ws' ? 'http' : 'https'}://`
+        : scheme === 'h2' || scheme === 'h2c' || scheme === 'unix'
+          ? 'backends are reached over TCP with HTTP/1.1 in this version'
+          : 'for raw TCP, give the site tcp: { to: [host:port] }'
+    return { wrong: `${text}: an endpoint is http:// or https://`, hint }
+  }
+  if (authority.includes('@'))
+    return { wrong: 'an endpoint holds no user name or password', hint: 'clients send their own Authorization' }
+  if (found[3] !== '' && found[3] !== '/') {
+    return {
+      wrong: `${text}: an endpoint has no path (${found[3]})`,
+      hint: `requests are forwarded with the path they came with; write ${scheme}://${authority}`,
+    }
+  }
+  const parts = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/s.exec(authority)
+  const host = parts ? endpointHost(parts[1]!) : null
+  if (host === null) return { wrong: `${text}: ${authority || 'nothing'} is not a host` }
+  const port = parts![2] === undefined ? (scheme === 'http' ? 80 : 443) : portOf(parts![2])
+  if (port === null) return { wrong: `${text}: a port is 1 to 65535` }
+  return { ok: { scheme, host, port } }
+}
+
+function parseHostPort(text: string): Endpoint | null {
+  const found = /^(\[[^\]]*\]|[^:]*):([0-9]+)$/.exec(text)
+  const host = found ? endpointHost(found[1]!) : null
+  const port = found ? portOf(found[2]!) : null
+  return host === null || port === null ? null : { scheme: 'tcp', host, port }
+}
+
+/** `host:port`, for raw TCP. */
+export function hostPort(text: string): Formed<Endpoint> {
+  const endpoint = parseHostPort(text)
+  if (endpoint) return { ok: endpoint }
+  if (text.includes('://'))
+    return { wrong: `${text} is a URL`, hint: 'raw TCP goes to host:port, as in 10.0.2.9:443' }
+  return { wrong: `${text} is not host:port`, hint: 'as in 10.0.2.9:443, db.internal:5432 or [2001:db8::1]:443' }
+}
+
+/** A URL, or the name of an upstream. */
+export function target(text: string): Formed<Target> {
+  if (/^[A-Za-z_][A-Za-z0-9_-]*$/.test(text)) return { ok: { kind: 'name', name: text } }
+  const formed = endpointUrl(text)
+  return 'ok' in formed ? { ok: { kind: 'endpoint', endpoint: formed.ok } } : formed
+}
+
+/** `/a`, `/a/*`, `/a/*` + `/b`: see MatchConfig.paths. */
+export function pathPattern(text: string): Formed<string> {
+  if (!text.startsWith('/')) return { wrong: `${text}: a path begins with /`, hint: `write /${text}` }
+  if (/[?#]/.test(text))
+    return { wrong: `${text}: a path ends before ? and #`, hint: 'match the query with query: { name: value }' }
+  if (/[\x00-\x20\x7f\\]/.test(text))
+    return { wrong: `${text}: a path holds no spaces, backslashes or control characters` }
+  if (/%(?![0-9A-Fa-f]{2})/.test(text)) return { wrong: `${text}: % is followed by two hexadecimal digits` }
+  if (text.includes('**')) return { wrong: `${text}: ** has no meaning`, hint: 'a final /* takes everything below' }
+  if (/\/\.{1,2}(\/|$)/.test(text))
+    return { wrong: `${text}: . and .. are resolved before routing and never match` }
+  return { ok: text }
+}
+
+const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+export function method(text: string): Formed<string> {
+  if (!token.test(text)) return { wrong: `${text} is not an HTTP method` }
+  if (text === 'CONNECT') return { wrong: 'CONNECT is refused by a reverse proxy and never reaches a route' }
+  if (text !== text.toUpperCase() && /^(get|head|post|put|patch|delete|options|trace)$/i.test(text)) {
+    return { wrong: `${text}: methods are case-sensitive`, hint: `write ${text.toUpperCase()}` }
+  }
+  return { ok: text }
+}
+
+export function headerName(text: string): Formed<string> {
+  return token.test(text) ? { ok: text.toLowerCase() } : { wrong: `${JSON.stringify(text)} is not a header name` }
+}
+
+/** What may stand in one header field; bytes past ASCII would need an encoding nobody agrees on. */
+export function headerValue(text: string): Formed<string> {
+  if (!/^[\t\x20-\x7e]*$/.test(text)) return { wrong: 'a header value holds printable ASCII and no line breaks' }
+  return text === text.trim() ? { ok: text } : { wrong: 'a header value has no space at its ends' }
+}
+
+export function queryName(text: string): Formed<string> {
+  return text === '' ? { wrong: 'a query parameter has a name' } : { ok: text }
+}
+
+export function anyText(text: string): Formed<string> {
+  return { ok: text }
+}
+
+const variables = ['{host}', '{path}', '{query}']
+
+/** A Location: a URL, or a path from the root; one slash only, or `//host` would lead elsewhere. */
+export function redirectTarget(text: string): Formed<string> {
+  if (!/^(https?:\/\/[^/]|\/(?!\/))/.test(text)) {
+    return { wrong: `${text}: a redirect leads to https://..., http://... or a path that begins with one /` }
+  }
+  if (/[^\x21-\x7e]/.test(text))
+    return { wrong: `${text}: a redirect holds printable ASCII`, hint: 'percent-encode the rest' }
+  for (const [used] of text.matchAll(/\{[^}]*\}?|\}/g)) {
+    if (!variables.includes(used))
+      return { wrong: `${used} cannot be filled in`, hint: `there are ${variables.join(', ')}` }
+  }
+  return { ok: text }
+}
+
+/** An upstream's name. */
+export function upstreamName(text: string): Formed<string> {
+  if (/^[A-Za-z_][A-Za-z0-9_-]*$/.test(text)) return { ok: text }
+  return {
+    wrong: `${JSON.stringify(text)} cannot be the name of an upstream`,
+    hint: 'letters, digits, _ and -, beginning with a letter',
+  }
+}
+
+export function serverName(text: string): Formed<string> {
+  const name = parseHostName(text)
+  if (name !== null) return { ok: name }
+  return { wrong: `${text} is not a host name`, hint: 'the name in the backend certificate, as in pay.internal' }
+}

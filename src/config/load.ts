@@ -1,0 +1,119 @@
+/** Finds, reads and validates a configuration. The only file of config/ that the rest of the gateway calls. */
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { messageOf } from '../base/errors.ts'
+import type { Config } from './config.ts'
+import type { Environment } from './environment.ts'
+import { parseText, treeFromValue } from './parse.ts'
+import { ConfigError, type Problem, Problems } from './problem.ts'
+import type { Node } from './tree.ts'
+import { validate } from './validate.ts'
+
+/** Looked for in this order when no file is named. */
+export const defaultFiles = ['sallyport.yaml', 'sallyport.yml', 'sallyport.json', 'sallyport.config.ts'] as const
+
+export type LoadOptions = {
+  /** Relative to `cwd`; by default the first of defaultFiles that exists */
+  readonly file?: string
+  /** Default: of the process */
+  readonly cwd?: string
+  /** Default: of the process */
+  readonly env?: Environment
+  /** A ConfigInput given in code; its relative paths begin at `cwd`, and no file is read */
+  readonly value?: unknown
+}
+
+export type Loaded = {
+  readonly config: Config
+  /** Warnings and notes, in file order */
+  readonly warnings: readonly Problem[]
+}
+
+/** @throws ConfigError with every problem there is */
+export async function loadConfig(options: LoadOptions = {}): Promise<Loaded> {
+  const folder = path.resolve(options.cwd ?? process.cwd())
+  const environment = options.env ?? process.env
+  const problems = new Problems()
+  if (options.value !== undefined) {
+    const tree = treeFromValue(options.value, null, problems)
+    return finish(validate(tree, { file: null, folder, environment }, problems), problems)
+  }
+  const name = options.file ?? findFile(folder)
+  const file = path.resolve(folder, name)
+  const tree = await readFile(file, name, environment, problems)
+  // After a syntax error the rest would be guesses; after an unset variable it is not.
+  const config = tree && validate(tree, { file, folder: path.dirname(file), environment }, problems)
+  return finish(config, problems)
+}
+
+function finish(config: Config | undefined, problems: Problems): Loaded {
+  if (!config || problems.failed) throw new ConfigError(problems.list())
+  return { config, warnings: problems.list() }
+}
+
+function findFile(folder: string): string {
+  const found = defaultFiles.find(name => existsSync(path.join(folder, name)))
+  if (found) return found
+  throw fileError(
+    folder,
+    'there is no configuration here',
+    `looked for ${defaultFiles.join(', ')}; name another file with -c FILE`,
+  )
+}
+
+function fileError(file: string, message: string, hint?: string): ConfigError {
+  const problem: Problem = { severity: 'error', file, line: null, column: null, path: '', message }
+  return new ConfigError([hint === undefined ? problem : { ...problem, hint }])
+}
+
+async function readFile(
+  file: string,
+  name: string,
+  environment: Environment,
+  problems: Problems,
+): Promise<Node | undefined> {
+  const found = statSync(file, { throwIfNoEntry: false })
+  if (!found) throw fileError(name, 'does not exist', file === name ? undefined : `looked for ${file}`)
+  if (found.isDirectory())
+    throw fileError(name, 'is a folder, not a file', `as in ${path.join(name, defaultFiles[0])}`)
+  switch (path.extname(file)) {
+    case '.yaml':
+    case '.yml':
+    case '.json':
+      return parseText(readText(file, name), name, environment, problems)
+    case '.ts':
+    case '.mts':
+    case '.js':
+    case '.mjs':
+      return treeFromValue(await importValue(file, name, found.mtimeMs), name, problems)
+    default:
+      throw fileError(
+        name,
+        'is not a kind of file that can be read',
+        'a configuration is .yaml, .yml, .json, .ts, .mts, .js or .mjs',
+      )
+  }
+}
+
+function readText(file: string, name: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw fileError(name, `cannot be read: ${messageOf(error)}`)
+  }
+}
+
+/** Modules are cached by URL: the time of the last change in it makes a changed file a new one, on both runtimes. */
+async function importValue(file: string, name: string, changedMs: number): Promise<unknown> {
+  let module: { readonly default?: unknown }
+  try {
+    module = await import(`${pathToFileURL(file).href}?changed=${changedMs}`)
+  } catch (error) {
+    throw fileError(name, `cannot be loaded: ${messageOf(error)}`)
+  }
+  if (module.default === undefined) {
+    throw fileError(name, 'has no default export', 'write export default defineConfig({ ... })')
+  }
+  return module.default
+}

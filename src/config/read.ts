@@ -1,0 +1,309 @@
+/**
+ * Reads a tree by schema rows: checks kinds, ranges and forms, converts units, fills in defaults. What is wrong is
+ * reported and becomes `undefined`, so that the checks after this one can go on; what is left out without a default
+ * becomes null, or an empty list or map.
+ */
+import { accessSync, constants, statSync } from 'node:fs'
+import path from 'node:path'
+import { formatDuration, formatSize, maxDurationMs, parseDuration, parseSize } from '../base/units.ts'
+import type { Filter } from '../model/filter.ts'
+import { didYouMean, nearest } from './nearest.ts'
+import type { Problems } from './problem.ts'
+import { fieldOf, type Kind, type Later, type Row, type Shape, type Words } from './schema/kinds.ts'
+import { brokenValue, type Node, type Place } from './tree.ts'
+
+export type Reader = {
+  readonly problems: Problems
+  /** Relative paths begin here; absolute */
+  readonly folder: string
+  /** What is wrong with each file already looked at; null: nothing */
+  readonly files: Map<string, string | null>
+  /** Defaults as read, by row */
+  readonly defaults: Map<Row, unknown>
+}
+
+/** Reads by a shape, into one field per row. */
+export function readObject(node: Node, shape: Shape, reader: Reader): Record<string, unknown> | undefined {
+  if (node.kind !== 'map') return wrongKind(node, `a map with ${orList(Object.keys(shape.rows))}`, reader)
+  const fields: Record<string, unknown> = {}
+  for (const key in shape.rows) {
+    const row = shape.rows[key]!
+    const entry = node.entries.get(key)
+    const field = fieldOf(key, row.kind)
+    if (entry) fields[field] = readValue(entry.value, row.kind, reader, row.example)
+    else if (row.default !== undefined) fields[field] = readDefault(row, reader)
+    else if (row.required) {
+      reader.problems.error(node.at, `${key} is missing`, row.example && `as in ${key}: ${row.example}`)
+      fields[field] = undefined
+    } else fields[field] = row.kind.type === 'list' ? [] : row.kind.type === 'map' ? new Map() : null
+  }
+  for (const [key, entry] of node.entries) {
+    if (Object.hasOwn(shape.rows, key)) continue
+    const later = shape.later && Object.hasOwn(shape.later, key) ? shape.later[key] : undefined
+    if (later) reportLater(entry.key, later, reader)
+    else {
+      const hint =
+        didYouMean(key, Object.keys(shape.rows)) ?? `here may be ${orList(Object.keys(shape.rows), 'and')}`
+      reader.problems.error(entry.key, `unknown key ${key}`, hint)
+    }
+  }
+  return fields
+}
+
+/** The fields of an object of which nothing is written; what is required is left out. */
+export function readDefaults(shape: Shape, reader: Reader): Record<string, unknown> {
+  const fields: Record<string, unknown> = {}
+  for (const [key, row] of Object.entries(shape.rows)) {
+    if (!row.required) fields[fieldOf(key, row.kind)] = row.default === undefined ? null : readDefault(row, reader)
+  }
+  return fields
+}
+
+/** `example` is for hints. */
+export function readValue(node: Node, kind: Kind, reader: Reader, example?: string): unknown {
+  if (node.kind === 'code' && node.value === brokenValue) return undefined
+  if (node.kind === 'scalar' && node.value === null) {
+    reader.problems.error(
+      node.at,
+      `${lastKey(node.at)} has no value`,
+      `${example ? `as in ${example}, or ` : ''}remove the key`,
+    )
+    return undefined
+  }
+  switch (kind.type) {
+    case 'string': {
+      const text = readText(node, kind.write, reader)
+      return text === undefined ? undefined : formed(kind.form(text), node.at, reader)
+    }
+    case 'boolean': {
+      if (node.kind === 'scalar' && typeof node.value === 'boolean') return node.value
+      const hint =
+        node.kind === 'scalar' && /^(yes|on|no|off)$/i.test(String(node.value)) ? 'write true or false' : undefined
+      return wrongKind(node, 'true or false', reader, hint)
+    }
+    case 'integer':
+      return readInteger(node, kind, reader)
+    case 'duration':
+      return readDuration(node, kind.words, reader)
+    case 'size':
+      return readSize(node, kind, reader)
+    case 'choice': {
+      if (node.kind === 'scalar' && kind.of.includes(node.value as string | number)) return node.value
+      const word = node.kind === 'scalar' ? String(node.value) : ''
+      const later = kind.later && Object.hasOwn(kind.later, word) ? kind.later[word] : undefined
+      if (later) return reportLater(node.at, later, reader)
+      return wrongKind(node, orList(kind.of), reader, didYouMean(word, kind.of.map(String)))
+    }
+    case 'file': {
+      const text = readText(node, 'a file name', reader)
+      return text === undefined ? undefined : readFileName(text, node.at, reader)
+    }
+    case 'folder': {
+      const text = readText(node, 'the path of a folder', reader)
+      return text === undefined ? undefined : path.resolve(reader.folder, text)
+    }
+    case 'list':
+      return readList(node, kind, reader, example)
+    case 'object':
+      return readObject(node, kind.shape, reader)
+    case 'map':
+      return readMap(node, kind, reader)
+    case 'either': {
+      const as = node.kind === 'scalar' ? 'text' : node.kind === 'code' ? null : node.kind
+      const chosen = as === null ? undefined : kind[as]
+      if (!chosen) return wrongKind(node, example ?? 'another kind of value', reader)
+      const value = readValue(node, chosen, reader, example)
+      return value === undefined ? undefined : { as, value }
+    }
+    case 'filter':
+      return readFilter(node, reader)
+  }
+}
+
+function readDefault(row: Row, reader: Reader): unknown {
+  if (!reader.defaults.has(row)) {
+    const at: Place = {
+      source: { name: null, position: () => ({ line: null, column: null }) },
+      path: '',
+      offset: 0,
+    }
+    const value = row.default
+    const node: Node =
+      typeof value === 'object'
+        ? { kind: 'map', at, entries: new Map() }
+        : { kind: 'scalar', at, value: value as string | number | boolean }
+    reader.defaults.set(row, readValue(node, row.kind, reader))
+  }
+  return reader.defaults.get(row)
+}
+
+function readText(node: Node, wanted: string, reader: Reader): string | undefined {
+  if (node.kind === 'scalar' && typeof node.value === 'string') return node.value
+  const hint = node.kind === 'scalar' ? `write it in quotes: "${node.value}"` : undefined
+  return wrongKind(node, /^an? |^the /.test(wanted) ? wanted : `a string (${wanted})`, reader, hint)
+}
+
+function readInteger(node: Node, kind: Kind & { type: 'integer' }, reader: Reader): unknown {
+  const value = node.kind === 'scalar' ? node.value : null
+  if (typeof value === 'string' && kind.words && Object.hasOwn(kind.words, value)) return kind.words[value]
+  if (typeof value === 'number' && Number.isInteger(value)) {
+    if (value >= kind.min && value <= kind.max) return value
+    reader.problems.error(node.at, `${lastKey(node.at)} is ${kind.min} to ${kind.max}, not ${value}`)
+    return undefined
+  }
+  const hint = typeof value === 'string' && /^[0-9]+$/.test(value) ? 'write it without quotes' : undefined
+  return wrongKind(node, `a whole number${orWords(kind.words)}`, reader, hint)
+}
+
+function readDuration(node: Node, words: Words | undefined, reader: Reader): unknown {
+  const value = node.kind === 'scalar' ? node.value : null
+  if (typeof value === 'string' && words && Object.hasOwn(words, value)) return words[value]
+  const ms = typeof value === 'string' ? parseDuration(value) : null
+  if (ms === null) {
+    const hint = typeof value === 'number' ? `with its unit: ${value}s or ${value}ms?` : undefined
+    return wrongKind(node, `a duration as in 250ms, 30s, 5m, 12h or 1d${orWords(words)}`, reader, hint)
+  }
+  if (ms >= 1 && ms <= maxDurationMs) return ms
+  const hint = words && ms === 0 ? `for no such timeout write ${Object.keys(words).join(' or ')}` : undefined
+  reader.problems.error(
+    node.at,
+    `${lastKey(node.at)} is 1ms to ${formatDuration(maxDurationMs)}, not ${value}`,
+    hint,
+  )
+  return undefined
+}
+
+function readSize(node: Node, kind: Kind & { type: 'size' }, reader: Reader): unknown {
+  const value = node.kind === 'scalar' ? node.value : null
+  if (typeof value === 'string' && kind.words && Object.hasOwn(kind.words, value)) return kind.words[value]
+  const number = typeof value === 'number' && Number.isSafeInteger(value) ? value : null
+  const bytes = typeof value === 'string' ? parseSize(value) : number
+  if (bytes === null) return wrongKind(node, `a size as in 512b, 16kb or 1mb${orWords(kind.words)}`, reader)
+  if (bytes >= kind.min && bytes <= kind.max) return bytes
+  const hint = kind.words && bytes === 0 ? `for no limit write ${Object.keys(kind.words).join(' or ')}` : undefined
+  const most =
+    kind.max === Number.MAX_SAFE_INTEGER
+      ? 'at most 2^53 bytes'
+      : `${formatSize(kind.min)} to ${formatSize(kind.max)}`
+  reader.problems.error(node.at, `${lastKey(node.at)} is ${most}, not ${value}`, hint)
+  return undefined
+}
+
+/** A list whose broken items are left out, or undefined where nothing is left of it. */
+function readList(node: Node, kind: Kind & { type: 'list' }, reader: Reader, example?: string): unknown {
+  if (node.kind !== 'list') {
+    if (!kind.single) return wrongKind(node, 'a list', reader, example && `as in ${example}`)
+    const value = readValue(node, kind.of, reader)
+    return value === undefined ? undefined : [value]
+  }
+  if (node.items.length === 0 && !kind.empty) {
+    reader.problems.error(node.at, `${lastKey(node.at)} is empty`, example && `as in ${example}`)
+    return undefined
+  }
+  // Objects keep their places in the list, also broken ones: later checks find their nodes by index.
+  const values = node.items.map(item => readValue(item, kind.of, reader))
+  if (kind.of.type === 'object') return values
+  const whole = values.filter(value => value !== undefined)
+  return whole.length === 0 && values.length > 0 ? undefined : whole
+}
+
+function readMap(node: Node, kind: Kind & { type: 'map' }, reader: Reader): Map<string, unknown> | undefined {
+  if (node.kind !== 'map') return wrongKind(node, `a map of ${kind.keyName}s`, reader)
+  const map = new Map<string, unknown>()
+  for (const [key, entry] of node.entries) {
+    const value = readValue(entry.value, kind.of, reader)
+    const name = formed(kind.key(key), entry.key, reader) as string | undefined
+    if (name === undefined) continue
+    if (map.has(name))
+      reader.problems.error(entry.key, `${key} is written twice`, 'upper and lower case are the same here')
+    map.set(name, value)
+  }
+  return map
+}
+
+function readFileName(text: string, at: Place, reader: Reader): string | undefined {
+  const file = path.resolve(reader.folder, text)
+  let wrong = reader.files.get(file)
+  if (wrong === undefined) {
+    wrong = fileProblem(file)
+    reader.files.set(file, wrong)
+  }
+  if (wrong === null) return file
+  reader.problems.error(at, `${text} ${wrong}`, file === text ? undefined : `looked for ${file}`)
+  return undefined
+}
+
+function fileProblem(file: string): string | null {
+  try {
+    const found = statSync(file, { throwIfNoEntry: false })
+    if (!found) return 'does not exist'
+    if (found.isDirectory()) return 'is a folder'
+    accessSync(file, constants.R_OK)
+    return null
+  } catch (error) {
+    return `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`
+  }
+}
+
+/** A function alone is the request phase of a filter that has its name. */
+function readFilter(node: Node, reader: Reader): Filter | undefined {
+  if (node.kind === 'code') {
+    if (typeof node.value === 'function')
+      return { name: node.value.name || 'filter', request: node.value } as Filter
+    if (typeof (node.value as Partial<Filter>).name === 'string') return node.value as Filter
+    reader.problems.error(node.at, 'a filter has a name', 'as in { name: "auth", request(exchange) { ... } }')
+    return undefined
+  }
+  const hint = 'filters are code: write the configuration as sallyport.config.ts'
+  return wrongKind(
+    node,
+    'a function, or an object with phases',
+    reader,
+    node.at.source.position(0).line ? hint : undefined,
+  )
+}
+
+function formed(result: { ok: unknown } | { wrong: string; hint?: string }, at: Place, reader: Reader): unknown {
+  if ('ok' in result) return result.ok
+  reader.problems.error(at, result.wrong, result.hint)
+  return undefined
+}
+
+function reportLater(at: Place, later: Later[string], reader: Reader): undefined {
+  reader.problems.error(at, `not supported yet: ${later.what}`, later.hint)
+}
+
+function wrongKind(node: Node, wanted: string, reader: Reader, hint?: string): undefined {
+  const what = node.at.path === '' ? 'the configuration' : lastKey(node.at)
+  reader.problems.error(node.at, `${what} takes ${wanted}, not ${describe(node)}`, hint)
+}
+
+function describe(node: Node): string {
+  if (node.kind === 'list') return 'a list'
+  if (node.kind === 'map') return 'a map'
+  if (node.kind === 'code') return typeof node.value === 'function' ? 'a function' : 'an object with code'
+  const text = JSON.stringify(node.value)
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+/** The name a message uses: the last word of the path, with its index. */
+function lastKey(at: Place): string {
+  return /[^.]*$/.exec(at.path)![0] || 'the configuration'
+}
+
+function orList(words: readonly (string | number)[], last = 'or'): string {
+  return words.length < 2
+    ? String(words[0] ?? 'nothing')
+    : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`
+}
+
+function orWords(words: Words | undefined): string {
+  return words ? `, or ${Object.keys(words).join(' or ')}` : ''
+}
+
+/** For a name that refers to something: `known` are the names there are. */
+export function unknownName(name: string, known: readonly string[]): string | undefined {
+  const close = nearest(name, known)
+  if (close !== null) return `did you mean ${close}?`
+  return known.length > 0 && known.length <= 8 ? `there are ${orList(known, 'and')}` : undefined
+}

@@ -1,0 +1,97 @@
+/** The whole configuration as rows: one per option. Validation, defaults, docs/config.md and the JSON Schema come from here. */
+import type { ConfigInput, LogInput } from './define-config.ts'
+import { upstreamName } from './forms.ts'
+import type { Rows, Shape } from './schema/kinds.ts'
+import { limitsShape, timeoutsShape } from './schema/limits.ts'
+import { listenShape } from './schema/listen.ts'
+import { siteShape } from './schema/site.ts'
+import { upstreamShape } from './schema/upstream.ts'
+
+const logShape: Shape = {
+  name: 'log',
+  docs: 'Logs go to standard output, one record a line.',
+  rows: {
+    access: {
+      kind: { type: 'boolean' },
+      default: true,
+      docs: 'One record per exchange or layer-4 connection.',
+      example: 'false',
+    },
+    format: {
+      kind: { type: 'choice', of: ['json', 'text'] },
+      default: 'json',
+      docs: 'JSON for machines, text for people.',
+      example: 'text',
+    },
+    level: {
+      kind: { type: 'choice', of: ['debug', 'info', 'warn', 'error'] },
+      default: 'info',
+      docs: 'The least that is logged; access records are not affected.',
+      example: 'warn',
+    },
+  } satisfies Rows<LogInput>,
+}
+
+export const configShape: Shape = {
+  name: 'top level',
+  docs: 'What a file may hold.',
+  rows: {
+    listen: {
+      kind: { type: 'list', of: { type: 'object', shape: listenShape } },
+      required: true,
+      docs: 'Where connections come in.',
+      example: '[{ port: 443 }, { port: 80, cleartext: redirect }]',
+    },
+    sites: {
+      kind: { type: 'list', of: { type: 'object', shape: siteShape } },
+      required: true,
+      docs: 'Host names, and how TLS ends for each.',
+      example: '[{ host: shop.example.com, certificate: local, to: "http://10.0.0.5:3000" }]',
+    },
+    upstreams: {
+      kind: { type: 'map', key: upstreamName, keyName: 'name', of: { type: 'object', shape: upstreamShape } },
+      docs: 'Upstreams with names, shared by routes as `to: NAME`.',
+      example: '{ orders: { endpoints: [http://10.0.4.1:80, http://10.0.4.2:80] } }',
+    },
+    log: {
+      kind: { type: 'object', shape: logShape },
+      default: {},
+      docs: 'What is logged, and how.',
+      example: '{ format: text }',
+    },
+    state: {
+      kind: { type: 'folder' },
+      defaultDocs: '`$STATE_DIRECTORY`, else `.sallyport` beside the file',
+      docs: 'The folder for what must outlive the process: the local CA. Made when first needed.',
+      example: '/var/lib/sallyport',
+    },
+    limits: {
+      kind: { type: 'object', shape: limitsShape },
+      default: {},
+      docs: 'How much is too much.',
+      example: '{ body: 10mb }',
+    },
+    timeouts: {
+      kind: { type: 'object', shape: timeoutsShape },
+      default: {},
+      docs: 'How long is too long.',
+      example: '{ response: 5m }',
+    },
+    filters: {
+      kind: { type: 'list', of: { type: 'filter' }, empty: true },
+      docs: 'Filters of every route; TypeScript only.',
+    },
+    workers: {
+      kind: { type: 'integer', min: 1, max: 1024, words: { auto: 'auto' } },
+      default: 1,
+      docs: 'Processes that take connections; `auto` is one per core. `--workers` overrides it.',
+      example: 'auto',
+    },
+  } satisfies Rows<ConfigInput>,
+  later: {
+    acme: {
+      what: 'certificates from an ACME directory (acme)',
+      hint: 'remove it, and give sites certificate: { chain: FILE, key: FILE } or certificate: local',
+    },
+  },
+}

@@ -1,0 +1,69 @@
+/**
+ * What a schema row is made of. A row says everything about one option: what it takes, what it is when left out, and
+ * what it is for. read.ts validates by rows, markdown.ts and json-schema.ts print them; nothing else knows a default.
+ */
+import type { Formed } from '../forms.ts'
+
+export type Kind =
+  /** One string of a form; `write` shows it in the documentation */
+  | { readonly type: 'string'; readonly form: (text: string) => Formed<unknown>; readonly write: string }
+  | { readonly type: 'boolean' }
+  | { readonly type: 'integer'; readonly min: number; readonly max: number; readonly words?: Words }
+  /** Becomes milliseconds in a field named `<key>Ms` */
+  | { readonly type: 'duration'; readonly words?: Words }
+  /** Becomes bytes in a field named `<key>Bytes` */
+  | { readonly type: 'size'; readonly min: number; readonly max: number; readonly words?: Words }
+  | { readonly type: 'choice'; readonly of: readonly (string | number)[]; readonly later?: Later }
+  /** Must exist and be readable; becomes an absolute path in a field named `<key>File` */
+  | { readonly type: 'file' }
+  /** Becomes an absolute path; need not exist */
+  | { readonly type: 'folder' }
+  /** At least one; `single`: one may be written without the brackets */
+  | { readonly type: 'list'; readonly of: Kind; readonly single?: true; readonly empty?: true }
+  | { readonly type: 'object'; readonly shape: Shape }
+  /** Free keys of a form; becomes a Map */
+  | {
+      readonly type: 'map'
+      readonly key: (text: string) => Formed<string>
+      readonly keyName: string
+      readonly of: Kind
+    }
+  /** Told apart by how it is written; becomes `{ as, value }` */
+  | { readonly type: 'either'; readonly text?: Kind; readonly list?: Kind; readonly map?: Kind }
+  /** A function, or an object with functions: TypeScript configurations only */
+  | { readonly type: 'filter' }
+
+/** Words that stand for a value: `none`, `auto`. */
+export type Words = Readonly<Record<string, unknown>>
+
+/** Known to the contract and not to this version: what it is, and what to do instead. */
+export type Later = Readonly<Record<string, { readonly what: string; readonly hint: string }>>
+
+export type Row = {
+  readonly kind: Kind
+  readonly docs: string
+  /** As a user would write it. Absent: required if `required`, else the field is null, or the empty list */
+  readonly default?: unknown
+  /** Instead of the default, where it is computed */
+  readonly defaultDocs?: string
+  readonly required?: true
+  readonly example?: string
+}
+
+/** Rows for exactly the keys of an input type: a key in one and not in the other does not compile. */
+export type Rows<Input> = { readonly [K in keyof Input]-?: Row }
+
+export type Shape = {
+  /** Heading in the documentation; unique */
+  readonly name: string
+  readonly docs: string
+  readonly rows: Readonly<Record<string, Row>>
+  readonly later?: Later
+}
+
+/** The field of a value in config.ts: the unit is in its name. */
+export function fieldOf(key: string, kind: Kind): string {
+  if (kind.type === 'duration') return `${key}Ms`
+  if (kind.type === 'size') return `${key}Bytes`
+  return kind.type === 'file' ? `${key}File` : key
+}

@@ -1,0 +1,163 @@
+/** Rows for routes: which requests of a site, and what becomes of them. */
+import type {
+  MatchInput,
+  RedirectInput,
+  RespondInput,
+  RouteInput,
+  RouteLimitsInput,
+  RouteTimeoutsInput,
+} from '../define-config.ts'
+import { anyText, headerName, headerValue, method, pathPattern, queryName, redirectTarget } from '../forms.ts'
+import type { Rows, Shape } from './kinds.ts'
+import { limitsRows, timeoutsRows } from './limits.ts'
+import { targetKind } from './upstream.ts'
+
+const matchShape: Shape = {
+  name: 'match',
+  docs:
+    'Which requests: all that is written must hold, and of a list any one. The most specific route wins, whatever the order in ' +
+    'the file: an exact path before a pattern, a longer prefix before a shorter one, then the one with more conditions.',
+  rows: {
+    path: {
+      kind: { type: 'list', of: { type: 'string', form: pathPattern, write: 'path' }, single: true },
+      docs: '`/a` is that path alone, `/a/*` is `/a` and everything below it, and a `*` elsewhere stands for one segment or a part of one (`/a/*/b`).',
+      example: '/api/*',
+    },
+    method: {
+      kind: { type: 'list', of: { type: 'string', form: method, write: 'method' }, single: true },
+      docs: 'In capitals, as on the wire.',
+      example: '[GET, POST]',
+    },
+    header: {
+      kind: {
+        type: 'map',
+        key: headerName,
+        keyName: 'name',
+        of: { type: 'string', form: headerValue, write: 'value' },
+      },
+      docs: 'Header names with the exact value, or `*` for "present".',
+      example: '{ x-beta: "1" }',
+    },
+    query: {
+      kind: { type: 'map', key: queryName, keyName: 'name', of: { type: 'string', form: anyText, write: 'value' } },
+      docs: 'Query parameters with the exact decoded value, or `*` for "present".',
+      example: '{ version: "2" }',
+    },
+  } satisfies Rows<MatchInput>,
+}
+
+const redirectShape: Shape = {
+  name: 'redirect',
+  docs: 'Answers with a redirect instead of asking a backend.',
+  rows: {
+    to: {
+      kind: { type: 'string', form: redirectTarget, write: 'URL or path' },
+      required: true,
+      docs: 'The Location. `{host}`, `{path}` and `{query}` (with its `?`, or nothing) are filled in from the request.',
+      example: 'https://www.example.com{path}{query}',
+    },
+    status: {
+      kind: { type: 'choice', of: [301, 302, 303, 307, 308] },
+      default: 308,
+      docs: '308 is permanent and keeps the method, 307 is temporary and keeps it; browsers remember permanent ones.',
+      example: '302',
+    },
+  } satisfies Rows<RedirectInput>,
+}
+
+const respondShape: Shape = {
+  name: 'respond',
+  docs: 'Answers with a fixed response instead of asking a backend.',
+  rows: {
+    status: {
+      kind: { type: 'integer', min: 200, max: 599 },
+      default: 200,
+      docs: 'The status code.',
+      example: '404',
+    },
+    body: {
+      kind: { type: 'string', form: anyText, write: 'text' },
+      default: '',
+      docs: 'The body, sent as UTF-8.',
+      example: '"ok"',
+    },
+    headers: {
+      kind: {
+        type: 'map',
+        key: headerName,
+        keyName: 'name',
+        of: { type: 'string', form: headerValue, write: 'value' },
+      },
+      docs: 'Further headers. A body without a `content-type` here is `text/plain; charset=utf-8`.',
+      example: '{ cache-control: no-store }',
+    },
+  } satisfies Rows<RespondInput>,
+}
+
+const { body } = limitsRows
+const { connect, response, bodyIdle, idle, total } = timeoutsRows
+const inherited = 'the one for all routes'
+const inherit = <R extends object>(row: R) => ({ ...row, default: undefined, defaultDocs: inherited })
+
+export const routeLimitsShape: Shape = {
+  name: 'limits of a route',
+  docs: 'In place of the limits for all routes.',
+  rows: { body: inherit(body) } satisfies Rows<RouteLimitsInput>,
+}
+
+export const routeTimeoutsShape: Shape = {
+  name: 'timeouts of a route',
+  docs: 'In place of the timeouts for all routes.',
+  rows: {
+    connect: inherit(connect),
+    response: inherit(response),
+    bodyIdle: inherit(bodyIdle),
+    idle: inherit(idle),
+    total: inherit(total),
+  } satisfies Rows<RouteTimeoutsInput>,
+}
+
+export const routeShape: Shape = {
+  name: 'route',
+  docs: 'Requests, and exactly one of `to`, `redirect` and `respond`.',
+  rows: {
+    match: {
+      kind: { type: 'object', shape: matchShape },
+      default: {},
+      defaultDocs: 'every request',
+      docs: 'Which requests.',
+      example: '{ path: /api/*, method: [GET, POST] }',
+    },
+    to: {
+      kind: targetKind,
+      docs: 'The backends: a URL, a list of them, the name of an upstream, or an upstream in place.',
+      example: 'http://10.0.0.7:8080',
+    },
+    redirect: {
+      kind: { type: 'object', shape: redirectShape },
+      docs: 'Answer with a redirect.',
+      example: '{ to: /new, status: 302 }',
+    },
+    respond: {
+      kind: { type: 'object', shape: respondShape },
+      docs: 'Answer with a fixed response.',
+      example: '{ status: 404, body: "gone" }',
+    },
+    timeouts: {
+      kind: { type: 'object', shape: routeTimeoutsShape },
+      default: {},
+      docs: 'Timeouts of this route.',
+      example: '{ response: 5m }',
+    },
+    limits: {
+      kind: { type: 'object', shape: routeLimitsShape },
+      default: {},
+      docs: 'Limits of this route.',
+      example: '{ body: 100mb }',
+    },
+    filters: {
+      kind: { type: 'list', of: { type: 'filter' }, empty: true },
+      docs: 'Filters of this route, after those of the configuration; TypeScript only.',
+    },
+  } satisfies Rows<RouteInput>,
+}

@@ -1,0 +1,67 @@
+/** Rows for sites: a host name and how its TLS ends. */
+import type { SiteInput } from '../define-config.ts'
+import { siteHost } from '../forms.ts'
+import { certificateKind } from './certificate.ts'
+import type { Rows, Shape } from './kinds.ts'
+import { routeShape } from './route.ts'
+import { layer4Shape, targetKind } from './upstream.ts'
+
+export const siteShape: Shape = {
+  name: 'site',
+  docs:
+    'A host name and how its TLS ends: exactly one of `to`, `routes`, `passthrough` and `tcp`. A client without a server name, or with ' +
+    'one that no site has, is refused with the alert `unrecognized_name` unless a site is the default.',
+  rows: {
+    host: {
+      kind: { type: 'list', of: { type: 'string', form: siteHost, write: 'host name' }, single: true },
+      required: true,
+      docs: 'The name, or several. `*.example.com` stands for one label; an exact name wins over it. Each name belongs to one site.',
+      example: '[shop.example.com, "*.shop.example.com"]',
+    },
+    default: {
+      kind: { type: 'boolean' },
+      default: false,
+      docs: 'Also serves clients without a server name, or with a name no site has. One site at most.',
+      example: 'true',
+    },
+    certificate: {
+      kind: certificateKind,
+      docs:
+        '`{ chain, key }`, a list of those (ECDSA and RSA side by side), or `local` for one from the built-in CA. ' +
+        'Required wherever TLS ends, so not for passthrough.',
+      example: '{ chain: shop.pem, key: shop.key }',
+    },
+    policy: {
+      kind: { type: 'choice', of: ['intermediate', 'modern'] },
+      default: 'intermediate',
+      docs: 'TLS versions and ciphers: `intermediate` is TLS 1.2 and 1.3, `modern` is TLS 1.3 alone.',
+      example: 'modern',
+    },
+    to: {
+      kind: targetKind,
+      docs: 'The backends of the whole site: short for `routes` with one route.',
+      example: 'http://10.0.0.7:8080',
+    },
+    routes: {
+      kind: { type: 'list', of: { type: 'object', shape: routeShape } },
+      docs: 'The routes.',
+      example: '[{ match: { path: /api/* }, to: http://10.0.0.5:3000 }, { to: http://10.0.0.7:8080 }]',
+    },
+    passthrough: {
+      kind: { type: 'object', shape: layer4Shape },
+      docs: 'Connections go on by server name, never decrypted: the backend has the certificate.',
+      example: '{ to: [10.0.2.9:443], proxyProtocol: v2 }',
+    },
+    tcp: {
+      kind: { type: 'object', shape: layer4Shape },
+      docs: 'TLS ends here, and what is inside goes on as raw TCP.',
+      example: '{ to: [10.0.3.4:5432] }',
+    },
+  } satisfies Rows<SiteInput>,
+  later: {
+    clients: {
+      what: 'mutual TLS (clients)',
+      hint: 'remove it only if anyone may connect; until then use passthrough to a backend that checks client certificates itself',
+    },
+  },
+}

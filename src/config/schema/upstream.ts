@@ -1,0 +1,125 @@
+/** Rows for upstreams: sets of backends, named or in place. */
+import type { Layer4Input, PoolInput, UpstreamInput, UpstreamTlsInput } from '../define-config.ts'
+import { endpointUrl, hostPort, serverName, target } from '../forms.ts'
+import { keyPairShape } from './certificate.ts'
+import type { Kind, Row, Rows, Shape } from './kinds.ts'
+
+const balanceRow: Row = {
+  kind: { type: 'choice', of: ['round-robin', 'least-requests'] },
+  default: 'round-robin',
+  docs: 'Which endpoint is next: each in turn, or the one with the fewest requests (or connections) under way.',
+  example: 'least-requests',
+}
+
+const upstreamTlsShape: Shape = {
+  name: 'tls to backends',
+  docs: 'TLS to `https://` endpoints. The certificate is verified against its name and a trusted CA unless you say otherwise.',
+  rows: {
+    ca: {
+      kind: { type: 'file' },
+      defaultDocs: 'the CAs the runtime trusts',
+      docs: 'PEM file with the CAs that may have signed the backend certificate; no others count.',
+      example: 'internal.pem',
+    },
+    serverName: {
+      kind: { type: 'string', form: serverName, write: 'host name' },
+      defaultDocs: "the endpoint's host",
+      docs: 'The name that is asked for (SNI) and that the certificate must have.',
+      example: 'pay.internal',
+    },
+    certificate: {
+      kind: { type: 'object', shape: keyPairShape },
+      docs: 'What the gateway shows when the backend asks for a client certificate.',
+      example: '{ chain: gw.pem, key: gw.key }',
+    },
+    verify: {
+      kind: { type: 'boolean' },
+      default: true,
+      docs: 'With `false` anyone on the path can pose as the backend; `sallyport check` warns about it.',
+    },
+  } satisfies Rows<UpstreamTlsInput>,
+}
+
+const poolShape: Shape = {
+  name: 'pool',
+  docs: 'Connections to backends are kept and used again; `timeouts.poolIdle` says for how long.',
+  rows: {
+    idle: {
+      kind: { type: 'integer', min: 0, max: 1_000_000 },
+      default: 512,
+      docs: 'Idle connections kept per endpoint; 0 opens a new one for every request.',
+      example: '64',
+    },
+  } satisfies Rows<PoolInput>,
+}
+
+export const upstreamShape: Shape = {
+  name: 'upstream',
+  docs: 'A set of backends that answer alike: under `upstreams` with a name, or in place of any `to` of a route or site.',
+  rows: {
+    endpoints: {
+      kind: { type: 'list', of: { type: 'string', form: endpointUrl, write: 'URL' }, single: true },
+      required: true,
+      docs: 'Where the backends are, all `http://` or all `https://`, without a path. Names are looked up again every `timeouts.resolve`.',
+      example: '[http://10.0.4.1:80, http://10.0.4.2:80]',
+    },
+    balance: balanceRow,
+    tls: {
+      kind: { type: 'object', shape: upstreamTlsShape },
+      default: {},
+      docs: 'How TLS to `https://` endpoints is verified.',
+      example: '{ ca: internal.pem, serverName: pay.internal }',
+    },
+    pool: { kind: { type: 'object', shape: poolShape }, default: {}, docs: 'How many connections are kept.' },
+    host: {
+      kind: { type: 'choice', of: ['preserve', 'endpoint'] },
+      default: 'preserve',
+      docs: 'The `Host` that backends see: as the client sent it, or the name (and port) of the endpoint.',
+      example: 'endpoint',
+    },
+  } satisfies Rows<UpstreamInput>,
+  later: {
+    health: {
+      what: 'active health checks',
+      hint: 'remove it; an endpoint that cannot be connected to is skipped for the next try',
+    },
+    http: { what: 'choosing the HTTP version of backends', hint: 'remove it; backends are spoken to in HTTP/1.1' },
+    proxyProtocol: {
+      what: 'a PROXY header to HTTP backends',
+      hint: 'remove it: HTTP backends see the client in X-Forwarded-For and Forwarded; passthrough and tcp sites can send it',
+    },
+  },
+}
+
+export const layer4Shape: Shape = {
+  name: 'passthrough and tcp',
+  docs: 'Where the bytes of a layer-4 site go: still encrypted (`passthrough`) or decrypted (`tcp`).',
+  rows: {
+    to: {
+      kind: { type: 'list', of: { type: 'string', form: hostPort, write: 'host:port' }, single: true },
+      required: true,
+      docs: 'The backends.',
+      example: '[10.0.2.9:443]',
+    },
+    balance: balanceRow,
+    proxyProtocol: {
+      kind: { type: 'choice', of: ['v1', 'v2'] },
+      docs: 'Begin every connection with a PROXY header of this version, so that the backend sees the client. The backend must expect it.',
+      example: 'v2',
+    },
+  } satisfies Rows<Layer4Input>,
+  later: {
+    health: {
+      what: 'active health checks',
+      hint: 'remove it; an endpoint that cannot be connected to is skipped for the next try',
+    },
+  },
+}
+
+/** Any `to` that leads to HTTP backends. */
+export const targetKind: Kind = {
+  type: 'either',
+  text: { type: 'string', form: target, write: 'URL or upstream name' },
+  list: { type: 'list', of: { type: 'string', form: endpointUrl, write: 'URL' } },
+  map: { type: 'object', shape: upstreamShape },
+}

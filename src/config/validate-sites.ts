@@ -1,0 +1,312 @@
+/** Sites and their routes, from rows to config.ts, with the checks that need more than one row. */
+import type { Filter } from '../model/filter.ts'
+import type {
+  CertificateConfig,
+  MatchConfig,
+  NamedValue,
+  PolicyName,
+  RouteAction,
+  RouteConfig,
+  RouteTimeouts,
+  SiteAction,
+  SiteConfig,
+} from './config.ts'
+import type { Problems } from './problem.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
+import { keyPair, type RawKeyPair, type RawLayer4, type RawTarget, type Upstreams } from './validate-upstreams.ts'
+
+/** As readObject gives it; undefined is what was wrong, and reported. */
+export type RawSite = {
+  host: string[] | undefined
+  default: boolean | undefined
+  certificate:
+    | { as: 'text'; value: 'local' }
+    | { as: 'list'; value: (RawKeyPair | undefined)[] }
+    | { as: 'map'; value: RawKeyPair }
+    | null
+    | undefined
+  policy: PolicyName | undefined
+  to: RawTarget | null | undefined
+  routes: (RawRoute | undefined)[] | undefined
+  passthrough: RawLayer4 | null | undefined
+  tcp: RawLayer4 | null | undefined
+}
+
+type RawRoute = {
+  match: RawMatch | undefined
+  to: RawTarget | null | undefined
+  redirect: { to: string | undefined; status: 301 | 302 | 303 | 307 | 308 | undefined } | null | undefined
+  respond:
+    | { status: number | undefined; body: string | undefined; headers: Map<string, string> | undefined }
+    | null
+    | undefined
+  timeouts: { [K in keyof RouteTimeouts]: number | null | undefined } | undefined
+  limits: { bodyBytes: number | null | undefined } | undefined
+  filters: (Filter | undefined)[] | undefined
+}
+
+type RawMatch = {
+  path: string[] | undefined
+  method: string[] | undefined
+  header: Map<string, string> | undefined
+  query: Map<string, string> | undefined
+}
+
+/** What every route begins with. */
+export type RouteBase = {
+  readonly timeouts: RouteTimeouts
+  readonly bodyBytes: number
+  readonly filters: readonly Filter[]
+}
+
+export type SiteChecks = {
+  readonly problems: Problems
+  readonly upstreams: Upstreams
+  readonly base: RouteBase
+  /** A listener ends TLS, so sites that decrypt need certificates */
+  readonly tlsListener: boolean
+  /** Who has each host; filled in here */
+  readonly owners: Map<string, Node>
+  defaultSite: Node | null
+}
+
+const endings = ['to', 'routes', 'passthrough', 'tcp']
+
+/** undefined: something in it was wrong, and reported. */
+export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): SiteConfig | undefined {
+  const { problems } = checks
+  checkHosts(raw.host ?? [], node, checks)
+  if (raw.default) {
+    if (checks.defaultSite) {
+      const first = describePlace(checks.defaultSite)
+      problems.error(
+        placeOf(node, 'default'),
+        'two sites are the default',
+        `the first is ${first}; only one can be`,
+      )
+    }
+    checks.defaultSite ??= node
+  }
+  const action = validateEnding(raw, node, checks)
+  const certificate = validateCertificate(raw, node, checks)
+  if (!raw.host || raw.default === undefined || !raw.policy || !action || certificate === undefined)
+    return undefined
+  return { name: raw.host[0]!, hosts: raw.host, default: raw.default, certificate, policy: raw.policy, action }
+}
+
+function checkHosts(hosts: readonly string[], node: Node, checks: SiteChecks): void {
+  const list = childOf(node, 'host')
+  hosts.forEach((host, index) => {
+    const owner = checks.owners.get(host)
+    if (!owner) checks.owners.set(host, node)
+    else {
+      const where = owner === node ? 'this site' : `the site at ${describePlace(owner)}`
+      checks.problems.error(
+        placeOf(list ?? node, index),
+        `${host} already belongs to ${where}`,
+        'a host has one site; give it routes there',
+      )
+    }
+  })
+}
+
+function validateEnding(raw: RawSite, node: Node, checks: SiteChecks): SiteAction | undefined {
+  const ending = onlyOne(node, endings, 'a site', checks.problems)
+  const value = ending && childOf(node, ending)
+  if (!value) return undefined
+  switch (ending) {
+    case 'passthrough':
+    case 'tcp': {
+      const upstream = checks.upstreams.layer4(raw[ending] ?? undefined, value)
+      return upstream && { kind: ending, upstream }
+    }
+    case 'to': {
+      const upstream = checks.upstreams.resolve(raw.to ?? undefined, value)
+      if (!upstream || !raw.host) return undefined
+      const match = { paths: [], methods: [], headers: [], query: [] }
+      const action: RouteAction = { kind: 'upstream', upstream }
+      return {
+        kind: 'http',
+        routes: [{ name: `${raw.host[0]}/*`, at: node.at.path, match, action, ...checks.base }],
+      }
+    }
+    default:
+      return validateRoutes(raw.routes ?? [], value, raw.host?.[0] ?? '', checks)
+  }
+}
+
+/** The one of `keys` that is written; reports none, and more than one. */
+function onlyOne(node: Node, keys: readonly string[], what: string, problems: Problems): string | undefined {
+  const written = keys.filter(key => childOf(node, key))
+  const all = `${keys.slice(0, -1).join(', ')} and ${keys.at(-1)}`
+  if (written.length === 1) return written[0]
+  if (written.length === 0) problems.error(node.at, `${what} has one of ${all}`, 'as in to: http://10.0.0.7:8080')
+  else
+    problems.error(
+      placeOfKey(node, written[1]!),
+      `${what} has only one of ${all}`,
+      `here are ${written.join(' and ')}`,
+    )
+  return undefined
+}
+
+function validateCertificate(raw: RawSite, node: Node, checks: SiteChecks): CertificateConfig | null | undefined {
+  const { problems } = checks
+  const written = childOf(node, 'certificate')
+  if (childOf(node, 'passthrough')) {
+    if (written) {
+      const hint = 'the backend has the certificate; to decrypt here, use to, routes or tcp instead of passthrough'
+      problems.error(
+        placeOfKey(node, 'certificate'),
+        'a passthrough site is never decrypted and has no certificate',
+        hint,
+      )
+    }
+    if (childOf(node, 'policy')) {
+      problems.error(
+        placeOfKey(node, 'policy'),
+        'a passthrough site has no TLS policy',
+        'the backend decides; remove policy',
+      )
+    }
+    return null
+  }
+  if (!written) {
+    if (!checks.tlsListener && !childOf(node, 'tcp')) return null
+    problems.error(
+      node.at,
+      'certificate is missing',
+      'as in certificate: { chain: shop.pem, key: shop.key }, or certificate: local',
+    )
+    return undefined
+  }
+  if (!raw.certificate) return undefined
+  if (raw.certificate.as === 'text') return { kind: 'local' }
+  const pairs = (raw.certificate.as === 'map' ? [raw.certificate.value] : raw.certificate.value).map(keyPair)
+  const whole = pairs.filter(pair => pair !== null)
+  return whole.length === pairs.length ? { kind: 'files', pairs: whole } : undefined
+}
+
+function validateRoutes(
+  raw: readonly (RawRoute | undefined)[],
+  list: Node,
+  host: string,
+  checks: SiteChecks,
+): SiteAction {
+  const routes: RouteConfig[] = []
+  const names = new Map<string, number>()
+  const taken = new Map<string, string>()
+  raw.forEach((one, index) => {
+    const node = list.kind === 'list' ? list.items[index] : undefined
+    if (!one || !node) return
+    const route = validateRoute(one, node, host, checks)
+    if (!route) return
+    const count = (names.get(route.name) ?? 0) + 1
+    names.set(route.name, count)
+    routes.push(count === 1 ? route : { ...route, name: `${route.name}#${count}` })
+    warnIfShadowed(route, node, taken, checks.problems)
+  })
+  return { kind: 'http', routes }
+}
+
+/** Only equal conditions leave a route without requests: of different ones the more specific wins. */
+function warnIfShadowed(route: RouteConfig, node: Node, taken: Map<string, string>, problems: Problems): void {
+  const { paths, methods, headers, query } = route.match
+  const conditions = JSON.stringify([methods.toSorted(), headers, query])
+  const keys = (paths.length > 0 ? paths : ['/*']).map(path => `${path} ${conditions}`)
+  const free = keys.filter(key => !taken.has(key))
+  if (free.length === 0) {
+    problems.warn(
+      node.at,
+      `this route is never reached: ${taken.get(keys[0]!)} matches the same requests`,
+      'remove one of them',
+    )
+  }
+  for (const key of free) taken.set(key, route.at)
+}
+
+function validateRoute(raw: RawRoute, node: Node, host: string, checks: SiteChecks): RouteConfig | undefined {
+  const { base, problems } = checks
+  const match = validateMatch(raw.match)
+  const action = validateRouteAction(raw, node, checks)
+  if (action && action.kind !== 'upstream') {
+    for (const key of ['timeouts', 'limits']) {
+      if (childOf(node, key))
+        problems.warn(placeOfKey(node, key), `${key} of a route without a backend have no effect`, `remove ${key}`)
+    }
+  }
+  if (!match || !action || !raw.timeouts || !raw.limits || !raw.filters) return undefined
+  const timeouts: RouteTimeouts = {
+    connectMs: raw.timeouts.connectMs ?? base.timeouts.connectMs,
+    responseMs: raw.timeouts.responseMs ?? base.timeouts.responseMs,
+    bodyIdleMs: raw.timeouts.bodyIdleMs ?? base.timeouts.bodyIdleMs,
+    idleMs: raw.timeouts.idleMs ?? base.timeouts.idleMs,
+    totalMs: raw.timeouts.totalMs ?? base.timeouts.totalMs,
+  }
+  const own = raw.filters.filter(filter => filter !== undefined)
+  const filters = own.length > 0 ? [...base.filters, ...own] : base.filters
+  const bodyBytes = raw.limits.bodyBytes ?? base.bodyBytes
+  return { name: `${host}${match.paths[0] ?? '/*'}`, at: node.at.path, match, action, timeouts, bodyBytes, filters }
+}
+
+function validateMatch(raw: RawMatch | undefined): MatchConfig | undefined {
+  if (!raw?.path || !raw.method || !raw.header || !raw.query) return undefined
+  return { paths: raw.path, methods: raw.method, headers: namedValues(raw.header), query: namedValues(raw.query) }
+}
+
+/** Sorted by name, so that equal conditions look equal. */
+function namedValues(map: ReadonlyMap<string, string | undefined>): NamedValue[] {
+  const sorted = [...map].toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return sorted.map(([name, value]) => ({ name, value: value === undefined || value === '*' ? null : value }))
+}
+
+function validateRouteAction(raw: RawRoute, node: Node, checks: SiteChecks): RouteAction | undefined {
+  const key = onlyOne(node, ['to', 'redirect', 'respond'], 'a route', checks.problems)
+  if (key === 'to') {
+    const upstream = checks.upstreams.resolve(raw.to ?? undefined, childOf(node, 'to')!)
+    return upstream && { kind: 'upstream', upstream }
+  }
+  if (key === 'redirect') {
+    if (raw.redirect?.to === undefined || raw.redirect.status === undefined) return undefined
+    return { kind: 'redirect', to: raw.redirect.to, status: raw.redirect.status }
+  }
+  if (key === 'respond') return validateRespond(raw.respond, childOf(node, 'respond')!, checks.problems)
+  return undefined
+}
+
+function validateRespond(raw: RawRoute['respond'], node: Node, problems: Problems): RouteAction | undefined {
+  if (raw?.status === undefined || raw.body === undefined || !raw.headers) return undefined
+  const { status, body } = raw
+  if (body !== '' && (status === 204 || status === 205 || status === 304)) {
+    problems.error(placeOf(node, 'body'), `a ${status} has no body`, 'remove body, or choose another status')
+  }
+  const headers: [string, string][] = []
+  for (const [name, value] of raw.headers) {
+    if (ownHeaders.has(name)) {
+      problems.error(
+        placeOfKey(childOf(node, 'headers')!, name),
+        `${name} is set by the gateway itself`,
+        'remove it',
+      )
+    } else if (value !== undefined) headers.push([name, value])
+  }
+  if (body !== '' && !raw.headers.has('content-type')) headers.push(['content-type', 'text/plain; charset=utf-8'])
+  return { kind: 'respond', status, body, headers }
+}
+
+/** Framing and connection fields: RFC 9110 section 7.6.1, RFC 9112 section 6. */
+const ownHeaders = new Set([
+  'connection',
+  'content-length',
+  'date',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+function describePlace(node: Node): string {
+  const { line } = node.at.source.position(node.at.offset)
+  return line === null ? node.at.path : `${node.at.path} (line ${line})`
+}

@@ -1,0 +1,191 @@
+/** Upstreams, from rows to config.ts: names are resolved to shared objects, and what belongs together is checked. */
+import type { BalanceName, EndpointConfig, KeyPairFiles, UpstreamConfig } from './config.ts'
+import type { Endpoint, Target } from './forms.ts'
+import type { Problems } from './problem.ts'
+import { type Reader, readDefaults, unknownName } from './read.ts'
+import { upstreamShape } from './schema/upstream.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
+
+/** As readObject gives it; undefined is what was wrong, and reported. */
+export type RawUpstream = {
+  endpoints: Endpoint[] | undefined
+  balance: BalanceName | undefined
+  tls: RawUpstreamTls | undefined
+  pool: { idle: number | undefined } | undefined
+  host: 'preserve' | 'endpoint' | undefined
+}
+
+type RawUpstreamTls = {
+  caFile: string | null | undefined
+  serverName: string | null | undefined
+  certificate: RawKeyPair | null | undefined
+  verify: boolean | undefined
+}
+
+export type RawKeyPair = { chainFile: string | undefined; keyFile: string | undefined }
+
+export type RawLayer4 = {
+  to: Endpoint[] | undefined
+  balance: BalanceName | undefined
+  proxyProtocol: 'v1' | 'v2' | null | undefined
+}
+
+/** As readValue gives a `to`. */
+export type RawTarget =
+  | { as: 'text'; value: Target }
+  | { as: 'list'; value: Endpoint[] }
+  | { as: 'map'; value: RawUpstream }
+
+/** Every upstream there is, named and in place. */
+export class Upstreams {
+  readonly #problems: Problems
+  readonly #named = new Map<
+    string,
+    { upstream: UpstreamConfig | undefined; used: boolean; node: Node | undefined }
+  >()
+  readonly #inPlace: UpstreamConfig[] = []
+  /** For a `to` that is a URL or a list of them */
+  readonly #defaults: RawUpstream
+
+  constructor(raw: ReadonlyMap<string, RawUpstream | undefined>, node: Node | undefined, reader: Reader) {
+    const { problems } = reader
+    this.#problems = problems
+    this.#defaults = readDefaults(upstreamShape, reader) as RawUpstream
+    for (const [name, one] of raw) {
+      const at = node && childOf(node, name)
+      this.#named.set(name, {
+        upstream: one && at ? build(name, one, at, problems) : undefined,
+        used: false,
+        node: at,
+      })
+    }
+  }
+
+  /** The upstream that a `to` leads to, or undefined with the reason reported. `node` is the value of the `to`. */
+  resolve(raw: RawTarget | undefined, node: Node): UpstreamConfig | undefined {
+    if (!raw) return undefined
+    if (raw.as === 'text' && raw.value.kind === 'name') return this.#find(raw.value.name, node)
+    const name = node.at.path
+    const endpoints =
+      raw.as === 'text' ? [(raw.value as Target & { kind: 'endpoint' }).endpoint] : (raw.value as Endpoint[])
+    const upstream =
+      raw.as === 'map'
+        ? build(name, raw.value, node, this.#problems)
+        : build(name, { ...this.#defaults, endpoints }, node, this.#problems)
+    if (upstream) this.#inPlace.push(upstream)
+    return upstream
+  }
+
+  layer4(raw: RawLayer4 | undefined, node: Node): UpstreamConfig | undefined {
+    if (!raw?.to || raw.balance === undefined || raw.proxyProtocol === undefined) return undefined
+    checkRepeated(raw.to, node, 'to', this.#problems)
+    const upstream: UpstreamConfig = {
+      name: `${node.at.path}.to`,
+      scheme: 'tcp',
+      endpoints: raw.to.map(withoutScheme),
+      balance: raw.balance,
+      tls: null,
+      // Layer 4 has neither: a connection is used once, and nobody reads a Host.
+      pool: { idle: 0 },
+      host: 'preserve',
+      proxyProtocol: raw.proxyProtocol,
+    }
+    this.#inPlace.push(upstream)
+    return upstream
+  }
+
+  /** Also warns about the named ones that nothing names. */
+  finish(): UpstreamConfig[] {
+    const all: UpstreamConfig[] = []
+    for (const [name, { upstream, used, node }] of this.#named) {
+      if (!used && node)
+        this.#problems.warn(node.at, `the upstream ${name} is not used`, `a route uses it with to: ${name}`)
+      if (upstream) all.push(upstream)
+    }
+    return [...all, ...this.#inPlace]
+  }
+
+  #find(name: string, node: Node): UpstreamConfig | undefined {
+    const found = this.#named.get(name)
+    if (found) {
+      found.used = true
+      return found.upstream
+    }
+    const hint = unknownName(name, [...this.#named.keys()])
+    const other = `define it under upstreams, or write a URL: http://${name}:8080`
+    this.#problems.error(node.at, `there is no upstream ${name}`, hint ?? other)
+    return undefined
+  }
+}
+
+function build(name: string, raw: RawUpstream, node: Node, problems: Problems): UpstreamConfig | undefined {
+  const { endpoints, balance, tls, pool, host } = raw
+  if (!endpoints) return undefined
+  const scheme = endpoints[0]!.scheme
+  const other = endpoints.findIndex(endpoint => endpoint.scheme !== scheme)
+  if (other > 0) {
+    const hint = 'one upstream is all http or all https; give them routes or upstreams of their own'
+    const list = childOf(node, 'endpoints') ?? node
+    problems.error(
+      placeOf(list, other),
+      `${endpoints[other]!.scheme}:// and ${scheme}:// endpoints are mixed`,
+      hint,
+    )
+    return undefined
+  }
+  checkRepeated(endpoints, node, 'endpoints', problems)
+  if (childOf(node, 'tls') && scheme !== 'https') {
+    problems.error(
+      placeOfKey(node, 'tls'),
+      'tls is for https:// endpoints, and these are http://',
+      'write https://, or remove tls',
+    )
+  }
+  if (tls?.verify === false) {
+    const hint = 'give tls.ca the CA of the backend instead'
+    problems.warn(
+      placeOf(node, 'tls', 'verify'),
+      'verify: false: anyone on the path can pose as this backend',
+      hint,
+    )
+  }
+  if (balance === undefined || pool?.idle === undefined || host === undefined || tls?.verify === undefined)
+    return undefined
+  return {
+    name,
+    scheme,
+    endpoints: endpoints.map(withoutScheme),
+    balance,
+    tls:
+      scheme === 'https'
+        ? {
+            caFile: tls.caFile ?? null,
+            serverName: tls.serverName ?? null,
+            certificate: keyPair(tls.certificate),
+            verify: tls.verify,
+          }
+        : null,
+    pool: { idle: pool.idle },
+    host,
+    proxyProtocol: null,
+  }
+}
+
+export function keyPair(raw: RawKeyPair | null | undefined): KeyPairFiles | null {
+  return raw?.chainFile && raw.keyFile ? { chainFile: raw.chainFile, keyFile: raw.keyFile } : null
+}
+
+function withoutScheme(endpoint: Endpoint): EndpointConfig {
+  return { host: endpoint.host, port: endpoint.port }
+}
+
+function checkRepeated(endpoints: readonly Endpoint[], node: Node, key: string, problems: Problems): void {
+  if (endpoints.length < 2) return
+  const seen = new Set<string>()
+  for (const { host, port } of endpoints) {
+    const name = `${host}:${port}`
+    if (seen.has(name))
+      problems.warn(placeOf(node, key), `the endpoint ${name} is listed twice`, 'it gets twice the requests')
+    seen.add(name)
+  }
+}
