@@ -98,9 +98,8 @@ export class Inbound implements LinkHandler, Timed {
     if (this.stage === stage.peek && this.held === null && this.hello === null) this.connection.link.close()
   }
 
-  /** `Http1Server` and splices call it when their connection has closed. */
-  closed(): void {
-    this.release()
+  cut(): void {
+    this.connection.link.destroy()
   }
 
   /** Says no: with a TLS alert where the peer speaks TLS, and one log record. */

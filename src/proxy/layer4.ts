@@ -93,6 +93,11 @@ class Layer4 implements LinkHandler {
   /** A splice has no point at which it could end well: it goes on until the drain's deadline. */
   drain(): void {}
 
+  cut(): void {
+    if (this.splice !== null) this.splice.abort(new ProxyError('DRAINING', 'cut at timeouts.drain'))
+    else this.connection.link.destroy()
+  }
+
   private join(backend: Link, idleMs: number): void {
     const { link } = this.connection
     const { action } = this.site

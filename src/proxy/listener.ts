@@ -23,6 +23,8 @@ export type ListenerOptions = {
 /** Something with a connection of its own that a drain should end in its own way. */
 export interface Drainable {
   drain(): void
+  /** The drain's deadline has passed. */
+  cut(): void
 }
 
 export class Listener {
@@ -62,6 +64,11 @@ export class Listener {
 
   drain(): void {
     for (const held of [...this.held]) held.drain()
+  }
+
+  /** Resets what is still open. */
+  cut(): void {
+    for (const held of [...this.held]) held.cut()
   }
 
   /** Of every connection that was accepted, exactly once. `client` is the address it was counted under. */

@@ -57,6 +57,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   private bodyBytes = 0
   private queuedThen = 0
   private requests = 0
+  private tunnel: Splice | null = null
 
   constructor(services: Services, connection: Connection, owner: ConnectionOwner) {
     this.services = services
@@ -115,8 +116,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     const { timeouts } = this.services.snapshot
     switch (this.state) {
       case state.head:
-        if (this.partial === null && this.requests > 0) this.linger()
-        else if (this.partial === null) this.link.close()
+        if (this.partial === null) this.linger()
         else this.refuse(new ProxyError('REQUEST_TIMEOUT', `no whole request head within ${timeouts.headMs} ms`))
         return
       case state.body:
@@ -134,6 +134,11 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   drain(): void {
     this.persistent = false
     if (this.state === state.head && this.partial === null) this.linger()
+  }
+
+  cut(): void {
+    if (this.tunnel !== null) this.tunnel.abort(new ProxyError('DRAINING', 'cut at timeouts.drain'))
+    else this.link.destroy()
   }
 
   // Downstream
@@ -241,7 +246,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     this.link.uncork()
     this.state = state.gone
     this.services.deadlines.unwatch(this)
-    new Splice(this.services, this.link, backend, exchange.timeouts.idleMs, (splice, error) => {
+    this.tunnel = new Splice(this.services, this.link, backend, exchange.timeouts.idleMs, (splice, error) => {
       exchange.tunnelEnded(splice.bytesIn, splice.bytesOut, error)
       this.owner.closed(this)
     })

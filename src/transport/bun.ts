@@ -25,7 +25,12 @@ export function bunTransport(bun: BunApi, fault: FaultSink): Transport {
     open(socket) {
       const link = new BunLink(unset, socket, normaliseAddress(socket.remoteAddress), socket.remotePort, pool)
       socket.data = link
-      accept(link)
+      try {
+        accept(link)
+      } catch (error) {
+        fault('accept', error)
+        link.destroy()
+      }
     },
   })
   const securing = securingHandlers(fault)

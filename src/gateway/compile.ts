@@ -1,0 +1,119 @@
+/**
+ * Configuration to snapshot. Everything that can fail does so here, before anything is replaced: files that cannot be
+ * read, keys that do not match. The result is immutable and knows nothing of configuration.
+ */
+import { balancers } from '../balance/all.ts'
+import type { Config, SiteConfig, UpstreamConfig } from '../config/config.ts'
+import { byPhase } from '../model/filter.ts'
+import type { Route, RouteAction } from '../model/route.ts'
+import type { Site, SiteAction, SiteTls } from '../model/site.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+import type { Endpoint, Upstream } from '../model/upstream.ts'
+import { routeTable } from '../route/match.ts'
+import { Names } from '../route/names.ts'
+import { policies } from '../tls/policies.ts'
+import { type Certificates, siteTls } from '../tls/site-tls.ts'
+import { fromFiles, fromLocalCa } from './certificates.ts'
+import type { Registries } from './registries.ts'
+
+/** Up to this many sites every certificate is read and checked at start; beyond, when it is first needed. */
+const eagerSites = 200
+
+export type Compiled = { readonly snapshot: Snapshot; readonly sites: readonly Site[]; readonly endpoints: ReadonlySet<Endpoint> }
+
+export function compile(config: Config, registries: Registries, version: number, warn: (text: string) => void): Compiled {
+  const upstreams = new Map<UpstreamConfig, Upstream>()
+  const endpoints = new Set<Endpoint>()
+  const upstreamOf = (from: UpstreamConfig): Upstream => {
+    const known = upstreams.get(from)
+    if (known !== undefined) return known
+    const own = from.endpoints.map(each => registries.endpoint(from, each, config.timeouts.resolveMs))
+    for (const endpoint of own) endpoints.add(endpoint)
+    const upstream: Upstream = {
+      name: from.name,
+      scheme: from.scheme,
+      endpoints: own,
+      pick: (balancers[from.balance] as (typeof balancers)[string])(own),
+      maxIdle: from.pool.idle,
+      hostHeader: from.host,
+      proxyProtocol: from.proxyProtocol,
+    }
+    upstreams.set(from, upstream)
+    return upstream
+  }
+
+  const names = new Names<Site>()
+  const sites: Site[] = []
+  let defaultSite: Site | null = null
+  const eager = config.sites.length <= eagerSites
+  for (const from of config.sites) {
+    const tls = tlsOf(from, config, registries, eager, warn)
+    const site: Site = {
+      name: from.name,
+      hosts: from.hosts,
+      termsKey: from.policy,
+      policy: from.policy,
+      action: actionOf(from, config, tls, upstreamOf),
+    }
+    sites.push(site)
+    for (const host of from.hosts) names.add(host, site)
+    if (from.default) defaultSite = site
+  }
+  const snapshot: Snapshot = {
+    version,
+    site: host => names.find(host),
+    defaultSite,
+    limits: config.limits,
+    timeouts: config.timeouts,
+  }
+  return { snapshot, sites, endpoints }
+}
+
+function actionOf(
+  from: SiteConfig,
+  config: Config,
+  tls: SiteTls | null,
+  upstreamOf: (from: UpstreamConfig) => Upstream,
+): SiteAction {
+  const { action } = from
+  switch (action.kind) {
+    case 'passthrough':
+      return { kind: 'passthrough', upstream: upstreamOf(action.upstream), timeouts: config.timeouts }
+    case 'tcp':
+      return { kind: 'tcp', upstream: upstreamOf(action.upstream), tls: tls as SiteTls, timeouts: config.timeouts }
+    default: {
+      const routes = action.routes.map(route => {
+        const does: RouteAction =
+          route.action.kind === 'upstream'
+            ? { kind: 'upstream', upstream: upstreamOf(route.action.upstream) }
+            : route.action
+        return {
+          name: route.name,
+          match: route.match,
+          action: does,
+          timeouts: route.timeouts,
+          maxBodyBytes: route.bodyBytes,
+          filters: byPhase(route.filters),
+        } satisfies Route
+      })
+      return { kind: 'http', routes: routeTable(routes), tls }
+    }
+  }
+}
+
+function tlsOf(
+  from: SiteConfig,
+  config: Config,
+  registries: Registries,
+  eager: boolean,
+  warn: (text: string) => void,
+): SiteTls | null {
+  if (from.certificate === null) return null
+  const certificates: Certificates =
+    from.certificate.kind === 'local'
+      ? fromLocalCa(registries.localCa(config.state), from.hosts)
+      : fromFiles(from.certificate.pairs, eager, warn)
+  // Behind `tcp` is a protocol of the client's own choosing: no ALPN is negotiated for it.
+  const alpn = from.action.kind === 'http' ? ['http/1.1'] : []
+  return siteTls(certificates, policies[from.policy], alpn)
+}

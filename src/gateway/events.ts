@@ -1,0 +1,128 @@
+/** What the data plane reports, as log records. Failed handshakes are one record each that says why in words. */
+import type { ProxyError } from '../base/errors.ts'
+import { nowMs } from '../base/deadlines.ts'
+import type { Level, Log } from '../base/log.ts'
+import type { Connection } from '../model/connection.ts'
+import type { Exchange } from '../proxy/exchange.ts'
+import type { Events, SpliceRecord } from '../proxy/services.ts'
+import type { ClientHello } from '../wire/client-hello.ts'
+import { isGrease, versionName } from '../wire/tls-names.ts'
+
+/** Refusals are written up to this many a second, so that a flood of them does not fill the disk; the rest is counted. */
+const refusedPerSecond = 50
+
+export function logEvents(log: Log, access: boolean): Events {
+  let second = 0
+  let inSecond = 0
+  let unwritten = 0
+  const refusal = (level: Level, message: string, fields: Record<string, unknown>) => {
+    const now = Math.floor(nowMs() / 1000)
+    if (now !== second) {
+      second = now
+      inSecond = 0
+    }
+    if (++inSecond > refusedPerSecond) {
+      unwritten++
+      return
+    }
+    log.write(level, message, unwritten > 0 ? { ...fields, unwrittenBefore: unwritten } : fields)
+    unwritten = 0
+  }
+  return {
+    exchange: access ? exchange => log.write('info', 'request', exchangeFields(exchange)) : null,
+    splice(record) {
+      if (access) log.write('info', record.kind, spliceFields(record))
+      else if (record.error !== null && record.error !== 'CLIENT_GONE') refusal('warn', record.kind, spliceFields(record))
+    },
+    badRequest(connection, error, status, id) {
+      const fields = { id, ...clientFields(connection), status, error: error.code, why: error.message }
+      if (access) log.write('info', 'request', fields)
+      else refusal('debug', 'request', fields)
+    },
+    refused(connection, error, hello) {
+      const handshake = error.code === 'TOO_MANY_CONNECTIONS' ? 'refused' : 'handshake failed'
+      refusal('info', handshake, { ...clientFields(connection), ...helloFields(hello), error: error.code, why: sentence(error) })
+    },
+    fault(where, error) {
+      const stack = error instanceof Error ? error.stack : String(error)
+      log.write('error', 'fault', { where, stack })
+    },
+  }
+}
+
+const clientFields = (connection: Connection) => ({
+  client: connection.clientAddress,
+  clientPort: connection.clientPort,
+  port: connection.serverPort,
+  sni: connection.serverName,
+})
+
+function helloFields(hello: ClientHello | null) {
+  if (hello === null) return {}
+  return { alpnOffered: hello.alpn, versions: hello.versions.filter(version => !isGrease(version)).map(versionName) }
+}
+
+const words: Partial<Record<string, string>> = {
+  'certificate unknown': 'the client does not trust our certificate (certificate unknown)',
+  'unknown ca': 'the client does not know the CA of our certificate (unknown ca)',
+  'bad certificate': 'the client rejected our certificate (bad certificate)',
+  'no shared cipher': 'client and policy have no cipher in common',
+}
+
+/** TLS libraries speak in constants; an operator needs a sentence. */
+function sentence(error: ProxyError): string {
+  const text = error.message.toLowerCase()
+  for (const [part, said] of Object.entries(words)) if (text.includes(part)) return said as string
+  return error.message
+}
+
+function tlsFields(connection: Connection) {
+  const settled = connection.link.tls
+  if (settled === null) return null
+  const { version, cipher, alpn, resumed } = settled
+  return { version, cipher, group: connection.group, alpn, resumed, sni: connection.serverName }
+}
+
+function exchangeFields(exchange: Exchange) {
+  const { connection } = exchange.downstream
+  const now = nowMs()
+  const ms = (from: number, to: number) => (from === 0 || to === 0 ? null : Math.round((to - from) * 1000) / 1000)
+  return {
+    id: exchange.id,
+    client: connection.clientAddress,
+    port: connection.serverPort,
+    method: exchange.head.method,
+    host: exchange.host,
+    path: exchange.path + exchange.query,
+    status: exchange.status,
+    bytesIn: exchange.bytesIn,
+    bytesOut: exchange.bytesOut,
+    ms: {
+      handshake: Math.round(connection.handshakeMs * 1000) / 1000,
+      connect: ms(exchange.startedAt, exchange.sentAt),
+      response: ms(exchange.sentAt, exchange.headAt),
+      total: ms(exchange.startedAt, now),
+    },
+    tls: connection.secure ? tlsFields(connection) : null,
+    route: exchange.route?.name ?? null,
+    endpoint: exchange.endpoint?.label ?? null,
+    attempts: exchange.attempts,
+    error: exchange.errorCode,
+    why: exchange.errorWhy,
+  }
+}
+
+function spliceFields(record: SpliceRecord) {
+  const { connection } = record
+  return {
+    ...clientFields(connection),
+    upstream: record.upstream.name,
+    endpoint: record.endpoint,
+    bytesIn: record.bytesIn,
+    bytesOut: record.bytesOut,
+    ms: { connect: Math.round(record.connectMs), total: Math.round(record.totalMs) },
+    tls: connection.secure ? { group: connection.group, sni: connection.serverName } : null,
+    error: record.error,
+    why: record.why,
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * The composition root of one process: configuration to running listeners, and back down. The same object serves
+ * `sallyport run`, each of its workers, and programs that embed it.
+ *
+ * Start and reload: everything that can fail (files, self-test, binding) comes before the one assignment that puts a
+ * new snapshot into force.
+ */
+import { randomBytes } from 'node:crypto'
+import { Deadlines } from '../base/deadlines.ts'
+import { UsageError } from '../base/errors.ts'
+import { CidrSet } from '../base/ip.ts'
+import { createLog, type Log } from '../base/log.ts'
+import type { Config, ListenConfig } from '../config/config.ts'
+import type { Site } from '../model/site.ts'
+import { Listener } from '../proxy/listener.ts'
+import type { Services } from '../proxy/services.ts'
+import { selfTest } from '../tls/self-test.ts'
+import { currentTransport } from '../transport/current.ts'
+import { compile } from './compile.ts'
+import { logEvents } from './events.ts'
+import { Registries } from './registries.ts'
+
+export type GatewayOptions = {
+  /** Several processes bind the same ports */
+  readonly reusePort?: boolean
+  /** Where log lines go; standard output when left out */
+  readonly out?: (text: string) => void
+  /** The self-test of the TLS library was made by another process of this start */
+  readonly selfTested?: boolean
+}
+
+export class Gateway {
+  readonly log: Log
+  config: Config
+  sites: readonly Site[] = []
+  private readonly services: Services
+  private readonly registries = new Registries()
+  private readonly options: GatewayOptions
+  private listeners: Listener[] = []
+  private ids = 0
+
+  constructor(config: Config, options: GatewayOptions = {}) {
+    this.config = config
+    this.options = options
+    const out = options.out ?? ((text: string) => void process.stdout.write(text))
+    this.log = createLog({ ...config.log, out })
+    const events = logEvents(this.log, config.log.access)
+    const prefix = randomBytes(5).toString('hex')
+    this.services = {
+      transport: currentTransport(events.fault),
+      deadlines: new Deadlines(),
+      snapshot: { version: 0, site: () => null, defaultSite: null, limits: config.limits, timeouts: config.timeouts },
+      draining: false,
+      events,
+      nextId: () => `${prefix}-${(++this.ids).toString(36)}`,
+      httpsPort: () => this.httpsPort(),
+    }
+  }
+
+  /** Ports in the order of the configuration's listeners; those that were 0 are known after `start`. */
+  get ports(): readonly number[] {
+    return this.listeners.map(listener => listener.port)
+  }
+
+  /** Connections that are open now. */
+  get connections(): number {
+    return this.listeners.reduce((sum, listener) => sum + listener.open, 0)
+  }
+
+  async start(): Promise<void> {
+    const compiled = compile(this.config, this.registries, 1, text => this.log.write('warn', text))
+    if (this.options.selfTested !== true) await selfTest(this.services.transport)
+    this.services.snapshot = compiled.snapshot
+    this.sites = compiled.sites
+    const listeners = this.config.listen.map(listen => this.listener(listen))
+    try {
+      for (const listener of listeners) await bind(listener)
+    } catch (error) {
+      for (const listener of listeners) listener.stopAccepting()
+      throw error
+    }
+    this.listeners = listeners
+  }
+
+  /** Puts a new configuration into force; open connections are not disturbed. Throws and changes nothing if it cannot. */
+  async reload(config: Config): Promise<void> {
+    const compiled = compile(config, this.registries, this.services.snapshot.version + 1, text => this.log.write('warn', text))
+    const same = (listen: ListenConfig) => (listener: Listener) =>
+      listener.options.address === listen.address &&
+      (listener.options.port === listen.port || listener.port === listen.port) &&
+      listener.options.cleartext === listen.cleartext
+    const kept: Listener[] = []
+    const fresh: Listener[] = []
+    for (const listen of config.listen) {
+      const known = this.listeners.find(same(listen))
+      if (known) kept.push(known)
+      else fresh.push(this.listener(listen))
+    }
+    for (const listener of fresh) await bind(listener)
+    this.services.snapshot = compiled.snapshot
+    this.sites = compiled.sites
+    this.config = config
+    for (const listener of this.listeners) {
+      if (kept.includes(listener)) continue
+      listener.stopAccepting()
+      listener.drain()
+    }
+    this.listeners = [...kept, ...fresh]
+    this.registries.keepOnly(compiled.endpoints)
+  }
+
+  /**
+   * Stops accepting, closes idle connections, lets answers end with `Connection: close`, and resolves when all are
+   * closed or `drainMs` has passed. @returns how many connections were cut at the deadline
+   */
+  async drain(drainMs = this.config.timeouts.drainMs): Promise<number> {
+    this.services.draining = true
+    for (const listener of this.listeners) {
+      listener.stopAccepting()
+      listener.drain()
+    }
+    this.registries.closeIdle()
+    const until = performance.now() + drainMs
+    while (this.connections > 0 && performance.now() < until) await new Promise(resolve => setTimeout(resolve, 20))
+    const cut = this.connections
+    for (const listener of this.listeners) listener.cut()
+    this.registries.closeIdle()
+    this.log.flush()
+    return cut
+  }
+
+  private listener(listen: ListenConfig): Listener {
+    return new Listener(this.services, {
+      address: listen.address,
+      port: listen.port,
+      cleartext: listen.cleartext,
+      proxyFrom: listen.proxyProtocol === null ? null : new CidrSet(listen.proxyProtocol.from),
+      reusePort: this.options.reusePort ?? false,
+    })
+  }
+
+  private httpsPort(): string {
+    const tls = this.listeners.find(listener => listener.options.cleartext === null)
+    return tls === undefined || tls.port === 443 ? '' : `:${tls.port}`
+  }
+}
+
+async function bind(listener: Listener): Promise<void> {
+  try {
+    await listener.bind()
+  } catch (error) {
+    const { address, port } = listener.options
+    const code = (error as { code?: string }).code ?? ''
+    const hint =
+      code === 'EACCES'
+        ? ': ports below 1024 need root or CAP_NET_BIND_SERVICE'
+        : code === 'EADDRINUSE'
+          ? ': another program has it'
+          : `: ${(error as Error).message}`
+    throw new UsageError(`cannot listen on ${address}:${port}${code ? ` (${code})` : ''}${hint}`)
+  }
+}

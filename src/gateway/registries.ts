@@ -1,0 +1,75 @@
+/**
+ * What outlives a reload: endpoints with their pools, by what makes them the same backend; the local CA; certificates
+ * read from files. A new snapshot borrows them, so that a reload opens no connection and forgets no session.
+ */
+import { readFileSync } from 'node:fs'
+import { UsageError } from '../base/errors.ts'
+import { type LocalCa, openLocalCa } from '../certs/local-ca.ts'
+import type { EndpointConfig, UpstreamConfig, UpstreamTlsConfig } from '../config/config.ts'
+import type { ClientTls } from '../model/tls-terms.ts'
+import type { Endpoint } from '../model/upstream.ts'
+import { addressesOf } from './addresses.ts'
+
+export class Registries {
+  private readonly endpoints = new Map<string, Endpoint>()
+  private localCaOf: { state: string; ca: LocalCa } | null = null
+
+  endpoint(upstream: UpstreamConfig, config: EndpointConfig, resolveMs: number): Endpoint {
+    const tls = upstream.tls === null ? null : clientTls(upstream.tls, config.host)
+    const label = `${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`
+    // Two upstreams may name the same address; the pool is shared only when the TLS terms are the same too.
+    const key = JSON.stringify([upstream.name, label, tls, resolveMs])
+    const known = this.endpoints.get(key)
+    if (known !== undefined) return known
+    const endpoint: Endpoint = {
+      label,
+      host: config.host,
+      port: config.port,
+      tls,
+      addresses: addressesOf(config.host, resolveMs),
+      active: 0,
+      idle: [],
+    }
+    this.endpoints.set(key, endpoint)
+    return endpoint
+  }
+
+  /** Forgets the endpoints that no snapshot uses any more, and closes what waits in their pools. */
+  keepOnly(used: ReadonlySet<Endpoint>): void {
+    for (const [key, endpoint] of this.endpoints) {
+      if (used.has(endpoint)) continue
+      this.endpoints.delete(key)
+      for (const connection of endpoint.idle.splice(0)) connection.close()
+    }
+  }
+
+  closeIdle(): void {
+    this.keepOnly(new Set())
+  }
+
+  localCa(state: string): LocalCa {
+    if (this.localCaOf?.state !== state) this.localCaOf = { state, ca: openLocalCa(state) }
+    return this.localCaOf.ca
+  }
+}
+
+function clientTls(config: UpstreamTlsConfig, host: string): ClientTls {
+  return {
+    caPem: config.caFile === null ? null : read(config.caFile),
+    chainPem: config.certificate === null ? null : read(config.certificate.chainFile),
+    keyPem: config.certificate === null ? null : read(config.certificate.keyFile),
+    serverName: config.serverName ?? host,
+    verify: config.verify,
+    alpn: ['http/1.1'],
+    session: null,
+    native: null,
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`${file}: cannot be read: ${(error as Error).message}`)
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * Sallyport as a library: `createGateway` starts in-process what `sallyport run` starts from a file.
+ *
+ *     const gateway = await createGateway({ listen: [{ port: 8443 }], sites: [...] })
+ *     gateway.ports // [8443]
+ *     await gateway.drain()
+ */
+import type { ConfigInput } from './config/define-config.ts'
+import { loadConfig } from './config/load.ts'
+import { Gateway, type GatewayOptions } from './gateway/gateway.ts'
+
+export type { ConfigInput, RouteInput, SiteInput } from './config/define-config.ts'
+export { defineConfig } from './config/define-config.ts'
+export { Gateway, type GatewayOptions } from './gateway/gateway.ts'
+export type { Filter, FilterExchange, Reply } from './model/filter.ts'
+
+/** Starts a gateway with this configuration. Rejects with every mistake in it at once (`ConfigError`), or with what could not be bound. */
+export async function createGateway(config: ConfigInput, options: GatewayOptions = {}): Promise<Gateway> {
+  const loaded = await loadConfig({ value: config })
+  const gateway = new Gateway(loaded.config, options)
+  for (const warning of loaded.warnings) gateway.log.write('warn', warning.message, { at: warning.path })
+  await gateway.start()
+  return gateway
+}

@@ -1,0 +1,87 @@
+/**
+ * The TLS terms of a site: one set per certificate and policy, built when a client first needs it. With an ECDSA and an
+ * RSA certificate side by side, the client's signature algorithms choose (RFC 8446 section 4.4.2.2).
+ *
+ * Sessions resume only within one such set: each has a native context of its own, with ticket keys of its own.
+ */
+import { createHash } from 'node:crypto'
+import type { Bundle } from '../model/certificate.ts'
+import type { SiteTls } from '../model/site.ts'
+import type { ServerTls } from '../model/tls-terms.ts'
+import type { ClientHello } from '../wire/client-hello.ts'
+import type { Policy } from './policies.ts'
+
+/** Gives a bundle its certificate terms. The object is made at once and small; the native context comes with the first handshake. */
+export function serverTerms(bundle: Bundle, policy: Policy, alpn: readonly string[]): ServerTls {
+  const groups = policy.groups.map(([name]) => name).join(':')
+  // A session may not be taken up where the certificate or the policy differ, even if a context were shared by mistake.
+  const session = createHash('sha256').update(`${policy.name}\n${bundle.fingerprint256}\n${alpn.join()}`).digest('hex')
+  return {
+    chainPem: bundle.chainPem,
+    keyPem: bundle.keyPem,
+    minVersion: policy.minVersion,
+    maxVersion: 'TLSv1.3',
+    ciphers: policy.ciphers.join(':'),
+    groups,
+    alpn,
+    sessionContext: session.slice(0, 32),
+    native: null,
+  }
+}
+
+/** Where a site's certificates come from: files, or the local CA. Bundles are loaded when asked for. */
+export type Certificates = {
+  /** @param serverName of the client, or empty */
+  for(serverName: string): readonly Bundle[]
+}
+
+export function siteTls(certificates: Certificates, policy: Policy, alpn: readonly string[]): SiteTls {
+  /** Terms of each bundle; goes with the bundle, so that per-name certificates of a bounded store do not pile up */
+  const made = new WeakMap<Bundle, ServerTls>()
+  return {
+    minVersion: policy.minVersion === 'TLSv1.3' ? 0x0304 : 0x0303,
+    groups: policy.groups.map(([, id]) => id),
+    alpn,
+    terms(hello, serverName) {
+      const bundle = choose(certificates.for(serverName), hello)
+      let terms = made.get(bundle)
+      if (terms === undefined) {
+        terms = serverTerms(bundle, policy, alpn)
+        made.set(bundle, terms)
+      }
+      return terms
+    },
+  }
+}
+
+/** ecdsa_secp256r1_sha256, 384, 521 and ecdsa_sha1 */
+const ecdsa = new Set([0x0403, 0x0503, 0x0603, 0x0203])
+const ed25519 = 0x0807
+
+/** The first bundle that the client can verify; the last one, if it says nothing or nothing fits. */
+export function choose(bundles: readonly Bundle[], hello: ClientHello): Bundle {
+  if (bundles.length === 1) return bundles[0] as Bundle
+  const { signatureAlgorithms } = hello
+  // Without the extension a client knows RSA and ECDSA with SHA-1 only (RFC 5246 section 7.4.1.4.1): the safe guess is RSA.
+  const can = (bundle: Bundle): boolean => {
+    switch (bundle.keyType) {
+      case 'ecdsa':
+        return signatureAlgorithms.some(algorithm => ecdsa.has(algorithm)) && hasEcdsaSuite(hello)
+      case 'ed25519':
+        return signatureAlgorithms.includes(ed25519)
+      default:
+        return true
+    }
+  }
+  const ranked = [...bundles].sort((a, b) => rank(a) - rank(b))
+  return ranked.find(can) ?? (ranked.at(-1) as Bundle)
+}
+
+const rank = (bundle: Bundle): number => (bundle.keyType === 'rsa' ? 1 : 0)
+
+/** In TLS 1.2 the suite names the key too: ECDHE-ECDSA with AES-GCM or ChaCha20. */
+const ecdsaSuites = new Set([0xc02b, 0xc02c, 0xcca9])
+
+function hasEcdsaSuite(hello: ClientHello): boolean {
+  return hello.versions.includes(0x0304) || hello.cipherSuites.some(suite => ecdsaSuites.has(suite))
+}
