@@ -75,21 +75,19 @@ export function bunTransport(bun: BunApi, fault: FaultSink): Transport {
         return
       }
       own.handshake = settled
-      const [rest, secured] = raw.upgradeTLS({
+      // The first of the pair goes on reporting ciphertext to the listener's handlers, which know it is not in use any
+      // more. Its handlers cannot be taken away: `reload` on an accepted socket changes its listener's too (1.4.5).
+      const [, secured] = raw.upgradeTLS({
         data: own,
         tls: serverTls(terms),
         socket: securing,
         isServer: true,
         initialData: peeked,
       })
-      // Otherwise every read would also hand us a copy of the ciphertext.
-      rest.reload({ socket: silent })
       own.socket = secured
     },
   }
 }
-
-const silent: BunHandlers = { binaryType: 'buffer', error() {}, close() {} }
 
 function serverTls(terms: ServerTls): BunTls {
   terms.native ??= {
