@@ -1,0 +1,159 @@
+/**
+ * Makes X.509 v3 certificates (RFC 5280) with ECDSA or RSA and SHA-256: what the local CA issues, and what tests need.
+ *
+ * Invariants: the result passes `openssl verify -x509_strict`; names are only in subjectAltName, which is critical when
+ * the subject is empty (section 4.2.1.6); times are cut to whole seconds.
+ */
+import { createHash, createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto'
+import * as der from './der.ts'
+import { addressBytes } from './names.ts'
+
+/** Parts of a distinguished name, written in this order; an empty object is the empty name. */
+export type DistinguishedName = {
+  readonly country?: string
+  readonly organization?: string
+  readonly organizationalUnit?: string
+  readonly commonName?: string
+}
+
+export type KeyUsage = 'digitalSignature' | 'keyEncipherment' | 'keyCertSign' | 'cRLSign'
+export type ExtendedKeyUsage = 'serverAuth' | 'clientAuth'
+
+export type CertificateRequest = {
+  readonly subject: DistinguishedName
+  /** A name, or the DER of the issuer certificate's subject, which must be repeated byte for byte */
+  readonly issuer: DistinguishedName | Uint8Array
+  readonly publicKey: KeyObject
+  /** The issuer's private key, ECDSA or RSA; the subject's own for a self-signed certificate */
+  readonly signingKey: KeyObject
+  /** Positive, at most 20 bytes; 16 random bytes when left out */
+  readonly serial?: Uint8Array
+  /** Milliseconds since 1970 */
+  readonly notBefore: number
+  readonly notAfter: number
+  readonly dnsNames?: readonly string[]
+  readonly ipAddresses?: readonly string[]
+  readonly isCa?: boolean
+  /** How many CAs may stand between this one and a leaf; only with isCa */
+  readonly pathLength?: number
+  readonly keyUsage?: readonly KeyUsage[]
+  readonly extendedKeyUsage?: readonly ExtendedKeyUsage[]
+  /** Computed from publicKey when left out */
+  readonly subjectKeyId?: Uint8Array
+  /** The issuer's subjectKeyId; computed from signingKey when left out */
+  readonly authorityKeyId?: Uint8Array
+}
+
+export type BuiltCertificate = { readonly der: Buffer; readonly pem: string }
+
+const attributeOids = {
+  country: '2.5.4.6',
+  organization: '2.5.4.10',
+  organizationalUnit: '2.5.4.11',
+  commonName: '2.5.4.3',
+} as const
+
+/** Bits of section 4.2.1.3. */
+const keyUsageBits = { digitalSignature: 0, keyEncipherment: 2, keyCertSign: 5, cRLSign: 6 } as const
+
+const extendedKeyUsageOids = { serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3.2' } as const
+
+/** The longest commonName (RFC 5280 appendix A.1, ub-common-name), in characters. */
+export const maxCommonName = 64
+
+export function buildCertificate(request: CertificateRequest): BuiltCertificate {
+  if (request.notAfter < request.notBefore) throw new RangeError('a certificate cannot end before it begins')
+  const algorithm = signatureAlgorithm(request.signingKey)
+  const issuer = request.issuer instanceof Uint8Array ? request.issuer : encodeName(request.issuer)
+  const body = der.sequence(
+    der.explicit(0, der.integer(2)),
+    der.integer(checkSerial(request.serial ?? randomSerial())),
+    algorithm,
+    issuer,
+    der.sequence(der.time(request.notBefore), der.time(request.notAfter)),
+    encodeName(request.subject),
+    request.publicKey.export({ type: 'spki', format: 'der' }),
+    der.explicit(3, der.sequence(...extensions(request))),
+  )
+  const bytes = der.sequence(body, algorithm, der.bitString(sign('sha256', body, request.signingKey)))
+  return { der: bytes, pem: toPem('CERTIFICATE', bytes) }
+}
+
+/** 128 bits, positive, and as long with every call: the first bit is 0 and the second 1. */
+export function randomSerial(): Buffer {
+  const serial = randomBytes(16)
+  serial[0] = (serial[0] & 0x3f) | 0x40
+  return serial
+}
+
+function checkSerial(serial: Uint8Array): Uint8Array {
+  if (serial.length > 20 || serial.every(byte => byte === 0)) {
+    throw new RangeError('a serial number is positive and at most 20 bytes (RFC 5280 section 4.1.2.2)')
+  }
+  return serial
+}
+
+/** The leftmost 160 bits of the SHA-256 of the public key's bits (RFC 7093 section 2, method 1). */
+export function keyId(key: KeyObject): Buffer {
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key
+  const spki = der.children(der.read(publicKey.export({ type: 'spki', format: 'der' })))
+  const bits = der.expectTag(spki[1], der.tags.bitString).content.subarray(1)
+  return createHash('sha256').update(bits).digest().subarray(0, 20)
+}
+
+export function encodeName(name: DistinguishedName): Buffer {
+  const parts: Buffer[] = []
+  for (const attribute of ['country', 'organization', 'organizationalUnit', 'commonName'] as const) {
+    const value = name[attribute]
+    if (value === undefined) continue
+    const text = attribute === 'country' ? der.printableString(value) : der.utf8String(value)
+    parts.push(der.set(der.sequence(der.oid(attributeOids[attribute]), text)))
+  }
+  return der.sequence(...parts)
+}
+
+/** PEM with lines of 64 characters (RFC 7468). */
+export function toPem(label: string, bytes: Uint8Array): string {
+  const lines =
+    Buffer.from(bytes)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? []
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
+}
+
+function signatureAlgorithm(key: KeyObject): Buffer {
+  if (key.asymmetricKeyType === 'ec') return der.sequence(der.oid('1.2.840.10045.4.3.2'))
+  // RFC 4055 section 5: the parameters of sha256WithRSAEncryption are NULL, and must be there.
+  if (key.asymmetricKeyType === 'rsa') return der.sequence(der.oid('1.2.840.113549.1.1.11'), der.encode(0x05))
+  throw new RangeError(`certificates are signed with ECDSA or RSA keys, not ${key.asymmetricKeyType}`)
+}
+
+function extensions(request: CertificateRequest): Buffer[] {
+  const { isCa = false, pathLength, keyUsage = [], extendedKeyUsage = [] } = request
+  const list: Buffer[] = []
+  const basic: Buffer[] = isCa ? [der.boolean(true)] : []
+  if (isCa && pathLength !== undefined) basic.push(der.integer(pathLength))
+  list.push(extension('2.5.29.19', true, der.sequence(...basic)))
+  if (keyUsage.length > 0)
+    list.push(extension('2.5.29.15', true, der.bitFlags(keyUsage.map(use => keyUsageBits[use]))))
+  if (extendedKeyUsage.length > 0) {
+    const uses = extendedKeyUsage.map(use => der.oid(extendedKeyUsageOids[use]))
+    list.push(extension('2.5.29.37', false, der.sequence(...uses)))
+  }
+  list.push(extension('2.5.29.14', false, der.octetString(request.subjectKeyId ?? keyId(request.publicKey))))
+  const authority = der.implicit(0, request.authorityKeyId ?? keyId(request.signingKey))
+  list.push(extension('2.5.29.35', false, der.sequence(authority)))
+  const names = [
+    ...(request.dnsNames ?? []).map(name => der.implicit(2, Buffer.from(name, 'latin1'))),
+    ...(request.ipAddresses ?? []).map(address => der.implicit(7, addressBytes(address))),
+  ]
+  const critical = Object.values(request.subject).every(value => value === undefined)
+  if (names.length > 0) list.push(extension('2.5.29.17', critical, der.sequence(...names)))
+  return list
+}
+
+/** `critical` is DEFAULT FALSE, so DER leaves a false out. */
+function extension(id: string, critical: boolean, value: Buffer): Buffer {
+  const flag = critical ? [der.boolean(true)] : []
+  return der.sequence(der.oid(id), ...flag, der.octetString(value))
+}
