@@ -1,0 +1,154 @@
+/**
+ * Runs gateways until a signal says otherwise: one in this process, or a worker process for each core with this one
+ * as their supervisor. SIGTERM and SIGINT drain, a second one exits at once; SIGHUP reloads. A worker that dies is
+ * replaced; the others do not notice.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { writeSync } from 'node:fs'
+import os from 'node:os'
+import { formatProblem, type Problem } from '../config/problem.ts'
+import type { Config } from '../config/config.ts'
+import { messageOf } from '../base/errors.ts'
+import { Gateway } from '../gateway/gateway.ts'
+
+export type Loaded = { readonly config: Config; readonly warnings: readonly Problem[] }
+
+/** Set in the environment of worker processes. */
+export const workerVariable = 'SALLYPORT_WORKER'
+const isWorker = process.env[workerVariable] !== undefined
+
+/** Workers are restarted at once, unless they die within this time: then after it. */
+const respawnMs = 1_000
+
+/** @param load is asked again at each reload */
+export async function serve(load: () => Promise<Loaded>, afterReady: (gateway: Gateway) => void): Promise<number> {
+  const loaded = await load()
+  if (!isWorker) warn(loaded)
+  const wanted = loaded.config.workers
+  const workers = wanted === 'auto' ? os.availableParallelism() : wanted
+  return workers > 1 && !isWorker ? await supervise(workers, loaded) : await serveHere(load, loaded, afterReady)
+}
+
+function warn(loaded: Loaded): void {
+  for (const problem of loaded.warnings) process.stderr.write(`${formatProblem(problem)}\n`)
+}
+
+async function serveHere(
+  load: () => Promise<Loaded>,
+  loaded: Loaded,
+  afterReady: (gateway: Gateway) => void,
+): Promise<number> {
+  const gateway = new Gateway(loaded.config, { reusePort: isWorker, out: writeOut })
+  process.on('uncaughtException', error => gateway.log.write('error', 'fault', { where: 'uncaught', stack: error.stack }))
+  process.on('unhandledRejection', error =>
+    gateway.log.write('error', 'fault', { where: 'promise', stack: error instanceof Error ? error.stack : String(error) }),
+  )
+  await gateway.start()
+  process.on('SIGHUP', () => void reload(gateway, load))
+  const ended = untilStopped(gateway)
+  if (isWorker) process.send?.('ready')
+  else process.stderr.write('sallyport ready\n')
+  afterReady(gateway)
+  return await ended
+}
+
+/** Synchronously, so that the last lines are not lost when the process ends; a full pipe is waited for. */
+function writeOut(text: string): void {
+  let bytes = Buffer.from(text)
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(writeSync(1, bytes))
+    } catch (error) {
+      const { code } = error as { code?: string }
+      // Nobody reads the log any more: serving goes on.
+      if (code !== 'EAGAIN') return
+    }
+  }
+}
+
+async function reload(gateway: Gateway, load: () => Promise<Loaded>): Promise<void> {
+  try {
+    const loaded = await load()
+    if (!isWorker) warn(loaded)
+    await gateway.reload(loaded.config)
+    gateway.log.write('info', 'reloaded', { sites: loaded.config.sites.length })
+  } catch (error) {
+    gateway.log.write('error', 'reload failed; the configuration in force stays', { why: messageOf(error) })
+  }
+}
+
+function untilStopped(gateway: Gateway): Promise<number> {
+  return new Promise(resolve => {
+    let stopping = false
+    const stop = () => {
+      if (stopping) process.exit(1)
+      stopping = true
+      gateway.log.write('info', 'draining', { connections: gateway.connections })
+      gateway.drain().then(cut => {
+        gateway.log.write('info', 'stopped', { cut })
+        gateway.log.flush()
+        resolve(0)
+        // Timers of pooled connections or of a filter must not hold up the exit.
+        setImmediate(() => process.exit(0))
+      })
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+  })
+}
+
+/** @returns when every worker has ended */
+function supervise(count: number, loaded: Loaded): Promise<number> {
+  if (loaded.config.listen.some(listen => listen.port === 0)) {
+    process.stderr.write('sallyport: with several workers every listener needs a port of its own, not 0\n')
+    return Promise.resolve(2)
+  }
+  return new Promise(resolve => {
+    const children = new Set<ChildProcess>()
+    let ready = 0
+    let announced = false
+    let stopping = false
+    let failed = 0
+    const start = () => {
+      const startedAt = performance.now()
+      const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+        env: { ...process.env, [workerVariable]: '1' },
+      })
+      children.add(child)
+      child.on('message', () => {
+        ready++
+        if (ready < count || announced) return
+        announced = true
+        process.stderr.write('sallyport ready\n')
+      })
+      child.on('exit', code => {
+        children.delete(child)
+        if (!stopping && !announced) {
+          // It never came up: the reason is on standard error, and another would say the same.
+          stopping = true
+          failed = code ?? 1
+          for (const other of children) other.kill('SIGTERM')
+        } else if (!stopping) {
+          process.stderr.write(`sallyport: a worker ended (${code ?? 'by a signal'}); starting another\n`)
+          const young = performance.now() - startedAt < respawnMs
+          setTimeout(() => stopping || start(), young ? respawnMs : 0)
+        }
+        if (stopping && children.size === 0) {
+          resolve(failed)
+          setImmediate(() => process.exit(failed))
+        }
+      })
+    }
+    for (let at = 0; at < count; at++) start()
+    const stop = (signal: NodeJS.Signals) => {
+      for (const child of children) child.kill(stopping ? 'SIGKILL' : signal)
+      stopping = true
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+    process.on('SIGHUP', () => {
+      for (const child of children) child.kill('SIGHUP')
+    })
+  })
+}

@@ -1,0 +1,15 @@
+/** What every verb is. */
+import type { Words } from './argv.ts'
+
+export type Verb = {
+  readonly name: string
+  /** As in `sallyport help` */
+  readonly usage: string
+  readonly summary: string
+  /** Further lines for `sallyport help VERB` */
+  readonly details: string
+  readonly values: readonly string[]
+  readonly flags: readonly string[]
+  /** Writes to standard output what was asked for. @returns the exit code */
+  run(words: Words): Promise<number>
+}

@@ -1,0 +1,13 @@
+/** Every verb, in the order in which `help` lists them. */
+import type { Verb } from '../verb.ts'
+import { certs } from './certs.ts'
+import { check } from './check.ts'
+import { explain } from './explain.ts'
+import { helpVerb } from './help.ts'
+import { proxy } from './proxy.ts'
+import { run } from './run.ts'
+import { schema } from './schema.ts'
+import { version } from './version.ts'
+
+const without: readonly Verb[] = [run, proxy, check, explain, certs, schema, version]
+export const verbs: readonly Verb[] = [...without, helpVerb(without)]

@@ -1,0 +1,43 @@
+/** `sallyport check`: every mistake of a configuration at once. */
+import { messageOf, UsageError } from '../../base/errors.ts'
+import { loadConfig } from '../../config/load.ts'
+import { formatProblem } from '../../config/problem.ts'
+import { compile } from '../../gateway/compile.ts'
+import { readBundle } from '../../certs/bundle.ts'
+import { Registries } from '../../gateway/registries.ts'
+import type { Verb } from '../verb.ts'
+
+export const check: Verb = {
+  name: 'check',
+  usage: 'check [-c FILE]',
+  summary: 'read the configuration and say everything that is wrong with it',
+  details: 'One line each: FILE:LINE:COLUMN: message. Exit code 2 if there is an error; warnings do not count.',
+  values: ['config'],
+  flags: [],
+  async run(words) {
+    const file = words.options.get('config') ?? words.rest[0]
+    const { config, warnings } = await loadConfig(file === undefined ? {} : { file })
+    for (const problem of warnings) process.stderr.write(`${formatProblem(problem)}\n`)
+    // Keys and chains are read in full here, however many there are.
+    let failed = false
+    for (const site of config.sites) {
+      if (site.certificate?.kind !== 'files') continue
+      for (const pair of site.certificate.pairs) {
+        try {
+          for (const warning of readBundle(pair).warnings) process.stderr.write(`${warning}\n`)
+        } catch (error) {
+          if (!(error instanceof UsageError)) throw error
+          failed = true
+          process.stderr.write(`${site.name}: ${messageOf(error)}\n`)
+        }
+      }
+    }
+    if (failed) return 2
+    const without = config.sites.map(site => ({ ...site, certificate: null }))
+    compile({ ...config, sites: without.filter(site => site.action.kind !== 'tcp') }, new Registries(), 0, () => {})
+    const sites = `${config.sites.length} ${config.sites.length === 1 ? 'site' : 'sites'}`
+    const ports = config.listen.map(listen => listen.port).join(', ')
+    process.stdout.write(`ok: ${sites}, listening on ${ports}\n`)
+    return 0
+  },
+}

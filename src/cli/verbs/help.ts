@@ -1,0 +1,37 @@
+/** `sallyport help [VERB]`. */
+import { UsageError } from '../../base/errors.ts'
+import type { Verb } from '../verb.ts'
+
+export function helpVerb(others: readonly Verb[]): Verb {
+  const help: Verb = {
+    name: 'help',
+    usage: 'help [VERB]',
+    summary: 'this, or more about one verb',
+    details: '',
+    values: [],
+    flags: [],
+    async run(words) {
+      const [name] = words.rest
+      if (name === undefined) {
+        process.stdout.write(overview([...others, help]))
+        return 0
+      }
+      const verb = [...others, help].find(each => each.name === name)
+      if (verb === undefined) throw new UsageError(`there is no verb '${name}'; 'sallyport help' lists them`)
+      process.stdout.write(`sallyport ${verb.usage}\n\n${verb.summary}${verb.details === '' ? '' : `\n\n${verb.details}`}\n`)
+      return 0
+    },
+  }
+  return help
+}
+
+function overview(verbs: readonly Verb[]): string {
+  const width = Math.max(...verbs.map(verb => verb.name.length))
+  const lines = verbs.map(verb => `  ${verb.name.padEnd(width)}  ${verb.summary}`)
+  return `Sallyport ends TLS in front of your services: edge, bridge, passthrough and unwrap on one port.
+
+${lines.join('\n')}
+
+sallyport help VERB says more. Exit codes: 0 done, 1 failed while running, 2 the command line or configuration is wrong.
+`
+}

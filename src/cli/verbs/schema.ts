@@ -1,0 +1,16 @@
+/** `sallyport schema`: the JSON Schema of the configuration, for editors. */
+import { jsonSchema } from '../../config/json-schema.ts'
+import type { Verb } from '../verb.ts'
+
+export const schema: Verb = {
+  name: 'schema',
+  usage: 'schema',
+  summary: 'print the JSON Schema of the configuration, for editors',
+  details: 'In YAML: a first line `# yaml-language-server: $schema=FILE` makes editors complete and check.',
+  values: [],
+  flags: [],
+  async run() {
+    process.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`)
+    return 0
+  },
+}
