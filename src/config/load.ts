@@ -1,5 +1,6 @@
 /** Finds, reads and validates a configuration. The only file of config/ that the rest of the gateway calls. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { messageOf } from '../base/errors.ts'
@@ -104,8 +105,13 @@ function readText(file: string, name: string): string {
   }
 }
 
-/** Modules are cached by URL: the time of the last change in it makes a changed file a new one, on both runtimes. */
+/**
+ * A changed file must be read again. Node caches modules by URL with its query, so the time of the last change makes a
+ * new one; Bun leaves out the query of a file URL, but lists its modules in require.cache. See config-typescript.test.ts.
+ */
 async function importValue(file: string, name: string, changedMs: number): Promise<unknown> {
+  const { cache } = createRequire(import.meta.url)
+  for (const key of [file, realpathSync(file)]) delete cache[key]
   let module: { readonly default?: unknown }
   try {
     module = await import(`${pathToFileURL(file).href}?changed=${changedMs}`)

@@ -11,10 +11,17 @@ export function nearest(word: string, known: Iterable<string>): string | null {
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
   }
   if (best !== null) return best
-  // An abbreviation (cert for certificate) is far away by edits, but plain to a reader.
-  for (const candidate of known)
-    if (wanted.length >= 3 && candidate.toLowerCase().startsWith(wanted)) return candidate
+  // cert for certificate, or passthru for passthrough: far away by edits, but plain to a reader.
+  for (const candidate of known) {
+    if (sharedStart(wanted, candidate.toLowerCase()) >= Math.max(3, (wanted.length * 2) / 3)) return candidate
+  }
   return null
+}
+
+function sharedStart(a: string, b: string): number {
+  let length = 0
+  while (length < a.length && a[length] === b[length]) length++
+  return length
 }
 
 /** As a hint, or undefined. */
