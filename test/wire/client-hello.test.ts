@@ -224,7 +224,7 @@ describe('a malformed ClientHello gets the alert of its RFC', () => {
       [10, '0000'], [10, '00'], [10, '0001001d'], [10, '0003001d00'], [10, '0004001d'], [10, ''],
       [11, ''], [11, '00'], [11, '0200'], [11, '010000'],
       [13, '0000'], [13, '00030403'], [50, '0000'],
-      [16, '0000'], [16, '000100'], [16, '0003026832ff'], [16, '0003036832'], [16, '0004026832'], [16, ''],
+      [16, '0000'], [16, '000100'], [16, '000400026832'], [16, '0003026832ff'], [16, '0003036832'], [16, '0004026832'], [16, ''],
       [42, '00'],
       [43, ''], [43, '00'], [43, '0103'], [43, '030304'], [43, '020304ff'], [43, '03030403'],
       [45, ''], [45, '00'], [45, '0201'],
@@ -246,6 +246,9 @@ describe('a malformed ClientHello gets the alert of its RFC', () => {
     for (let end = 0; end < whole.length; end++) {
       refused(inner(extension(41, whole.subarray(0, end))), 'decode_error', /pre_shared_key/)
     }
+    // An identity that reaches one byte beyond the list, into binders that are themselves in order.
+    const beyond = Buffer.concat([Buffer.from('00080003616161000000002120', 'hex'), Buffer.alloc(32)])
+    refused(inner(extension(41, beyond)), 'decode_error', /pre_shared_key/)
     refused(inner(extension(41, Buffer.concat([whole, bytes(0)]))), 'decode_error', /pre_shared_key/)
   })
 })
