@@ -4,9 +4,10 @@
  *
  * Measured with 10,000 bundles of leaf and intermediate on Bun 1.4.5, RSS above the runtime's 32 MB: P-256 (1.5 kB) open in
  * 0.07-0.1 s and 31 MB, and are all loaded in another 0.8-1.2 s and 90 MB; RSA (4.5 kB) in 0.08 s and 65 MB, 1.4-1.5 s and
- * 190 MB. Node 26, P-256: 0.16 s and 50 MB, 1.7 s and 75 MB. The first stage keeps the text: 2 kB more each than keeping
- * only the paths, and no slower, and a file that is replaced later cannot change a snapshot that is in use, or pair a new
- * chain with an old key.
+ * 190 MB. These are quiet runs; with other work on the machine single ones took 1.3 s to open and 2.0 s (P-256) or 3.9 s
+ * (RSA) to load. Node 26, one run, P-256: 0.16 s and 50 MB, 1.7 s and 75 MB. The first stage keeps the text: about 2 kB more
+ * each than keeping only the paths, and a file that is replaced later cannot change a snapshot that is in use, or pair a
+ * new chain with an old key.
  *
  * Invariants: after `load()` the key fits the leaf, the chain is in order, and the key is strong enough for today's
  * clients. An expired certificate is a warning, not an error: a gateway that does not start helps no one. Signatures in
