@@ -111,6 +111,8 @@ describe('a well-formed ClientHello', () => {
     assert.equal(read(inner(sni('A.Example.'))).serverName, 'a.example')
     assert.equal(read(inner(sni('__proto__'))).serverName, '__proto__')
     assert.equal(read(inner(sni('1.2.3.example'))).serverName, '1.2.3.example')
+    // Against RFC 6066, but wrk and others send it: a name like any other.
+    assert.equal(read(inner(sni('192.0.2.1'))).serverName, '192.0.2.1')
     assert.equal(read(inner(sni(`${'a.'.repeat(127)}a`))).serverName?.length, 255)
   })
 })
