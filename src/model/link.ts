@@ -27,8 +27,11 @@ export interface Link {
   readonly queuedBytes: number
   /** What the TLS handshake settled; null on a plain link */
   readonly tls: TlsFacts | null
-  /** The chunk must not be changed afterwards. `false`: it is queued; wait for `onDrain` before writing more. */
-  write(chunk: Uint8Array): boolean
+  /**
+   * Writes `bytes[from, to)`, all of it when left out. They must not be changed afterwards. A range and not a view:
+   * making one costs more than copying a small body. `false`: it is queued; wait for `onDrain` before writing more.
+   */
+  write(bytes: Uint8Array, from?: number, to?: number): boolean
   /** The same for latin1 text: heads and chunk sizes. */
   writeText(text: string): boolean
   /** Gathers the writes until `uncork` into as few TLS records and system calls as possible. Does not nest. */

@@ -81,12 +81,12 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
   }
 
   /** `false`: wait for `Exchange.backendDrained`. */
-  body(chunk: Buffer): boolean {
-    if (!this.requestChunked) return this.stalled(this.link.write(chunk))
+  body(bytes: Buffer, from: number, to: number): boolean {
+    if (!this.requestChunked) return this.stalled(this.link.write(bytes, from, to))
     const alone = !this.corked
     if (alone) this.cork()
-    this.link.writeText(`${chunk.length.toString(16)}\r\n`)
-    this.link.write(chunk)
+    this.link.writeText(`${(to - from).toString(16)}\r\n`)
+    this.link.write(bytes, from, to)
     this.link.writeText('\r\n')
     if (alone) this.flush()
     return this.stalled(this.link.queuedBytes === 0)
@@ -178,8 +178,8 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
     else this.fail(this.cut(error))
   }
 
-  onBody(chunk: Buffer): void {
-    this.exchange?.backendData(chunk)
+  onBody(bytes: Buffer, from: number, to: number): void {
+    this.exchange?.backendData(bytes, from, to)
   }
 
   onBodyEnd(trailers: Fields | null): void {
@@ -232,10 +232,8 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
         case reading.length: {
           const take = Math.min(this.left, to - at)
           this.left -= take
-          const end = at + take
-          const chunk = at === 0 && end === to ? bytes : bytes.subarray(at, end)
-          at = end
-          this.exchange?.backendData(chunk)
+          this.exchange?.backendData(bytes, at, at + take)
+          at += take
           if (this.left === 0) this.complete(null)
           break
         }
@@ -250,7 +248,7 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
           break
         }
         case reading.close:
-          this.exchange?.backendData(at === 0 ? bytes : bytes.subarray(at))
+          this.exchange?.backendData(bytes, at, to)
           return
         case reading.switched:
           this.exchange?.switchedData(at === 0 ? bytes : bytes.subarray(at))

@@ -20,7 +20,7 @@ export interface Downstream {
    */
   head(status: number, reason: string, text: string, length: number, bodyless: boolean): void
   /** `false`: wait for `Exchange.downstreamDrained`. */
-  data(chunk: Uint8Array): boolean
+  data(bytes: Uint8Array, from: number, to: number): boolean
   end(trailers: Fields | null): void
   /** Cuts the answer off so that the client sees that it is not complete. */
   abort(error: ProxyError): void

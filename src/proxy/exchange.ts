@@ -136,9 +136,9 @@ export class Exchange implements Timed {
 
   // From the client
 
-  requestData(chunk: Buffer): void {
+  requestData(bytes: Buffer, from: number, to: number): void {
     if (this.finished) return
-    this.bytesIn += chunk.length
+    this.bytesIn += to - from
     const limit = this.route?.maxBodyBytes ?? Number.POSITIVE_INFINITY
     if (this.bytesIn > limit) {
       this.clientFault(new ProxyError('BODY_TOO_LARGE', `more than limits.body (${limit} bytes)`))
@@ -146,11 +146,11 @@ export class Exchange implements Timed {
     }
     if (this.backend !== null && this.pending === null) {
       this.bodySent = true
-      if (!this.backend.body(chunk)) this.downstream.pauseBody()
+      if (!this.backend.body(bytes, from, to)) this.downstream.pauseBody()
       return
     }
     this.pending ??= []
-    this.pending.push(chunk)
+    this.pending.push(bytes.subarray(from, to))
     this.downstream.pauseBody()
   }
 
@@ -214,15 +214,15 @@ export class Exchange implements Timed {
     this.runResponseFilters(0, head, bodyless)
   }
 
-  backendData(chunk: Buffer): void {
+  backendData(bytes: Buffer, from: number, to: number): void {
     if (this.finished) return
     if (this.held !== null) {
-      this.held.chunks.push(chunk)
+      this.held.chunks.push(bytes.subarray(from, to))
       this.backend?.pause()
       return
     }
-    this.bytesOut += chunk.length
-    if (!this.downstream.data(chunk)) this.backend?.pause()
+    this.bytesOut += to - from
+    if (!this.downstream.data(bytes, from, to)) this.backend?.pause()
   }
 
   /** The response is whole; `backend` goes back to its pool by itself. */
@@ -368,7 +368,7 @@ export class Exchange implements Timed {
     let open = true
     if (pending !== null) {
       this.bodySent = true
-      for (const chunk of pending) open = backend.body(chunk)
+      for (const chunk of pending) open = backend.body(chunk, 0, chunk.length)
     }
     if (this.requestEnded) backend.endBody(this.trailers)
     else if (open && pending !== null) this.downstream.resumeBody()
@@ -451,7 +451,7 @@ export class Exchange implements Timed {
     downstream.head(status, reason, text, status === 204 ? -1 : body.length, bodyless)
     if (!bodyless && body.length > 0) {
       this.bytesOut += body.length
-      downstream.data(body)
+      downstream.data(body, 0, body.length)
     }
     this.finish(error)
     downstream.end(null)
@@ -519,7 +519,7 @@ export class Exchange implements Timed {
     let open = true
     for (const chunk of held.chunks) {
       this.bytesOut += chunk.length
-      open = this.downstream.data(chunk)
+      open = this.downstream.data(chunk, 0, chunk.length)
     }
     if (held.ended) {
       this.finish(null)

@@ -175,14 +175,14 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     this.link.writeText(`${head}\r\n`)
   }
 
-  data(chunk: Uint8Array): boolean {
-    if (chunk.length === 0) return true
+  data(bytes: Uint8Array, from: number, to: number): boolean {
+    if (from === to) return true
     let ok: boolean
     if (this.chunkedAnswer) {
-      this.link.writeText(`${chunk.length.toString(16)}\r\n`)
-      this.link.write(chunk)
+      this.link.writeText(`${(to - from).toString(16)}\r\n`)
+      this.link.write(bytes, from, to)
       ok = this.link.writeText('\r\n')
-    } else ok = this.link.write(chunk)
+    } else ok = this.link.write(bytes, from, to)
     if (!ok && this.state === state.waiting) {
       this.queuedThen = this.link.queuedBytes
       this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.idleMs)
@@ -254,9 +254,9 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
 
   // BodySink, from the chunked decoder
 
-  onBody(chunk: Buffer): void {
-    this.bodyBytes += chunk.length
-    this.exchange?.requestData(chunk)
+  onBody(bytes: Buffer, from: number, to: number): void {
+    this.bodyBytes += to - from
+    this.exchange?.requestData(bytes, from, to)
   }
 
   onBodyEnd(trailers: Fields | null): void {
@@ -357,7 +357,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     this.left -= take
     this.bodyBytes += take
     const end = at + take
-    this.exchange?.requestData(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end))
+    this.exchange?.requestData(bytes, at, end)
     if (this.left === 0 && this.state === state.body) this.bodyEnded(null)
     return end
   }

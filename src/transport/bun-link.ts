@@ -60,9 +60,9 @@ export class BunLink implements Link {
     }
   }
 
-  write(chunk: Uint8Array): boolean {
-    if (this.scratch !== null && this.gather(chunk)) return this.queuedBytes === 0
-    return this.send(chunk, chunk.length, false)
+  write(bytes: Uint8Array, from = 0, to = bytes.length): boolean {
+    if (this.scratch !== null && this.gather(bytes, from, to)) return this.queuedBytes === 0
+    return this.send(bytes, from, to, false)
   }
 
   writeText(text: string): boolean {
@@ -74,9 +74,9 @@ export class BunLink implements Link {
         return this.queuedBytes === 0
       }
     }
-    if (length > scratchBytes) return this.send(Buffer.from(text, 'latin1'), length, false)
+    if (length > scratchBytes) return this.send(Buffer.from(text, 'latin1'), 0, length, false)
     const scratch = this.pool.borrow()
-    const ok = this.send(scratch, scratch.write(text, 0, 'latin1'), true)
+    const ok = this.send(scratch, 0, scratch.write(text, 0, 'latin1'), true)
     this.pool.giveBack(scratch)
     return ok
   }
@@ -132,7 +132,7 @@ export class BunLink implements Link {
     if (this.queue === null) return
     while (this.queue.length > 0) {
       const chunk = this.queue[0] as Uint8Array
-      const sent = this.rawWrite(chunk, chunk.length)
+      const sent = this.rawWrite(chunk, 0, chunk.length)
       this.queuedBytes -= sent
       if (sent < chunk.length) {
         if (sent > 0) this.queue[0] = chunk.subarray(sent)
@@ -169,11 +169,12 @@ export class BunLink implements Link {
   }
 
   /** True if the chunk was copied behind what is corked; larger ones go out by themselves, after it. */
-  private gather(chunk: Uint8Array): boolean {
-    if (this.used + chunk.length > scratchBytes) this.flushScratch()
-    if (chunk.length > scratchBytes - this.used) return false
-    ;(this.scratch as Buffer).set(chunk, this.used)
-    this.used += chunk.length
+  private gather(bytes: Uint8Array, from: number, to: number): boolean {
+    const length = to - from
+    if (this.used + length > scratchBytes) this.flushScratch()
+    if (length > scratchBytes) return false
+    copyRange(bytes, from, to, this.scratch as Buffer, this.used)
+    this.used += length
     return true
   }
 
@@ -181,27 +182,27 @@ export class BunLink implements Link {
     if (this.used === 0) return
     const length = this.used
     this.used = 0
-    this.send(this.scratch as Buffer, length, true)
+    this.send(this.scratch as Buffer, 0, length, true)
   }
 
   /** `reused`: the bytes are copied if they have to wait. */
-  private send(bytes: Uint8Array, length: number, reused: boolean): boolean {
-    if (this.closed || this.endSent || length === 0) return true
-    let sent = 0
+  private send(bytes: Uint8Array, from: number, to: number, reused: boolean): boolean {
+    if (this.closed || this.endSent || from === to) return true
+    let at = from
     if (this.queue === null) {
-      sent = this.rawWrite(bytes, length)
-      if (sent === length) return true
+      at += this.rawWrite(bytes, from, to - from)
+      if (at === to) return true
     }
-    const rest = reused ? Buffer.from(bytes.subarray(sent, length)) : bytes.subarray(sent, length)
+    const rest = reused ? Buffer.from(bytes.subarray(at, to)) : bytes.subarray(at, to)
     this.queue ??= []
     this.queue.push(rest)
     this.queuedBytes += rest.length
     return false
   }
 
-  private rawWrite(bytes: Uint8Array, length: number): number {
+  private rawWrite(bytes: Uint8Array, from: number, length: number): number {
     if (this.socket === null) return 0
-    const sent = this.socket.write(bytes, 0, length)
+    const sent = this.socket.write(bytes, from, length)
     // A negative count: the socket is closing, and its close event follows. The bytes are lost either way.
     return sent < 0 ? length : sent
   }
@@ -219,4 +220,11 @@ export class BunLink implements Link {
     }
     if (this.peerEnded && !this.closed) socket.close()
   }
+}
+
+/** Small ranges are copied byte by byte: below about 128 the loop is faster than either native call. */
+function copyRange(bytes: Uint8Array, from: number, to: number, into: Buffer, at: number): void {
+  if (to - from <= 128) for (let index = from; index < to; index++) into[at++] = bytes[index] as number
+  else if (bytes instanceof Buffer) bytes.copy(into, at, from, to)
+  else into.set(bytes.subarray(from, to), at)
 }

@@ -72,8 +72,9 @@ export class NodeLink implements Link {
     this.error ??= error
   }
 
-  write(chunk: Uint8Array): boolean {
-    return this.closed || this.ended || this.socket.write(chunk)
+  write(bytes: Uint8Array, from = 0, to = bytes.length): boolean {
+    const whole = from === 0 && to === bytes.length
+    return this.closed || this.ended || this.socket.write(whole ? bytes : bytes.subarray(from, to))
   }
 
   writeText(text: string): boolean {

@@ -1,5 +1,5 @@
 /**
- * Chunked bodies (RFC 9112 section 7.1), decoded strictly and in place: data is handed on as views of what was read.
+ * Chunked bodies (RFC 9112 section 7.1), decoded strictly and in place: data is handed on as ranges of what was read.
  * Bare LF, white space in the size, sizes over 15 hex digits and extensions over 256 bytes are refused; extensions are
  * dropped. Body by Content-Length needs no decoder: the reader counts.
  */
@@ -12,7 +12,8 @@ const LF = 10
 
 /** Where a decoder puts what it finds. */
 export interface BodySink {
-  onBody(chunk: Buffer): void
+  /** `bytes[from, to)` is content */
+  onBody(bytes: Buffer, from: number, to: number): void
   onBodyEnd(trailers: Fields | null): void
 }
 
@@ -75,7 +76,7 @@ export class ChunkedDecoder {
           const take = Math.min(this.size, to - at)
           this.size -= take
           if (this.size === 0) this.phase = phase.dataCr
-          sink.onBody(take === bytes.length ? bytes : bytes.subarray(at, at + take))
+          sink.onBody(bytes, at, at + take)
           at += take
           break
         }

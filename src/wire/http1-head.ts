@@ -87,8 +87,9 @@ export function parseRequestHead(
   if (bytes[at] !== SP || at === targetStart) return bad('the request target has a byte that must be percent-encoded')
   // "HTTP/1.1" CRLF
   if (at + 11 > to) return versionSoFar(bytes, at + 1, to)
-  const version = latin1(bytes, at + 1, at + 9)
-  if (version !== 'HTTP/1.1' && version !== 'HTTP/1.0') {
+  const minor = minorVersion(bytes, at + 1)
+  if (minor < 0) {
+    const version = latin1(bytes, at + 1, at + 9)
     if (/^HTTP\/\d\.\d$/.test(version)) return new ProxyError('VERSION_NOT_SUPPORTED', `the request says ${version}`)
     return bad('the request line does not end with HTTP/1.1')
   }
@@ -96,7 +97,6 @@ export function parseRequestHead(
   const scanned = scanFields(bytes, at + 11, to, limits, true)
   if (scanned === null || scanned instanceof ProxyError) return scanned
   const head = scanned as Scanned
-  const minor = version === 'HTTP/1.1' ? 1 : 0
   if (head.te !== null) {
     if (head.length !== null) return bad('Content-Length beside Transfer-Encoding')
     if (minor === 0) return bad('Transfer-Encoding in HTTP/1.0')
@@ -116,7 +116,7 @@ export function parseRequestHead(
     end: head.end,
     method: line.slice(0, methodEnd - start),
     target: line.slice(targetStart - start),
-    minor,
+    minor: minor as 0 | 1,
     host: host === null ? null : host.toLowerCase(),
     fields: head.fields,
     contentLength,
@@ -143,8 +143,8 @@ export function parseResponseHead(
     const begun = latin1(bytes, from, Math.min(to, from + 7))
     return 'HTTP/1.'.startsWith(begun) ? null : badResponse('does not begin with HTTP/1.')
   }
-  const version = latin1(bytes, from, from + 8)
-  if (version !== 'HTTP/1.1' && version !== 'HTTP/1.0') return badResponse('does not begin with HTTP/1.1 or 1.0')
+  const minor = minorVersion(bytes, from)
+  if (minor < 0) return badResponse('does not begin with HTTP/1.1 or 1.0')
   const digit = (offset: number) => (bytes[from + offset] as number) - 48
   const status = digit(9) * 100 + digit(10) * 10 + digit(11)
   const inRange = digit(9) >= 1 && digit(9) <= 5 && digit(10) >= 0 && digit(10) <= 9 && digit(11) >= 0 && digit(11) <= 9
@@ -157,12 +157,12 @@ export function parseResponseHead(
   if (at - from > limits.headBytes) return badResponse(`head over limits.head (${limits.headBytes} bytes)`)
   if (at + 2 > to) return null
   if (bytes[at] !== CR || bytes[at + 1] !== LF) return badResponse('the status line does not end with CRLF')
-  const reason = latin1(bytes, reasonStart, at)
+  const isOk = at - reasonStart === 2 && bytes[reasonStart] === 79 && bytes[reasonStart + 1] === 75
+  const reason = isOk ? 'OK' : latin1(bytes, reasonStart, at)
   const scanned = scanFields(bytes, at + 2, to, limits, false)
   if (scanned === null) return null
   if (scanned instanceof ProxyError) return scanned
   const head = scanned as Scanned
-  const minor = version === 'HTTP/1.1' ? 1 : 0
   if (head.te !== null) {
     if (head.length !== null) return badResponse('Content-Length beside Transfer-Encoding')
     if (minor === 0) return badResponse('Transfer-Encoding in HTTP/1.0')
@@ -174,7 +174,7 @@ export function parseResponseHead(
     end: head.end,
     status,
     reason,
-    minor,
+    minor: minor as 0 | 1,
     fields: head.fields,
     contentLength,
     chunked: head.te !== null,
@@ -230,6 +230,7 @@ function scanFields(
   let expect: string | null = null
   let upgrade: string | null = null
   let connection: string | null = null
+  let keepAlive = false
   let at = from
   for (;;) {
     if (at + 1 >= to) return null
@@ -271,6 +272,11 @@ function scanFields(
     if (nameStart > runStart) kept += latin1(bytes, runStart, nameStart)
     runStart = at
     if (id === field.none || id === field.hop || id === field.identity || id === field.te) continue
+    // The one value that nearly every backend sends costs no text.
+    if (id === field.connection && connection === null && isKeepAlive(bytes, valueStart, valueEnd)) {
+      keepAlive = true
+      continue
+    }
     const value = trimBlanks(latin1(bytes, valueStart, valueEnd))
     switch (id) {
       case field.host:
@@ -306,19 +312,25 @@ function scanFields(
     expect,
     upgrade,
     close: false,
-    keepAlive: false,
+    keepAlive,
     connectionUpgrade: false,
   }
   if (connection !== null) applyConnection(head, connection)
   return head
 }
 
+const keepAliveBytes = Buffer.from('keep-alive')
+
+function isKeepAlive(bytes: Buffer, from: number, to: number): boolean {
+  if (to - from !== keepAliveBytes.length) return false
+  for (let at = 0; at < keepAliveBytes.length; at++) {
+    if (((bytes[from + at] as number) | 0x20) !== keepAliveBytes[at]) return false
+  }
+  return true
+}
+
 /** RFC 9110 section 7.6.1: options, and names of fields that are meant for this connection only. */
 function applyConnection(head: Scanned, value: string): void {
-  if (value === 'keep-alive' || value === 'Keep-Alive') {
-    head.keepAlive = true
-    return
-  }
   for (const item of value.split(',')) {
     const option = trimBlanks(item).toLowerCase()
     if (option === 'close') head.close = true
@@ -326,6 +338,20 @@ function applyConnection(head: Scanned, value: string): void {
     else if (option === 'upgrade') head.connectionUpgrade = true
     else if (option !== '') head.fields.delete(option)
   }
+}
+
+/** 1 or 0 for HTTP/1.1 and HTTP/1.0 at `bytes[at]`, -1 for anything else. */
+function minorVersion(bytes: Buffer, at: number): number {
+  const isHttp1 =
+    bytes[at] === 72 &&
+    bytes[at + 1] === 84 &&
+    bytes[at + 2] === 84 &&
+    bytes[at + 3] === 80 &&
+    bytes[at + 4] === 47 &&
+    bytes[at + 5] === 49 &&
+    bytes[at + 6] === 46
+  const minor = (bytes[at + 7] as number) - 48
+  return isHttp1 && (minor === 0 || minor === 1) ? minor : -1
 }
 
 /** -2 where it is not 1*DIGIT, or more than a number can hold exactly. */
