@@ -23,6 +23,7 @@ export class Splice implements Timed {
   private readonly ended: SpliceEnded
   private error: ProxyError | null = null
   private open = 2
+  private over = false
   private queuedThen = 0
 
   constructor(services: Services, client: Link, backend: Link, idleMs: number, ended: SpliceEnded) {
@@ -71,8 +72,8 @@ export class Splice implements Timed {
   sideClosed(side: Side, error: ProxyError | null): void {
     this.open--
     if (this.open === 1) {
-      const graceful = error === null && side.gotEnd
-      if (graceful) (side.other as Side).link.close()
+      // Whoever has said its last word may close as it likes: a reset after that is no loss.
+      if (side.gotEnd) (side.other as Side).link.close()
       else {
         const code = side === this.client ? 'CLIENT_GONE' : 'UPSTREAM_TRUNCATED'
         const who = side === this.client ? 'the client' : 'the backend'
@@ -80,7 +81,9 @@ export class Splice implements Timed {
         ;(side.other as Side).link.destroy()
       }
     }
-    if (this.open > 0) return
+    // Closing the other side may have come back here already.
+    if (this.open > 0 || this.over) return
+    this.over = true
     this.services.deadlines.unwatch(this)
     this.ended(this, this.error)
   }
