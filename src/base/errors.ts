@@ -23,20 +23,50 @@ export type ErrorRow = {
   readonly means: string
 }
 
-const row = (status: number, fault: Fault, retry: Retry, means: string): ErrorRow => ({ status, fault, retry, means })
+const row = (status: number, fault: Fault, retry: Retry, means: string): ErrorRow => ({
+  status,
+  fault,
+  retry,
+  means,
+})
 
 export const errorTable = {
   // What the client sent
-  BAD_REQUEST: row(400, 'client', 'no', 'The request is not valid HTTP/1.1 (RFC 9112), or could be read in two ways.'),
-  BAD_PATH: row(400, 'client', 'no', 'The path has no safe normal form: it climbs above the root or hides a slash, a backslash or a NUL.'),
+  BAD_REQUEST: row(
+    400,
+    'client',
+    'no',
+    'The request is not valid HTTP/1.1 (RFC 9112), or could be read in two ways.',
+  ),
+  BAD_PATH: row(
+    400,
+    'client',
+    'no',
+    'The path has no safe normal form: it climbs above the root or hides a slash, a backslash or a NUL.',
+  ),
   PLAIN_HTTP_ON_TLS_PORT: row(400, 'client', 'no', 'Cleartext HTTP was sent to a port that speaks TLS.'),
   METHOD_NOT_SUPPORTED: row(501, 'client', 'no', 'CONNECT asks for a forward proxy; this is a reverse proxy.'),
-  REQUEST_TIMEOUT: row(408, 'client', 'no', 'The request head or body did not arrive within its deadline, or slower than the minimum rate.'),
+  REQUEST_TIMEOUT: row(
+    408,
+    'client',
+    'no',
+    'The request head or body did not arrive within its deadline, or slower than the minimum rate.',
+  ),
   BODY_TOO_LARGE: row(413, 'client', 'no', 'The request body is larger than limits.body.'),
   URI_TOO_LONG: row(414, 'client', 'no', 'The request target is longer than limits.uri.'),
   EXPECTATION_FAILED: row(417, 'client', 'no', 'Expect asks for something other than 100-continue.'),
-  MISDIRECTED: row(421, 'client', 'no', 'The Host falls under other TLS terms than the name the connection was opened for.'),
-  HEAD_TOO_LARGE: row(431, 'client', 'no', 'The request head is larger than limits.head, or has more fields than limits.headers.'),
+  MISDIRECTED: row(
+    421,
+    'client',
+    'no',
+    'The Host falls under other TLS terms than the name the connection was opened for.',
+  ),
+  HEAD_TOO_LARGE: row(
+    431,
+    'client',
+    'no',
+    'The request head is larger than limits.head, or has more fields than limits.headers.',
+  ),
   VERSION_NOT_SUPPORTED: row(505, 'client', 'no', 'The HTTP version is neither 1.0 nor 1.1.'),
   NO_SITE: row(404, 'client', 'no', 'No site has this host name.'),
   NO_ROUTE: row(404, 'client', 'no', 'The site has no route for this request.'),
@@ -50,22 +80,57 @@ export const errorTable = {
   TLS_NO_ALPN: row(0, 'client', 'no', 'The client offers only application protocols that the site does not speak.'),
   TLS_VERSION: row(0, 'client', 'no', 'The client offers no TLS version that the policy allows.'),
   TLS_HANDSHAKE: row(0, 'client', 'no', 'The TLS handshake with the client failed.'),
-  HANDSHAKE_TIMEOUT: row(0, 'client', 'no', 'The first bytes or the TLS handshake did not complete within timeouts.handshake.'),
+  HANDSHAKE_TIMEOUT: row(
+    0,
+    'client',
+    'no',
+    'The first bytes or the TLS handshake did not complete within timeouts.handshake.',
+  ),
   TLS_ON_PLAIN_PORT: row(0, 'client', 'no', 'A TLS ClientHello was sent to a cleartext port.'),
   PROXY_HEADER: row(0, 'client', 'no', 'A trusted peer sent no PROXY header, or a malformed one.'),
   // The backend
   NO_ENDPOINT: row(503, 'upstream', 'no', 'The upstream has no endpoint that may be tried.'),
   NAME_NOT_RESOLVED: row(502, 'upstream', 'yes', "The endpoint's host name has no address."),
   CONNECT_REFUSED: row(502, 'upstream', 'yes', 'The endpoint refused the connection.'),
-  CONNECT_TIMEOUT: row(504, 'upstream', 'yes', 'Connecting (with TLS, where asked) took longer than timeouts.connect.'),
-  UPSTREAM_TLS: row(502, 'upstream', 'yes', "The endpoint's TLS handshake failed or its certificate did not verify."),
-  STALE_CONNECTION: row(502, 'upstream', 'idempotent', 'A pooled connection was closed by the endpoint just as it was used.'),
+  CONNECT_TIMEOUT: row(
+    504,
+    'upstream',
+    'yes',
+    'Connecting (with TLS, where asked) took longer than timeouts.connect.',
+  ),
+  UPSTREAM_TLS: row(
+    502,
+    'upstream',
+    'yes',
+    "The endpoint's TLS handshake failed or its certificate did not verify.",
+  ),
+  STALE_CONNECTION: row(
+    502,
+    'upstream',
+    'idempotent',
+    'A pooled connection was closed by the endpoint just as it was used.',
+  ),
   UPSTREAM_RESET: row(502, 'upstream', 'idempotent', 'The endpoint closed the connection before its answer began.'),
-  RESPONSE_TIMEOUT: row(504, 'upstream', 'no', "The endpoint's response head did not come within timeouts.response."),
+  RESPONSE_TIMEOUT: row(
+    504,
+    'upstream',
+    'no',
+    "The endpoint's response head did not come within timeouts.response.",
+  ),
   TOTAL_TIMEOUT: row(504, 'upstream', 'no', 'The whole exchange took longer than timeouts.total.'),
   UPSTREAM_IDLE: row(504, 'upstream', 'no', 'The endpoint sent nothing for longer than timeouts.idle.'),
-  BAD_RESPONSE: row(502, 'upstream', 'no', 'The endpoint answered with something that is not valid HTTP/1.1, or that could be read in two ways.'),
-  UPSTREAM_TRUNCATED: row(502, 'upstream', 'no', 'The endpoint closed the connection in the middle of a response body.'),
+  BAD_RESPONSE: row(
+    502,
+    'upstream',
+    'no',
+    'The endpoint answered with something that is not valid HTTP/1.1, or that could be read in two ways.',
+  ),
+  UPSTREAM_TRUNCATED: row(
+    502,
+    'upstream',
+    'no',
+    'The endpoint closed the connection in the middle of a response body.',
+  ),
   // Ourselves
   DRAINING: row(503, 'gateway', 'no', 'The gateway is shutting down.'),
   FILTER_FAILED: row(500, 'gateway', 'no', 'A filter threw.'),

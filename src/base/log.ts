@@ -15,7 +15,11 @@ export interface Log {
   flush(): void
 }
 
-export type LogOptions = { readonly level: Level; readonly format: 'json' | 'text'; readonly out: (text: string) => void }
+export type LogOptions = {
+  readonly level: Level
+  readonly format: 'json' | 'text'
+  readonly out: (text: string) => void
+}
 
 export function createLog({ level, format, out }: LogOptions): Log {
   let held = ''

@@ -1,14 +1,19 @@
 /** The words after `sallyport`: a verb, its arguments, its options. Unknown options are errors that name what there is. */
 import { UsageError } from '../base/errors.ts'
 
-export type Words = { readonly verb: string; readonly rest: readonly string[]; readonly options: ReadonlyMap<string, string> }
+export type Words = {
+  readonly verb: string
+  readonly rest: readonly string[]
+  readonly options: ReadonlyMap<string, string>
+}
 
 /** Options that take a value, and those that are flags, by verb. `-c` is `--config`. */
 export type Accepted = { readonly values: readonly string[]; readonly flags: readonly string[] }
 
 export function parseWords(argv: readonly string[], accepted: (verb: string) => Accepted | null): Words {
   const [first = 'help', ...others] = argv
-  const verb = first === '--help' || first === '-h' ? 'help' : first === '--version' || first === '-v' ? 'version' : first
+  const verb =
+    first === '--help' || first === '-h' ? 'help' : first === '--version' || first === '-v' ? 'version' : first
   const known = accepted(verb)
   if (known === null) throw new UsageError(`there is no verb '${verb}'; 'sallyport help' lists them`)
   const options = new Map<string, string>()

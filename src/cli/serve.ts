@@ -6,9 +6,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeSync } from 'node:fs'
 import os from 'node:os'
-import { formatProblem, type Problem } from '../config/problem.ts'
-import type { Config } from '../config/config.ts'
 import { messageOf } from '../base/errors.ts'
+import type { Config } from '../config/config.ts'
+import { formatProblem, type Problem } from '../config/problem.ts'
 import { Gateway } from '../gateway/gateway.ts'
 
 export type Loaded = { readonly config: Config; readonly warnings: readonly Problem[] }
@@ -39,9 +39,14 @@ async function serveHere(
   afterReady: (gateway: Gateway) => void,
 ): Promise<number> {
   const gateway = new Gateway(loaded.config, { reusePort: isWorker, out: writeOut })
-  process.on('uncaughtException', error => gateway.log.write('error', 'fault', { where: 'uncaught', stack: error.stack }))
+  process.on('uncaughtException', error =>
+    gateway.log.write('error', 'fault', { where: 'uncaught', stack: error.stack }),
+  )
   process.on('unhandledRejection', error =>
-    gateway.log.write('error', 'fault', { where: 'promise', stack: error instanceof Error ? error.stack : String(error) }),
+    gateway.log.write('error', 'fault', {
+      where: 'promise',
+      stack: error instanceof Error ? error.stack : String(error),
+    }),
   )
   await gateway.start()
   process.on('SIGHUP', () => void reload(gateway, load))

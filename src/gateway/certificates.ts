@@ -11,7 +11,11 @@ const maxIssued = 1_000
 const renewBeforeMs = 30 * 86_400_000
 
 /** @param eager reads and checks all files now: a mistake stops the start, rather than the first handshake */
-export function fromFiles(pairs: readonly KeyPairFiles[], eager: boolean, warn: (text: string) => void): Certificates {
+export function fromFiles(
+  pairs: readonly KeyPairFiles[],
+  eager: boolean,
+  warn: (text: string) => void,
+): Certificates {
   const opened: OpenedBundle[] = pairs.map(files => openBundle(files))
   let bundles: readonly Bundle[] | null = null
   const load = (): readonly Bundle[] => {

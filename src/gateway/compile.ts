@@ -19,9 +19,18 @@ import type { Registries } from './registries.ts'
 /** Up to this many sites every certificate is read and checked at start; beyond, when it is first needed. */
 const eagerSites = 200
 
-export type Compiled = { readonly snapshot: Snapshot; readonly sites: readonly Site[]; readonly endpoints: ReadonlySet<Endpoint> }
+export type Compiled = {
+  readonly snapshot: Snapshot
+  readonly sites: readonly Site[]
+  readonly endpoints: ReadonlySet<Endpoint>
+}
 
-export function compile(config: Config, registries: Registries, version: number, warn: (text: string) => void): Compiled {
+export function compile(
+  config: Config,
+  registries: Registries,
+  version: number,
+  warn: (text: string) => void,
+): Compiled {
   const upstreams = new Map<UpstreamConfig, Upstream>()
   const endpoints = new Set<Endpoint>()
   const upstreamOf = (from: UpstreamConfig): Upstream => {

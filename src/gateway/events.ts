@@ -1,10 +1,10 @@
 /** What the data plane reports, as log records. Failed handshakes are one record each that says why in words. */
-import type { ProxyError } from '../base/errors.ts'
+
 import { nowMs } from '../base/deadlines.ts'
+import type { ProxyError } from '../base/errors.ts'
 import type { Level, Log } from '../base/log.ts'
 import type { Connection } from '../model/connection.ts'
-import type { Exchange } from '../proxy/exchange.ts'
-import type { Events, SpliceRecord } from '../proxy/services.ts'
+import type { Events, ExchangeRecord, SpliceRecord } from '../proxy/services.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
 import { isGrease, versionName } from '../wire/tls-names.ts'
 
@@ -32,7 +32,8 @@ export function logEvents(log: Log, access: boolean): Events {
     exchange: access ? exchange => log.write('info', 'request', exchangeFields(exchange)) : null,
     splice(record) {
       if (access) log.write('info', record.kind, spliceFields(record))
-      else if (record.error !== null && record.error !== 'CLIENT_GONE') refusal('warn', record.kind, spliceFields(record))
+      else if (record.error !== null && record.error !== 'CLIENT_GONE')
+        refusal('warn', record.kind, spliceFields(record))
     },
     badRequest(connection, error, status, id) {
       const fields = { id, ...clientFields(connection), status, error: error.code, why: error.message }
@@ -41,7 +42,12 @@ export function logEvents(log: Log, access: boolean): Events {
     },
     refused(connection, error, hello) {
       const handshake = error.code === 'TOO_MANY_CONNECTIONS' ? 'refused' : 'handshake failed'
-      refusal('info', handshake, { ...clientFields(connection), ...helloFields(hello), error: error.code, why: sentence(error) })
+      refusal('info', handshake, {
+        ...clientFields(connection),
+        ...helloFields(hello),
+        error: error.code,
+        why: sentence(error),
+      })
     },
     fault(where, error) {
       const stack = error instanceof Error ? error.stack : String(error)
@@ -59,7 +65,10 @@ const clientFields = (connection: Connection) => ({
 
 function helloFields(hello: ClientHello | null) {
   if (hello === null) return {}
-  return { alpnOffered: hello.alpn, versions: hello.versions.filter(version => !isGrease(version)).map(versionName) }
+  return {
+    alpnOffered: hello.alpn,
+    versions: hello.versions.filter(version => !isGrease(version)).map(versionName),
+  }
 }
 
 const words: Partial<Record<string, string>> = {
@@ -83,7 +92,7 @@ function tlsFields(connection: Connection) {
   return { version, cipher, group: connection.group, alpn, resumed, sni: connection.serverName }
 }
 
-function exchangeFields(exchange: Exchange) {
+function exchangeFields(exchange: ExchangeRecord) {
   const { connection } = exchange.downstream
   const now = nowMs()
   const ms = (from: number, to: number) => (from === 0 || to === 0 ? null : Math.round((to - from) * 1000) / 1000)
@@ -105,8 +114,8 @@ function exchangeFields(exchange: Exchange) {
     },
     tls: connection.secure ? tlsFields(connection) : null,
     route: exchange.route?.name ?? null,
-    endpoint: exchange.endpoint?.label ?? null,
-    attempts: exchange.attempts,
+    endpoint: exchange.attempts.endpoint?.label ?? null,
+    attempts: exchange.attempts.count,
     error: exchange.errorCode,
     why: exchange.errorWhy,
   }

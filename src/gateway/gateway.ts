@@ -49,7 +49,13 @@ export class Gateway {
     this.services = {
       transport: currentTransport(events.fault),
       deadlines: new Deadlines(),
-      snapshot: { version: 0, site: () => null, defaultSite: null, limits: config.limits, timeouts: config.timeouts },
+      snapshot: {
+        version: 0,
+        site: () => null,
+        defaultSite: null,
+        limits: config.limits,
+        timeouts: config.timeouts,
+      },
       draining: false,
       events,
       nextId: () => `${prefix}-${(++this.ids).toString(36)}`,
@@ -84,7 +90,9 @@ export class Gateway {
 
   /** Puts a new configuration into force; open connections are not disturbed. Throws and changes nothing if it cannot. */
   async reload(config: Config): Promise<void> {
-    const compiled = compile(config, this.registries, this.services.snapshot.version + 1, text => this.log.write('warn', text))
+    const compiled = compile(config, this.registries, this.services.snapshot.version + 1, text =>
+      this.log.write('warn', text),
+    )
     const same = (listen: ListenConfig) => (listener: Listener) =>
       listener.options.address === listen.address &&
       (listener.options.port === listen.port || listener.port === listen.port) &&

@@ -17,7 +17,12 @@ export type Reply = {
 export interface FilterExchange {
   /** Unique in this process; in the log, and in error answers */
   readonly id: string
-  readonly client: { readonly address: string; readonly port: number; readonly secure: boolean; readonly serverName: string | null }
+  readonly client: {
+    readonly address: string
+    readonly port: number
+    readonly secure: boolean
+    readonly serverName: string | null
+  }
   readonly request: {
     readonly method: string
     readonly host: string

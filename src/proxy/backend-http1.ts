@@ -11,8 +11,26 @@ import type { Fields } from '../wire/fields.ts'
 import { HeadBuffer } from '../wire/head-buffer.ts'
 import { type BodySink, ChunkedDecoder } from '../wire/http1-body.ts'
 import { parseResponseHead, type ResponseHead } from '../wire/http1-head.ts'
-import type { Exchange } from './exchange.ts'
 import type { Services } from './services.ts'
+
+/** The exchange that a backend connection serves, as the connection sees it. */
+export interface BackendUser {
+  readonly timeouts: { readonly responseMs: number; readonly idleMs: number }
+  /** Gathers what is written to the client until `uncorkAnswer` */
+  corkAnswer(): void
+  uncorkAnswer(): void
+  /** The backend can take more of the request body */
+  backendDrained(): void
+  wantsUpgrade(offered: string | null): boolean
+  backendInformation(head: ResponseHead): void
+  backendHead(head: ResponseHead, bodyless: boolean): void
+  backendData(bytes: Buffer, from: number, to: number): void
+  /** The response is whole; the connection goes back to its pool by itself. */
+  backendEnd(trailers: Fields | null): void
+  backendFailed(error: ProxyError): void
+  backendSwitched(head: ResponseHead): void
+  switchedData(chunk: Buffer): void
+}
 
 /** What the reader expects next. */
 const reading = { idle: 0, head: 1, length: 2, chunked: 3, close: 4, switched: 5 } as const
@@ -24,7 +42,7 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
   private readonly services: Services
   private readonly endpoint: Endpoint
   private readonly maxIdle: number
-  private exchange: Exchange | null = null
+  private exchange: BackendUser | null = null
   private reading: number = reading.idle
   /** Body bytes still to come */
   private left = 0
@@ -57,7 +75,7 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
    * Sends a request head. `body`: whether `body` and `endBody` will follow, and how they are framed.
    * `responseMs` runs from the end of the request.
    */
-  send(exchange: Exchange, text: string, body: 'none' | 'length' | 'chunked', isHead: boolean): void {
+  send(exchange: BackendUser, text: string, body: 'none' | 'length' | 'chunked', isHead: boolean): void {
     this.uses++
     this.exchange = exchange
     this.reading = reading.head
@@ -80,7 +98,7 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
     this.link.uncork()
   }
 
-  /** `false`: wait for `Exchange.backendDrained`. */
+  /** `false`: wait for `backendDrained`. */
   body(bytes: Buffer, from: number, to: number): boolean {
     if (!this.requestChunked) return this.stalled(this.link.write(bytes, from, to))
     const alone = !this.corked
@@ -159,9 +177,9 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
       this.link.destroy()
       return
     }
-    exchange.downstream.cork()
+    exchange.corkAnswer()
     this.read(chunk)
-    exchange.downstream.uncork()
+    exchange.uncorkAnswer()
   }
 
   onEnd(): void {
@@ -268,7 +286,7 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
   }
 
   private begin(head: ResponseHead): void {
-    const exchange = this.exchange as Exchange
+    const exchange = this.exchange as BackendUser
     const { status } = head
     if (status < 200) {
       if (status !== 101) {
@@ -276,7 +294,9 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
         return
       }
       if (!exchange.wantsUpgrade(head.upgrade)) {
-        this.fail(new ProxyError('BAD_RESPONSE', `${this.endpoint.label} switched protocols without being asked to`))
+        this.fail(
+          new ProxyError('BAD_RESPONSE', `${this.endpoint.label} switched protocols without being asked to`),
+        )
         return
       }
       this.reading = reading.switched
@@ -314,7 +334,7 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
     this.exchange = null
     if (!this.requestSent) this.persistent = false
     this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.poolIdleMs)
-    exchange.backendEnd(trailers, this)
+    exchange.backendEnd(trailers)
   }
 
   /** Back to the pool, or closed. */
@@ -346,10 +366,18 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
     const where = this.endpoint.label
     const why = cause === null ? '' : `: ${cause.message}`
     if (this.answered) {
-      return new ProxyError('UPSTREAM_TRUNCATED', `${where} closed in the middle of its response${why}`, cause ?? undefined)
+      return new ProxyError(
+        'UPSTREAM_TRUNCATED',
+        `${where} closed in the middle of its response${why}`,
+        cause ?? undefined,
+      )
     }
     return this.reused
-      ? new ProxyError('STALE_CONNECTION', `${where} closed a pooled connection as it was used${why}`, cause ?? undefined)
+      ? new ProxyError(
+          'STALE_CONNECTION',
+          `${where} closed a pooled connection as it was used${why}`,
+          cause ?? undefined,
+        )
       : new ProxyError('UPSTREAM_RESET', `${where} closed before it answered${why}`, cause ?? undefined)
   }
 

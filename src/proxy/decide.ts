@@ -18,27 +18,44 @@ export type Verdict =
 /** @param localAddress asked only when the client sent no name: a site may be the address itself */
 export function decide(snapshot: Snapshot, hello: ClientHello, localAddress: () => string): Verdict {
   const { serverName } = hello
-  const site = (serverName === null ? snapshot.site(localAddress()) : snapshot.site(serverName)) ?? snapshot.defaultSite
+  const site =
+    (serverName === null ? snapshot.site(localAddress()) : snapshot.site(serverName)) ?? snapshot.defaultSite
   if (site === null) {
     return serverName === null
-      ? refuse('TLS_NO_NAME', alerts.unrecognized_name, 'the client sent no server name, and no site is the default')
+      ? refuse(
+          'TLS_NO_NAME',
+          alerts.unrecognized_name,
+          'the client sent no server name, and no site is the default',
+        )
       : refuse('TLS_UNKNOWN_NAME', alerts.unrecognized_name, `no site has the name ${serverName}`)
   }
   const { action } = site
   if (action.kind === 'passthrough') return { kind: 'passthrough', site }
   const { tls } = action
   if (tls === null) {
-    return refuse('TLS_UNKNOWN_NAME', alerts.unrecognized_name, `${site.name} has no certificate: it is served in cleartext only`)
+    return refuse(
+      'TLS_UNKNOWN_NAME',
+      alerts.unrecognized_name,
+      `${site.name} has no certificate: it is served in cleartext only`,
+    )
   }
   const best = Math.max(...hello.versions)
   if (best < tls.minVersion) {
     const needs = `policy ${site.policy} needs ${versionName(tls.minVersion)}`
-    return refuse('TLS_VERSION', alerts.protocol_version, `the client offers at most ${versionName(best)}; ${needs}`)
+    return refuse(
+      'TLS_VERSION',
+      alerts.protocol_version,
+      `the client offers at most ${versionName(best)}; ${needs}`,
+    )
   }
   // A client that names protocols must get one of them, or be told that there is none (RFC 7301 section 3.2).
   if (hello.alpn.length > 0 && tls.alpn.length > 0 && !hello.alpn.some(name => tls.alpn.includes(name))) {
     const offered = hello.alpn.join(', ')
-    return refuse('TLS_NO_ALPN', alerts.no_application_protocol, `the client offers only ${offered}; ${site.name} speaks ${tls.alpn.join(', ')}`)
+    return refuse(
+      'TLS_NO_ALPN',
+      alerts.no_application_protocol,
+      `the client offers only ${offered}; ${site.name} speaks ${tls.alpn.join(', ')}`,
+    )
   }
   return action.kind === 'tcp' ? { kind: 'unwrap', site, tls } : { kind: 'terminate', site, tls }
 }

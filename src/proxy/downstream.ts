@@ -3,8 +3,15 @@ import type { ProxyError } from '../base/errors.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Link } from '../model/link.ts'
 import type { Fields } from '../wire/fields.ts'
-import type { Exchange } from './exchange.ts'
 import type { Forwarding } from './forward.ts'
+
+/** An exchange that has become a tunnel. */
+export interface Tunnelled {
+  readonly timeouts: { readonly idleMs: number }
+  readonly upgrade: string | null
+  finish(error: ProxyError | null): void
+  tunnelEnded(bytesIn: number, bytesOut: number, error: ProxyError | null): void
+}
 
 export interface Downstream {
   readonly connection: Connection
@@ -29,5 +36,5 @@ export interface Downstream {
   pauseBody(): void
   resumeBody(): void
   /** Answers 101 and joins the two links. `early`: what the backend has sent already. */
-  switchTo(exchange: Exchange, text: string, backend: Link, early: readonly Buffer[]): void
+  switchTo(tunnelled: Tunnelled, text: string, backend: Link, early: readonly Buffer[]): void
 }

@@ -1,9 +1,20 @@
 /** An exchange as filters see it: what they may read and change, and nothing of the plumbing. Made only when a filter runs. */
+import type { Connection } from '../model/connection.ts'
 import type { FilterExchange } from '../model/filter.ts'
-import type { Exchange } from './exchange.ts'
+import type { RequestHead, ResponseHead } from '../wire/http1-head.ts'
 
-export function filterView(exchange: Exchange): FilterExchange {
-  const { connection } = exchange.downstream
+/** What the view is of. */
+export interface Viewed {
+  readonly id: string
+  readonly head: RequestHead
+  readonly host: string
+  path: string
+  query: string
+  readonly route: { readonly name: string } | null
+  readonly responseHead: ResponseHead | null
+}
+
+export function filterView(exchange: Viewed, connection: Connection): FilterExchange {
   return {
     get id() {
       return exchange.id

@@ -16,9 +16,9 @@ import { sniffProtocol } from '../wire/sniff.ts'
 import { alertRecord, alerts } from '../wire/tls-alert.ts'
 import { groupName } from '../wire/tls-names.ts'
 import { decide, negotiatedGroup } from './decide.ts'
+import type { Holder } from './holder.ts'
 import { carry } from './layer4.ts'
-import type { Listener } from './listener.ts'
-import { errorAnswer } from './respond.ts'
+import { writeError } from './respond.ts'
 import { Http1Server } from './serve-http1.ts'
 import { serveRedirect } from './serve-redirect.ts'
 
@@ -27,7 +27,7 @@ const stage = { proxyHeader: 0, peek: 1, acting: 2, done: 3 } as const
 export class Inbound implements LinkHandler, Timed {
   deadlineAt: number
   watchIndex = -1
-  private readonly listener: Listener
+  private readonly listener: Holder
   private readonly connection: Connection
   private readonly startedAt = nowMs()
   private stage: number = stage.peek
@@ -36,7 +36,7 @@ export class Inbound implements LinkHandler, Timed {
   private parsed: ClientHello | null = null
   private countedAs: string | null = null
 
-  constructor(listener: Listener, connection: Connection) {
+  constructor(listener: Holder, connection: Connection) {
     this.listener = listener
     this.connection = connection
     const { services, options } = listener
@@ -87,7 +87,10 @@ export class Inbound implements LinkHandler, Timed {
     if (this.stage === stage.done) this.connection.link.destroy()
     else {
       const what = this.stage === stage.acting ? 'the TLS handshake' : 'the first message'
-      const error = new ProxyError('HANDSHAKE_TIMEOUT', `${what} was not complete within timeouts.handshake (${ms} ms)`)
+      const error = new ProxyError(
+        'HANDSHAKE_TIMEOUT',
+        `${what} was not complete within timeouts.handshake (${ms} ms)`,
+      )
       this.report(error)
       this.stage = stage.done
       this.connection.link.destroy()
@@ -153,13 +156,18 @@ export class Inbound implements LinkHandler, Timed {
     }
     this.held = null
     if (this.listener.options.cleartext !== null) {
-      if (speaks === 'tls') this.refuse(new ProxyError('TLS_ON_PLAIN_PORT', 'a TLS ClientHello on a cleartext port'))
+      if (speaks === 'tls')
+        this.refuse(new ProxyError('TLS_ON_PLAIN_PORT', 'a TLS ClientHello on a cleartext port'))
       else this.servePlain(bytes)
     } else if (speaks === 'tls') {
       this.hello = new HelloReader(this.listener.services.snapshot.limits.helloBytes)
       this.readHello(bytes)
     } else if (speaks === 'http') this.helpPlain()
-    else this.refuse(new ProxyError('TLS_MALFORMED', 'the first bytes are neither TLS nor HTTP'), alerts.protocol_version)
+    else
+      this.refuse(
+        new ProxyError('TLS_MALFORMED', 'the first bytes are neither TLS nor HTTP'),
+        alerts.protocol_version,
+      )
   }
 
   private readHello(chunk: Buffer): void {
@@ -245,12 +253,7 @@ export class Inbound implements LinkHandler, Timed {
 
   /** Cleartext HTTP on a TLS port: a 400 that says what to do. */
   private helpPlain(): void {
-    const { link } = this.connection
-    const answer = errorAnswer('PLAIN_HTTP_ON_TLS_PORT', null, this.listener.services.nextId())
-    link.writeText(
-      `HTTP/1.1 400 Bad Request\r\n${answer.text}content-length: ${answer.body.length}\r\nconnection: close\r\n\r\n`,
-    )
-    link.write(answer.body)
+    writeError(this.connection.link, 'PLAIN_HTTP_ON_TLS_PORT', this.listener.services.nextId())
     this.refuse(new ProxyError('PLAIN_HTTP_ON_TLS_PORT', 'cleartext HTTP on a port that speaks TLS'))
   }
 

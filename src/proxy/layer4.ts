@@ -9,13 +9,13 @@ import type { Link, LinkHandler } from '../model/link.ts'
 import type { Site } from '../model/site.ts'
 import type { Endpoint } from '../model/upstream.ts'
 import { Dial } from './dial.ts'
-import type { Listener } from './listener.ts'
+import type { Holder } from './holder.ts'
 import { proxyHeaderFor } from './proxy-out.ts'
 import { Splice } from './splice.ts'
 
 /** @param first bytes for the backend ahead of all others: the ClientHello of a passthrough */
 export function carry(
-  listener: Listener,
+  listener: Holder,
   connection: Connection,
   site: Site,
   first: Buffer | null,
@@ -25,7 +25,7 @@ export function carry(
 }
 
 class Layer4 implements LinkHandler {
-  private readonly listener: Listener
+  private readonly listener: Holder
   private readonly connection: Connection
   private readonly site: Site
   private readonly closed: () => void
@@ -38,7 +38,7 @@ class Layer4 implements LinkHandler {
   private splice: Splice | null = null
   private connectMs = 0
 
-  constructor(listener: Listener, connection: Connection, site: Site, first: Buffer | null, closed: () => void) {
+  constructor(listener: Holder, connection: Connection, site: Site, first: Buffer | null, closed: () => void) {
     this.listener = listener
     this.connection = connection
     this.site = site

@@ -3,31 +3,14 @@
  * each. Counts per client address live only as long as that client has a connection.
  */
 import { ProxyError } from '../base/errors.ts'
-import type { CidrSet } from '../base/ip.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Link } from '../model/link.ts'
 import type { Listening } from '../transport/transport.ts'
+import type { Drainable, Holder, ListenerOptions } from './holder.ts'
 import { Inbound } from './inbound.ts'
 import type { Services } from './services.ts'
 
-export type ListenerOptions = {
-  readonly address: string
-  readonly port: number
-  /** Peers that must send a PROXY header; null for none */
-  readonly proxyFrom: CidrSet | null
-  /** Null: TLS */
-  readonly cleartext: 'redirect' | 'serve' | null
-  readonly reusePort: boolean
-}
-
-/** Something with a connection of its own that a drain should end in its own way. */
-export interface Drainable {
-  drain(): void
-  /** The drain's deadline has passed. */
-  cut(): void
-}
-
-export class Listener {
+export class Listener implements Holder {
   readonly options: ListenerOptions
   readonly services: Services
   private listening: Listening | null = null
@@ -71,7 +54,6 @@ export class Listener {
     for (const held of [...this.held]) held.cut()
   }
 
-  /** Of every connection that was accepted, exactly once. `client` is the address it was counted under. */
   closed(client: string): void {
     this.open--
     const count = (this.perClient.get(client) ?? 1) - 1
@@ -79,10 +61,6 @@ export class Listener {
     else this.perClient.set(client, count)
   }
 
-  /**
-   * Counts a connection under its client. Behind a trusted proxy that is known only after the PROXY header.
-   * @returns false when the client has as many as it may
-   */
   count(client: string): boolean {
     const { connectionsPerClient } = this.services.snapshot.limits
     const count = this.perClient.get(client) ?? 0
@@ -111,7 +89,9 @@ export class Listener {
     const inbound = new Inbound(this, connection)
     const { connections } = services.snapshot.limits
     if (this.open > connections) {
-      inbound.refuse(new ProxyError('TOO_MANY_CONNECTIONS', `limits.connections (${connections}) on port ${this.port}`))
+      inbound.refuse(
+        new ProxyError('TOO_MANY_CONNECTIONS', `limits.connections (${connections}) on port ${this.port}`),
+      )
       return
     }
     if (options.proxyFrom === null || !options.proxyFrom.contains(link.remoteAddress)) inbound.admit()

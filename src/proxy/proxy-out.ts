@@ -1,12 +1,16 @@
 /** The PROXY header that tells a backend who the client is (HAProxy's specification, versions 1 and 2). */
 import type { Connection } from '../model/connection.ts'
+import type { ProxyTlv } from '../wire/proxy-header.ts'
 import { writeProxyV1 } from '../wire/proxy-protocol-v1.ts'
 import { writeProxyV2 } from '../wire/proxy-protocol-v2.ts'
 import { authorityTlv, sslTlv } from '../wire/proxy-tlv.ts'
-import type { ProxyTlv } from '../wire/proxy-header.ts'
 
 /** @param terminated TLS ended here, so what it settled is ours to tell */
-export function proxyHeaderFor(version: 'v1' | 'v2' | null, connection: Connection, terminated: boolean): Buffer | null {
+export function proxyHeaderFor(
+  version: 'v1' | 'v2' | null,
+  connection: Connection,
+  terminated: boolean,
+): Buffer | null {
   if (version === null) return null
   const { link } = connection
   const source = { address: connection.clientAddress, port: connection.clientPort }

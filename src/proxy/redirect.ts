@@ -4,5 +4,7 @@
 export function redirectLocation(template: string, host: string, path: string, query: string): string {
   if (!template.includes('{')) return template
   const name = host.replace(/:\d*$/, '')
-  return template.replace(/\{(host|path|query)\}/g, (_, what) => (what === 'host' ? name : what === 'path' ? path : query))
+  return template.replace(/\{(host|path|query)\}/g, (_, what) =>
+    what === 'host' ? name : what === 'path' ? path : query,
+  )
 }

@@ -3,11 +3,29 @@
  * log has the whole story. Nothing of the inside is said: no addresses, no reasons, no version.
  */
 import { STATUS_CODES } from 'node:http'
-import { errorTable, type ErrorCode } from '../base/errors.ts'
+import { type ErrorCode, errorTable } from '../base/errors.ts'
+import type { Reply } from '../model/filter.ts'
+import type { Link } from '../model/link.ts'
+import type { RouteAction } from '../model/route.ts'
+import { Fields } from '../wire/fields.ts'
+import { redirectLocation } from './redirect.ts'
 
-export type OwnAnswer = { readonly status: number; readonly reason: string; readonly text: string; readonly body: Buffer }
+export type OwnAnswer = {
+  readonly status: number
+  readonly reason: string
+  readonly text: string
+  readonly body: Uint8Array
+}
 
 export const reasonOf = (status: number): string => STATUS_CODES[status] ?? ''
+
+/** A filter's or the configuration's reply. Throws TypeError on a header that RFC 9110 does not allow. */
+export function replyAnswer(reply: Reply): OwnAnswer {
+  const fields = new Fields('')
+  for (const [name, value] of Object.entries(reply.headers ?? {})) fields.set(name, value)
+  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : (reply.body ?? new Uint8Array(0))
+  return { status: reply.status, reason: reasonOf(reply.status), text: fields.text, body }
+}
 
 /** @param accept the client's Accept field, or null */
 export function errorAnswer(code: ErrorCode, accept: string | null, id: string): OwnAnswer {
@@ -15,12 +33,36 @@ export function errorAnswer(code: ErrorCode, accept: string | null, id: string):
   const status = row.status === 0 ? 500 : row.status
   const reason = reasonOf(status)
   const json = accept !== null && /\bjson\b/i.test(accept) && !/\btext\/html\b/i.test(accept)
-  const body = json ? `${JSON.stringify({ status, error: reason, code, id })}\n` : page(status, reason, hintOf(code), id)
+  const body = json
+    ? `${JSON.stringify({ status, error: reason, code, id })}\n`
+    : page(status, reason, hintOf(code), id)
   const type = json ? 'application/json' : 'text/html; charset=utf-8'
   // An error is never to be kept by a cache, nor read as another type.
   const text = `content-type: ${type}\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n`
   return { status, reason, text, body: Buffer.from(body) }
 }
+
+/** A whole answer on a connection that carries no other after it. @returns its status */
+export function writeError(link: Link, code: ErrorCode, id: string): number {
+  const { status, reason, text, body } = errorAnswer(code, null, id)
+  link.cork()
+  link.writeText(
+    `HTTP/1.1 ${status} ${reason}\r\n${text}content-length: ${body.length}\r\nconnection: close\r\n\r\n`,
+  )
+  link.write(body)
+  link.uncork()
+  return status
+}
+
+/** What a route answers by itself. */
+export function routeReply(action: OwnAction, host: string, path: string, query: string): Reply {
+  if (action.kind === 'redirect') {
+    return { status: action.status, headers: { location: redirectLocation(action.to, host, path, query) } }
+  }
+  return { status: action.status, headers: Object.fromEntries(action.headers), body: action.body }
+}
+
+type OwnAction = Exclude<RouteAction, { kind: 'upstream' }>
 
 const hints: Partial<Record<ErrorCode, string>> = {
   PLAIN_HTTP_ON_TLS_PORT: 'This port speaks HTTPS. Use https:// in the address.',

@@ -12,19 +12,19 @@ import type { Fields } from '../wire/fields.ts'
 import { HeadBuffer } from '../wire/head-buffer.ts'
 import { type BodySink, ChunkedDecoder } from '../wire/http1-body.ts'
 import { parseRequestHead, type RequestHead } from '../wire/http1-head.ts'
-import type { Downstream } from './downstream.ts'
+import { BodyProgress, bodyTickMs } from './body-progress.ts'
+import type { Downstream, Tunnelled } from './downstream.ts'
 import { Exchange } from './exchange.ts'
 import { Forwarding } from './forward.ts'
-import { errorAnswer } from './respond.ts'
+import { writeError } from './respond.ts'
 import type { Services } from './services.ts'
-import { Splice } from './splice.ts'
+import type { Splice } from './splice.ts'
+import { openTunnel } from './tunnel.ts'
 
 const state = { head: 0, body: 1, waiting: 2, lingering: 3, gone: 4 } as const
 
 /** How long a client that we have answered and closed may take to close too. Until then its bytes are thrown away. */
 const lingerMs = 5_000
-/** How often a request body's progress is looked at. */
-const bodyTickMs = 1_000
 
 export interface ConnectionOwner {
   closed(server: Http1Server): void
@@ -52,9 +52,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   private consuming = false
   private corked = false
   private bodyPaused = false
-  private bodyStartedAt = 0
-  private bodyMovedAt = 0
-  private bodyBytes = 0
+  private progress: BodyProgress | null = null
   private queuedThen = 0
   private requests = 0
   private tunnel: Splice | null = null
@@ -88,27 +86,21 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     this.queuedThen = 0
     if (this.state !== state.body) this.deadlineAt = Number.POSITIVE_INFINITY
     this.exchange?.downstreamDrained()
-    if (this.state === state.head) this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.keepAliveMs)
+    if (this.state === state.head)
+      this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.keepAliveMs)
   }
 
   onEnd(): void {
     // A client that has ended its direction has left: the protocol gives it no reason to, and the backend need not
     // go on with work for nobody.
-    this.exchange?.clientGone(new ProxyError('CLIENT_GONE', 'the client closed its connection before the answer was complete'))
-    this.exchange = null
-    this.state = state.gone
+    this.clientLeft(null)
     this.link.close()
     this.deadlineAt = this.services.deadlines.after(lingerMs)
   }
 
   onClose(error: ProxyError | null): void {
-    this.state = state.gone
     this.services.deadlines.unwatch(this)
-    const { exchange } = this
-    this.exchange = null
-    exchange?.clientGone(
-      new ProxyError('CLIENT_GONE', error?.message ?? 'the client closed its connection before the answer was complete'),
-    )
+    this.clientLeft(error)
     this.owner.closed(this)
   }
 
@@ -156,7 +148,8 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   }
 
   inform(status: number, reason: string, text: string): void {
-    if (this.minor === 1 && this.exchange !== null) this.link.writeText(`HTTP/1.1 ${status} ${reason}\r\n${text}\r\n`)
+    if (this.minor === 1 && this.exchange !== null)
+      this.link.writeText(`HTTP/1.1 ${status} ${reason}\r\n${text}\r\n`)
   }
 
   head(status: number, reason: string, text: string, length: number, bodyless: boolean): void {
@@ -226,42 +219,45 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   resumeBody(): void {
     if (!this.bodyPaused) return
     this.bodyPaused = false
-    this.bodyMovedAt = this.services.deadlines.now
+    this.progress?.moved(0, this.services.deadlines.now)
     if (this.ahead === null) this.link.resume()
   }
 
-  switchTo(exchange: Exchange, text: string, backend: Link, early: readonly Buffer[]): void {
+  switchTo(tunnelled: Tunnelled, text: string, backend: Link, early: readonly Buffer[]): void {
     this.exchange = null
+    this.state = state.gone
     if (this.ahead !== null) {
       // Bytes sent before the 101 belong to no protocol that both sides have agreed on.
       backend.destroy()
-      exchange.finish(new ProxyError('BAD_REQUEST', 'bytes after an upgrade request and before its answer'))
-      this.state = state.gone
+      tunnelled.finish(new ProxyError('BAD_REQUEST', 'bytes after an upgrade request and before its answer'))
       this.link.destroy()
       return
     }
-    this.link.cork()
-    this.link.writeText(`HTTP/1.1 101 Switching Protocols\r\n${text}connection: upgrade\r\nupgrade: ${exchange.head.upgrade}\r\n\r\n`)
-    for (const chunk of early) this.link.write(chunk)
-    this.link.uncork()
-    this.state = state.gone
     this.services.deadlines.unwatch(this)
-    this.tunnel = new Splice(this.services, this.link, backend, exchange.timeouts.idleMs, (splice, error) => {
-      exchange.tunnelEnded(splice.bytesIn, splice.bytesOut, error)
-      this.owner.closed(this)
-    })
+    this.tunnel = openTunnel(this.services, this.link, backend, tunnelled, text, early, () =>
+      this.owner.closed(this),
+    )
   }
 
   // BodySink, from the chunked decoder
 
   onBody(bytes: Buffer, from: number, to: number): void {
-    this.bodyBytes += to - from
+    this.progress?.moved(to - from, this.services.deadlines.now)
     this.exchange?.requestData(bytes, from, to)
   }
 
   onBodyEnd(trailers: Fields | null): void {
     this.decoder = null
     if (this.state === state.body) this.bodyEnded(trailers)
+  }
+
+  /** The client is gone: whatever was under way for it ends. */
+  private clientLeft(error: ProxyError | null): void {
+    this.state = state.gone
+    const { exchange } = this
+    this.exchange = null
+    const why = error?.message ?? 'the client closed its connection before the answer was complete'
+    exchange?.clientGone(new ProxyError('CLIENT_GONE', why))
   }
 
   private consume(first: Buffer): void {
@@ -283,14 +279,17 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
           break
         }
         if (head === null ? bytes.length - at > limits.headBytes : head.end - at > limits.headBytes) {
-          this.refuse(new ProxyError('HEAD_TOO_LARGE', `the request head is over limits.head (${limits.headBytes} bytes)`))
+          this.refuse(
+            new ProxyError('HEAD_TOO_LARGE', `the request head is over limits.head (${limits.headBytes} bytes)`),
+          )
           break
         }
         if (head === null) {
           if (this.partial === null) {
             this.partial = new HeadBuffer()
             this.partial.append(at === 0 ? bytes : bytes.subarray(at))
-            if (this.requests > 0) this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.headMs)
+            if (this.requests > 0)
+              this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.headMs)
             // What is already in it decides at once whether it can still become a head.
             this.partial.ready()
           }
@@ -332,9 +331,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
       this.state = state.body
       this.left = head.contentLength
       if (head.chunked) this.decoder = new ChunkedDecoder(this.services.snapshot.limits, true)
-      this.bodyStartedAt = this.services.deadlines.now
-      this.bodyMovedAt = this.bodyStartedAt
-      this.bodyBytes = 0
+      this.progress = new BodyProgress(this.services.deadlines.now)
       this.bodyPaused = false
       this.deadlineAt = this.services.deadlines.after(bodyTickMs)
     }
@@ -343,7 +340,6 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
 
   /** @returns where it stopped, or -1 when there is nothing more to do with these bytes */
   private readBody(bytes: Buffer, at: number): number {
-    this.bodyMovedAt = this.services.deadlines.now
     if (this.decoder !== null) {
       const end = this.decoder.push(bytes, at, bytes.length, this)
       if (end instanceof ProxyError) {
@@ -355,9 +351,8 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     }
     const take = Math.min(this.left, bytes.length - at)
     this.left -= take
-    this.bodyBytes += take
     const end = at + take
-    this.exchange?.requestData(bytes, at, end)
+    this.onBody(bytes, at, end)
     if (this.left === 0 && this.state === state.body) this.bodyEnded(null)
     return end
   }
@@ -375,15 +370,9 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   /** Answers a request that never became an exchange, and closes. */
   private refuse(error: ProxyError): void {
     const id = this.services.nextId()
-    const answer = errorAnswer(error.code, null, id)
-    this.minor = 1
     this.persistent = false
-    this.partial = null
-    this.link.cork()
-    this.head(answer.status, answer.reason, answer.text, answer.body.length, false)
-    this.link.write(answer.body)
-    this.link.uncork()
-    this.services.events.badRequest(this.connection, error, answer.status, id)
+    const status = writeError(this.link, error.code, id)
+    this.services.events.badRequest(this.connection, error, status, id)
     this.linger()
   }
 
@@ -406,12 +395,8 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     // While the backend is slow to take the body, the client is not to blame.
     if (this.bodyPaused) return
     const idleMs = this.exchange?.route?.timeouts.bodyIdleMs ?? timeouts.bodyIdleMs
-    const elapsed = now - this.bodyStartedAt
-    let why: string | null = null
-    if (idleMs > 0 && now - this.bodyMovedAt > idleMs) why = `no byte of the body for ${idleMs} ms`
-    else if (limits.bodyRateBytes > 0 && elapsed > timeouts.bodyGraceMs && this.bodyBytes * 1000 < limits.bodyRateBytes * elapsed) {
-      why = `the body comes slower than limits.bodyRate (${limits.bodyRateBytes} bytes/s)`
-    }
+    const rules = { idleMs, graceMs: timeouts.bodyGraceMs, leastPerSecond: limits.bodyRateBytes }
+    const why = this.progress?.problem(now, rules) ?? null
     if (why === null) return
     this.persistent = false
     this.exchange?.clientFault(new ProxyError('REQUEST_TIMEOUT', why))

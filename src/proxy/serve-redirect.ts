@@ -6,7 +6,7 @@ import type { LinkHandler } from '../model/link.ts'
 import { HeadBuffer } from '../wire/head-buffer.ts'
 import { parseRequestHead } from '../wire/http1-head.ts'
 import { parseTarget } from '../wire/target.ts'
-import { errorAnswer, reasonOf } from './respond.ts'
+import { reasonOf, writeError } from './respond.ts'
 import type { Services } from './services.ts'
 
 export function serveRedirect(services: Services, connection: Connection, first: Buffer, closed: () => void): void {
@@ -52,7 +52,7 @@ class Redirecting implements LinkHandler, Timed {
       else {
         const name = host.replace(/:\d*$/, '')
         const path = target.path === '*' ? '/' : target.path
-        this.answer(308, `location: https://${name}${this.services.httpsPort()}${path}${target.query}\r\n`, null)
+        this.redirect(`https://${name}${this.services.httpsPort()}${path}${target.query}`)
       }
     }
   }
@@ -72,21 +72,24 @@ class Redirecting implements LinkHandler, Timed {
 
   private refuse(error: ProxyError): void {
     const id = this.services.nextId()
-    const page = errorAnswer(error.code, null, id)
-    this.services.events.badRequest(this.connection, error, page.status, id)
-    this.answer(page.status, page.text, page.body)
+    const status = writeError(this.connection.link, error.code, id)
+    this.services.events.badRequest(this.connection, error, status, id)
+    this.over()
   }
 
-  private answer(status: number, text: string, body: Buffer | null): void {
-    const { link } = this.connection
-    this.answered = true
-    link.cork()
-    link.writeText(
-      `HTTP/1.1 ${status} ${reasonOf(status)}\r\n${text}content-length: ${body?.length ?? 0}\r\nconnection: close\r\n\r\n`,
+  private redirect(location: string): void {
+    this.connection.link.writeText(
+      `HTTP/1.1 308 ${reasonOf(308)}\r\nlocation: ${location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`,
     )
-    if (body !== null) link.write(body)
-    link.uncork()
-    link.end()
-    this.deadlineAt = this.services.deadlines.after(2_000)
+    this.over()
+  }
+
+  private over(): void {
+    this.answered = true
+    this.connection.link.end()
+    this.deadlineAt = this.services.deadlines.after(lingerMs)
   }
 }
+
+/** How long a client that was answered may take to close. */
+const lingerMs = 2_000

@@ -6,7 +6,6 @@ import type { Snapshot } from '../model/snapshot.ts'
 import type { Upstream } from '../model/upstream.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
-import type { Exchange } from './exchange.ts'
 
 export interface Services {
   readonly transport: Transport
@@ -24,7 +23,7 @@ export interface Services {
 /** Where the data plane reports to. Nothing here may throw. */
 export interface Events {
   /** Null when the access log is off: then nothing is measured for it either */
-  readonly exchange: ((exchange: Exchange) => void) | null
+  readonly exchange: ((exchange: ExchangeRecord) => void) | null
   splice(record: SpliceRecord): void
   /** A request that never became an exchange, answered with `status` */
   badRequest(connection: Connection, error: ProxyError, status: number, id: string): void
@@ -32,6 +31,26 @@ export interface Events {
   refused(connection: Connection, error: ProxyError, hello: ClientHello | null): void
   /** A fault of ours: logged with its stack */
   fault(where: string, error: unknown): void
+}
+
+/** A finished exchange, for the log. Times are on the clock of `nowMs`, 0 where there was no such moment. */
+export interface ExchangeRecord {
+  readonly id: string
+  readonly downstream: { readonly connection: Connection }
+  readonly head: { readonly method: string }
+  readonly host: string
+  readonly path: string
+  readonly query: string
+  readonly status: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly startedAt: number
+  readonly sentAt: number
+  readonly headAt: number
+  readonly route: { readonly name: string } | null
+  readonly attempts: { readonly count: number; readonly endpoint: { readonly label: string } | null }
+  readonly errorCode: ErrorCode | null
+  readonly errorWhy: string | null
 }
 
 /** A connection that was carried as bytes. */

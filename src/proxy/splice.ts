@@ -77,7 +77,11 @@ export class Splice implements Timed {
       else {
         const code = side === this.client ? 'CLIENT_GONE' : 'UPSTREAM_TRUNCATED'
         const who = side === this.client ? 'the client' : 'the backend'
-        this.error ??= new ProxyError(code, `${who} cut the connection: ${error?.message ?? 'closed'}`, error ?? undefined)
+        this.error ??= new ProxyError(
+          code,
+          `${who} cut the connection: ${error?.message ?? 'closed'}`,
+          error ?? undefined,
+        )
         ;(side.other as Side).link.destroy()
       }
     }

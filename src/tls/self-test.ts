@@ -5,9 +5,10 @@
  * Proven: the policy's lowest version is enforced, the ALPN list is answered, a backend with an untrusted certificate
  * or another name is refused, and a session made under one set of terms is not resumed under another.
  */
+
+import type { ProxyError } from '../base/errors.ts'
 import { UsageError } from '../base/errors.ts'
 import { runtime } from '../base/runtime.ts'
-import type { ProxyError } from '../base/errors.ts'
 import type { Link, LinkHandler, TlsFacts } from '../model/link.ts'
 import type { ClientTls, ServerTls } from '../model/tls-terms.ts'
 import type { Transport } from '../transport/transport.ts'

@@ -15,7 +15,9 @@ import type { Policy } from './policies.ts'
 export function serverTerms(bundle: Bundle, policy: Policy, alpn: readonly string[]): ServerTls {
   const groups = policy.groups.map(([name]) => name).join(':')
   // A session may not be taken up where the certificate or the policy differ, even if a context were shared by mistake.
-  const session = createHash('sha256').update(`${policy.name}\n${bundle.fingerprint256}\n${alpn.join()}`).digest('hex')
+  const session = createHash('sha256')
+    .update(`${policy.name}\n${bundle.fingerprint256}\n${alpn.join()}`)
+    .digest('hex')
   return {
     chainPem: bundle.chainPem,
     keyPem: bundle.keyPem,

@@ -33,7 +33,13 @@ export class BunLink implements Link {
   private ending = false
   private endSent = false
 
-  constructor(handler: LinkHandler, socket: BunSocket | null, remoteAddress: string, remotePort: number, pool: ScratchPool) {
+  constructor(
+    handler: LinkHandler,
+    socket: BunSocket | null,
+    remoteAddress: string,
+    remotePort: number,
+    pool: ScratchPool,
+  ) {
     this.pool = pool
     this.handler = handler
     this.socket = socket
@@ -164,7 +170,8 @@ export class BunLink implements Link {
     this.socket = null
     const handshake = this.handshake
     this.handshake = null
-    if (handshake !== null) handshake(error ?? resetError('the client closed the connection during the TLS handshake'))
+    if (handshake !== null)
+      handshake(error ?? resetError('the client closed the connection during the TLS handshake'))
     else this.handler.onClose(error)
   }
 

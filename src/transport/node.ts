@@ -67,7 +67,13 @@ export function nodeTransport(fault: FaultSink): Transport {
   return {
     listen(options: ListenOptions, accept): Promise<Listening> {
       const server = net.createServer({ allowHalfOpen: true, noDelay: true }, socket => {
-        const link = new NodeLink(unset, socket, normaliseAddress(socket.remoteAddress ?? ''), socket.remotePort ?? 0, fault)
+        const link = new NodeLink(
+          unset,
+          socket,
+          normaliseAddress(socket.remoteAddress ?? ''),
+          socket.remotePort ?? 0,
+          fault,
+        )
         link.attach(socket)
         try {
           accept(link)
@@ -90,7 +96,10 @@ export function nodeTransport(fault: FaultSink): Transport {
 
     connect(target: ConnectTarget, handler: LinkHandler): Link {
       const { address, port, tls: terms } = target
-      const socket = terms === null ? net.connect({ host: address, port, allowHalfOpen: true }) : tlsConnect(address, port, terms)
+      const socket =
+        terms === null
+          ? net.connect({ host: address, port, allowHalfOpen: true })
+          : tlsConnect(address, port, terms)
       socket.setNoDelay(true)
       const link = new NodeLink(handler, socket, address, port, fault)
       let open = false

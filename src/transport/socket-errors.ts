@@ -23,7 +23,9 @@ export function clientHandshakeError(address: string, port: number, error: unkno
 
 export function serverHandshakeError(error: unknown): ProxyError {
   const reason = plainTlsReason(error)
-  const code: ErrorCode = /UNSUPPORTED_PROTOCOL|unsupported.protocol/i.test(reason) ? 'TLS_VERSION' : 'TLS_HANDSHAKE'
+  const code: ErrorCode = /UNSUPPORTED_PROTOCOL|unsupported.protocol/i.test(reason)
+    ? 'TLS_VERSION'
+    : 'TLS_HANDSHAKE'
   return new ProxyError(code, reason, error)
 }
 

@@ -61,8 +61,10 @@ export class ChunkedDecoder {
         }
         case phase.extension:
           if (byte === CR) this.phase = phase.sizeLf
-          else if ((byte < 0x20 && byte !== 9) || byte === 0x7f) return this.refuse('a control character in a chunk extension')
-          else if (++this.extension > maxExtensionBytes) return this.refuse('chunk extensions of more than 256 bytes')
+          else if ((byte < 0x20 && byte !== 9) || byte === 0x7f)
+            return this.refuse('a control character in a chunk extension')
+          else if (++this.extension > maxExtensionBytes)
+            return this.refuse('chunk extensions of more than 256 bytes')
           at++
           break
         case phase.sizeLf:

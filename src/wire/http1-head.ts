@@ -11,6 +11,7 @@ import { latin1 } from '../base/bytes.ts'
 import { type ErrorCode, ProxyError } from '../base/errors.ts'
 import { field, findName, hashStep, nameClass, targetClass, valueClass } from './field-names.ts'
 import { Fields, trimBlanks } from './fields.ts'
+import { isHost } from './host.ts'
 
 const CR = 13
 const LF = 10
@@ -76,7 +77,8 @@ export function parseRequestHead(
   while (at < to && nameClass[bytes[at] as number] !== 0) at++
   if (at === to) return at - start > 64 ? bad('the method is longer than 64 bytes') : null
   const methodEnd = at
-  if (bytes[at] !== SP || at === start || at - start > 64) return bad('the request line does not begin with a method')
+  if (bytes[at] !== SP || at === start || at - start > 64)
+    return bad('the request line does not begin with a method')
   const targetStart = ++at
   while (at < to && targetClass[bytes[at] as number] === 1) at++
   if (at - targetStart > limits.uriBytes) {
@@ -84,13 +86,15 @@ export function parseRequestHead(
   }
   if (at === to) return null
   const targetEnd = at
-  if (bytes[at] !== SP || at === targetStart) return bad('the request target has a byte that must be percent-encoded')
+  if (bytes[at] !== SP || at === targetStart)
+    return bad('the request target has a byte that must be percent-encoded')
   // "HTTP/1.1" CRLF
   if (at + 11 > to) return versionSoFar(bytes, at + 1, to)
   const minor = minorVersion(bytes, at + 1)
   if (minor < 0) {
     const version = latin1(bytes, at + 1, at + 9)
-    if (/^HTTP\/\d\.\d$/.test(version)) return new ProxyError('VERSION_NOT_SUPPORTED', `the request says ${version}`)
+    if (/^HTTP\/\d\.\d$/.test(version))
+      return new ProxyError('VERSION_NOT_SUPPORTED', `the request says ${version}`)
     return bad('the request line does not end with HTTP/1.1')
   }
   if (bytes[at + 9] !== CR || bytes[at + 10] !== LF) return bad('the request line does not end with CRLF')
@@ -147,7 +151,8 @@ export function parseResponseHead(
   if (minor < 0) return badResponse('does not begin with HTTP/1.1 or 1.0')
   const digit = (offset: number) => (bytes[from + offset] as number) - 48
   const status = digit(9) * 100 + digit(10) * 10 + digit(11)
-  const inRange = digit(9) >= 1 && digit(9) <= 5 && digit(10) >= 0 && digit(10) <= 9 && digit(11) >= 0 && digit(11) <= 9
+  const inRange =
+    digit(9) >= 1 && digit(9) <= 5 && digit(10) >= 0 && digit(10) <= 9 && digit(11) >= 0 && digit(11) <= 9
   if (bytes[from + 8] !== SP || !inRange) return badResponse('the status is not a number from 100 to 599')
   let at = from + 12
   if (bytes[at] === SP) at++
@@ -261,7 +266,11 @@ function scanFields(
       return null
     }
     if (bytes[at] !== CR || bytes[at + 1] !== LF) {
-      return refuse(bytes[at] === LF || bytes[at] === CR ? 'a bare CR or LF in the head' : 'a control character in a field value')
+      return refuse(
+        bytes[at] === LF || bytes[at] === CR
+          ? 'a bare CR or LF in the head'
+          : 'a control character in a field value',
+      )
     }
     const valueEnd = at
     at += 2
@@ -365,13 +374,6 @@ function parseLength(text: string): number {
     value = value * 10 + digit
   }
   return Number.isSafeInteger(value) ? value : -2
-}
-
-/** `uri-host [ ":" port ]` without percent-encoding (RFC 9110 section 7.2); IPv6 in brackets. */
-const hostForm = /^(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*)|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?$/
-
-export function isHost(text: string): boolean {
-  return text.length <= 262 && hostForm.test(text)
 }
 
 function nameProblem(bytes: Buffer, from: number, at: number): string {

@@ -5,7 +5,7 @@
  * Refused: an encoded slash, backslash or NUL, a bad percent-encoding, and a path that climbs above the root.
  */
 import { ProxyError } from '../base/errors.ts'
-import { isHost } from './http1-head.ts'
+import { isHost } from './host.ts'
 
 export type Target = {
   /** Normal form, beginning with '/'; or '*' */
@@ -22,7 +22,9 @@ const suspicious = /%|\/\/|\/\./
 export function parseTarget(method: string, target: string): Target | ProxyError {
   if (target.charCodeAt(0) === 47) return split(target, null)
   if (target === '*') {
-    return method === 'OPTIONS' ? { path: '*', query: '', authority: null } : bad('the target * is for OPTIONS only')
+    return method === 'OPTIONS'
+      ? { path: '*', query: '', authority: null }
+      : bad('the target * is for OPTIONS only')
   }
   const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(target)
   if (absolute === null) return bad('the request target is neither a path nor an http URL')

@@ -28,14 +28,20 @@ export const certs: Verb = {
     }
     const ca = local ? openLocalCa(config.state) : null
     if (words.options.has('json')) {
-      const rows = certificateRows(bundles, Date.now()).map(row => ({ ...row, notAfter: new Date(row.notAfter).toISOString() }))
+      const rows = certificateRows(bundles, Date.now()).map(row => ({
+        ...row,
+        notAfter: new Date(row.notAfter).toISOString(),
+      }))
       process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`)
       return 0
     }
-    if (bundles.length > 0 || what === 'list') process.stdout.write(certificateTable(certificateRows(bundles, Date.now())))
+    if (bundles.length > 0 || what === 'list')
+      process.stdout.write(certificateTable(certificateRows(bundles, Date.now())))
     if (ca === null) return 0
     const sites = config.sites.filter(site => site.certificate?.kind === 'local').map(site => site.hosts.join(' '))
-    process.stdout.write(`${bundles.length > 0 || what === 'list' ? '\n' : ''}from the local CA, as they are asked for: ${sites.join(', ')}\n`)
+    process.stdout.write(
+      `${bundles.length > 0 || what === 'list' ? '\n' : ''}from the local CA, as they are asked for: ${sites.join(', ')}\n`,
+    )
     if (ca.file !== null && what === 'trust') process.stdout.write(`\n${trustText({ ...ca, file: ca.file })}`)
     for (const warning of ca.warnings) process.stderr.write(`${warning}\n`)
     return 0

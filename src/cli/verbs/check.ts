@@ -1,9 +1,9 @@
 /** `sallyport check`: every mistake of a configuration at once. */
 import { messageOf, UsageError } from '../../base/errors.ts'
+import { readBundle } from '../../certs/bundle.ts'
 import { loadConfig } from '../../config/load.ts'
 import { formatProblem } from '../../config/problem.ts'
 import { compile } from '../../gateway/compile.ts'
-import { readBundle } from '../../certs/bundle.ts'
 import { Registries } from '../../gateway/registries.ts'
 import type { Verb } from '../verb.ts'
 

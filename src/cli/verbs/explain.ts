@@ -2,11 +2,11 @@
 import { ProxyError, UsageError } from '../../base/errors.ts'
 import type { Config, RouteConfig, SiteConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
+import { byPhase } from '../../model/filter.ts'
+import type { Route } from '../../model/route.ts'
 import { routeTable } from '../../route/match.ts'
 import { Names } from '../../route/names.ts'
 import { policies } from '../../tls/policies.ts'
-import { byPhase } from '../../model/filter.ts'
-import type { Route } from '../../model/route.ts'
 import { Fields } from '../../wire/fields.ts'
 import { canonicalHost } from '../../wire/host.ts'
 import { parseTarget } from '../../wire/target.ts'
@@ -40,8 +40,15 @@ export function explainUrl(config: Config, url: URL, method: string): string[] {
   const secure = url.protocol !== 'http:'
   const port = Number(url.port || (secure ? 443 : 80))
   const listen = config.listen.find(each => each.port === port && (each.cleartext === null) === secure)
-  const offered = config.listen.map(each => `${each.port}${each.cleartext === null ? '' : ` (cleartext: ${each.cleartext})`}`)
-  say('listener', listen ? `${listen.address}:${port}${listen.cleartext ? ` cleartext: ${listen.cleartext}` : ' TLS'}` : `none on port ${port} for ${url.protocol}// (there is ${offered.join(', ')})`)
+  const offered = config.listen.map(
+    each => `${each.port}${each.cleartext === null ? '' : ` (cleartext: ${each.cleartext})`}`,
+  )
+  say(
+    'listener',
+    listen
+      ? `${listen.address}:${port}${listen.cleartext ? ` cleartext: ${listen.cleartext}` : ' TLS'}`
+      : `none on port ${port} for ${url.protocol}// (there is ${offered.join(', ')})`,
+  )
   if (listen?.cleartext === 'redirect') {
     say('answer', `308 to https://${url.hostname}${url.pathname}${url.search}`)
     return lines
@@ -70,8 +77,16 @@ export function explainUrl(config: Config, url: URL, method: string): string[] {
       return lines
     }
     const policy = policies[site.policy]
-    say('policy', `${site.policy}: ${policy.minVersion} and up; groups ${policy.groups.map(([name]) => name).join(', ')}`)
-    say('cert', certificate.kind === 'local' ? 'issued by the local CA' : certificate.pairs.map(pair => pair.chainFile).join(', '))
+    say(
+      'policy',
+      `${site.policy}: ${policy.minVersion} and up; groups ${policy.groups.map(([name]) => name).join(', ')}`,
+    )
+    say(
+      'cert',
+      certificate.kind === 'local'
+        ? 'issued by the local CA'
+        : certificate.pairs.map(pair => pair.chainFile).join(', '),
+    )
   }
   if (site.action.kind === 'tcp') {
     say('mode', 'TLS in, raw TCP out')
@@ -104,7 +119,10 @@ function sayRoute(say: Say, routes: readonly RouteConfig[], url: URL, method: st
   const found = table.find(method, target.path, url.search, new Fields(''))
   const route = found === null ? null : (byName.get(found.name) ?? null)
   if (route === null) {
-    say('route', `none of ${routes.length} takes ${method} ${target.path} (routes with header conditions are tried without headers)`)
+    say(
+      'route',
+      `none of ${routes.length} takes ${method} ${target.path} (routes with header conditions are tried without headers)`,
+    )
     say('answer', '404')
     return
   }

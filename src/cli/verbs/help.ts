@@ -18,7 +18,9 @@ export function helpVerb(others: readonly Verb[]): Verb {
       }
       const verb = [...others, help].find(each => each.name === name)
       if (verb === undefined) throw new UsageError(`there is no verb '${name}'; 'sallyport help' lists them`)
-      process.stdout.write(`sallyport ${verb.usage}\n\n${verb.summary}${verb.details === '' ? '' : `\n\n${verb.details}`}\n`)
+      process.stdout.write(
+        `sallyport ${verb.usage}\n\n${verb.summary}${verb.details === '' ? '' : `\n\n${verb.details}`}\n`,
+      )
       return 0
     },
   }

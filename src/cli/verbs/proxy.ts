@@ -1,7 +1,7 @@
 /** `sallyport proxy`: a gateway without a file: one site, a certificate from the local CA, one backend. */
 import { UsageError } from '../../base/errors.ts'
-import { loadConfig } from '../../config/load.ts'
 import { openLocalCa } from '../../certs/local-ca.ts'
+import { loadConfig } from '../../config/load.ts'
 import { serve } from '../serve.ts'
 import type { Verb } from '../verb.ts'
 import { withOptions } from './run.ts'
@@ -27,7 +27,13 @@ export const proxy: Verb = {
     const local = host === 'localhost' || host === '127.0.0.1' || host === '[::1]'
     const value = {
       // A name for this machine alone is served to this machine alone.
-      listen: [{ port, ...(local ? { address: host === '[::1]' ? '::1' : '127.0.0.1' } : {}), ...(secure ? {} : { cleartext: 'serve' }) }],
+      listen: [
+        {
+          port,
+          ...(local ? { address: host === '[::1]' ? '::1' : '127.0.0.1' } : {}),
+          ...(secure ? {} : { cleartext: 'serve' }),
+        },
+      ],
       sites: [{ host, default: true, ...(secure ? { certificate: 'local' } : {}), to: [to] }],
       log: { access: true, format: 'text' },
     }

@@ -1,0 +1,38 @@
+/**
+ * Runs the filters of one phase in order. Synchronous ones cost no promise; where one answers with a promise, `waiting`
+ * is told and the rest goes on when it settles.
+ */
+import type { Filter } from '../model/filter.ts'
+
+export type Run<T> = {
+  /** What a filter does in this phase */
+  readonly call: (filter: Filter) => T | Promise<T>
+  /** Takes an answer; `true` ends the phase */
+  readonly took: (answer: T) => boolean
+  readonly finished: () => void
+  readonly failed: (error: unknown) => void
+  readonly waiting: () => void
+  /** Wraps what goes on after a promise */
+  readonly later: (next: () => void) => void
+}
+
+export function runFilters<T>(filters: readonly Filter[], run: Run<T>, from = 0): void {
+  try {
+    for (let at = from; at < filters.length; at++) {
+      const answer = run.call(filters[at] as Filter)
+      if (answer instanceof Promise) {
+        run.waiting()
+        answer.then(
+          settled => run.later(() => run.took(settled) || runFilters(filters, run, at + 1)),
+          error => run.later(() => run.failed(error)),
+        )
+        return
+      }
+      if (run.took(answer)) return
+    }
+  } catch (error) {
+    run.failed(error)
+    return
+  }
+  run.finished()
+}

@@ -1,0 +1,34 @@
+/** A listener as its connections see it: its options, what it counts, and who is told of a drain. */
+import type { CidrSet } from '../base/ip.ts'
+import type { Services } from './services.ts'
+
+export type ListenerOptions = {
+  readonly address: string
+  readonly port: number
+  /** Peers that must send a PROXY header; null for none */
+  readonly proxyFrom: CidrSet | null
+  /** Null: TLS */
+  readonly cleartext: 'redirect' | 'serve' | null
+  readonly reusePort: boolean
+}
+
+/** Something with a connection of its own that a drain should end in its own way. */
+export interface Drainable {
+  drain(): void
+  /** The drain's deadline has passed. */
+  cut(): void
+}
+
+export interface Holder {
+  readonly services: Services
+  readonly options: ListenerOptions
+  hold(held: Drainable): void
+  letGo(held: Drainable): void
+  /**
+   * Counts a connection under its client. Behind a trusted proxy that is known only after the PROXY header.
+   * @returns false when the client has as many as it may
+   */
+  count(client: string): boolean
+  /** Of every connection that was accepted, exactly once. `client` is the address it was counted under. */
+  closed(client: string): void
+}

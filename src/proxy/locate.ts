@@ -1,0 +1,40 @@
+/** From a request head to its route: the target's normal form, the site of its host, and the site's routes. */
+import { ProxyError } from '../base/errors.ts'
+import type { Route } from '../model/route.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+import type { RequestHead } from '../wire/http1-head.ts'
+import { parseTarget } from '../wire/target.ts'
+import type { Forwarding } from './forward.ts'
+
+/** What an exchange learns about itself; what was found before an error stays, for the log. */
+export interface Located {
+  readonly head: RequestHead
+  path: string
+  query: string
+  host: string
+  route: Route | null
+}
+
+/** @returns why there is no route, or null */
+export function locate(exchange: Located, forwarding: Forwarding, snapshot: Snapshot): ProxyError | null {
+  const { head } = exchange
+  if (head.method === 'CONNECT') return new ProxyError('METHOD_NOT_SUPPORTED', 'CONNECT')
+  const target = parseTarget(head.method, head.target)
+  if (target instanceof ProxyError) return target
+  exchange.path = target.path
+  exchange.query = target.query
+  if (target.authority !== null) exchange.host = target.authority
+  const misaimed = forwarding.aim(exchange.host === '' ? null : exchange.host, snapshot)
+  if (misaimed !== null) return misaimed
+  const { site } = forwarding
+  const action = site?.action
+  const route =
+    action?.kind === 'http' ? action.routes.find(head.method, target.path, target.query, head.fields) : null
+  if (route === null)
+    return new ProxyError('NO_ROUTE', `no route of ${site?.name} takes ${head.method} ${target.path}`)
+  exchange.route = route
+  if (head.contentLength > route.maxBodyBytes) {
+    return new ProxyError('BODY_TOO_LARGE', `${head.contentLength} bytes, limits.body is ${route.maxBodyBytes}`)
+  }
+  return null
+}

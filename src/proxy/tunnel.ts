@@ -1,0 +1,27 @@
+/** After a 101: the client is told, and its link and the backend's are joined (RFC 9110 section 7.8). */
+import type { Link } from '../model/link.ts'
+import type { Tunnelled } from './downstream.ts'
+import type { Services } from './services.ts'
+import { Splice } from './splice.ts'
+
+/** @param early what the backend sent behind its 101 */
+export function openTunnel(
+  services: Services,
+  client: Link,
+  backend: Link,
+  tunnelled: Tunnelled,
+  text: string,
+  early: readonly Buffer[],
+  closed: () => void,
+): Splice {
+  client.cork()
+  client.writeText(
+    `HTTP/1.1 101 Switching Protocols\r\n${text}connection: upgrade\r\nupgrade: ${tunnelled.upgrade}\r\n\r\n`,
+  )
+  for (const chunk of early) client.write(chunk)
+  client.uncork()
+  return new Splice(services, client, backend, tunnelled.timeouts.idleMs, (splice, error) => {
+    tunnelled.tunnelEnded(splice.bytesIn, splice.bytesOut, error)
+    closed()
+  })
+}
