@@ -11,6 +11,7 @@ import type { Fields } from '../wire/fields.ts'
 import { HeadBuffer } from '../wire/head-buffer.ts'
 import { type BodySink, ChunkedDecoder } from '../wire/http1-body.ts'
 import { parseResponseHead, type ResponseHead } from '../wire/http1-head.ts'
+import { endChunks, writeChunk } from './chunked-write.ts'
 import type { Services } from './services.ts'
 
 /** The exchange that a backend connection serves, as the connection sees it. */
@@ -103,15 +104,13 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
     if (!this.requestChunked) return this.stalled(this.link.write(bytes, from, to))
     const alone = !this.corked
     if (alone) this.cork()
-    this.link.writeText(`${(to - from).toString(16)}\r\n`)
-    this.link.write(bytes, from, to)
-    this.link.writeText('\r\n')
+    writeChunk(this.link, bytes, from, to)
     if (alone) this.flush()
     return this.stalled(this.link.queuedBytes === 0)
   }
 
   endBody(trailers: Fields | null): void {
-    if (this.requestChunked) this.link.writeText(trailers === null ? '0\r\n\r\n' : `0\r\n${trailers.text}\r\n`)
+    if (this.requestChunked) endChunks(this.link, trailers)
     this.requestSent = true
     if (this.exchange !== null && !this.answered) {
       this.deadlineAt = this.services.deadlines.after(this.exchange.timeouts.responseMs)

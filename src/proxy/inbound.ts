@@ -241,11 +241,9 @@ export class Inbound implements LinkHandler, Timed {
 
   private serve(): Http1Server {
     const { listener, connection } = this
-    const server = new Http1Server(listener.services, connection, {
-      closed: ended => {
-        listener.letGo(ended)
-        this.release()
-      },
+    const server = new Http1Server(listener.services, connection, ended => {
+      listener.letGo(ended)
+      this.release()
     })
     listener.hold(server)
     return server

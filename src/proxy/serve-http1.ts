@@ -12,7 +12,9 @@ import type { Fields } from '../wire/fields.ts'
 import { HeadBuffer } from '../wire/head-buffer.ts'
 import { type BodySink, ChunkedDecoder } from '../wire/http1-body.ts'
 import { parseRequestHead, type RequestHead } from '../wire/http1-head.ts'
+import { answerHead } from './answer-head.ts'
 import { BodyProgress, bodyTickMs } from './body-progress.ts'
+import { endChunks, writeChunk } from './chunked-write.ts'
 import type { Downstream, Tunnelled } from './downstream.ts'
 import { Exchange } from './exchange.ts'
 import { Forwarding } from './forward.ts'
@@ -23,12 +25,8 @@ import { openTunnel } from './tunnel.ts'
 
 const state = { head: 0, body: 1, waiting: 2, lingering: 3, gone: 4 } as const
 
-/** How long a client that we have answered and closed may take to close too. Until then its bytes are thrown away. */
+/** How long a client that was answered may take to close too. Until then its bytes are thrown away. */
 const lingerMs = 5_000
-
-export interface ConnectionOwner {
-  closed(server: Http1Server): void
-}
 
 export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   deadlineAt: number
@@ -37,7 +35,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   readonly forwarding: Forwarding
   private readonly services: Services
   private readonly link: Link
-  private readonly owner: ConnectionOwner
+  private readonly closed: (server: Http1Server) => void
   private state: number = state.head
   private exchange: Exchange | null = null
   private partial: HeadBuffer | null = null
@@ -57,11 +55,11 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   private requests = 0
   private tunnel: Splice | null = null
 
-  constructor(services: Services, connection: Connection, owner: ConnectionOwner) {
+  constructor(services: Services, connection: Connection, closed: (server: Http1Server) => void) {
     this.services = services
     this.connection = connection
     this.link = connection.link
-    this.owner = owner
+    this.closed = closed
     this.forwarding = new Forwarding(connection)
     this.deadlineAt = services.deadlines.after(services.snapshot.timeouts.headMs)
     services.deadlines.watch(this)
@@ -84,10 +82,10 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
 
   onDrain(): void {
     this.queuedThen = 0
-    if (this.state !== state.body) this.deadlineAt = Number.POSITIVE_INFINITY
+    const { deadlines, snapshot } = this.services
+    if (this.state === state.head) this.deadlineAt = deadlines.after(snapshot.timeouts.keepAliveMs)
+    else if (this.state === state.waiting) this.deadlineAt = Number.POSITIVE_INFINITY
     this.exchange?.downstreamDrained()
-    if (this.state === state.head)
-      this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.keepAliveMs)
   }
 
   onEnd(): void {
@@ -101,7 +99,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   onClose(error: ProxyError | null): void {
     this.services.deadlines.unwatch(this)
     this.clientLeft(error)
-    this.owner.closed(this)
+    this.closed(this)
   }
 
   onDeadline(): void {
@@ -122,7 +120,6 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     }
   }
 
-  /** A drain: idle connections close now, others after the answer under way. */
   drain(): void {
     this.persistent = false
     if (this.state === state.head && this.partial === null) this.linger()
@@ -148,34 +145,24 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   }
 
   inform(status: number, reason: string, text: string): void {
-    if (this.minor === 1 && this.exchange !== null)
-      this.link.writeText(`HTTP/1.1 ${status} ${reason}\r\n${text}\r\n`)
+    if (this.minor === 1) this.link.writeText(`HTTP/1.1 ${status} ${reason}\r\n${text}\r\n`)
   }
 
   head(status: number, reason: string, text: string, length: number, bodyless: boolean): void {
-    let head = status === 200 && reason === 'OK' ? 'HTTP/1.1 200 OK\r\n' : `HTTP/1.1 ${status} ${reason}\r\n`
-    head += text
-    this.chunkedAnswer = false
-    if (length >= 0 && status !== 204) head += `content-length: ${length}\r\n`
-    else if (!bodyless) {
-      if (this.minor === 1) {
-        this.chunkedAnswer = true
-        head += 'transfer-encoding: chunked\r\n'
-      } else this.persistent = false
-    }
-    if (!this.persistent || this.services.draining) head += 'connection: close\r\n'
-    else if (this.minor === 0) head += 'connection: keep-alive\r\n'
-    this.link.writeText(`${head}\r\n`)
+    const { minor } = this
+    const unknown = length < 0 && !bodyless
+    // HTTP/1.0 has no other way to say where a body of unknown length ends.
+    if (unknown && minor === 0) this.persistent = false
+    const chunked = unknown && minor === 1
+    this.chunkedAnswer = chunked
+    const close = !this.persistent || this.services.draining
+    this.link.writeText(answerHead(status, reason, text, { length, chunked, close, minor }))
   }
 
   data(bytes: Uint8Array, from: number, to: number): boolean {
     if (from === to) return true
-    let ok: boolean
-    if (this.chunkedAnswer) {
-      this.link.writeText(`${(to - from).toString(16)}\r\n`)
-      this.link.write(bytes, from, to)
-      ok = this.link.writeText('\r\n')
-    } else ok = this.link.write(bytes, from, to)
+    const { link } = this
+    const ok = this.chunkedAnswer ? writeChunk(link, bytes, from, to) : link.write(bytes, from, to)
     if (!ok && this.state === state.waiting) {
       this.queuedThen = this.link.queuedBytes
       this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.idleMs)
@@ -184,7 +171,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   }
 
   end(trailers: Fields | null): void {
-    if (this.chunkedAnswer) this.link.writeText(trailers === null ? '0\r\n\r\n' : `0\r\n${trailers.text}\r\n`)
+    if (this.chunkedAnswer) endChunks(this.link, trailers)
     this.chunkedAnswer = false
     this.exchange = null
     // An answer that came before its request was whole: what is left of the request is not worth reading.
@@ -197,7 +184,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     const queued = this.link.queuedBytes > 0
     const { timeouts } = this.services.snapshot
     this.deadlineAt = this.services.deadlines.after(queued ? timeouts.idleMs : timeouts.keepAliveMs)
-    if (this.ahead !== null && !this.consuming) this.takeAhead()
+    if (this.ahead !== null && !this.consuming) this.takeAhead(this.ahead)
   }
 
   abort(_error: ProxyError): void {
@@ -234,9 +221,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
       return
     }
     this.services.deadlines.unwatch(this)
-    this.tunnel = openTunnel(this.services, this.link, backend, tunnelled, text, early, () =>
-      this.owner.closed(this),
-    )
+    this.tunnel = openTunnel(this.services, this.link, backend, tunnelled, text, early, () => this.closed(this))
   }
 
   // BodySink, from the chunked decoder
@@ -311,8 +296,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     this.exchange?.flushRequest()
   }
 
-  private takeAhead(): void {
-    const bytes = this.ahead as Buffer
+  private takeAhead(bytes: Buffer): void {
     this.ahead = null
     this.consume(bytes)
     if (this.ahead === null && !this.bodyPaused && this.state !== state.gone) this.link.resume()
@@ -404,14 +388,14 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
 
   private checkReader(): void {
     const queued = this.link.queuedBytes
+    const { idleMs } = this.services.snapshot.timeouts
     if (queued > 0 && queued !== this.queuedThen) {
       this.queuedThen = queued
-      this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.idleMs)
+      this.deadlineAt = this.services.deadlines.after(idleMs)
       return
     }
     const { exchange } = this
-    const ms = this.services.snapshot.timeouts.idleMs
-    exchange?.clientGone(new ProxyError('CLIENT_STALLED', `the client read nothing for ${ms} ms`))
+    exchange?.clientGone(new ProxyError('CLIENT_STALLED', `the client read nothing for ${idleMs} ms`))
     this.link.destroy()
   }
 }
