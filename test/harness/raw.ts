@@ -1,0 +1,161 @@
+/** Raw peers: clients that send bytes as they are told, and backends that record the bytes they get. */
+import net from 'node:net'
+import tls from 'node:tls'
+
+export type RawClient = {
+  readonly socket: net.Socket
+  send(bytes: string | Buffer): void
+  /** Sends one byte at a time, each in a write of its own */
+  sendBytewise(bytes: string | Buffer): Promise<void>
+  /** Everything received so far, latin1 */
+  received(): string
+  /** Resolves when `wanted` accepts what was received; rejects when the connection closes before */
+  until(wanted: (received: string) => boolean): Promise<string>
+  /** Resolves with everything once the connection is closed, and how */
+  closed(): Promise<{ received: string; error: Error | null; ended: boolean }>
+  destroy(): void
+}
+
+export function wrap(socket: net.Socket): RawClient {
+  let text = ''
+  let error: Error | null = null
+  let ended = false
+  let closed = false
+  const waiting = new Set<() => void>()
+  const look = () => {
+    for (const each of [...waiting]) each()
+  }
+  socket.on('data', chunk => {
+    text += chunk.toString('latin1')
+    look()
+  })
+  socket.on('error', thrown => {
+    error = thrown
+  })
+  socket.on('end', () => {
+    ended = true
+  })
+  socket.on('close', () => {
+    closed = true
+    look()
+  })
+  return {
+    socket,
+    send: bytes => void socket.write(bytes as string, 'latin1'),
+    async sendBytewise(bytes) {
+      const all = Buffer.from(bytes as string, 'latin1')
+      for (const byte of all) {
+        if (closed || !socket.writable) return
+        await new Promise<void>(resolve => {
+          socket.write(Buffer.of(byte), () => resolve())
+        })
+      }
+    },
+    received: () => text,
+    until: wanted =>
+      new Promise((resolve, reject) => {
+        const check = () => {
+          if (wanted(text)) resolve(text)
+          else if (closed) reject(new Error(`closed (${error?.message ?? 'no error'}) after: ${JSON.stringify(text)}`))
+          else return
+          waiting.delete(check)
+        }
+        waiting.add(check)
+        check()
+      }),
+    closed: () =>
+      new Promise(resolve => {
+        const check = () => {
+          if (!closed) return
+          waiting.delete(check)
+          resolve({ received: text, error, ended })
+        }
+        waiting.add(check)
+        check()
+      }),
+    destroy: () => socket.destroy(),
+  }
+}
+
+/** A TLS client that trusts `ca`. Resolves when the handshake is done. */
+export function rawTls(port: number, options: tls.ConnectionOptions = {}): Promise<RawClient> {
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect(
+      { host: '127.0.0.1', port, servername: 'localhost', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'], ...options },
+      () => {
+        socket.off('error', reject)
+        resolve(wrap(socket))
+      },
+    )
+    socket.setNoDelay(true)
+    socket.once('error', reject)
+  })
+}
+
+export function rawTcp(port: number, options: { allowHalfOpen?: boolean } = {}): Promise<RawClient> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ host: '127.0.0.1', port, noDelay: true, ...options }, () => {
+      socket.off('error', reject)
+      resolve(wrap(socket))
+    })
+    socket.once('error', reject)
+  })
+}
+
+export type RecordingBackend = {
+  readonly port: number
+  readonly url: string
+  /** One for each connection that was accepted, in order */
+  readonly connections: readonly RawClient[]
+  /** What all connections received together */
+  received(): string
+  /** Resolves with the connection of that index once it is there */
+  connection(index: number): Promise<RawClient>
+  close(): Promise<void>
+}
+
+/** A TCP backend. `answer` is called at each chunk with all that its connection received so far. */
+export async function recordingBackend(
+  answer: (client: RawClient, received: string) => void = () => {},
+  options: { allowHalfOpen?: boolean } = {},
+): Promise<RecordingBackend> {
+  const connections: RawClient[] = []
+  const waiting = new Set<() => void>()
+  const server = net.createServer({ noDelay: true, ...options }, socket => {
+    const client = wrap(socket)
+    connections.push(client)
+    socket.on('data', () => answer(client, client.received()))
+    for (const each of [...waiting]) each()
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as net.AddressInfo
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    connections,
+    received: () => connections.map(each => each.received()).join(''),
+    connection: index =>
+      new Promise(resolve => {
+        const check = () => {
+          const found = connections[index]
+          if (found === undefined) return
+          waiting.delete(check)
+          resolve(found)
+        }
+        waiting.add(check)
+        check()
+      }),
+    close: () =>
+      new Promise(resolve => {
+        for (const each of connections) each.destroy()
+        server.close(() => resolve())
+      }),
+  }
+}
+
+/** A complete 200 with this body. */
+export const ok = (body: string, extra = ''): string =>
+  `HTTP/1.1 200 OK\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${extra}\r\n${body}`
+
+/** True when `text` has `count` whole heads. */
+export const heads = (text: string, count: number): boolean => text.split('\r\n\r\n').length > count
