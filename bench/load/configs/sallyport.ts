@@ -1,0 +1,30 @@
+/** Sallyport with nothing tuned: the defaults a user gets, the access log off. */
+import { backendName, type Setup } from '../setup.ts'
+
+export function sallyportConfig(setup: Setup): string {
+  return `listen:
+  - port: ${setup.port}
+    address: 127.0.0.1
+sites:
+  - host: localhost
+${site(setup)}
+log: { access: false }
+state: ${setup.folder}/state
+`
+}
+
+function site({ shape, backend, certificates }: Setup): string {
+  const certificate = `    certificate: { chain: ${certificates.chain}, key: ${certificates.key} }`
+  switch (shape) {
+    case 'edge':
+      return `${certificate}
+    to: [http://127.0.0.1:${backend.plain}]`
+    case 'bridge':
+      return `${certificate}
+    to:
+      endpoints: [https://127.0.0.1:${backend.tls}]
+      tls: { ca: ${certificates.ca}, serverName: ${backendName} }`
+    case 'passthrough':
+      return `    passthrough: { to: [127.0.0.1:${backend.tls}] }`
+  }
+}

@@ -1,0 +1,85 @@
+/** Everything a run leaves behind: JSON to draw it again, the tables, the chart, the page in docs/. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { cases } from './cases.ts'
+import { type Machine, machineLines } from './machine.ts'
+import type { Absence } from './rounds.ts'
+import { noisyShare, type PeerName, type Sample } from './setup.ts'
+import { type CaseSummary, summarize } from './summary.ts'
+import { chart } from './svg.ts'
+import { asMarkdown, asText, details, overview, peerTitles } from './table.ts'
+
+export type Results = {
+  readonly machine: Machine
+  readonly rounds: number
+  readonly seconds: number
+  readonly peers: readonly PeerName[]
+  readonly caseIds: readonly string[]
+  readonly samples: readonly Sample[]
+  readonly absences: readonly Absence[]
+}
+
+export function readResults(file: string): Results {
+  return JSON.parse(readFileSync(file, 'utf8'))
+}
+
+export function writeResults(file: string, results: Results): void {
+  writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`)
+}
+
+function summaries({ caseIds, samples, peers }: Results): CaseSummary[] {
+  return cases.filter(({ id }) => caseIds.includes(id)).map(one => summarize(one, samples, peers))
+}
+
+/** Why figures are missing, and which measurements were thrown away */
+function notes({ absences, samples }: Results): string[] {
+  const invalid = samples.filter(({ problems }) => problems.length > 0)
+  const noisy = samples.filter(({ foreignShare }) => (foreignShare ?? 0) > noisyShare).length
+  const reasons = new Map<string, string[]>()
+  for (const { caseId, peer, reason } of absences) {
+    const said = `without ${peerTitles[peer]}: ${reason.split('\n')[0]}`
+    reasons.set(said, [...(reasons.get(said) ?? []), caseId])
+  }
+  return [
+    ...[...reasons].map(([said, caseIds]) => `${said} (${caseIds.join(', ')})`),
+    ...(noisy > 0
+      ? [`noise: other processes used over 5% of the proxy's core in ${noisy} of ${samples.length} measurements`]
+      : []),
+    ...invalid.map(({ caseId, peer, round, problems }) => {
+      return `INVALID, not in any median: ${caseId}, ${peerTitles[peer]}, round ${round + 1}: ${problems.join('; ')}`
+    }),
+  ]
+}
+
+function howMeasured({ machine, rounds, seconds }: Results): string {
+  return `${machineLines(machine).join('; ')}. Median of ${rounds} rounds of ${seconds} s; in brackets the least and greatest ratio of a round.`
+}
+
+export function resultText(results: Results, form: 'text' | 'markdown'): string {
+  const render = form === 'markdown' ? asMarkdown : asText
+  const all = summaries(results)
+  const bullet = form === 'markdown' ? '- ' : ''
+  const remarks = notes(results).map(note => `${bullet}${note}`)
+  const blocks = [
+    howMeasured(results),
+    render(overview(all, results.peers)),
+    render(details(all)),
+    remarks.join('\n'),
+  ]
+  return `${blocks.filter(block => block !== '').join('\n\n')}\n`
+}
+
+export function writeChart(file: string, results: Results): void {
+  writeFileSync(file, chart(summaries(results), machineLines(results.machine)))
+}
+
+/** Replaces what stands between the two markers of docs/benchmarks.md. */
+export function writeDocs(file: string, results: Results): void {
+  const [open, close] = ['<!-- table -->', '<!-- /table -->']
+  const page = readFileSync(file, 'utf8')
+  const [from, to] = [page.indexOf(open), page.indexOf(close)]
+  if (from < 0 || to < from) throw new Error(`${file} has no ${open} ... ${close}`)
+  writeFileSync(
+    file,
+    `${page.slice(0, from + open.length)}\n\n${resultText(results, 'markdown')}\n${page.slice(to)}`,
+  )
+}
