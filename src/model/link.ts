@@ -25,6 +25,8 @@ export interface Link {
   readonly localPort: number
   /** Bytes accepted by `write` that the kernel has not taken yet */
   readonly queuedBytes: number
+  /** `onDrain` will come: whoever writes should wait for it */
+  readonly needsDrain: boolean
   /** What the TLS handshake settled; null on a plain link */
   readonly tls: TlsFacts | null
   /**

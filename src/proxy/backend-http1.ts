@@ -106,7 +106,7 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
     if (alone) this.cork()
     writeChunk(this.link, bytes, from, to)
     if (alone) this.flush()
-    return this.stalled(this.link.queuedBytes === 0)
+    return this.stalled(!this.link.needsDrain)
   }
 
   endBody(trailers: Fields | null): void {

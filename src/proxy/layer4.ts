@@ -115,7 +115,7 @@ class Layer4 implements LinkHandler {
     }
     backend.uncork()
     this.early = []
-    if (backend.queuedBytes === 0) link.resume()
+    if (!backend.needsDrain) link.resume()
     if (this.clientEnded) this.splice.clientEnded()
   }
 

@@ -181,7 +181,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     }
     if (this.state !== state.waiting) return
     this.state = state.head
-    const queued = this.link.queuedBytes > 0
+    const queued = this.link.needsDrain
     const { timeouts } = this.services.snapshot
     this.deadlineAt = this.services.deadlines.after(queued ? timeouts.idleMs : timeouts.keepAliveMs)
     if (this.ahead !== null && !this.consuming) this.takeAhead(this.ahead)

@@ -47,6 +47,10 @@ export class BunLink implements Link {
     this.remotePort = remotePort
   }
 
+  get needsDrain(): boolean {
+    return this.queue !== null
+  }
+
   get localAddress(): string {
     return this.socket?.localAddress ?? ''
   }

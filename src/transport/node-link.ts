@@ -9,6 +9,9 @@ import type { Link, LinkHandler, TlsFacts } from '../model/link.ts'
 import { resetError } from './socket-errors.ts'
 import type { FaultSink } from './transport.ts'
 
+/** A TLSSocket knows the socket it wraps. */
+export type WithParent = Socket & { _parent?: Socket }
+
 export class NodeLink implements Link {
   handler: LinkHandler
   socket: Socket
@@ -37,6 +40,10 @@ export class NodeLink implements Link {
 
   get localPort(): number {
     return this.socket.localPort ?? 0
+  }
+
+  get needsDrain(): boolean {
+    return this.socket.writableNeedDrain
   }
 
   get queuedBytes(): number {
@@ -113,8 +120,13 @@ export class NodeLink implements Link {
   destroy(): void {
     if (this.closed) return
     // A reset says "cut off", where FIN or close_notify would say "complete".
-    if (this.secured || this.socket.connecting) this.socket.destroy()
-    else this.socket.resetAndDestroy()
+    if (this.socket.connecting) this.socket.destroy()
+    else {
+      // The inner socket of a TLS pair is the one that can be reset; the outer would say FIN.
+      const inner = this.secured ? (this.socket as WithParent)._parent : this.socket
+      inner?.resetAndDestroy()
+      this.socket.destroy()
+    }
     this.onClosed()
   }
 

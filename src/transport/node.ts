@@ -9,15 +9,13 @@ import type { ProxyError } from '../base/errors.ts'
 import { normaliseAddress } from '../base/ip.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
 import type { ClientTls, ServerTls } from '../model/tls-terms.ts'
-import { NodeLink } from './node-link.ts'
+import { NodeLink, type WithParent } from './node-link.ts'
 import { clientHandshakeError, connectError, resetError, serverHandshakeError } from './socket-errors.ts'
 import { clientContext, serverOptions } from './tls-context.ts'
 import type { ConnectTarget, FaultSink, Listening, ListenOptions, Transport } from './transport.ts'
 import { unset } from './unset.ts'
 
 type Settled = (error: ProxyError | null) => void
-/** A TLSSocket knows the socket it wraps; found on both versions we support, and the self-test would miss it. */
-type WithParent = tls.TLSSocket & { _parent?: net.Socket }
 
 export function nodeTransport(fault: FaultSink): Transport {
   /** Handshakes under way, by the raw socket they run on. */

@@ -56,7 +56,8 @@ export function wrap(socket: net.Socket): RawClient {
       new Promise((resolve, reject) => {
         const check = () => {
           if (wanted(text)) resolve(text)
-          else if (closed) reject(new Error(`closed (${error?.message ?? 'no error'}) after: ${JSON.stringify(text)}`))
+          else if (closed)
+            reject(new Error(`closed (${error?.message ?? 'no error'}) after: ${JSON.stringify(text)}`))
           else return
           waiting.delete(check)
         }
@@ -81,7 +82,14 @@ export function wrap(socket: net.Socket): RawClient {
 export function rawTls(port: number, options: tls.ConnectionOptions = {}): Promise<RawClient> {
   return new Promise((resolve, reject) => {
     const socket = tls.connect(
-      { host: '127.0.0.1', port, servername: 'localhost', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'], ...options },
+      {
+        host: '127.0.0.1',
+        port,
+        servername: 'localhost',
+        rejectUnauthorized: false,
+        ALPNProtocols: ['http/1.1'],
+        ...options,
+      },
       () => {
         socket.off('error', reject)
         resolve(wrap(socket))
