@@ -10,16 +10,15 @@ type Answer = (client: { send(text: string): void; destroy(): void; socket: { en
 /** What the backend does with what a connection has received since this was set; set by each test */
 let answer: Answer = () => {}
 let current: Answer | null = null
-let from = new WeakMap<object, number>()
-let seen = new WeakMap<object, number>()
+let from = new Map<object, number>()
+const seen = new Map<object, number>()
 
 before(async () => {
   backend = await recordingBackend((client, text) => {
     // A pooled connection comes with what earlier tests have sent over it.
     if (current !== answer) {
       current = answer
-      from = seen
-      seen = new WeakMap()
+      from = new Map(seen)
     }
     seen.set(client, text.length)
     answer(client, text.slice(from.get(client) ?? 0))
