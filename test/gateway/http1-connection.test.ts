@@ -141,7 +141,6 @@ describe('one connection', () => {
   })
 
   it('never forwards what comes behind an upgrade that the backend refuses as raw bytes', async () => {
-    const seen = backend.received().length
     answer = (client, text) => {
       if (heads(text, 1) && !heads(text, 2)) client.send(ok('no upgrade'))
     }
@@ -150,7 +149,7 @@ describe('one connection', () => {
       `${get('/ws2', 'Connection: Upgrade\r\nUpgrade: foo\r\n')}GET /smuggled HTTP/1.1\r\nHost: admin.internal\r\n\r\n`,
     )
     await client.until(text => text.includes('404') || text.includes('421') || heads(text, 2))
-    const sent = backend.received().slice(seen)
+    const sent = backend.received()
     assert.ok(!sent.includes('admin.internal'), sent)
     assert.ok(!/upgrade: foo/i.test(sent))
     client.destroy()
@@ -162,10 +161,9 @@ describe('one connection', () => {
     connect.send('CONNECT localhost:22 HTTP/1.1\r\nHost: localhost\r\n\r\n')
     assert.match((await connect.closed()).received, /^HTTP\/1\.1 501 /)
     const client = await rawTls(gateway.port)
-    const seen = backend.received().length
     client.send('GET https://localhost/abs?q HTTP/1.1\r\nHost: other\r\n\r\n')
     await client.until(text => text.includes('/abs'))
-    const sent = backend.received().slice(seen)
+    const sent = backend.received()
     assert.match(sent, /GET \/abs\?q HTTP\/1\.1\r\nhost: localhost\r\n/)
     client.destroy()
   })
