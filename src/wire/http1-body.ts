@@ -60,8 +60,10 @@ export class ChunkedDecoder {
           break
         }
         case phase.extension:
-          if (byte === CR) this.phase = phase.sizeLf
-          else if ((byte < 0x20 && byte !== 9) || byte === 0x7f)
+          if (byte === CR) {
+            if (this.extension === 0) return this.refuse('a semicolon without a chunk extension')
+            this.phase = phase.sizeLf
+          } else if ((byte < 0x20 && byte !== 9) || byte === 0x7f)
             return this.refuse('a control character in a chunk extension')
           else if (++this.extension > maxExtensionBytes)
             return this.refuse('chunk extensions of more than 256 bytes')

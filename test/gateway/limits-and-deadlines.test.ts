@@ -1,0 +1,147 @@
+/** Each limit at its edge and one past it, and each deadline with what it answers. Pages say nothing of the inside. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { type Started, startGateway } from '../harness/gateway.ts'
+import { ok, type RecordingBackend, rawTcp, rawTls, recordingBackend } from '../harness/raw.ts'
+
+let gateway: Started
+let backend: RecordingBackend
+let silent: RecordingBackend
+
+before(async () => {
+  backend = await recordingBackend((client, text) => {
+    if (text.includes('\r\n\r\n')) client.send(ok('fine'))
+  })
+  silent = await recordingBackend()
+  gateway = await startGateway({
+    sites: [
+      {
+        host: 'localhost',
+        certificate: 'local',
+        routes: [
+          { match: { path: '/slow/*' }, to: [silent.url], timeouts: { response: '200ms' } },
+          { match: { path: '/total/*' }, to: [silent.url], timeouts: { total: '200ms' } },
+          { match: { path: '/dead/*' }, to: ['http://127.0.0.1:1'] },
+          { match: { path: '/either/*' }, to: ['http://127.0.0.1:1', backend.url] },
+          { to: [backend.url], limits: { body: 1000 } },
+        ],
+      },
+    ],
+    limits: { head: 2000, headers: 20, uri: 500, connectionsPerClient: 30 },
+    timeouts: { handshake: '300ms', head: '300ms', bodyIdle: '300ms', keepAlive: '300ms' },
+  })
+})
+
+after(async () => {
+  await gateway.stop()
+  await backend.close()
+  await silent.close()
+})
+
+async function status(request: string): Promise<number> {
+  const client = await rawTls(gateway.port)
+  client.send(request)
+  const text = await client.until(received => received.includes('\r\n\r\n'))
+  client.destroy()
+  return Number(text.slice(9, 12))
+}
+
+const get = (path: string, fields = '') => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${fields}\r\n`
+const fields = (count: number) => Array.from({ length: count }, (_, index) => `X-${index}: a\r\n`).join('')
+
+describe('limits', () => {
+  it('of the target: 414', async () => {
+    assert.equal(await status(get(`/${'a'.repeat(499)}`)), 200)
+    assert.equal(await status(get(`/${'a'.repeat(500)}`)), 414)
+  })
+
+  it('of the head, in bytes and fields: 431', async () => {
+    assert.equal(await status(get('/', fields(19))), 200)
+    assert.equal(await status(get('/', fields(20))), 431)
+    assert.equal(await status(get('/', `X-A: ${'a'.repeat(2000)}\r\n`)), 431)
+    // An endless head is refused before it ends.
+    const client = await rawTls(gateway.port)
+    client.send(`GET / HTTP/1.1\r\nHost: localhost\r\nX-A: ${'a'.repeat(3000)}`)
+    assert.match((await client.closed()).received, /^HTTP\/1\.1 431 /)
+  })
+
+  it('of the body, announced or not: 413', async () => {
+    const post = (length: number) =>
+      `POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n${'a'.repeat(length)}`
+    assert.equal(await status(post(1000)), 200)
+    assert.equal(await status(post(1001)), 413)
+    const chunked = 'POST /c HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n'
+    assert.equal(await status(`${chunked}3e9\r\n${'a'.repeat(1001)}\r\n0\r\n\r\n`), 413)
+  })
+
+  it('of connections per client: one past it is closed', async () => {
+    const open = await Promise.all(Array.from({ length: 30 }, () => rawTls(gateway.port).catch(() => null)))
+    const refused = await rawTls(gateway.port).then(
+      () => false,
+      () => true,
+    )
+    assert.ok(refused)
+    const record = await gateway.logged(each => each['error'] === 'TOO_MANY_CONNECTIONS')
+    assert.match(String(record['why']), /connectionsPerClient \(30\)/)
+    for (const client of open) client?.destroy()
+    for (const client of open) await client?.closed()
+  })
+})
+
+describe('deadlines', () => {
+  it('of the first bytes and the handshake: closed, with a record', async () => {
+    const client = await rawTcp(gateway.port)
+    client.send(Buffer.from([0x16, 0x03]))
+    await client.closed()
+    await gateway.logged(each => each['error'] === 'HANDSHAKE_TIMEOUT')
+  })
+
+  it('of a head: 408', async () => {
+    const client = await rawTls(gateway.port)
+    client.send('GET / HTTP/1.1\r\nHost: local')
+    assert.match((await client.closed()).received, /^HTTP\/1\.1 408 /)
+  })
+
+  it('of a body that falls silent: 408', async () => {
+    const client = await rawTls(gateway.port)
+    client.send('POST /slow/b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc')
+    assert.match((await client.closed()).received, /^HTTP\/1\.1 408 /)
+  })
+
+  it('of an idle connection: closed without a word', async () => {
+    const client = await rawTls(gateway.port)
+    client.send(get('/'))
+    await client.until(text => text.endsWith('fine'))
+    const { received, ended } = await client.closed()
+    assert.ok(received.endsWith('fine'))
+    assert.ok(ended)
+  })
+
+  it('of a response, and of the whole exchange: 504', async () => {
+    assert.equal(await status(get('/slow/r')), 504)
+    assert.equal(await status(get('/total/r')), 504)
+  })
+
+  it('a backend that refuses is a 502; another endpoint is tried', async () => {
+    assert.equal(await status(get('/dead/')), 502)
+    for (let at = 0; at < 4; at++) assert.equal(await status(get('/either/')), 200)
+  })
+})
+
+describe('error pages', () => {
+  it('are HTML or JSON by Accept, with the id of the log and nothing of the inside', async () => {
+    const client = await rawTls(gateway.port)
+    client.send(get('/dead/page', 'Accept: application/json\r\n'))
+    const json = await client.until(text => text.endsWith('}\n'))
+    const body = JSON.parse(json.slice(json.indexOf('\r\n\r\n'))) as Record<string, unknown>
+    const record = await gateway.logged(each => each['path'] === '/dead/page')
+    assert.equal(body['id'], record['id'])
+    assert.equal(body['status'], 502)
+    assert.ok(!json.includes('127.0.0.1'))
+    client.send(get('/dead/page', 'Accept: text/html\r\n'))
+    const html = await client.until(text => text.endsWith('</html>\n'))
+    assert.match(html, /content-type: text\/html/)
+    assert.match(String(record['why']), /127\.0\.0\.1:1/)
+    client.destroy()
+  })
+})

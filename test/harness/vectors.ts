@@ -1,0 +1,91 @@
+/** The public test vectors beside the checkout; where they are missing, their tests are skipped by name. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { parse } from 'yaml'
+
+const folder = path.resolve(import.meta.dirname, '../../../shared/vectors')
+
+/** For `test(name, { skip })`: false where the folder is there. */
+export const vectorsMissing = (name: string): string | false =>
+  existsSync(path.join(folder, name)) ? false : `no ../shared/vectors/${name} beside this checkout`
+
+export type LlhttpCase = {
+  readonly name: string
+  readonly kind: 'request' | 'response'
+  /** Accepted by llhttp only when it is told to be lenient */
+  readonly lenient: boolean
+  readonly input: Buffer
+  /** Not the pauses (21, 22): at an upgrade or CONNECT llhttp stops because the protocol changes */
+  readonly error: boolean
+}
+
+/** The cases of llhttp's Markdown files: a `http` block is the input, the `log` block after it what the parser says. */
+export function llhttpCases(): LlhttpCase[] {
+  const root = path.join(folder, 'http1-llhttp')
+  if (!existsSync(root)) return []
+  const cases: LlhttpCase[] = []
+  for (const kind of ['request', 'response'] as const) {
+    for (const file of readdirSync(path.join(root, kind)).sort()) {
+      const text = readFileSync(path.join(root, kind, file), 'utf8')
+      let title = ''
+      let meta = ''
+      for (const found of text.matchAll(
+        /^#+ (.*)$|<!-- meta=(.*?) -->|```http\n([\s\S]*?)```\s*\n```log\n([\s\S]*?)```/gm,
+      )) {
+        if (found[1] !== undefined) title = found[1]
+        else if (found[2] !== undefined) meta = found[2]
+        else {
+          const lenient = meta.includes('lenient')
+          const input = unescaped(found[3] as string)
+          cases.push({
+            name: `${kind}/${file}: ${title} (${cases.length})`,
+            kind,
+            lenient,
+            input,
+            error: / error code=(?!2[12]\b)/.test(found[4] as string),
+          })
+        }
+      }
+    }
+  }
+  return cases
+}
+
+/** As llhttp's own runner reads a block: lines end in CRLF, a backslash joins lines, and the usual escapes count. */
+function unescaped(block: string): Buffer {
+  const text = block
+    .replace(/\n$/, '')
+    .replace(/\\\n/g, '')
+    .replace(/\n/g, '\r\n')
+    .replace(/\\r/g, '\r')
+    .replace(/\\n/g, '\n')
+    .replace(/\\t/g, '\t')
+    .replace(/\\f/g, '\f')
+    .replace(/\\x([0-9a-fA-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return Buffer.from(text, 'latin1')
+}
+
+export type DesyncCase = { readonly name: string; readonly input: Buffer }
+
+/** Requests of one danger class of http-desync-guardian, as bytes, with a body that fits a good length of theirs. */
+export function desyncCases(tier: 'severe' | 'acceptable' | 'rfc-compliant'): DesyncCase[] {
+  const file = path.join(folder, 'http1-desync', `${tier}.yaml`)
+  if (!existsSync(file)) return []
+  type Row = {
+    name: string
+    uri: string
+    method: string
+    version: string
+    headers: { name: string; value: unknown }[] | null
+  }
+  const rows = parse(readFileSync(file, 'utf8'), { strict: false, uniqueKeys: false }) as Row[]
+  return rows.map(row => {
+    const fields = row.headers ?? []
+    const host = fields.some(field => /^host$/i.test(String(field.name))) ? '' : 'Host: localhost\r\n'
+    const lines = fields.map(field => `${field.name}: ${field.value ?? ''}\r\n`).join('')
+    return {
+      name: row.name,
+      input: Buffer.from(`${row.method} ${row.uri} ${row.version}\r\n${host}${lines}\r\n`, 'latin1'),
+    }
+  })
+}
