@@ -70,6 +70,58 @@ export class NodeLink implements Link {
     socket.on('end', () => this.guard('end', () => this.onPeerEnd()))
     socket.on('error', error => this.onError(resetError(error.message, error)))
     socket.on('close', () => {
+      // The inner socket of a TLS pair closes too; only the one in use counts.
+      if (this.socket === socket) this.guard('close', () => this.onClosed())
+    })
+  }
+
+  onError(error: ProxyError): void {
+    this.error ??= error
+  }
+
+  write(bytes: Uint8Array, from = 0, to = bytes.length): boolean {
+    const whole = from === 0 && to === bytes.length
+    return this.closed || this.ended || this.socket.write(whole ? bytes : bytes.subarray(from, to))
+  }
+
+  writeText(text: string): boolean {
+    return this.closed || this.ended || this.socket.write(text, 'latin1')
+  }
+
+  cork(): void {
+    this.socket.cork()
+  }
+
+  uncork(): void {
+    this.socket.uncork()
+  }
+
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+  }
+
+  end(): void {
+    if (this.ended || this.closed) return
+    this.ended = true
+    this.socket.end()
+    if (this.peerEnded || this.closing) this.socket.destroySoon()
+  }
+
+  close(): void {
+    this.closing = true
+    if (this.ended) this.socket.destroySoon()
+    else this.end()
+  }
+
+  destroy(): void {
+    if (this.closed) return
+    // A reset says "cut off", where FIN or close_notify would say "complete".
+    if (this.socket.connecting) this.socket.destroy()
+    else {
       // The inner socket of a TLS pair is the one that can be reset; the outer would say FIN. With a write or an end
       // still under way Node would wait for it forever as the process exits (26.10), so then a bare FIN must do: it has
       // no close_notify, and the message's own framing shows that it was cut.
