@@ -12,7 +12,8 @@ let backend: RecordingBackend
 
 before(async () => {
   backend = await recordingBackend((client, text) => {
-    if (text.endsWith('\r\n\r\n')) client.send(ok('fine'))
+    // Only what has no body: an answer to a head alone would overtake the refusal of its body.
+    if (/GET \S+ HTTP\/1.1\r\n(?:[^\r\n]+\r\n)*\r\n$/.test(text)) client.send(ok('fine'))
   })
   gateway = await startGateway({ sites: [{ host: 'localhost', certificate: 'local', to: [backend.url] }] })
 })
