@@ -45,7 +45,9 @@ export function findRuntime(wanted) {
     const bun = findBun()
     if (bun) return { binary: bun, args: [] }
     if (wanted === 'bun') {
-      return { error: `no Bun for ${process.platform}-${process.arch}: run 'npm install' (it is an optional dependency)` }
+      return {
+        error: `no Bun for ${process.platform}-${process.arch}: run 'npm install' (it is an optional dependency)`,
+      }
     }
   }
   const node = findNode()

@@ -14,7 +14,9 @@ export function ensureInstalled(folder, { dev }) {
   const lock = path.join(folder, 'package-lock.json')
   const complete = !dev || folder !== root || existsSync(path.join(folder, 'node_modules', 'typescript'))
   if (existsSync(marker) && complete && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return
-  console.error(`installing dependencies in ${path.relative(process.cwd(), folder) || '.'} (no install scripts are run)`)
+  console.error(
+    `installing dependencies in ${path.relative(process.cwd(), folder) || '.'} (no install scripts are run)`,
+  )
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
   if (!dev) args.push('--omit=dev')
   const done = spawnSync('npm', args, { cwd: folder, stdio: ['ignore', 2, 2] })

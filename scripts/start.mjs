@@ -11,6 +11,8 @@ if ('error' in runtime) {
   console.error(runtime.error)
   process.exit(2)
 }
-const child = spawn(runtime.binary, [...runtime.args, path.join(root, 'examples/demo/main.ts')], { stdio: 'inherit' })
+const child = spawn(runtime.binary, [...runtime.args, path.join(root, 'examples/demo/main.ts')], {
+  stdio: 'inherit',
+})
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
 child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)))

@@ -21,7 +21,9 @@ function step(name, command, args, options = {}) {
   console.log(`\n== ${name}`)
   const done = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options })
   const ok = done.status === 0
-  console.log(`== ${name}: ${ok ? 'ok' : `FAILED (${done.status ?? done.signal})`} in ${((Date.now() - started) / 1000).toFixed(1)} s`)
+  console.log(
+    `== ${name}: ${ok ? 'ok' : `FAILED (${done.status ?? done.signal})`} in ${((Date.now() - started) / 1000).toFixed(1)} s`,
+  )
   if (!ok) failures.push(name)
   return ok
 }
@@ -48,7 +50,9 @@ function count(report, name) {
   const cases = (text.match(/<testcase\b/g) ?? []).length
   const failed = (text.match(/<failure\b/g) ?? []).length
   const skipped = (text.match(/<skipped\b/g) ?? []).length
-  const skippedNames = [...text.matchAll(/<testcase\b[^>]*?name="([^"]*)"[^>]*>\s*<skipped/g)].map(found => found[1])
+  const skippedNames = [...text.matchAll(/<testcase\b[^>]*?name="([^"]*)"[^>]*>\s*<skipped/g)].map(
+    found => found[1],
+  )
   for (const skippedName of skippedNames) console.log(`skipped on ${name}: ${skippedName}`)
   totals.passed += cases - failed - skipped
   totals.failed += failed
@@ -77,7 +81,16 @@ const files = testFiles()
 const jobs = String(Math.max(2, os.availableParallelism()))
 if (only !== '--node') {
   const report = path.join(os.tmpdir(), `sallyport-bun-${process.pid}.xml`)
-  const args = ['test', '--parallel', jobs, '--timeout', '60000', '--only-failures', '--reporter=junit', `--reporter-outfile=${report}`]
+  const args = [
+    'test',
+    '--parallel',
+    jobs,
+    '--timeout',
+    '60000',
+    '--only-failures',
+    '--reporter=junit',
+    `--reporter-outfile=${report}`,
+  ]
   step('tests on Bun', findBun() ?? 'bun', [...args, ...files.map(file => `./${file}`)], { env })
   count(report, 'Bun')
 }
@@ -88,8 +101,18 @@ if (!unit && only !== '--bun') {
   if (!binary) failures.push('tests on Node 26 (no Node 26 for this machine)')
   else {
     const report = path.join(os.tmpdir(), `sallyport-node-${process.pid}.xml`)
-    const args = ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=120000', `--test-concurrency=${jobs}`]
-    args.push('--test-reporter=junit', `--test-reporter-destination=${report}`, '--test-reporter=dot', '--test-reporter-destination=stdout')
+    const args = [
+      '--disable-warning=ExperimentalWarning',
+      '--test',
+      '--test-timeout=120000',
+      `--test-concurrency=${jobs}`,
+    ]
+    args.push(
+      '--test-reporter=junit',
+      `--test-reporter-destination=${report}`,
+      '--test-reporter=dot',
+      '--test-reporter-destination=stdout',
+    )
     step('tests on Node', binary, [...args, ...files], { env })
     count(report, 'Node')
   }

@@ -23,7 +23,10 @@ async function main(): Promise<Gateway> {
       {
         host: 'bridge.localhost',
         certificate: 'local',
-        to: { endpoints: [`https://127.0.0.1:${backends.https}`], tls: { ca: ca.file ?? '', serverName: 'internal.localhost' } },
+        to: {
+          endpoints: [`https://127.0.0.1:${backends.https}`],
+          tls: { ca: ca.file ?? '', serverName: 'internal.localhost' },
+        },
       },
       { host: 'passthrough.localhost', passthrough: { to: [`127.0.0.1:${backends.https}`] } },
       { host: 'tcp.localhost', certificate: 'local', tcp: { to: [`127.0.0.1:${backends.echo}`] } },

@@ -394,8 +394,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
       this.deadlineAt = this.services.deadlines.after(idleMs)
       return
     }
-    const { exchange } = this
-    exchange?.clientGone(new ProxyError('CLIENT_STALLED', `the client read nothing for ${idleMs} ms`))
+    this.exchange?.clientGone(new ProxyError('CLIENT_STALLED', `the client read nothing for ${idleMs} ms`))
     this.link.destroy()
   }
 }
