@@ -6,7 +6,7 @@ import path from 'node:path'
 export const root = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '..')
 
 /**
- * Runs `npm ci` in `folder` unless its node_modules is newer than its lock file.
+ * Runs `npm install` in `folder` unless its node_modules is newer than its lock file.
  * Output goes to standard error, so that a command's own standard output stays clean.
  */
 export function ensureInstalled(folder, { dev }) {
@@ -17,11 +17,15 @@ export function ensureInstalled(folder, { dev }) {
   console.error(
     `installing dependencies in ${path.relative(process.cwd(), folder) || '.'} (no install scripts are run)`,
   )
-  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
+  // Not `ci`: it fails where a registry lacks the optional packages of another platform. The lock file is kept to, and
+  // not written.
+  const args = ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
   if (!dev) args.push('--omit=dev')
   const done = spawnSync('npm', args, { cwd: folder, stdio: ['ignore', 2, 2] })
   if (done.status !== 0) {
-    console.error('npm ci failed: see above. A network connection to your npm registry is needed the first time.')
+    console.error(
+      'npm install failed: see above. A network connection to your npm registry is needed the first time.',
+    )
     process.exit(1)
   }
 }

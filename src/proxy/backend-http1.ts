@@ -339,6 +339,8 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
   /** Back to the pool, or closed. */
   private rest(): void {
     if (this.exchange !== null) return
+    // The last of the answer may have stopped the reading; whoever takes this connection next expects it to run.
+    this.link.resume()
     const { idle } = this.endpoint
     if (this.persistent && idle.length < this.maxIdle && !this.services.draining) idle.push(this)
     else this.link.close()
