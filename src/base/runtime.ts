@@ -91,3 +91,8 @@ export const bun: BunApi | null = (globalThis as { Bun?: BunApi }).Bun ?? null
 export const runtime: { readonly name: 'bun' | 'node'; readonly version: string } = bun
   ? { name: 'bun', version: versions['bun'] ?? '' }
   : { name: 'node', version: versions.node }
+
+/** Gives back what start-up has left behind (a parsed configuration of 10,000 sites is 60 MB); Node does so by itself. */
+export function collectGarbage(): void {
+  bun?.gc(true)
+}

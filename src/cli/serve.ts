@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { writeSync } from 'node:fs'
 import os from 'node:os'
 import { messageOf } from '../base/errors.ts'
+import { collectGarbage } from '../base/runtime.ts'
 import type { Config } from '../config/config.ts'
 import { formatProblem, type Problem } from '../config/problem.ts'
 import { Gateway } from '../gateway/gateway.ts'
@@ -49,6 +50,7 @@ async function serveHere(
     }),
   )
   await gateway.start()
+  collectGarbage()
   process.on('SIGHUP', () => void reload(gateway, load))
   const ended = untilStopped(gateway)
   if (isWorker) process.send?.('ready')

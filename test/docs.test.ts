@@ -1,0 +1,53 @@
+/** The pages are true where a machine can tell: links lead somewhere, and whole configurations are valid. */
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, it } from 'node:test'
+import { errorTable } from '../src/base/errors.ts'
+import { loadConfig } from '../src/config/load.ts'
+import { temporaryFolder } from './harness/certificates.ts'
+
+const root = path.resolve(import.meta.dirname, '..')
+const pages = readdirSync(root, { recursive: true })
+  .map(String)
+  .filter(file => file.endsWith('.md') && !file.includes('node_modules'))
+const read = (file: string) => readFileSync(path.join(root, file), 'utf8')
+
+describe('every page', () => {
+  it('was found', () => assert.ok(pages.length > 10, pages.join()))
+  for (const page of pages) {
+    it(`${page}: its links lead somewhere`, () => {
+      for (const [, target] of read(page).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)[^)]*\)/g)) {
+        assert.ok(existsSync(path.join(root, path.dirname(page), target as string)), `${page} -> ${target}`)
+      }
+    })
+    for (const [index, found] of [...read(page).matchAll(/```yaml\n([\s\S]*?)```/g)].entries()) {
+      const value = found[1] as string
+      // Whole configurations only; files and features that the page is about are not here.
+      if (!/^listen:/m.test(value) || !/^sites:/m.test(value)) continue
+      it(`${page}: its configuration ${index + 1} is valid`, async () => {
+        const { writeFileSync } = await import('node:fs')
+        const folder = temporaryFolder('sallyport-docs-')
+        writeFileSync(path.join(folder, 'sallyport.yaml'), value)
+        for (const [, file] of value.matchAll(/([\w-]+\.(?:pem|key))/g))
+          writeFileSync(path.join(folder, file as string), '')
+        await loadConfig({ cwd: folder })
+      })
+    }
+  }
+})
+
+describe('every example', () => {
+  for (const name of ['edge', 'bridge', 'passthrough', 'tcp', 'typescript']) {
+    it(`${name} is a valid configuration`, async () => {
+      const folder = path.join(root, 'examples', name)
+      const { config } = await loadConfig({ cwd: folder })
+      assert.equal(config.sites.length, 1)
+    })
+  }
+})
+
+it('docs/errors.md has a row for each error', () => {
+  const page = read('docs/errors.md')
+  for (const code of Object.keys(errorTable)) assert.ok(page.includes(`\`${code}\``), code)
+})

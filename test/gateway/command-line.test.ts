@@ -1,0 +1,137 @@
+/** The command line as a user types it: what it prints, its exit codes, and what signals do. */
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, it } from 'node:test'
+import { temporaryFolder } from '../harness/certificates.ts'
+import { rawTls } from '../harness/raw.ts'
+
+const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
+
+type Ended = { code: number | null; out: string; err: string }
+
+function start(...words: string[]): {
+  child: ChildProcess
+  ended: Promise<Ended>
+  err(): string
+  ready: Promise<void>
+} {
+  const child = spawn(process.execPath, [main, ...words], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, STATE_DIRECTORY: temporaryFolder('sallyport-state-') },
+  })
+  let out = ''
+  let err = ''
+  child.stdout.on('data', chunk => void (out += chunk))
+  const ready = new Promise<void>((resolve, reject) => {
+    child.stderr.on('data', chunk => {
+      err += chunk
+      if (err.includes('sallyport ready')) resolve()
+    })
+    child.on('close', () => reject(new Error(err)))
+  })
+  ready.catch(() => {})
+  const ended = new Promise<Ended>(resolve => child.on('close', code => resolve({ code, out, err })))
+  return { child, ended, err: () => err, ready }
+}
+
+const cli = (...words: string[]) => start(...words).ended
+
+function file(text: string): string {
+  const name = path.join(temporaryFolder('sallyport-cli-'), 'sallyport.yaml')
+  writeFileSync(name, text)
+  return name
+}
+
+const port = () => 21_000 + Math.floor(Math.random() * 9_000)
+const site = (body: string) =>
+  `sites:\n  - { host: localhost, certificate: local, routes: [{ respond: { body: ${body} } }] }\n`
+
+describe('sallyport', () => {
+  it('says its version and its verbs', async () => {
+    assert.match((await cli('--version')).out, /^sallyport \d+\.\d+\.\d+ \((bun|node) /)
+    const help = await cli('help')
+    for (const verb of ['run', 'proxy', 'check', 'explain', 'certs', 'schema'])
+      assert.match(help.out, new RegExp(`^ {2}${verb} `, 'm'))
+    assert.match((await cli('help', 'run')).out, /--workers/)
+  })
+
+  it('refuses what it does not know, with exit code 2', async () => {
+    for (const words of [
+      ['nonsense'],
+      ['run', '--nonsense'],
+      ['run', '-c'],
+      ['run', '-c', '/nowhere.yaml'],
+      ['proxy'],
+    ]) {
+      const { code, err } = await cli(...words)
+      assert.equal(code, 2, `${words.join(' ')}: ${err}`)
+      assert.ok(err.length > 10)
+    }
+  })
+
+  it('check says every mistake with its line and column', async () => {
+    const name = file(
+      'listen:\n  - port: 99999\nsites:\n  - host: a.test\n    certificte: local\n    to: http://127.0.0.1:1\n',
+    )
+    const { code, err } = await cli('check', '-c', name)
+    assert.equal(code, 2)
+    assert.match(err, /sallyport\.yaml:2:\d+: /)
+    assert.match(err, /sallyport\.yaml:5:\d+: .*certificte/)
+    assert.match(err, /certificate/)
+    assert.equal((await cli('check', '-c', file(`listen: [{ port: 8443 }]\n${site('x')}`))).code, 0)
+  })
+
+  it('explain says who would serve a URL', async () => {
+    const name = file(
+      'listen: [{ port: 443 }]\nsites:\n  - { host: "*.a.test", certificate: local, to: "http://127.0.0.1:81" }\n',
+    )
+    const { out } = await cli('explain', 'https://x.a.test/p/../q', '-c', name)
+    assert.match(out, /site +\*\.a\.test \(wildcard\)/)
+    assert.match(out, /endpoint +127\.0\.0\.1:81 \(plain HTTP\)/)
+    assert.match((await cli('explain', 'https://b.test/', '-c', name)).out, /unrecognized_name/)
+  })
+
+  it('schema is JSON, and certs says how to trust the local CA', async () => {
+    assert.equal(typeof JSON.parse((await cli('schema')).out), 'object')
+    const { out } = await cli('certs', '-c', file(`listen: [{ port: 8443 }]\n${site('x')}`))
+    assert.match(out, /local-ca\/ca\.pem/)
+  })
+
+  for (const workers of ['1', '2']) {
+    it(`run with ${workers} workers serves, reloads on SIGHUP, and drains on SIGTERM`, async () => {
+      const at = port()
+      const text = (body: string) => `listen: [{ port: ${at}, address: 127.0.0.1 }]\n${site(body)}`
+      const name = file(text('one'))
+      const gateway = start('run', '-c', name, '--workers', workers)
+      await gateway.ready
+      const ask = async () => {
+        const client = await rawTls(at)
+        client.send('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+        return (await client.closed()).received
+      }
+      assert.match(await ask(), /one$/)
+      writeFileSync(name, text('two'))
+      gateway.child.kill('SIGHUP')
+      // Each worker reloads by itself: new answers until no old one has come for a while.
+      for (let streak = 0; streak < 20; ) streak = /two$/.test(await ask()) ? streak + 1 : 0
+      gateway.child.kill('SIGTERM')
+      const { code, out } = await gateway.ended
+      assert.equal(code, 0, out)
+      for (const line of out.split('\n').filter(each => each !== '')) JSON.parse(line)
+    })
+  }
+
+  it('proxy needs no file', async () => {
+    const at = port()
+    const gateway = start('proxy', '--from', `https://localhost:${at}`, '--to', 'http://127.0.0.1:1')
+    await gateway.ready
+    const client = await rawTls(at)
+    client.send('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    assert.match(await client.until(text => text.includes('</html>')), /^HTTP\/1\.1 502 /)
+    client.destroy()
+    gateway.child.kill('SIGTERM')
+    assert.equal((await gateway.ended).code, 0)
+  })
+})
