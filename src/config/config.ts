@@ -6,6 +6,7 @@
  * named upstream is one object, shared by every route that names it. The input types are in define-config.ts.
  */
 import type { Filter } from '../model/filter.ts'
+import type { NameAndValue, RouteMatch } from '../model/route.ts'
 
 export type Config = {
   /** Absolute path of the file, null for a configuration given in code */
@@ -77,19 +78,9 @@ export type RouteConfig = {
   readonly filters: readonly Filter[]
 }
 
-/** Every list that is empty matches anything; a request must satisfy all of them. */
-export type MatchConfig = {
-  /** Any of these: `/a` exactly; a final `/*` for `/a` and all below it; `*` elsewhere for one segment or a part of one */
-  readonly paths: readonly string[]
-  /** Any of these, as written (methods are case-sensitive) */
-  readonly methods: readonly string[]
-  /** All of these; names in lower case; a null value means "present" */
-  readonly headers: readonly NamedValue[]
-  /** All of these; names as decoded; a null value means "present" */
-  readonly query: readonly NamedValue[]
-}
-
-export type NamedValue = { readonly name: string; readonly value: string | null }
+/** What a route matches is the same noun before and after it is compiled. */
+export type MatchConfig = RouteMatch
+export type NamedValue = NameAndValue
 
 export type RouteAction =
   | { readonly kind: 'upstream'; readonly upstream: UpstreamConfig }

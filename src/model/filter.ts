@@ -55,12 +55,6 @@ export type Filters = {
   readonly done: readonly Filter[]
 }
 
-/** A plain function is a filter of the request phase. */
-export function asFilter(filter: Filter | Filter['request'], index: number): Filter {
-  if (typeof filter === 'function') return { name: filter.name || `filter ${index + 1}`, request: filter }
-  return filter as Filter
-}
-
 export function byPhase(filters: readonly Filter[]): Filters {
   return {
     request: filters.filter(filter => filter.request),
