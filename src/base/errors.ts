@@ -36,7 +36,7 @@ export const errorTable = {
     400,
     'client',
     'no',
-    'The request is not valid HTTP/1.1 (RFC 9112), or could be read in two ways.',
+    'The request is not valid HTTP (RFC 9112, RFC 9113), or could be read in two ways.',
   ),
   BAD_PATH: row(
     400,
@@ -72,6 +72,18 @@ export const errorTable = {
   NO_ROUTE: row(404, 'client', 'no', 'The site has no route for this request.'),
   CLIENT_GONE: row(0, 'client', 'no', 'The client closed or reset its connection before the answer was complete.'),
   CLIENT_STALLED: row(0, 'client', 'no', 'The client neither read nor wrote for longer than timeouts.idle.'),
+  HTTP2_VIOLATION: row(
+    0,
+    'client',
+    'no',
+    'The peer broke a rule of HTTP/2 (RFC 9113, RFC 7541): its stream was reset, or its connection ended with GOAWAY.',
+  ),
+  HTTP2_ABUSE: row(
+    0,
+    'client',
+    'no',
+    'An HTTP/2 connection did too much of what costs its peer little and us much (resets, empty or control frames).',
+  ),
   TOO_MANY_CONNECTIONS: row(503, 'client', 'no', 'limits.connections or limits.connectionsPerClient was reached.'),
   // The TLS handshake with the client (RFC 8446 section 6)
   TLS_MALFORMED: row(0, 'client', 'no', 'The first bytes are not a well-formed TLS ClientHello.'),
@@ -110,7 +122,24 @@ export const errorTable = {
     'idempotent',
     'A pooled connection was closed by the endpoint just as it was used.',
   ),
-  UPSTREAM_RESET: row(502, 'upstream', 'idempotent', 'The endpoint closed the connection before its answer began.'),
+  UPSTREAM_RESET: row(
+    502,
+    'upstream',
+    'idempotent',
+    'The endpoint closed the connection, or reset the stream, before its answer began.',
+  ),
+  STREAM_REFUSED: row(
+    502,
+    'upstream',
+    'yes',
+    'The endpoint refused the HTTP/2 stream before it took up the request.',
+  ),
+  UPSTREAM_GOAWAY: row(
+    502,
+    'upstream',
+    'yes',
+    'The endpoint said GOAWAY on the HTTP/2 connection before it took up the request.',
+  ),
   RESPONSE_TIMEOUT: row(
     504,
     'upstream',
@@ -123,7 +152,7 @@ export const errorTable = {
     502,
     'upstream',
     'no',
-    'The endpoint answered with something that is not valid HTTP/1.1, or that could be read in two ways.',
+    'The endpoint answered with something that is not valid HTTP, or that could be read in two ways.',
   ),
   UPSTREAM_TRUNCATED: row(
     502,

@@ -109,6 +109,8 @@ export type UpstreamConfig = {
   /** Not null if and only if the scheme is https */
   readonly tls: UpstreamTlsConfig | null
   readonly pool: { readonly idle: number }
+  /** What is spoken to the endpoints; `auto`: HTTP/2 where ALPN offers it, else HTTP/1.1 */
+  readonly http: 'auto' | 1 | 2
   /** The Host header for the backend: what the client sent, or the endpoint's own name */
   readonly host: 'preserve' | 'endpoint'
   /** PROXY header sent to the backend; `tcp` only */
@@ -150,6 +152,8 @@ export type LimitsConfig = {
   /** Least bytes a second of a request body once timeouts.bodyGraceMs has passed; 0: none */
   readonly bodyRateBytes: number
   readonly helloBytes: number
+  /** HTTP/2 streams open at once, per connection */
+  readonly streams: number
 }
 
 export type TimeoutsConfig = RouteTimeouts & {

@@ -86,6 +86,7 @@ export type UpstreamInput = {
   tls?: UpstreamTlsInput
   pool?: PoolInput
   host?: 'preserve' | 'endpoint'
+  http?: 'auto' | 1 | 2
 }
 
 export type UpstreamTlsInput = { ca?: string; serverName?: string; certificate?: KeyPairInput; verify?: boolean }
@@ -104,6 +105,7 @@ export type LimitsInput = RouteLimitsInput & {
   connectionsPerClient?: number | 'none'
   bodyRate?: SizeInput | 'none'
   hello?: SizeInput
+  streams?: number
 }
 
 export type RouteTimeoutsInput = {

@@ -7,7 +7,11 @@ import { domainToASCII } from 'node:url'
 
 export type Formed<T> = { readonly ok: T } | { readonly wrong: string; readonly hint?: string }
 
-export type Endpoint = { readonly scheme: 'http' | 'https' | 'tcp'; readonly host: string; readonly port: number }
+export type Endpoint = {
+  readonly scheme: 'http' | 'https' | 'h2c' | 'tcp'
+  readonly host: string
+  readonly port: number
+}
 
 /** What `to` may be as one string. */
 export type Target =
@@ -88,7 +92,7 @@ function portOf(text: string): number | null {
   return port >= 1 && port <= 65_535 ? port : null
 }
 
-/** `http://host:port` or `https://host:port`; the port may be left out. */
+/** `http://host:port`, `https://host:port` or `h2c://host:port`; the port may be left out. */
 export function endpointUrl(text: string): Formed<Endpoint> {
   const found = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)(.*)$/s.exec(text)
   if (!found) {
@@ -97,14 +101,16 @@ export function endpointUrl(text: string): Formed<Endpoint> {
   }
   const scheme = found[1]!.toLowerCase()
   const authority = found[2]!
-  if (scheme !== 'http' && scheme !== 'https') {
+  if (scheme !== 'http' && scheme !== 'https' && scheme !== 'h2c') {
     const hint =
       scheme === 'ws' || scheme === 'wss'
         ? `WebSockets pass through http endpoints: write ${scheme === 'ws' ? 'http' : 'https'}://`
-        : scheme === 'h2' || scheme === 'h2c' || scheme === 'unix'
-          ? 'backends are reached over TCP with HTTP/1.1 in this version'
-          : 'for raw TCP, give the site tcp: { to: [host:port] }'
-    return { wrong: `${text}: an endpoint is http:// or https://`, hint }
+        : scheme === 'h2'
+          ? 'HTTP/2 over TLS is https://, where ALPN chooses it; without TLS it is h2c://'
+          : scheme === 'unix'
+            ? 'backends are reached over TCP in this version'
+            : 'for raw TCP, give the site tcp: { to: [host:port] }'
+    return { wrong: `${text}: an endpoint is http://, https:// or h2c://`, hint }
   }
   if (authority.includes('@'))
     return { wrong: 'an endpoint holds no user name or password', hint: 'clients send their own Authorization' }
@@ -117,7 +123,7 @@ export function endpointUrl(text: string): Formed<Endpoint> {
   const parts = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/s.exec(authority)
   const host = parts ? endpointHost(parts[1]!) : null
   if (host === null) return { wrong: `${text}: ${authority || 'nothing'} is not a host` }
-  const port = parts![2] === undefined ? (scheme === 'http' ? 80 : 443) : portOf(parts![2])
+  const port = parts![2] === undefined ? (scheme === 'https' ? 443 : 80) : portOf(parts![2])
   if (port === null) return { wrong: `${text}: a port is 1 to 65535` }
   return { ok: { scheme, host, port } }
 }

@@ -13,6 +13,7 @@ export type RawUpstream = {
   tls: RawUpstreamTls | undefined
   pool: { idle: number | undefined } | undefined
   host: 'preserve' | 'endpoint' | undefined
+  http: 'auto' | 1 | 2 | undefined
 }
 
 type RawUpstreamTls = {
@@ -87,6 +88,7 @@ export class Upstreams {
       tls: null,
       // Layer 4 has neither: a connection is used once, and nobody reads a Host.
       pool: { idle: 0 },
+      http: 'auto',
       host: 'preserve',
       proxyProtocol: raw.proxyProtocol,
     }
@@ -119,12 +121,12 @@ export class Upstreams {
 }
 
 function build(name: string, raw: RawUpstream, node: Node, problems: Problems): UpstreamConfig | undefined {
-  const { endpoints, balance, tls, pool, host } = raw
+  const { endpoints, balance, tls, pool, host, http } = raw
   if (!endpoints) return undefined
   const scheme = endpoints[0]!.scheme
   const other = endpoints.findIndex(endpoint => endpoint.scheme !== scheme)
   if (other > 0) {
-    const hint = 'one upstream is all http or all https; give them routes or upstreams of their own'
+    const hint = 'one upstream is all http, all https or all h2c; give them routes or upstreams of their own'
     const list = childOf(node, 'endpoints') ?? node
     problems.error(
       placeOf(list, other),
@@ -137,9 +139,17 @@ function build(name: string, raw: RawUpstream, node: Node, problems: Problems): 
   if (childOf(node, 'tls') && scheme !== 'https') {
     problems.error(
       placeOfKey(node, 'tls'),
-      'tls is for https:// endpoints, and these are http://',
+      `tls is for https:// endpoints, and these are ${scheme}://`,
       'write https://, or remove tls',
     )
+  }
+  if (scheme === 'h2c' && http === 1) {
+    problems.error(
+      placeOfKey(node, 'http'),
+      'http: 1, and h2c:// endpoints speak HTTP/2',
+      'write http://, or http: 2',
+    )
+    return undefined
   }
   if (tls?.verify === false) {
     const hint = 'give tls.ca the CA of the backend instead'
@@ -149,11 +159,18 @@ function build(name: string, raw: RawUpstream, node: Node, problems: Problems): 
       hint,
     )
   }
-  if (balance === undefined || pool?.idle === undefined || host === undefined || tls?.verify === undefined)
+  if (
+    balance === undefined ||
+    pool?.idle === undefined ||
+    host === undefined ||
+    tls?.verify === undefined ||
+    http === undefined
+  )
     return undefined
   return {
     name,
-    scheme,
+    scheme: scheme === 'h2c' ? 'http' : scheme,
+    http: scheme === 'h2c' ? 2 : http,
     endpoints: endpoints.map(withoutScheme),
     balance,
     tls:

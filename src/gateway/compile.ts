@@ -123,6 +123,6 @@ function tlsOf(
       ? fromLocalCa(registries.localCa(config.state), from.hosts)
       : fromFiles(from.certificate.pairs, eager, warn)
   // Behind `tcp` is a protocol of the client's own choosing: no ALPN is negotiated for it.
-  const alpn = from.action.kind === 'http' ? ['http/1.1', 'http/1.0'] : []
+  const alpn = from.action.kind === 'http' ? ['h2', 'http/1.1', 'http/1.0'] : []
   return siteTls(certificates, policies[from.policy], alpn)
 }

@@ -49,6 +49,16 @@ export function logEvents(log: Log, access: boolean): Events {
         why: sentence(error),
       })
     },
+    ended(connection, error) {
+      refusal('warn', 'connection ended', {
+        ...clientFields(connection),
+        error: error.code,
+        why: error.message,
+      })
+    },
+    backendViolated(endpoint, error) {
+      refusal('warn', 'backend connection ended', { endpoint, error: error.code, why: error.message })
+    },
     fault(where, error) {
       const stack = error instanceof Error ? error.stack : String(error)
       log.write('error', 'fault', { where, stack })
@@ -100,6 +110,7 @@ function exchangeFields(exchange: ExchangeRecord) {
     id: exchange.id,
     client: connection.clientAddress,
     port: connection.serverPort,
+    http: exchange.head.version,
     method: exchange.head.method,
     host: exchange.host,
     path: exchange.path + exchange.query,

@@ -10,12 +10,14 @@ import { Deadlines } from '../base/deadlines.ts'
 import { UsageError } from '../base/errors.ts'
 import { CidrSet } from '../base/ip.ts'
 import { createLog, type Log } from '../base/log.ts'
+import { Turn } from '../base/turn.ts'
 import type { Config, ListenConfig } from '../config/config.ts'
 import type { Site } from '../model/site.ts'
 import { Listener } from '../proxy/listener.ts'
 import type { Services } from '../proxy/services.ts'
 import { selfTest } from '../tls/self-test.ts'
 import { currentTransport } from '../transport/current.ts'
+import { ScratchPool } from '../transport/scratch.ts'
 import { compile } from './compile.ts'
 import { logEvents } from './events.ts'
 import { Registries } from './registries.ts'
@@ -49,6 +51,8 @@ export class Gateway {
     this.services = {
       transport: currentTransport(events.fault),
       deadlines: new Deadlines(),
+      turn: new Turn(events.fault),
+      scratch: new ScratchPool(64),
       snapshot: {
         version: 0,
         site: () => null,

@@ -15,10 +15,11 @@ export class Registries {
   private localCaOf: { state: string; ca: LocalCa } | null = null
 
   endpoint(upstream: UpstreamConfig, config: EndpointConfig, resolveMs: number): Endpoint {
-    const tls = upstream.tls === null ? null : clientTls(upstream.tls, config.host)
+    const alpn = upstream.http === 1 ? ['http/1.1'] : upstream.http === 2 ? ['h2'] : ['h2', 'http/1.1']
+    const tls = upstream.tls === null ? null : clientTls(upstream.tls, config.host, alpn)
     const label = `${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`
     // Two upstreams may name the same address; the pool is shared only when the TLS terms are the same too.
-    const key = JSON.stringify([upstream.name, label, tls, resolveMs])
+    const key = JSON.stringify([upstream.name, label, tls, upstream.http, resolveMs])
     const known = this.endpoints.get(key)
     if (known !== undefined) return known
     const endpoint: Endpoint = {
@@ -28,7 +29,9 @@ export class Registries {
       tls,
       addresses: addressesOf(config.host, resolveMs),
       active: 0,
-      idle: [],
+      http: upstream.http,
+      http1Tls: upstream.tls === null ? null : clientTls(upstream.tls, config.host, ['http/1.1']),
+      pool: null,
     }
     this.endpoints.set(key, endpoint)
     return endpoint
@@ -39,7 +42,7 @@ export class Registries {
     for (const [key, endpoint] of this.endpoints) {
       if (used.has(endpoint)) continue
       this.endpoints.delete(key)
-      for (const connection of endpoint.idle.splice(0)) connection.close()
+      endpoint.pool?.close()
     }
   }
 
@@ -53,14 +56,14 @@ export class Registries {
   }
 }
 
-function clientTls(config: UpstreamTlsConfig, host: string): ClientTls {
+function clientTls(config: UpstreamTlsConfig, host: string, alpn: readonly string[]): ClientTls {
   return {
     caPem: config.caFile === null ? null : read(config.caFile),
     chainPem: config.certificate === null ? null : read(config.certificate.chainFile),
     keyPem: config.certificate === null ? null : read(config.certificate.keyFile),
     serverName: config.serverName ?? host,
     verify: config.verify,
-    alpn: ['http/1.1'],
+    alpn,
     session: null,
     native: null,
   }

@@ -34,6 +34,8 @@ export interface Link {
    * making one costs more than copying a small body. `false`: it is queued; wait for `onDrain` before writing more.
    */
   write(bytes: Uint8Array, from?: number, to?: number): boolean
+  /** The same for bytes in a buffer that is used again as soon as this returns. Not to be called while corked. */
+  writeBorrowed(bytes: Uint8Array, from: number, to: number): boolean
   /** The same for latin1 text: heads and chunk sizes. */
   writeText(text: string): boolean
   /** Gathers the writes until `uncork` into as few TLS records and system calls as possible. Does not nest. */

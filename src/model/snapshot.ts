@@ -22,6 +22,8 @@ export type Limits = {
   /** Least bytes a second of a request body; 0 for none */
   readonly bodyRateBytes: number
   readonly helloBytes: number
+  /** HTTP/2 streams open at once, per connection */
+  readonly streams: number
 }
 
 /** Milliseconds. */

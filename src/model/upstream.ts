@@ -1,8 +1,9 @@
 /** An upstream is a set of endpoints that can stand in for each other; an endpoint is one address of it. */
 import type { ClientTls } from './tls-terms.ts'
 
-/** A connection that waits in the pool of its endpoint. */
-export interface IdleConnection {
+/** The connections to an endpoint; made and used by the data plane. */
+export interface EndpointPool {
+  /** Closes those that are idle, and the others as soon as they are. */
   close(): void
 }
 
@@ -18,8 +19,12 @@ export type Endpoint = {
   readonly addresses: Addresses
   /** Exchanges and splices under way */
   active: number
-  /** Keep-alive connections, the most recently used last */
-  readonly idle: IdleConnection[]
+  /** What may be spoken to it; `auto` over TLS is settled by ALPN, and without TLS is HTTP/1.1 */
+  readonly http: 'auto' | 1 | 2
+  /** The terms of `tls` with nothing but HTTP/1.1, for upgrades */
+  readonly http1Tls: ClientTls | null
+  /** Null until the first exchange */
+  pool: EndpointPool | null
 }
 
 export interface Addresses {

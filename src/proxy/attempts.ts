@@ -1,30 +1,23 @@
 /**
  * The backend's side of one exchange: which endpoint, over which connection, and whether another try is safe. Another
- * try is made only where the error's row allows it, the method is idempotent if the request may have been seen, no
- * byte of the body has been sent and none of the response has come.
+ * try is made only where the error's row allows it, the method is idempotent if the request may have been seen, none
+ * of the response has come, and the request can be sent once more from its first byte: what was sent of its body is
+ * kept until then, up to 64 kB.
  *
- * Request body that comes before there is a connection for it waits here, and its source is stopped meanwhile.
+ * Request body that comes before there is a backend for it waits here too, and its source is stopped meanwhile.
  */
 import { ProxyError } from '../base/errors.ts'
 import type { RouteTimeouts } from '../model/route.ts'
 import type { Endpoint, Upstream } from '../model/upstream.ts'
 import type { Fields } from '../wire/fields.ts'
-import type { RequestHead } from '../wire/http1-head.ts'
-import { BackendHttp1, type BackendUser } from './backend-http1.ts'
-import { Dial } from './dial.ts'
+import { type Backend, type BackendUser, hasBody } from './backend.ts'
+import { type Opening, poolOf, type Waiter } from './pool.ts'
 import type { Services } from './services.ts'
 
 /** The exchange that the attempts are made for. */
 export interface AttemptsOwner extends BackendUser {
   readonly timeouts: RouteTimeouts
-  readonly head: RequestHead
-  readonly path: string
-  readonly query: string
   readonly host: string
-  /** Fields that say who the client is, each with its CRLF */
-  readonly forwardText: string
-  /** The upgrade that the backend is asked for, or null */
-  readonly upgrade: string | null
   readonly finished: boolean
   /** Runs the attempt filters; `false` when one has ended the exchange */
   beforeAttempt(): boolean
@@ -39,20 +32,23 @@ const none: readonly Endpoint[] = []
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 /** The first one included; a set of a hundred dead endpoints is not tried to its end. */
 const maxAttempts = 4
+/** Bytes of a request body that are kept for another try */
+const keptAtMost = 65_536
 
-export class Attempts {
+export class Attempts implements Waiter {
   count = 0
   endpoint: Endpoint | null = null
   requestEnded: boolean
   private readonly services: Services
   private readonly owner: AttemptsOwner
   private upstream: Upstream | null = null
-  private backend: BackendHttp1 | null = null
-  private dial: Dial | null = null
+  private backend: Backend | null = null
+  private opening: Opening | null = null
   private tried: readonly Endpoint[] = none
   private trailers: Fields | null = null
-  private pending: Buffer[] | null = null
-  private bodySent = false
+  /** The body so far; null once it is too much to keep, or not needed any more */
+  private kept: Buffer[] | null = []
+  private keptBytes = 0
 
   constructor(services: Services, owner: AttemptsOwner, requestEnded: boolean) {
     this.services = services
@@ -66,20 +62,19 @@ export class Attempts {
   }
 
   body(bytes: Buffer, from: number, to: number): void {
-    if (this.backend !== null && this.pending === null) {
-      this.bodySent = true
-      if (!this.backend.body(bytes, from, to)) this.owner.pauseBody()
-      return
+    const { backend } = this
+    if (this.kept !== null) {
+      this.kept.push(bytes.subarray(from, to))
+      this.keptBytes += to - from
+      if (backend !== null && this.keptBytes > keptAtMost) this.kept = null
     }
-    this.pending ??= []
-    this.pending.push(bytes.subarray(from, to))
-    this.owner.pauseBody()
+    if (backend === null || !backend.body(bytes, from, to)) this.owner.pauseBody()
   }
 
   endBody(trailers: Fields | null): void {
     this.requestEnded = true
     this.trailers = trailers
-    if (this.backend !== null && this.pending === null) this.backend.endBody(trailers)
+    this.backend?.endBody(trailers)
   }
 
   /** What was written in this turn of the event loop leaves in one write. */
@@ -95,8 +90,13 @@ export class Attempts {
     this.backend?.resume()
   }
 
+  /** A response has begun: there will be no other try. */
+  answered(): void {
+    this.kept = null
+  }
+
   /** The backend has given its whole answer and takes care of its connection itself. */
-  release(): BackendHttp1 | null {
+  release(): Backend | null {
     const { backend } = this
     this.backend = null
     return backend
@@ -104,14 +104,14 @@ export class Attempts {
 
   /** Cuts the attempt under way. */
   drop(): void {
-    this.dial?.cancel()
-    this.dial = null
-    this.pending = null
+    this.opening?.cancel(this)
+    this.opening = null
     this.release()?.abort()
   }
 
   /** The exchange is over. */
   done(): void {
+    this.kept = null
     if (this.endpoint !== null) this.endpoint.active--
   }
 
@@ -120,17 +120,16 @@ export class Attempts {
     this.drop()
     const { upstream } = this
     const { retry } = error.row
-    const again =
-      retry === 'yes' || (retry === 'idempotent' && idempotent.has(this.owner.head.method) && !this.bodySent)
-    if (answered || !again || this.count >= maxAttempts || upstream === null) {
+    const again = retry === 'yes' || (retry === 'idempotent' && idempotent.has(this.owner.head.method))
+    if (answered || !again || this.kept === null || this.count >= maxAttempts || upstream === null) {
       this.owner.attemptsFailed(error)
       return
     }
     const endpoint = this.endpoint as Endpoint
-    if (error.code === 'STALE_CONNECTION') {
+    if (error.code === 'STALE_CONNECTION' || error.code === 'UPSTREAM_GOAWAY') {
       // The endpoint is well, only the connection had aged: once more, on a new one.
       this.count++
-      this.connect(upstream, endpoint)
+      this.open(upstream, endpoint)
       return
     }
     this.tried = [...this.tried, endpoint]
@@ -143,6 +142,23 @@ export class Attempts {
     this.attempt(upstream)
   }
 
+  // Waiter
+
+  connected(backend: Backend): void {
+    this.opening = null
+    this.send(this.upstream as Upstream, backend)
+    this.flush()
+  }
+
+  connectFailed(error: ProxyError): void {
+    this.opening = null
+    if (!this.owner.finished) this.failed(error, false)
+  }
+
+  openAgain(): void {
+    this.open(this.upstream as Upstream, this.endpoint as Endpoint)
+  }
+
   private attempt(upstream: Upstream): void {
     const endpoint = upstream.pick(this.tried)
     if (endpoint === null) {
@@ -152,58 +168,33 @@ export class Attempts {
     endpoint.active++
     this.endpoint = endpoint
     this.count++
-    const pooled = endpoint.idle.pop() as BackendHttp1 | undefined
-    if (pooled !== undefined) this.send(upstream, pooled)
-    else this.connect(upstream, endpoint)
+    const pooled = poolOf(endpoint, this.services).take(this.owner.upgrade !== null)
+    if (pooled !== null) this.send(upstream, pooled)
+    else this.open(upstream, endpoint)
   }
 
-  private connect(upstream: Upstream, endpoint: Endpoint): void {
-    this.dial = new Dial(this.services, endpoint, this.owner.timeouts.connectMs, (link, error) => {
-      this.dial = null
-      if (this.owner.finished) {
-        link?.destroy()
-        return
-      }
-      if (link === null) this.failed(error as ProxyError, false)
-      else {
-        this.send(upstream, new BackendHttp1(this.services, endpoint, upstream.maxIdle, link))
-        this.flush()
-      }
-    })
+  private open(upstream: Upstream, endpoint: Endpoint): void {
+    const { timeouts, upgrade } = this.owner
+    const pool = poolOf(endpoint, this.services)
+    pool.maxIdle = upstream.maxIdle
+    this.opening = pool.open(this, timeouts.connectMs, upgrade !== null)
   }
 
-  private send(upstream: Upstream, backend: BackendHttp1): void {
+  private send(upstream: Upstream, backend: Backend): void {
     this.backend = backend
     const { owner } = this
     if (!owner.beforeAttempt()) return
-    const { head } = owner
-    const host = upstream.hostHeader === 'preserve' ? owner.host : (this.endpoint as Endpoint).label
-    let text = `${head.method} ${owner.path}${owner.query} HTTP/1.1\r\nhost: ${host}\r\n`
-    text += head.fields.text
-    text += owner.forwardText
-    let body: 'none' | 'length' | 'chunked' = 'none'
-    if (head.chunked) {
-      body = 'chunked'
-      text += 'transfer-encoding: chunked\r\n'
-    } else if (head.contentLength >= 0) {
-      if (head.contentLength > 0) body = 'length'
-      text += `content-length: ${head.contentLength}\r\n`
-    }
-    if (owner.upgrade !== null) text += `connection: upgrade\r\nupgrade: ${owner.upgrade}\r\n`
-    if (head.expectContinue && body !== 'none') text += 'expect: 100-continue\r\n'
-    backend.send(owner, `${text}\r\n`, body, head.method === 'HEAD')
-    if (body !== 'none') this.sendPending(backend)
+    backend.send(owner, upstream.hostHeader === 'preserve' ? owner.host : (this.endpoint as Endpoint).label)
+    if (hasBody(owner.head)) this.sendKept(backend)
   }
 
-  private sendPending(backend: BackendHttp1): void {
-    const { pending } = this
-    this.pending = null
+  private sendKept(backend: Backend): void {
     let open = true
-    if (pending !== null) {
-      this.bodySent = true
-      for (const chunk of pending) open = backend.body(chunk, 0, chunk.length)
-    }
+    for (const chunk of this.kept ?? []) open = backend.body(chunk, 0, chunk.length)
+    if (this.keptBytes > keptAtMost) this.kept = null
+    // Sending may have failed at once, and then another attempt has begun.
+    if (this.backend !== backend) return
     if (this.requestEnded) backend.endBody(this.trailers)
-    else if (open && pending !== null) this.owner.resumeBody()
+    else if (open) this.owner.resumeBody()
   }
 }

@@ -6,43 +6,35 @@
 import type { Timed } from '../base/deadlines.ts'
 import { ProxyError } from '../base/errors.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
-import type { Endpoint, IdleConnection } from '../model/upstream.ts'
 import type { Fields } from '../wire/fields.ts'
 import { HeadBuffer } from '../wire/head-buffer.ts'
+import type { ResponseHead } from '../wire/heads.ts'
 import { type BodySink, ChunkedDecoder } from '../wire/http1-body.ts'
-import { parseResponseHead, type ResponseHead } from '../wire/http1-head.ts'
+import { parseResponseHead } from '../wire/http1-head.ts'
+import { type Backend, type BackendUser, hasBody } from './backend.ts'
 import { endChunks, writeChunk } from './chunked-write.ts'
+import { requestText } from './request-text.ts'
 import type { Services } from './services.ts'
+import { WebSocketHandshake } from './websocket.ts'
 
-/** The exchange that a backend connection serves, as the connection sees it. */
-export interface BackendUser {
-  readonly timeouts: { readonly responseMs: number; readonly idleMs: number }
-  /** Gathers what is written to the client until `uncorkAnswer` */
-  corkAnswer(): void
-  uncorkAnswer(): void
-  /** The backend can take more of the request body */
-  backendDrained(): void
-  wantsUpgrade(offered: string | null): boolean
-  backendInformation(head: ResponseHead): void
-  backendHead(head: ResponseHead, bodyless: boolean): void
-  backendData(bytes: Buffer, from: number, to: number): void
-  /** The response is whole; the connection goes back to its pool by itself. */
-  backendEnd(trailers: Fields | null): void
-  backendFailed(error: ProxyError): void
-  backendSwitched(head: ResponseHead): void
-  switchedData(chunk: Buffer): void
+/** Where a connection rests between exchanges. */
+export interface Http1Home {
+  /** @returns false when there is no room */
+  rest(connection: BackendHttp1): boolean
+  leave(connection: BackendHttp1): void
 }
 
 /** What the reader expects next. */
 const reading = { idle: 0, head: 1, length: 2, chunked: 3, close: 4, switched: 5 } as const
 
-export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySink {
+export class BackendHttp1 implements LinkHandler, Timed, Backend, BodySink {
   deadlineAt = Number.POSITIVE_INFINITY
   watchIndex = -1
   readonly link: Link
   private readonly services: Services
-  private readonly endpoint: Endpoint
-  private readonly maxIdle: number
+  /** Of the endpoint, for errors */
+  private readonly label: string
+  private readonly home: Http1Home
   private exchange: BackendUser | null = null
   private reading: number = reading.idle
   /** Body bytes still to come */
@@ -57,11 +49,12 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
   private answered = false
   private uses = 0
   private corked = false
+  private handshake: WebSocketHandshake | null = null
 
-  constructor(services: Services, endpoint: Endpoint, maxIdle: number, link: Link) {
+  constructor(services: Services, label: string, home: Http1Home, link: Link) {
     this.services = services
-    this.endpoint = endpoint
-    this.maxIdle = maxIdle
+    this.label = label
+    this.home = home
     this.link = link
     link.handler = this
     services.deadlines.watch(this)
@@ -72,24 +65,23 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
     return this.uses > 1
   }
 
-  /**
-   * Sends a request head. `body`: whether `body` and `endBody` will follow, and how they are framed.
-   * `responseMs` runs from the end of the request.
-   */
-  send(exchange: BackendUser, text: string, body: 'none' | 'length' | 'chunked', isHead: boolean): void {
+  send(exchange: BackendUser, host: string): void {
     this.uses++
     this.exchange = exchange
     this.reading = reading.head
     this.answered = false
     this.persistent = true
-    this.headRequest = isHead
-    this.requestChunked = body === 'chunked'
-    this.requestSent = body === 'none'
+    const { head } = exchange
+    this.headRequest = head.method === 'HEAD'
+    this.requestChunked = head.chunked
+    this.requestSent = !hasBody(head)
+    // The time for the response runs from the end of the request.
     this.deadlineAt = this.requestSent
       ? this.services.deadlines.after(exchange.timeouts.responseMs)
       : Number.POSITIVE_INFINITY
     if (!this.requestSent) this.cork()
-    this.link.writeText(text)
+    if (exchange.upgrade !== null) this.handshake = new WebSocketHandshake(head.version === 2)
+    this.link.writeText(requestText(exchange, host, this.handshake?.keyLine ?? ''))
   }
 
   /** What was sent of a request with a body so far leaves in one write. */
@@ -140,7 +132,7 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
     return this.link
   }
 
-  /** IdleConnection: a drain or a reload has no use for it any more. */
+  /** A drain or a reload has no use for it any more. */
   close(): void {
     this.link.close()
   }
@@ -148,12 +140,12 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
   onDeadline(): void {
     const exchange = this.exchange
     if (exchange === null) {
-      this.leavePool()
+      this.home.leave(this)
       this.link.destroy()
       return
     }
     const { responseMs, idleMs } = exchange.timeouts
-    const where = this.endpoint.label
+    const where = this.label
     this.fail(
       this.answered
         ? new ProxyError('UPSTREAM_IDLE', `${where} sent nothing for ${idleMs} ms`)
@@ -172,7 +164,7 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
     const exchange = this.exchange
     if (exchange === null) {
       // Bytes nobody asked for: whatever they are, the next response on this connection could not be trusted.
-      this.leavePool()
+      this.home.leave(this)
       this.link.destroy()
       return
     }
@@ -185,13 +177,13 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
     if (this.exchange !== null) {
       if (this.reading === reading.close) this.complete(null)
       else this.fail(this.cut(null))
-    } else this.leavePool()
+    } else this.home.leave(this)
     this.link.close()
   }
 
   onClose(error: ProxyError | null): void {
     this.services.deadlines.unwatch(this)
-    if (this.exchange === null) this.leavePool()
+    if (this.exchange === null) this.home.leave(this)
     else this.fail(this.cut(error))
   }
 
@@ -222,12 +214,12 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
           const head =
             whole !== null && !whole.ready() ? null : parseResponseHead(source, from, source.length, limits)
           if (head instanceof ProxyError) {
-            this.fail(new ProxyError('BAD_RESPONSE', `${this.endpoint.label}: ${head.message}`))
+            this.fail(new ProxyError('BAD_RESPONSE', `${this.label}: ${head.message}`))
             return
           }
           if (head === null || head.end - from > limits.headBytes) {
             if (source.length - from > limits.headBytes) {
-              this.fail(new ProxyError('BAD_RESPONSE', `${this.endpoint.label}: head over limits.head`))
+              this.fail(new ProxyError('BAD_RESPONSE', `${this.label}: head over limits.head`))
             } else if (whole === null) {
               this.partial = new HeadBuffer()
               this.partial.append(bytes.subarray(at))
@@ -257,7 +249,7 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
         case reading.chunked: {
           const end = (this.decoder as ChunkedDecoder).push(bytes, at, to, this)
           if (end instanceof ProxyError) {
-            this.fail(new ProxyError('BAD_RESPONSE', `${this.endpoint.label}: ${end.message}`))
+            this.fail(new ProxyError('BAD_RESPONSE', `${this.label}: ${end.message}`))
             return
           }
           if (end < 0) return
@@ -292,10 +284,12 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
         exchange.backendInformation(head)
         return
       }
-      if (!exchange.wantsUpgrade(head.upgrade)) {
-        this.fail(
-          new ProxyError('BAD_RESPONSE', `${this.endpoint.label} switched protocols without being asked to`),
-        )
+      const wrong =
+        this.handshake === null || head.upgrade !== exchange.upgrade
+          ? 'switched protocols without being asked to'
+          : this.handshake.problem(head.fields)
+      if (wrong !== null) {
+        this.fail(new ProxyError('BAD_RESPONSE', `${this.label} ${wrong}`))
         return
       }
       this.reading = reading.switched
@@ -337,18 +331,11 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
   }
 
   /** Back to the pool, or closed. */
-  private rest(): void {
+  rest(): void {
     if (this.exchange !== null) return
     // The last of the answer may have stopped the reading; whoever takes this connection next expects it to run.
     this.link.resume()
-    const { idle } = this.endpoint
-    if (this.persistent && idle.length < this.maxIdle && !this.services.draining) idle.push(this)
-    else this.link.close()
-  }
-
-  private leavePool(): void {
-    const at = this.endpoint.idle.lastIndexOf(this)
-    if (at >= 0) this.endpoint.idle.splice(at, 1)
+    if (!this.persistent || !this.home.rest(this)) this.link.close()
   }
 
   private cork(): void {
@@ -364,7 +351,7 @@ export class BackendHttp1 implements LinkHandler, Timed, IdleConnection, BodySin
   }
 
   private cut(cause: ProxyError | null): ProxyError {
-    const where = this.endpoint.label
+    const where = this.label
     const why = cause === null ? '' : `: ${cause.message}`
     if (this.answered) {
       return new ProxyError(

@@ -1,6 +1,14 @@
 /** Whether a request body comes fast enough: no silence, and no slower than the minimum rate once its grace is over. */
 
+import type { Route } from '../model/route.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+
 export type BodyRules = { readonly idleMs: number; readonly graceMs: number; readonly leastPerSecond: number }
+
+export function bodyRules({ timeouts, limits }: Snapshot, route: Route | null): BodyRules {
+  const idleMs = route?.timeouts.bodyIdleMs ?? timeouts.bodyIdleMs
+  return { idleMs, graceMs: timeouts.bodyGraceMs, leastPerSecond: limits.bodyRateBytes }
+}
 
 /** How often a request body's progress is looked at. */
 export const bodyTickMs = 1_000

@@ -5,6 +5,7 @@
 import type { Timed } from '../base/deadlines.ts'
 import { ProxyError } from '../base/errors.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
+import type { ClientTls } from '../model/tls-terms.ts'
 import type { Endpoint } from '../model/upstream.ts'
 import type { Services } from './services.ts'
 
@@ -18,9 +19,11 @@ export class Dial implements LinkHandler, Timed {
   private settled: Dialled | null
   private readonly services: Services
   private readonly endpoint: Endpoint
+  private readonly tls: ClientTls | null
   private readonly connectMs: number
 
-  constructor(services: Services, endpoint: Endpoint, connectMs: number, settled: Dialled) {
+  constructor(services: Services, endpoint: Endpoint, tls: ClientTls | null, connectMs: number, settled: Dialled) {
+    this.tls = tls
     this.services = services
     this.endpoint = endpoint
     this.connectMs = connectMs
@@ -57,7 +60,7 @@ export class Dial implements LinkHandler, Timed {
 
   onClose(error: ProxyError | null): void {
     if (this.settled === null) return
-    const what = this.endpoint.tls === null ? 'connection' : 'TLS handshake'
+    const what = this.tls === null ? 'connection' : 'TLS handshake'
     this.tryNext(
       error ?? new ProxyError('CONNECT_REFUSED', `${this.endpoint.label} closed before the ${what} was complete`),
     )
@@ -74,8 +77,7 @@ export class Dial implements LinkHandler, Timed {
       this.finish(null, error ?? new ProxyError('NAME_NOT_RESOLVED', `${this.endpoint.host} has no address`))
       return
     }
-    const { port, tls } = this.endpoint
-    this.link = this.services.transport.connect({ address, port, tls }, this)
+    this.link = this.services.transport.connect({ address, port: this.endpoint.port, tls: this.tls }, this)
   }
 
   private finish(link: Link | null, error: ProxyError | null): void {

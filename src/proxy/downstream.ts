@@ -1,4 +1,4 @@
-/** The client's side of one exchange: how an answer is given, and the request body stopped. HTTP/1.1 implements it. */
+/** The client's side of one exchange: how an answer is given, and the request body stopped. Both versions implement it. */
 import type { ProxyError } from '../base/errors.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Link } from '../model/link.ts'

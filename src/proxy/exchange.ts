@@ -12,15 +12,17 @@ import { type ErrorCode, messageOf, ProxyError } from '../base/errors.ts'
 import type { FilterExchange, Reply } from '../model/filter.ts'
 import type { Route, RouteTimeouts } from '../model/route.ts'
 import type { Snapshot } from '../model/snapshot.ts'
-import type { Fields } from '../wire/fields.ts'
-import type { RequestHead, ResponseHead } from '../wire/http1-head.ts'
+import { Fields } from '../wire/fields.ts'
+import type { RequestHead, ResponseHead } from '../wire/heads.ts'
 import { Attempts, type AttemptsOwner } from './attempts.ts'
-import type { BackendUser } from './backend-http1.ts'
+import { type BackendUser, hasBody } from './backend.ts'
 import type { Downstream, Tunnelled } from './downstream.ts'
 import { runFilters } from './filter-run.ts'
 import { filterView } from './filter-view.ts'
+import { callTimeoutMs, grpcStatusLines } from './grpc.ts'
+import { HeldAnswer } from './held-answer.ts'
 import { locate } from './locate.ts'
-import { errorAnswer, replyAnswer, routeReply } from './respond.ts'
+import { errorAnswer, grpcErrorAnswer, type OwnAnswer, replyAnswer, routeReply } from './respond.ts'
 import type { ExchangeRecord, Services } from './services.ts'
 
 export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, ExchangeRecord {
@@ -48,7 +50,7 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
   private readonly snapshot: Snapshot
   private answered = false
   /** A response filter is at work: what the backend sends meanwhile waits here */
-  private held: { chunks: Buffer[]; ended: boolean; trailers: Fields | null } | null = null
+  private held: HeldAnswer | null = null
   private switched: Buffer[] | null = null
   private facade: FilterExchange | null = null
   private ownId = ''
@@ -59,7 +61,7 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
     this.downstream = downstream
     this.head = head
     this.host = head.host ?? ''
-    this.attempts = new Attempts(services, this, !head.chunked && head.contentLength <= 0)
+    this.attempts = new Attempts(services, this, !hasBody(head))
     this.startedAt = services.events.exchange === null ? 0 : nowMs()
   }
 
@@ -79,8 +81,9 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
       return
     }
     const route = this.route as unknown as Route
-    if (route.timeouts.totalMs > 0) {
-      this.deadlineAt = this.services.deadlines.after(route.timeouts.totalMs)
+    const totalMs = callTimeoutMs(route.timeouts.totalMs, this.head.grpcTimeout)
+    if (totalMs > 0) {
+      this.deadlineAt = this.services.deadlines.after(totalMs)
       this.services.deadlines.watch(this)
     }
     if (route.filters.request.length > 0) this.runRequestFilters(route)
@@ -88,8 +91,10 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
   }
 
   onDeadline(): void {
-    const why = `the exchange took longer than timeouts.total (${this.timeouts.totalMs} ms)`
-    this.backendFailed(new ProxyError('TOTAL_TIMEOUT', why))
+    const { totalMs } = this.timeouts
+    const ms = callTimeoutMs(totalMs, this.head.grpcTimeout)
+    const limit = ms === totalMs ? 'timeouts.total' : 'its grpc-timeout'
+    this.backendFailed(new ProxyError('TOTAL_TIMEOUT', `the exchange took longer than ${limit} (${ms} ms)`))
   }
 
   // From the client
@@ -182,16 +187,13 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
     if (!this.finished) this.downstream.resumeBody()
   }
 
-  wantsUpgrade(offered: string | null): boolean {
-    return this.upgrade !== null && offered === this.upgrade
-  }
-
   backendInformation(head: ResponseHead): void {
     this.downstream.inform(head.status, head.reason, head.fields.text)
   }
 
   backendHead(head: ResponseHead, bodyless: boolean): void {
     this.responseHead = head
+    this.attempts.answered()
     if (this.startedAt > 0) this.headAt = nowMs()
     const route = this.route as Route
     if (route.filters.response.length === 0) this.sendHead(head, bodyless)
@@ -201,7 +203,7 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
   backendData(bytes: Buffer, from: number, to: number): void {
     if (this.finished) return
     if (this.held !== null) {
-      this.held.chunks.push(bytes.subarray(from, to))
+      this.held.data(bytes, from, to)
       this.attempts.pause()
       return
     }
@@ -213,8 +215,7 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
     if (this.finished) return
     this.attempts.release()
     if (this.held !== null) {
-      this.held.ended = true
-      this.held.trailers = trailers
+      this.held.end(trailers)
       return
     }
     this.finish(null)
@@ -227,7 +228,8 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
 
   backendSwitched(head: ResponseHead): void {
     this.responseHead = head
-    this.status = 101
+    this.status = this.head.version === 2 ? 200 : 101
+    this.deadlineAt = Number.POSITIVE_INFINITY
     this.switched = []
     // The rest of what was read together with the head is collected first; then the links are joined.
     queueMicrotask(() => {
@@ -292,31 +294,32 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
 
   private cutOff(error: ProxyError): void {
     this.finish(error)
-    this.downstream.abort(error)
+    if (this.head.grpc) this.downstream.end(new Fields(grpcStatusLines(error, this.id)))
+    else this.downstream.abort(error)
   }
 
   /** Answers with the error's own status and page. */
   private fail(error: ProxyError): void {
     this.errorCode = error.code
     this.errorWhy = error.message
-    const answer = errorAnswer(error.code, this.head.fields.get('accept'), this.id)
     const { fault, status } = error.row
     if (fault === 'client' && status !== 404 && status !== 421) this.downstream.closeAfter()
-    this.answer(answer.status, answer.reason, answer.text, answer.body, error)
+    const { grpc, fields } = this.head
+    const answer = grpc ? grpcErrorAnswer(error, this.id) : errorAnswer(error.code, fields.get('accept'), this.id)
+    this.answer(answer, error)
   }
 
   private reply(reply: Reply): void {
-    const { status, reason, text, body } = replyAnswer(reply)
-    this.answer(status, reason, text, body, null)
+    this.answer(replyAnswer(reply), null)
   }
 
-  private answer(status: number, reason: string, text: string, body: Uint8Array, error: ProxyError | null): void {
+  private answer({ status, reason, text, length, body }: OwnAnswer, error: ProxyError | null): void {
     this.status = status
     this.answered = true
     const { downstream } = this
     const bodyless = this.head.method === 'HEAD' || status === 204 || status === 304
     downstream.cork()
-    downstream.head(status, reason, text, status === 204 ? -1 : body.length, bodyless)
+    downstream.head(status, reason, text, length, bodyless)
     if (!bodyless && body.length > 0) {
       this.bytesOut += body.length
       downstream.data(body, 0, body.length)
@@ -341,7 +344,7 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
   }
 
   private runResponseFilters(route: Route, head: ResponseHead, bodyless: boolean): void {
-    this.held = { chunks: [], ended: false, trailers: null }
+    this.held = new HeldAnswer()
     runFilters<void>(route.filters.response, {
       call: filter => filter.response?.(this.view),
       took: () => false,
@@ -357,11 +360,8 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
     this.held = null
     this.sendHead(head, bodyless)
     if (held === null) return
-    let open = true
-    for (const chunk of held.chunks) {
-      this.bytesOut += chunk.length
-      open = this.downstream.data(chunk, 0, chunk.length)
-    }
+    this.bytesOut += held.bytes
+    const open = held.sendTo(this.downstream)
     if (held.ended) {
       this.finish(null)
       this.downstream.end(held.trailers)

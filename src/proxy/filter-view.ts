@@ -1,7 +1,7 @@
 /** An exchange as filters see it: what they may read and change, and nothing of the plumbing. Made only when a filter runs. */
 import type { Connection } from '../model/connection.ts'
 import type { FilterExchange } from '../model/filter.ts'
-import type { RequestHead, ResponseHead } from '../wire/http1-head.ts'
+import type { RequestHead, ResponseHead } from '../wire/heads.ts'
 
 /** What the view is of. */
 export interface Viewed {

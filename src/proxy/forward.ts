@@ -16,9 +16,12 @@ export class Forwarding {
   private host: string | null = null
   private snapshot: Snapshot | null = null
   private readonly connection: Connection
+  private readonly version: string
 
-  constructor(connection: Connection) {
+  /** @param version of HTTP that the client speaks, for Via */
+  constructor(connection: Connection, version: '1.1' | '2.0') {
     this.connection = connection
+    this.version = version
   }
 
   /**
@@ -32,7 +35,7 @@ export class Forwarding {
     this.site = found
     this.host = host
     this.snapshot = snapshot
-    this.text = forwardText(this.connection, host)
+    this.text = forwardText(this.connection, host, this.version)
     return null
   }
 
@@ -53,7 +56,7 @@ export class Forwarding {
   }
 }
 
-function forwardText(connection: Connection, host: string | null): string {
+function forwardText(connection: Connection, host: string | null, version: string): string {
   const { clientAddress, serverPort } = connection
   const proto = connection.secure ? 'https' : 'http'
   const node = clientAddress.includes(':') ? `"[${clientAddress}]"` : clientAddress
@@ -61,5 +64,5 @@ function forwardText(connection: Connection, host: string | null): string {
   if (host !== null) text += `x-forwarded-host: ${host}\r\n`
   // A value with a colon or a bracket must be quoted (RFC 7239 section 4).
   const named = host === null ? '' : `;host=${/[:[\]]/.test(host) ? `"${host}"` : host}`
-  return `${text}forwarded: for=${node}${named};proto=${proto}\r\nvia: 1.1 sallyport\r\n`
+  return `${text}forwarded: for=${node}${named};proto=${proto}\r\nvia: ${version} sallyport\r\n`
 }

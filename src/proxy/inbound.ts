@@ -10,6 +10,7 @@ import type { Connection } from '../model/connection.ts'
 import type { LinkHandler } from '../model/link.ts'
 import type { Site, SiteTls } from '../model/site.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
+import { preface } from '../wire/h2-frames.ts'
 import { HelloReader } from '../wire/hello-reader.ts'
 import { parseProxyHeader } from '../wire/proxy-protocol.ts'
 import { sniffProtocol } from '../wire/sniff.ts'
@@ -17,6 +18,7 @@ import { alertRecord, alerts } from '../wire/tls-alert.ts'
 import { groupName } from '../wire/tls-names.ts'
 import { decide, negotiatedGroup } from './decide.ts'
 import type { Holder } from './holder.ts'
+import { Http2Server } from './http2/server.ts'
 import { carry } from './layer4.ts'
 import { writeError } from './respond.ts'
 import { Http1Server } from './serve-http1.ts'
@@ -227,7 +229,7 @@ export class Inbound implements LinkHandler, Timed {
       connection.handshakeMs = nowMs() - this.startedAt
       this.leave()
       if (site.action.kind === 'tcp') carry(listener, connection, site, null, () => this.release())
-      else this.serve()
+      else this.serve(connection.link.tls?.alpn === 'h2')
     })
   }
 
@@ -236,17 +238,23 @@ export class Inbound implements LinkHandler, Timed {
     this.leave()
     if (this.listener.options.cleartext === 'redirect') {
       serveRedirect(this.listener.services, this.connection, bytes, () => this.release())
-    } else this.serve().onData(bytes)
+      return
+    }
+    // HTTP/2 by prior knowledge (RFC 9113 section 3.3): no other protocol begins like its preface.
+    this.serve(bytes.length >= 4 && preface.compare(bytes, 0, 4, 0, 4) === 0)
+    this.connection.link.handler.onData(bytes)
   }
 
-  private serve(): Http1Server {
+  private serve(http2: boolean): void {
     const { listener, connection } = this
-    const server = new Http1Server(listener.services, connection, ended => {
+    const closed = (ended: Http1Server | Http2Server) => {
       listener.letGo(ended)
       this.release()
-    })
-    listener.hold(server)
-    return server
+    }
+    const { services } = listener
+    listener.hold(
+      http2 ? new Http2Server(services, connection, closed) : new Http1Server(services, connection, closed),
+    )
   }
 
   /** Cleartext HTTP on a TLS port: a 400 that says what to do. */

@@ -58,18 +58,24 @@ class Layer4 implements LinkHandler {
     }
     this.endpoint = endpoint
     endpoint.active++
-    this.dial = new Dial(this.listener.services, endpoint, action.timeouts.connectMs, (link, error) => {
-      this.dial = null
-      if (link !== null) {
-        this.join(link, action.timeouts.idleMs)
-        return
-      }
-      endpoint.active--
-      this.endpoint = null
-      this.tried.push(endpoint)
-      if (this.tried.length < action.upstream.endpoints.length) this.attempt()
-      else this.fail(error as ProxyError)
-    })
+    this.dial = new Dial(
+      this.listener.services,
+      endpoint,
+      endpoint.tls,
+      action.timeouts.connectMs,
+      (link, error) => {
+        this.dial = null
+        if (link !== null) {
+          this.join(link, action.timeouts.idleMs)
+          return
+        }
+        endpoint.active--
+        this.endpoint = null
+        this.tried.push(endpoint)
+        if (this.tried.length < action.upstream.endpoints.length) this.attempt()
+        else this.fail(error as ProxyError)
+      },
+    )
   }
 
   /** What the client sends before there is a backend waits, and the client with it. */

@@ -2,7 +2,7 @@
 import { ProxyError } from '../base/errors.ts'
 import type { Route } from '../model/route.ts'
 import type { Snapshot } from '../model/snapshot.ts'
-import type { RequestHead } from '../wire/http1-head.ts'
+import type { RequestHead } from '../wire/heads.ts'
 import { parseTarget } from '../wire/target.ts'
 import type { Forwarding } from './forward.ts'
 

@@ -2,29 +2,37 @@
  * The gateway's own answers: errors as small HTML or JSON, by what the client accepts, with the id under which the
  * log has the whole story. Nothing of the inside is said: no addresses, no reasons, no version.
  */
-import { STATUS_CODES } from 'node:http'
-import { type ErrorCode, errorTable } from '../base/errors.ts'
+import { type ErrorCode, errorTable, type ProxyError } from '../base/errors.ts'
 import type { Reply } from '../model/filter.ts'
 import type { Link } from '../model/link.ts'
 import type { RouteAction } from '../model/route.ts'
 import { Fields } from '../wire/fields.ts'
+import { reasonOf } from '../wire/heads.ts'
+import { grpcStatusLines } from './grpc.ts'
 import { redirectLocation } from './redirect.ts'
 
 export type OwnAnswer = {
   readonly status: number
   readonly reason: string
   readonly text: string
+  /** Of the body, or -1 where there is none to speak of */
+  readonly length: number
   readonly body: Uint8Array
 }
-
-export const reasonOf = (status: number): string => STATUS_CODES[status] ?? ''
 
 /** A filter's or the configuration's reply. Throws TypeError on a header that RFC 9110 does not allow. */
 export function replyAnswer(reply: Reply): OwnAnswer {
   const fields = new Fields('')
   for (const [name, value] of Object.entries(reply.headers ?? {})) fields.set(name, value)
   const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : (reply.body ?? new Uint8Array(0))
-  return { status: reply.status, reason: reasonOf(reply.status), text: fields.text, body }
+  const length = reply.status === 204 ? -1 : body.length
+  return { status: reply.status, reason: reasonOf(reply.status), text: fields.text, length, body }
+}
+
+/** A call that fails before its answer ends with its head alone, which is a 200 ("Trailers-Only"). */
+export function grpcErrorAnswer(error: ProxyError, id: string): OwnAnswer {
+  const text = `content-type: application/grpc\r\n${grpcStatusLines(error, id)}`
+  return { status: 200, reason: 'OK', text, length: -1, body: new Uint8Array(0) }
 }
 
 /** @param accept the client's Accept field, or null */
@@ -39,7 +47,8 @@ export function errorAnswer(code: ErrorCode, accept: string | null, id: string):
   const type = json ? 'application/json' : 'text/html; charset=utf-8'
   // An error is never to be kept by a cache, nor read as another type.
   const text = `content-type: ${type}\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n`
-  return { status, reason, text, body: Buffer.from(body) }
+  const bytes = Buffer.from(body)
+  return { status, reason, text, length: bytes.length, body: bytes }
 }
 
 /** A whole answer on a connection that carries no other after it. @returns its status */

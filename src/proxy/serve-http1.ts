@@ -10,10 +10,11 @@ import type { Connection } from '../model/connection.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
 import type { Fields } from '../wire/fields.ts'
 import { HeadBuffer } from '../wire/head-buffer.ts'
+import type { RequestHead } from '../wire/heads.ts'
 import { type BodySink, ChunkedDecoder } from '../wire/http1-body.ts'
-import { parseRequestHead, type RequestHead } from '../wire/http1-head.ts'
+import { parseRequestHead } from '../wire/http1-head.ts'
 import { answerHead } from './answer-head.ts'
-import { BodyProgress, bodyTickMs } from './body-progress.ts'
+import { BodyProgress, bodyRules, bodyTickMs } from './body-progress.ts'
 import { endChunks, writeChunk } from './chunked-write.ts'
 import type { Downstream, Tunnelled } from './downstream.ts'
 import { Exchange } from './exchange.ts'
@@ -60,7 +61,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     this.connection = connection
     this.link = connection.link
     this.closed = closed
-    this.forwarding = new Forwarding(connection)
+    this.forwarding = new Forwarding(connection, '1.1')
     this.deadlineAt = services.deadlines.after(services.snapshot.timeouts.headMs)
     services.deadlines.watch(this)
     this.link.handler = this
@@ -374,12 +375,10 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
 
   private checkBody(): void {
     const now = nowMs()
-    const { timeouts, limits } = this.services.snapshot
     this.deadlineAt = now + bodyTickMs
     // While the backend is slow to take the body, the client is not to blame.
     if (this.bodyPaused) return
-    const idleMs = this.exchange?.route?.timeouts.bodyIdleMs ?? timeouts.bodyIdleMs
-    const rules = { idleMs, graceMs: timeouts.bodyGraceMs, leastPerSecond: limits.bodyRateBytes }
+    const rules = bodyRules(this.services.snapshot, this.exchange?.route ?? null)
     const why = this.progress?.problem(now, rules) ?? null
     if (why === null) return
     this.persistent = false

@@ -4,9 +4,10 @@ import { ProxyError } from '../base/errors.ts'
 import type { Connection } from '../model/connection.ts'
 import type { LinkHandler } from '../model/link.ts'
 import { HeadBuffer } from '../wire/head-buffer.ts'
+import { reasonOf } from '../wire/heads.ts'
 import { parseRequestHead } from '../wire/http1-head.ts'
 import { parseTarget } from '../wire/target.ts'
-import { reasonOf, writeError } from './respond.ts'
+import { writeError } from './respond.ts'
 import type { Services } from './services.ts'
 
 export function serveRedirect(services: Services, connection: Connection, first: Buffer, closed: () => void): void {

@@ -1,15 +1,20 @@
 /** What the data plane is given by the gateway that runs it. One object, shared by every connection of a worker. */
 import type { Deadlines } from '../base/deadlines.ts'
 import type { ErrorCode, ProxyError } from '../base/errors.ts'
+import type { Turn } from '../base/turn.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import type { Upstream } from '../model/upstream.ts'
+import type { ScratchPool } from '../transport/scratch.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
 
 export interface Services {
   readonly transport: Transport
   readonly deadlines: Deadlines
+  readonly turn: Turn
+  /** For frames that are put together within a turn */
+  readonly scratch: ScratchPool
   /** The snapshot in force. A request takes it once; a splice keeps the one it began with. */
   snapshot: Snapshot
   draining: boolean
@@ -29,6 +34,10 @@ export interface Events {
   badRequest(connection: Connection, error: ProxyError, status: number, id: string): void
   /** A connection that was refused or failed before it carried anything */
   refused(connection: Connection, error: ProxyError, hello: ClientHello | null): void
+  /** A client's connection that we have ended, for the rule that it broke */
+  ended(connection: Connection, error: ProxyError): void
+  /** The same of a backend's */
+  backendViolated(endpoint: string, error: ProxyError): void
   /** A fault of ours: logged with its stack */
   fault(where: string, error: unknown): void
 }
@@ -37,7 +46,7 @@ export interface Events {
 export interface ExchangeRecord {
   readonly id: string
   readonly downstream: { readonly connection: Connection }
-  readonly head: { readonly method: string }
+  readonly head: { readonly method: string; readonly version: number }
   readonly host: string
   readonly path: string
   readonly query: string

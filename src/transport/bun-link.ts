@@ -5,6 +5,7 @@
  * Invariants: bytes leave in the order they were written; what the kernel does not take is kept in `queue` and counted;
  * `onClose` is called once.
  */
+import { copyRange } from '../base/bytes.ts'
 import type { ProxyError } from '../base/errors.ts'
 import type { BunSocket } from '../base/runtime.ts'
 import type { Link, LinkHandler, TlsFacts } from '../model/link.ts'
@@ -73,6 +74,10 @@ export class BunLink implements Link {
   write(bytes: Uint8Array, from = 0, to = bytes.length): boolean {
     if (this.scratch !== null && this.gather(bytes, from, to)) return this.queuedBytes === 0
     return this.send(bytes, from, to, false)
+  }
+
+  writeBorrowed(bytes: Uint8Array, from: number, to: number): boolean {
+    return this.send(bytes, from, to, true)
   }
 
   writeText(text: string): boolean {
@@ -231,11 +236,4 @@ export class BunLink implements Link {
     }
     if (this.peerEnded && !this.closed) socket.close()
   }
-}
-
-/** Small ranges are copied byte by byte: below about 128 the loop is faster than either native call. */
-function copyRange(bytes: Uint8Array, from: number, to: number, into: Buffer, at: number): void {
-  if (to - from <= 128) for (let index = from; index < to; index++) into[at++] = bytes[index] as number
-  else if (bytes instanceof Buffer) bytes.copy(into, at, from, to)
-  else into.set(bytes.subarray(from, to), at)
 }

@@ -211,7 +211,9 @@ function connectingHandlers(fault: FaultSink, secure: boolean): BunHandlers {
     handshake(socket, success, reason) {
       const link = socket.data as BunLink
       if (link.closed) return
-      if (!success) {
+      // Where the certificate need not verify, a finished handshake is known by its cipher.
+      const unverified = link.clientTls?.verify === false && Boolean(socket.getCipher()?.name)
+      if (!success && !unverified) {
         link.onClosed(clientHandshakeError(link.remoteAddress, link.remotePort, reason))
         socket.terminate()
         return

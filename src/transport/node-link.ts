@@ -84,6 +84,10 @@ export class NodeLink implements Link {
     return this.closed || this.ended || this.socket.write(whole ? bytes : bytes.subarray(from, to))
   }
 
+  writeBorrowed(bytes: Uint8Array, from: number, to: number): boolean {
+    return this.closed || this.ended || this.socket.write(Buffer.from(bytes.subarray(from, to)))
+  }
+
   writeText(text: string): boolean {
     return this.closed || this.ended || this.socket.write(text, 'latin1')
   }

@@ -6,17 +6,20 @@
 /** Four TLS records; larger chunks are written as they are. */
 export const scratchBytes = 65_536
 
-/** More than a few are in use only when handlers nest deeply. */
-const keptAtMost = 8
-
 export class ScratchPool {
   private readonly free: Buffer[] = []
+  private readonly keptAtMost: number
+
+  /** @param keptAtMost of those given back; more than a few are in use only when handlers nest deeply */
+  constructor(keptAtMost = 8) {
+    this.keptAtMost = keptAtMost
+  }
 
   borrow(): Buffer {
     return this.free.pop() ?? Buffer.allocUnsafeSlow(scratchBytes)
   }
 
   giveBack(scratch: Buffer): void {
-    if (this.free.length < keptAtMost) this.free.push(scratch)
+    if (this.free.length < this.keptAtMost) this.free.push(scratch)
   }
 }

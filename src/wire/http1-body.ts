@@ -5,7 +5,8 @@
  */
 import { ProxyError } from '../base/errors.ts'
 import type { Fields } from './fields.ts'
-import { type HeadLimits, parseTrailers } from './http1-head.ts'
+import type { HeadLimits } from './heads.ts'
+import { parseTrailers } from './http1-head.ts'
 
 const CR = 13
 const LF = 10

@@ -11,6 +11,7 @@ import { latin1 } from '../base/bytes.ts'
 import { type ErrorCode, ProxyError } from '../base/errors.ts'
 import { field, findName, hashStep, nameClass, targetClass, valueClass } from './field-names.ts'
 import { Fields, trimBlanks } from './fields.ts'
+import { type HeadLimits, parseLength, type RequestHead, type ResponseHead } from './heads.ts'
 import { isHost } from './host.ts'
 
 const CR = 13
@@ -18,43 +19,6 @@ const LF = 10
 const SP = 32
 const HTAB = 9
 const COLON = 58
-
-export type HeadLimits = {
-  /** Bytes of start line and fields together */
-  readonly headBytes: number
-  readonly uriBytes: number
-  /** Fields */
-  readonly headers: number
-}
-
-/** What both kinds of head have in common. `contentLength` is -1 where there is none. */
-type Framing = {
-  /** Position after the empty line that ends the head */
-  end: number
-  minor: 0 | 1
-  fields: Fields
-  contentLength: number
-  chunked: boolean
-  /** After this message the connection can carry another */
-  persistent: boolean
-  /** The protocol that `Upgrade` names, where `Connection` names `upgrade` too; in lower case */
-  upgrade: string | null
-}
-
-export type RequestHead = Framing & {
-  method: string
-  /** As on the request line */
-  target: string
-  /** As sent, in lower case; null only for HTTP/1.0 */
-  host: string | null
-  expectContinue: boolean
-}
-
-export type ResponseHead = Framing & {
-  status: number
-  reason: string
-  /** `Connection: close` was said, or 1.0 without keep-alive */
-}
 
 /**
  * Reads a request head from `bytes[from, to)`.
@@ -120,6 +84,7 @@ export function parseRequestHead(
     end: head.end,
     method: line.slice(0, methodEnd - start),
     target: line.slice(targetStart - start),
+    version: 1,
     minor: minor as 0 | 1,
     host: host === null ? null : host.toLowerCase(),
     fields: head.fields,
@@ -128,6 +93,9 @@ export function parseRequestHead(
     persistent: minor === 1 ? !head.close : head.keepAlive && !head.close,
     upgrade: head.connectionUpgrade && head.upgrade !== null && minor === 1 ? head.upgrade.toLowerCase() : null,
     expectContinue: head.expect !== null && minor === 1,
+    trailers: head.takesTrailers,
+    grpc: false,
+    grpcTimeout: null,
   }
 }
 
@@ -215,6 +183,7 @@ type Scanned = {
   close: boolean
   keepAlive: boolean
   connectionUpgrade: boolean
+  takesTrailers: boolean
 }
 
 function scanFields(
@@ -236,6 +205,7 @@ function scanFields(
   let upgrade: string | null = null
   let connection: string | null = null
   let keepAlive = false
+  let takesTrailers = false
   let at = from
   for (;;) {
     if (at + 1 >= to) return null
@@ -280,7 +250,7 @@ function scanFields(
     // Everything from here on is not carried in the text: close the run before it, begin the next one after it.
     if (nameStart > runStart) kept += latin1(bytes, runStart, nameStart)
     runStart = at
-    if (id === field.none || id === field.hop || id === field.identity || id === field.te) continue
+    if (id === field.none || id === field.hop || id === field.identity) continue
     // The one value that nearly every backend sends costs no text.
     if (id === field.connection && connection === null && isKeepAlive(bytes, valueStart, valueEnd)) {
       keepAlive = true
@@ -300,6 +270,9 @@ function scanFields(
       case field.transferEncoding:
         if (te !== null) return refuse('a repeated Transfer-Encoding')
         te = value
+        break
+      case field.te:
+        takesTrailers ||= /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(value)
         break
       case field.expect:
         expect = expect === null ? value : `${expect}, ${value}`
@@ -323,6 +296,7 @@ function scanFields(
     close: false,
     keepAlive,
     connectionUpgrade: false,
+    takesTrailers,
   }
   if (connection !== null) applyConnection(head, connection)
   return head
@@ -361,19 +335,6 @@ function minorVersion(bytes: Buffer, at: number): number {
     bytes[at + 6] === 46
   const minor = (bytes[at + 7] as number) - 48
   return isHttp1 && (minor === 0 || minor === 1) ? minor : -1
-}
-
-/** -2 where it is not 1*DIGIT, or more than a number can hold exactly. */
-function parseLength(text: string): number {
-  const length = text.length
-  if (length === 0 || length > 16) return -2
-  let value = 0
-  for (let at = 0; at < length; at++) {
-    const digit = text.charCodeAt(at) - 48
-    if (digit < 0 || digit > 9) return -2
-    value = value * 10 + digit
-  }
-  return Number.isSafeInteger(value) ? value : -2
 }
 
 function nameProblem(bytes: Buffer, from: number, at: number): string {

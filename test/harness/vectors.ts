@@ -89,3 +89,38 @@ export function desyncCases(tier: 'severe' | 'acceptable' | 'rfc-compliant'): De
     }
   })
 }
+
+export type HpackStory = {
+  readonly name: string
+  readonly cases: readonly {
+    readonly wire: Buffer
+    readonly tableSize: number
+    readonly headers: readonly (readonly [string, string])[]
+  }[]
+}
+
+/** Stories by the encoder that wrote them. A story is one connection: one decoder reads all of its cases. */
+export function hpackStories(): { readonly encoder: string; readonly stories: readonly HpackStory[] }[] {
+  const root = path.join(folder, 'hpack')
+  if (!existsSync(root)) return []
+  type Raw = { wire: string; header_table_size?: number; headers: Record<string, string>[] }
+  return readdirSync(root, { withFileTypes: true })
+    .filter(entry => entry.isDirectory())
+    .map(({ name: encoder }) => ({
+      encoder,
+      stories: readdirSync(path.join(root, encoder))
+        .filter(name => name.endsWith('.json'))
+        .sort()
+        .map(name => {
+          const { cases } = JSON.parse(readFileSync(path.join(root, encoder, name), 'utf8')) as { cases: Raw[] }
+          return {
+            name,
+            cases: cases.map(one => ({
+              wire: Buffer.from(one.wire, 'hex'),
+              tableSize: one.header_table_size ?? 4096,
+              headers: one.headers.map(pair => Object.entries(pair)[0] as [string, string]),
+            })),
+          }
+        }),
+    }))
+}

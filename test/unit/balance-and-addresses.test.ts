@@ -13,7 +13,9 @@ const endpoint = (label: string): Endpoint => ({
   tls: null,
   addresses: addressesOf('127.0.0.1', 1000),
   active: 0,
-  idle: [],
+  http: 'auto',
+  http1Tls: null,
+  pool: null,
 })
 
 describe('balancing', () => {

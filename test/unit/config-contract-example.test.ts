@@ -119,6 +119,7 @@ describe("the contract's example", () => {
         },
         pool: { idle: 512 },
         host: 'preserve',
+        http: 'auto',
         proxyProtocol: null,
       })
       assert.ok(bank!.action.kind === 'passthrough' && bank!.certificate === null)

@@ -18,6 +18,7 @@ describe('defaults', () => {
       connectionsPerClient: 20_000,
       bodyRateBytes: 240,
       helloBytes: 65_536,
+      streams: 128,
     })
     assert.deepEqual(config.timeouts, {
       handshakeMs: 10_000,

@@ -56,6 +56,12 @@ export const limitsRows = {
     docs: 'The TLS ClientHello, over all its records. Post-quantum ones take about 2kb.',
     example: '32kb',
   },
+  streams: {
+    kind: { type: 'integer', min: 1, max: 100_000 },
+    default: 128,
+    docs: 'HTTP/2 requests open at once on one connection; further ones are refused, and clients send them again.',
+    example: '256',
+  },
 } satisfies Rows<LimitsInput> & Record<string, Row>
 
 export const limitsShape: Shape = {

@@ -60,7 +60,7 @@ export const upstreamShape: Shape = {
     endpoints: {
       kind: { type: 'list', of: { type: 'string', form: endpointUrl, write: 'URL' }, single: true },
       required: true,
-      docs: 'Where the backends are, all `http://` or all `https://`, without a path. Names are looked up again every `timeouts.resolve`.',
+      docs: 'Where the backends are, all `http://`, all `https://` or all `h2c://` (HTTP/2 without TLS), without a path. Names are looked up again every `timeouts.resolve`.',
       example: '[http://10.0.4.1:80, http://10.0.4.2:80]',
     },
     balance: balanceRow,
@@ -77,13 +77,20 @@ export const upstreamShape: Shape = {
       docs: 'The `Host` that backends see: as the client sent it, or the name (and port) of the endpoint.',
       example: 'endpoint',
     },
+    http: {
+      kind: { type: 'choice', of: ['auto', 1, 2] },
+      default: 'auto',
+      docs:
+        'The HTTP version that backends are spoken to in. `auto`: over `https://` HTTP/2 where the backend agrees to it (ALPN), else ' +
+        'HTTP/1.1; over `http://` HTTP/1.1. `2` over `http://` is HTTP/2 without TLS and without asking, as is `h2c://`.',
+      example: '2',
+    },
   } satisfies Rows<UpstreamInput>,
   later: {
     health: {
       what: 'active health checks',
       hint: 'remove it; an endpoint that cannot be connected to is skipped for the next try',
     },
-    http: { what: 'choosing the HTTP version of backends', hint: 'remove it; backends are spoken to in HTTP/1.1' },
     proxyProtocol: {
       what: 'a PROXY header to HTTP backends',
       hint: 'remove it: HTTP backends see the client in X-Forwarded-For and Forwarded; passthrough and tcp sites can send it',

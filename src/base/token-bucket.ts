@@ -1,0 +1,30 @@
+/** So many at once, and so many a second from then on. Times are milliseconds on any one clock. */
+export class TokenBucket {
+  private tokens: number
+  private at: number
+  private readonly burst: number
+  private readonly perSecond: number
+
+  constructor(burst: number, perSecond: number, now: number) {
+    this.burst = burst
+    this.perSecond = perSecond
+    this.tokens = burst
+    this.at = now
+  }
+
+  /** @returns false when there are none left */
+  take(now: number): boolean {
+    if (now > this.at) {
+      this.tokens = Math.min(this.burst, this.tokens + ((now - this.at) * this.perSecond) / 1000)
+      this.at = now
+    }
+    if (this.tokens < 1) return false
+    this.tokens--
+    return true
+  }
+
+  /** Gives some back, for good conduct. */
+  give(count: number): void {
+    this.tokens = Math.min(this.burst, this.tokens + count)
+  }
+}

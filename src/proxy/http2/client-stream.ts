@@ -1,0 +1,295 @@
+/**
+ * One exchange on an HTTP/2 connection to a backend. The same rules as for HTTP/1.1 backends: what is not strictly the
+ * protocol is a BAD_RESPONSE, and a body that is not as long as it says is cut off toward the client too.
+ */
+import type { Timed } from '../../base/deadlines.ts'
+import { ProxyError } from '../../base/errors.ts'
+import type { Link } from '../../model/link.ts'
+import type { Endpoint } from '../../model/upstream.ts'
+import { Fields } from '../../wire/fields.ts'
+import { h2Error } from '../../wire/h2-frames.ts'
+import type { ResponseBlock } from '../../wire/h2-response-head.ts'
+import { type Backend, type BackendUser, hasBody } from '../backend.ts'
+import type { Services } from '../services.ts'
+import { acceptField, acceptFor, keyField } from '../websocket.ts'
+import type { Session } from './session.ts'
+import { Stream, type StreamUser } from './stream.ts'
+import { StreamLink } from './stream-link.ts'
+
+/** The connection that an exchange was given room on. */
+export interface CarryingConnection {
+  readonly session: Session
+  readonly endpoint: Endpoint
+  nextId(): number
+  giveBack(): void
+  whenSettled(stream: ClientStream): void
+  /** The client of this stream has its writes gathered, until another's turn or the end of what was read. */
+  cork(stream: ClientStream): void
+}
+
+export class ClientStream implements Backend, StreamUser, Timed {
+  deadlineAt = Number.POSITIVE_INFINITY
+  watchIndex = -1
+  private readonly services: Services
+  private readonly carrier: CarryingConnection
+  private stream: Stream | null = null
+  private exchange: BackendUser | null = null
+  private host = ''
+  private given = false
+  private requestSent = false
+  private answered = false
+  private headRequest = false
+  private switched = false
+  /** Body bytes that content-length still promises, or -1 */
+  private left = -1
+  /** The answer has no body, whatever comes */
+  private bodyless = false
+  /** Whose writes are gathered; it may have its answer by the time they leave */
+  private corked: BackendUser | null = null
+
+  constructor(services: Services, carrier: CarryingConnection) {
+    this.services = services
+    this.carrier = carrier
+  }
+
+  /** The next block is a head, and not trailers. */
+  get expectsHead(): boolean {
+    return !this.answered
+  }
+
+  send(exchange: BackendUser, host: string): void {
+    const { session } = this.carrier
+    this.exchange = exchange
+    this.host = host
+    const { deadlines } = this.services
+    this.requestSent = !hasBody(exchange.head)
+    if (this.requestSent) this.deadlineAt = deadlines.after(exchange.timeouts.responseMs)
+    deadlines.watch(this)
+    if (exchange.upgrade !== null && !session.settled) {
+      this.carrier.whenSettled(this)
+      return
+    }
+    this.open(exchange)
+  }
+
+  /** The backend's SETTINGS have come, for an upgrade that needed to know them. */
+  settled(): void {
+    if (this.exchange !== null) this.open(this.exchange)
+  }
+
+  body(bytes: Buffer, from: number, to: number): boolean {
+    const ok = this.stream === null || this.stream.write(bytes, from, to)
+    if (!ok) this.deadlineAt = this.services.deadlines.after(this.exchange?.timeouts.idleMs ?? 0)
+    return ok
+  }
+
+  endBody(trailers: Fields | null): void {
+    this.requestSent = true
+    if (this.exchange !== null && !this.answered)
+      this.deadlineAt = this.services.deadlines.after(this.exchange.timeouts.responseMs)
+    this.stream?.end(trailers)
+  }
+
+  // What was written leaves at the end of the turn anyway.
+  flush(): void {}
+
+  pause(): void {
+    this.stream?.pause()
+    this.deadlineAt = Number.POSITIVE_INFINITY
+  }
+
+  resume(): void {
+    this.stream?.resume()
+    if (this.exchange !== null) this.deadlineAt = this.services.deadlines.after(this.exchange.timeouts.idleMs)
+  }
+
+  abort(): void {
+    this.leave()
+    if (this.stream === null) this.giveBack()
+    else this.stream.reset(h2Error.cancel)
+  }
+
+  release(): Link {
+    this.leave()
+    return new StreamLink(this.stream as Stream, this.carrier.session.link)
+  }
+
+  onDeadline(): void {
+    const { exchange } = this
+    if (exchange === null) return
+    const { responseMs, idleMs } = exchange.timeouts
+    const where = this.carrier.endpoint.label
+    this.fail(
+      this.answered
+        ? new ProxyError('UPSTREAM_IDLE', `${where} sent nothing for ${idleMs} ms`)
+        : new ProxyError('RESPONSE_TIMEOUT', `${where} sent no response head within ${responseMs} ms`),
+    )
+  }
+
+  /** A whole block that was expected to be a head; `ended`: there is nothing behind it. */
+  responseHead(block: ResponseBlock, ended: boolean): void {
+    const { exchange, stream } = this
+    if (exchange === null || stream === null) return
+    const head = block.head()
+    if (head === null) {
+      this.bad(block.check.malformed ?? block.check.error?.message ?? 'no head')
+      return
+    }
+    this.cork(exchange)
+    if (head.status < 200) {
+      if (ended) this.bad('a 1xx that ends its stream')
+      else exchange.backendInformation(head)
+      return
+    }
+    this.answered = true
+    if (exchange.upgrade !== null && head.status < 300) {
+      this.switched = true
+      this.deadlineAt = Number.POSITIVE_INFINITY
+      // A client that speaks HTTP/1.1 waits for the proof that HTTP/2 does without.
+      const key = exchange.head.fields.get(keyField)
+      if (key !== null) head.fields.set(acceptField, acceptFor(key))
+      exchange.backendSwitched(head)
+      return
+    }
+    this.deadlineAt = this.services.deadlines.after(exchange.timeouts.idleMs)
+    this.bodyless = this.headRequest || head.status === 204 || head.status === 304
+    if (!this.bodyless) this.left = head.contentLength
+    if (ended && this.left > 0) {
+      this.bad(`a content-length of ${this.left}, and no body`)
+      return
+    }
+    exchange.backendHead(head, this.bodyless)
+    if (ended) this.carrier.session.remoteEnd(stream, null)
+  }
+
+  streamData(bytes: Buffer, from: number, to: number): void {
+    const { exchange } = this
+    if (exchange === null) return
+    if (this.switched) {
+      exchange.switchedData(bytes.subarray(from, to))
+      return
+    }
+    if (!this.answered) this.bad('DATA before a response head')
+    else if (this.bodyless) this.bad('a body where there is none')
+    else if (this.left >= 0 && to - from > this.left) this.bad('more DATA than content-length says')
+    else {
+      if (this.left >= 0) this.left -= to - from
+      this.cork(exchange)
+      this.deadlineAt = this.services.deadlines.after(exchange.timeouts.idleMs)
+      exchange.backendData(bytes, from, to)
+    }
+  }
+
+  streamEnd(trailers: Fields | null): void {
+    const { exchange, stream } = this
+    if (exchange === null || stream === null || this.switched) return
+    if (!this.answered) {
+      this.bad('the end of the stream before a response head')
+      return
+    }
+    if (this.left > 0) {
+      this.fail(
+        new ProxyError('UPSTREAM_TRUNCATED', `${this.carrier.endpoint.label} sent less than content-length`),
+      )
+      return
+    }
+    this.cork(exchange)
+    this.leave()
+    exchange.backendEnd(trailers)
+    // The rest of a request that was answered before its end is of no use to anybody.
+    if (!stream.localEnded) stream.reset(h2Error.cancel)
+  }
+
+  streamReset(error: ProxyError): void {
+    const { exchange } = this
+    this.leave()
+    if (exchange === null) return
+    const where = this.carrier.endpoint.label
+    const code = !this.answered
+      ? error.code === 'HTTP2_VIOLATION' || error.code === 'HTTP2_ABUSE'
+        ? 'BAD_RESPONSE'
+        : error.code
+      : 'UPSTREAM_TRUNCATED'
+    exchange.backendFailed(new ProxyError(code, `${where}: ${error.message}`, error))
+  }
+
+  streamDrained(): void {
+    if (!this.requestSent) this.deadlineAt = Number.POSITIVE_INFINITY
+    this.exchange?.backendDrained()
+  }
+
+  streamClosed(): void {}
+  streamTick(): void {}
+
+  uncork(): void {
+    const { corked } = this
+    this.corked = null
+    corked?.uncorkAnswer()
+  }
+
+  private cork(exchange: BackendUser): void {
+    if (this.corked !== null) return
+    this.carrier.cork(this)
+    this.corked = exchange
+    exchange.corkAnswer()
+  }
+
+  private open(exchange: BackendUser): void {
+    const { session, endpoint } = this.carrier
+    const { head, upgrade } = exchange
+    if (upgrade !== null && !session.peer.enableConnectProtocol) {
+      this.fail(
+        new ProxyError('BAD_RESPONSE', `${endpoint.label} does not allow extended CONNECT, which WebSocket needs`),
+      )
+      return
+    }
+    const stream = new Stream(session, this.carrier.nextId(), this, session.peer.initialWindowSize)
+    this.stream = stream
+    session.add(stream)
+    this.headRequest = head.method === 'HEAD'
+    const { encoder } = session
+    encoder.begin()
+    encoder.field(':method', upgrade === null ? head.method : 'CONNECT')
+    if (upgrade !== null) encoder.field(':protocol', upgrade)
+    encoder.field(':scheme', endpoint.tls === null ? 'http' : 'https')
+    if (head.grpc) encoder.repeatedPath(exchange.path + exchange.query)
+    else encoder.field(':path', exchange.path + exchange.query)
+    encoder.field(':authority', this.host)
+    if (upgrade === null) encoder.lines(head.fields.text)
+    else encoder.lines(without(head.fields, keyField))
+    encoder.lines(exchange.forwardText)
+    if (head.trailers) encoder.field('te', 'trailers')
+    if (head.contentLength >= 0) encoder.field('content-length', `${head.contentLength}`)
+    if (head.expectContinue && hasBody(head)) encoder.field('expect', '100-continue')
+    session.sendHead(stream, upgrade === null && this.requestSent)
+  }
+
+  /** The room that was taken, without having been used. */
+  private giveBack(): void {
+    if (this.given) return
+    this.given = true
+    this.carrier.giveBack()
+  }
+
+  private bad(why: string): void {
+    this.fail(new ProxyError('BAD_RESPONSE', `${this.carrier.endpoint.label}: ${why}`))
+  }
+
+  private fail(error: ProxyError): void {
+    const { exchange } = this
+    this.abort()
+    exchange?.backendFailed(error)
+  }
+
+  private leave(): void {
+    this.exchange = null
+    this.services.deadlines.unwatch(this)
+  }
+}
+
+/** The lines of all fields but one. */
+function without(fields: Fields, name: string): string {
+  const copy = new Fields(fields.text)
+  copy.delete(name)
+  return copy.text
+}

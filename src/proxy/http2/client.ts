@@ -1,0 +1,220 @@
+/**
+ * One HTTP/2 connection to a backend (RFC 9113), which carries as many exchanges as the backend allows. It is found
+ * through its endpoint's pool, leaves that when the backend says GOAWAY, and is asked with a PING whether it still lives
+ * when it has not been used for a while.
+ */
+import type { Timed } from '../../base/deadlines.ts'
+import { ProxyError } from '../../base/errors.ts'
+import type { Link } from '../../model/link.ts'
+import type { Endpoint } from '../../model/upstream.ts'
+import { h2Error, h2ErrorName, maxStreamId, preface } from '../../wire/h2-frames.ts'
+import { ResponseBlock, TrailerBlock } from '../../wire/h2-response-head.ts'
+import { setting } from '../../wire/h2-settings.ts'
+import type { HpackSink } from '../../wire/hpack-decoder.ts'
+import type { Backend } from '../backend.ts'
+import type { Services } from '../services.ts'
+import { ClientStream } from './client-stream.ts'
+import type { SessionRole } from './role.ts'
+import { Session } from './session.ts'
+import type { Stream } from './stream.ts'
+
+export interface Http2Home {
+  leave(connection: Http2Client): void
+}
+
+/** Until a backend says how many: what the RFC asks every server to take (section 6.5.2). */
+const assumedStreams = 100
+const pongMs = 5_000
+/** How long the backend may take to close after us */
+const lingerMs = 1_000
+
+export class Http2Client implements SessionRole, Timed {
+  deadlineAt: number
+  watchIndex = -1
+  readonly isServer = false
+  readonly session: Session
+  readonly endpoint: Endpoint
+  private readonly services: Services
+  private readonly home: Http2Home
+  /** Exchanges that were taken and have not opened their stream yet */
+  private taken = 0
+  private leaving = false
+  private idleSince: number
+  private pingSent = false
+  /** Its client's writes are gathered */
+  private corked: ClientStream | null = null
+  private waiting: ClientStream[] = []
+
+  constructor(services: Services, endpoint: Endpoint, home: Http2Home, link: Link) {
+    this.services = services
+    this.endpoint = endpoint
+    this.home = home
+    const { limits } = services.snapshot
+    this.session = new Session(services, link, this, null)
+    this.session.output.raw(preface)
+    this.session.announce([
+      [setting.enablePush, 0],
+      [setting.maxHeaderListSize, limits.headBytes],
+    ])
+    this.idleSince = services.deadlines.now
+    this.deadlineAt = this.nextLook()
+    services.deadlines.watch(this)
+  }
+
+  /** Room for one more exchange, or null. An upgrade finds room only where the backend is known to grant it, or must. */
+  take(upgrade: boolean): Backend | null {
+    const { session } = this
+    const { peer } = session
+    if (this.leaving || session.closing) return null
+    const most = session.settled ? peer.maxConcurrentStreams : assumedStreams
+    if (session.streams.size + this.taken >= most || session.lastOwnStream >= maxStreamId - 2) return null
+    if (upgrade && this.endpoint.http === 'auto' && !(session.settled && peer.enableConnectProtocol)) return null
+    this.taken++
+    return new ClientStream(this.services, this)
+  }
+
+  /** The next stream's id, for one that was taken. */
+  nextId(): number {
+    this.taken--
+    this.session.lastOwnStream += this.session.lastOwnStream === 0 ? 1 : 2
+    return this.session.lastOwnStream
+  }
+
+  /** What was taken was not used. */
+  giveBack(): void {
+    this.taken--
+    this.streamGone()
+  }
+
+  /** `settled` is called on it when the backend's SETTINGS are known. */
+  whenSettled(stream: ClientStream): void {
+    this.waiting.push(stream)
+  }
+
+  cork(stream: ClientStream): void {
+    if (this.corked === stream) return
+    this.corked?.uncork()
+    this.corked = stream
+  }
+
+  /** A drain or a reload has no use for it any more: it ends with its last exchange. */
+  close(): void {
+    this.leave()
+    if (this.session.streams.size + this.taken === 0) this.finish()
+  }
+
+  // Role
+
+  block(stream: Stream | null): HpackSink {
+    const { limits } = this.services.snapshot
+    const user = stream?.user
+    return user instanceof ClientStream && user.expectsHead
+      ? new ResponseBlock(limits)
+      : new TrailerBlock(limits, false)
+  }
+
+  opened(): void {}
+
+  received(stream: Stream, sink: HpackSink, ended: boolean): void {
+    const { user } = stream
+    if (sink instanceof ResponseBlock) (user as ClientStream).responseHead(sink, ended)
+    else {
+      const block = sink as TrailerBlock
+      const { malformed, error } = block.check
+      const why = malformed ?? error?.message ?? (ended ? null : 'trailers that do not end their stream')
+      if (why === null) this.session.remoteEnd(stream, block.fields())
+      else this.session.failStream(stream.id, h2Error.protocol, why)
+    }
+  }
+
+  readDone(): void {
+    const { corked } = this
+    this.corked = null
+    corked?.uncork()
+  }
+
+  streamGone(): void {
+    if (this.session.streams.size > 0) return
+    this.idleSince = this.services.deadlines.now
+    this.deadlineAt = this.nextLook()
+    if (this.leaving && this.taken === 0) this.finish()
+  }
+
+  settingsChanged(): void {
+    const waiting = this.waiting
+    this.waiting = []
+    for (const stream of waiting) stream.settled()
+  }
+
+  goingAway(last: number, code: number): void {
+    this.leave()
+    const why = `${this.endpoint.label} said GOAWAY (${h2ErrorName(code)}) before it took up the request`
+    for (const stream of [...this.session.streams.values()]) {
+      if (stream.id > last) {
+        stream.user.streamReset(new ProxyError('UPSTREAM_GOAWAY', why))
+        stream.reset(h2Error.cancel)
+      }
+    }
+    if (this.session.streams.size + this.taken === 0) this.finish()
+  }
+
+  pong(): void {
+    this.pingSent = false
+    this.deadlineAt = this.nextLook()
+  }
+
+  priority(): void {}
+
+  violated(error: ProxyError): void {
+    this.leave()
+    this.services.events.backendViolated(this.endpoint.label, error)
+    this.deadlineAt = this.services.deadlines.after(lingerMs)
+  }
+
+  gone(): void {
+    this.leave()
+    this.services.deadlines.unwatch(this)
+    const waiting = this.waiting
+    this.waiting = []
+    for (const stream of waiting)
+      stream.streamReset(new ProxyError('UPSTREAM_RESET', `${this.endpoint.label} closed before its SETTINGS`))
+  }
+
+  onDeadline(now: number): void {
+    const { session } = this
+    if (session.closing || this.pingSent) {
+      // It did not close after us, or did not answer a PING.
+      session.link.destroy()
+      return
+    }
+    const { poolIdleMs } = this.services.snapshot.timeouts
+    if (session.streams.size > 0) this.deadlineAt = this.nextLook()
+    else if (now - this.idleSince >= poolIdleMs) this.close()
+    else {
+      this.pingSent = true
+      session.ping()
+      this.deadlineAt = this.services.deadlines.after(pongMs)
+    }
+  }
+
+  /** An unused connection is looked at twice: half way with a PING, then it is closed. */
+  private nextLook(): number {
+    const { deadlines, snapshot } = this.services
+    const { poolIdleMs } = snapshot.timeouts
+    const half = this.idleSince + poolIdleMs / 2
+    return deadlines.now < half ? half : Math.max(this.idleSince + poolIdleMs, deadlines.now + 1)
+  }
+
+  private leave(): void {
+    if (this.leaving) return
+    this.leaving = true
+    this.home.leave(this)
+  }
+
+  private finish(): void {
+    if (this.session.closing) return
+    this.session.sayGoaway(0)
+    this.session.close()
+    this.deadlineAt = this.services.deadlines.after(lingerMs)
+  }
+}

@@ -1,0 +1,229 @@
+/** One request of an HTTP/2 client: a stream that carries an exchange. */
+import { ProxyError } from '../../base/errors.ts'
+import type { Connection } from '../../model/connection.ts'
+import type { Link } from '../../model/link.ts'
+import type { Fields } from '../../wire/fields.ts'
+import { h2Error } from '../../wire/h2-frames.ts'
+import type { RequestHead } from '../../wire/heads.ts'
+import { BodyProgress, bodyRules } from '../body-progress.ts'
+import type { Downstream, Tunnelled } from '../downstream.ts'
+import { Exchange } from '../exchange.ts'
+import type { Forwarding } from '../forward.ts'
+import type { Services } from '../services.ts'
+import { Splice } from '../splice.ts'
+import type { Session } from './session.ts'
+import type { Stream, StreamUser } from './stream.ts'
+import { StreamLink } from './stream-link.ts'
+
+/** The connection that a request came on. */
+export interface ServingConnection {
+  readonly connection: Connection
+  readonly forwarding: Forwarding
+  readonly session: Session
+  /** The stream has something for its backend that `flushRequest` sends. */
+  touch(stream: ServerStream): void
+}
+
+export class ServerStream implements StreamUser, Downstream {
+  readonly connection: Connection
+  readonly forwarding: Forwarding
+  stream: Stream | null = null
+  private readonly services: Services
+  private readonly serving: ServingConnection
+  private exchange: Exchange | null = null
+  private progress: BodyProgress | null = null
+  /** Body bytes that content-length still promises, or -1 */
+  private left = -1
+  private touched = false
+  /** Bytes for a tunnel that is not open yet */
+  private early: Buffer[] | null = null
+  private stalledSince = 0
+
+  constructor(services: Services, serving: ServingConnection) {
+    this.services = services
+    this.serving = serving
+    this.connection = serving.connection
+    this.forwarding = serving.forwarding
+  }
+
+  begin(head: RequestHead): void {
+    const exchange = new Exchange(this.services, this, head)
+    this.exchange = exchange
+    if (head.upgrade !== null) this.early = []
+    else if (!exchange.requestComplete) {
+      this.left = head.contentLength
+      // A call of gRPC may be silent for as long as it likes; `timeouts.idle` and its own deadline watch over it.
+      if (!head.grpc) this.progress = new BodyProgress(this.services.deadlines.now)
+      this.touch()
+    }
+    exchange.start()
+  }
+
+  flushRequest(): void {
+    this.touched = false
+    this.exchange?.flushRequest()
+  }
+
+  // Stream
+
+  streamData(bytes: Buffer, from: number, to: number): void {
+    const { exchange } = this
+    if (exchange === null) return
+    if (this.early !== null) {
+      // Before the tunnel is open nothing reads it: the window bounds what can come.
+      this.early.push(bytes.subarray(from, to))
+      this.stream?.pause()
+      return
+    }
+    if (this.left >= 0) {
+      this.left -= to - from
+      if (this.left < 0) {
+        this.malformed('more DATA than content-length says')
+        return
+      }
+    }
+    this.progress?.moved(to - from, this.services.deadlines.now)
+    this.touch()
+    exchange.requestData(bytes, from, to)
+  }
+
+  streamEnd(trailers: Fields | null): void {
+    const { exchange } = this
+    if (exchange === null) return
+    this.progress = null
+    if (this.early !== null) {
+      this.exchange = null
+      exchange.clientGone(new ProxyError('CLIENT_GONE', 'the client ended its stream before the tunnel was open'))
+      this.stream?.reset(h2Error.cancel)
+    } else if (this.left > 0) this.malformed('less DATA than content-length says')
+    else if (!exchange.requestComplete) {
+      this.touch()
+      exchange.requestEnd(trailers)
+    }
+  }
+
+  streamReset(error: ProxyError): void {
+    const { exchange } = this
+    this.exchange = null
+    exchange?.clientGone(error)
+  }
+
+  streamDrained(): void {
+    this.exchange?.downstreamDrained()
+  }
+
+  streamClosed(): void {}
+
+  streamTick(now: number, moved: boolean): void {
+    const { exchange, stream } = this
+    const { idleMs } = this.services.snapshot.timeouts
+    if (stream === null) return
+    if (exchange === null && stream.localEnded && !stream.remoteEnded) {
+      stream.reset(h2Error.none)
+      return
+    }
+    if (!stream.waiting || moved) this.stalledSince = now
+    else if (idleMs > 0 && now - this.stalledSince > idleMs) {
+      this.streamReset(new ProxyError('CLIENT_STALLED', `the client opened no window for ${idleMs} ms`))
+      stream.reset(h2Error.cancel)
+      return
+    }
+    // While the backend is slow to take the body, the client is not to blame.
+    if (exchange === null || this.progress === null || stream.paused) return
+    const why = this.progress.problem(now, bodyRules(this.services.snapshot, exchange.route))
+    if (why !== null) exchange.clientFault(new ProxyError('REQUEST_TIMEOUT', why))
+  }
+
+  // Downstream: frames are gathered for the whole connection, so there is nothing to gather here.
+
+  cork(): void {}
+  uncork(): void {}
+  closeAfter(): void {}
+
+  inform(status: number, _reason: string, text: string): void {
+    const { encoder } = this.serving.session
+    encoder.begin()
+    encoder.field(':status', `${status}`)
+    encoder.lines(text)
+    this.send(false)
+  }
+
+  head(status: number, _reason: string, text: string, length: number, bodyless: boolean): void {
+    const { encoder } = this.serving.session
+    encoder.begin()
+    encoder.field(':status', status === 200 ? '200' : `${status}`)
+    encoder.lines(text)
+    if (length >= 0 && status !== 204) encoder.field('content-length', `${length}`)
+    // What is known to have no body ends with its head; `end` comes behind and finds it done.
+    this.send(bodyless || length === 0)
+  }
+
+  data(bytes: Uint8Array, from: number, to: number): boolean {
+    return this.stream === null || this.stream.write(bytes, from, to)
+  }
+
+  end(trailers: Fields | null): void {
+    const { stream } = this
+    this.exchange = null
+    if (stream === null) return
+    stream.end(trailers)
+    // An answer that came before its request was whole: the client need not send the rest (RFC 9113 section 8.1).
+    if (!stream.remoteEnded && stream.localEnded) stream.reset(h2Error.none)
+  }
+
+  abort(error: ProxyError): void {
+    this.exchange = null
+    this.stream?.reset(error.row.fault === 'client' ? h2Error.cancel : h2Error.internal)
+  }
+
+  pauseBody(): void {
+    this.stream?.pause()
+  }
+
+  resumeBody(): void {
+    this.progress?.moved(0, this.services.deadlines.now)
+    this.stream?.resume()
+  }
+
+  /** RFC 8441 section 5: the tunnel is this stream. */
+  switchTo(tunnelled: Tunnelled, text: string, backend: Link, early: readonly Buffer[]): void {
+    const { stream } = this
+    this.exchange = null
+    if (stream === null || stream.closed) {
+      backend.destroy()
+      return
+    }
+    const { encoder } = this.serving.session
+    encoder.begin()
+    encoder.field(':status', '200')
+    encoder.lines(text)
+    this.send(false)
+    const link = new StreamLink(stream, this.connection.link)
+    for (const chunk of early) link.write(chunk)
+    new Splice(this.services, link, backend, tunnelled.timeouts.idleMs, (splice, error) =>
+      tunnelled.tunnelEnded(splice.bytesIn, splice.bytesOut, error),
+    )
+    for (const chunk of this.early ?? []) link.handler.onData(chunk)
+    this.early = null
+    stream.resume()
+  }
+
+  private send(ended: boolean): void {
+    const { stream } = this
+    if (stream !== null && !stream.closed) this.serving.session.sendHead(stream, ended)
+  }
+
+  private touch(): void {
+    if (this.touched) return
+    this.touched = true
+    this.serving.touch(this)
+  }
+
+  /** RFC 9113 section 8.1.1; found before the backend was told that the request is whole. */
+  private malformed(why: string): void {
+    const { exchange, stream } = this
+    this.exchange = null
+    exchange?.clientGone(new ProxyError('BAD_REQUEST', why))
+    if (stream !== null) this.serving.session.failStream(stream.id, h2Error.protocol, why)
+  }
+}

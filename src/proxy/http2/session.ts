@@ -1,0 +1,288 @@
+/**
+ * One HTTP/2 connection, the same in both roles: frames in, frames out, the tables, the windows and the streams
+ * (RFC 9113). What its messages mean is the business of its role. The peer is not trusted in either: every rule that
+ * it breaks ends its stream or its connection with the code that the RFC gives, and the role is told why.
+ *
+ * Reading never stops for a slow stream: its window stays closed instead. It stops only when the peer does not take
+ * what we send, so that nothing can pile up here by asking for more.
+ */
+import { ProxyError } from '../../base/errors.ts'
+import type { Link, LinkHandler } from '../../model/link.ts'
+import type { Fields } from '../../wire/fields.ts'
+import { frame, h2Error, h2ErrorName, initialWindow, maxWindow } from '../../wire/h2-frames.ts'
+import { defaultPeerSettings, settingsPayload } from '../../wire/h2-settings.ts'
+import { HpackEncoder } from '../../wire/hpack-encoder.ts'
+import type { Services } from '../services.ts'
+import { ClosedStreams, closedBy } from './closed-streams.ts'
+import { Guard } from './guard.ts'
+import { Output } from './output.ts'
+import { connectionWindow, Receiver, type Receiving } from './receiver.ts'
+import type { SessionRole } from './role.ts'
+import { SendQueue } from './send-queue.ts'
+import type { Stream, StreamOwner } from './stream.ts'
+
+/** What windows of streams may grow to, and by how much all those of a connection together. */
+const largestStreamWindow = 512 * 1024
+const growthPerConnection = 4 * 1024 * 1024
+/** Unsent bytes of answers at which we stop to read what asks for more. */
+const unsentAtMost = 256 * 1024
+
+export class Session implements LinkHandler, StreamOwner, Receiving {
+  readonly link: Link
+  readonly streams = new Map<number, Stream>()
+  readonly encoder = new HpackEncoder()
+  readonly peer = defaultPeerSettings()
+  readonly output: Output
+  readonly guard: Guard
+  /** Of the connection */
+  sendWindow = initialWindow
+  /** The highest stream that the peer has opened */
+  lastPeerStream = 0
+  /** The highest that we have */
+  lastOwnStream = 0
+  /** SETTINGS of the peer have come */
+  settled = false
+  /** We have said GOAWAY for good, or the link is ending */
+  closing = false
+  readonly role: SessionRole
+  readonly closed = new ClosedStreams()
+  private readonly services: Services
+  private readonly receiver: Receiver
+  private readonly queue: SendQueue
+  private growth = 0
+  private paused = false
+
+  /** @param preface what the peer must send before its first frame, or null */
+  constructor(services: Services, link: Link, role: SessionRole, preface: Buffer | null) {
+    this.services = services
+    this.link = link
+    this.role = role
+    this.output = new Output(link, services.turn, services.scratch)
+    this.queue = new SendQueue(this)
+    this.guard = new Guard(services.deadlines.now)
+    this.receiver = new Receiver(this, preface)
+    link.handler = this
+  }
+
+  /** Our SETTINGS, and the window of the connection. */
+  announce(settings: readonly (readonly [number, number])[]): void {
+    this.output.frame(frame.settings, 0, 0, settingsPayload(settings))
+    this.output.word(frame.windowUpdate, 0, connectionWindow - initialWindow)
+    this.receiver.opened()
+  }
+
+  get now(): number {
+    return this.services.deadlines.now
+  }
+
+  /** When the header block began that is not complete yet, or null */
+  get blockSince(): number | null {
+    const { block } = this.receiver
+    return block.open ? block.since : null
+  }
+
+  add(stream: Stream): void {
+    this.streams.set(stream.id, stream)
+  }
+
+  // What streams ask for
+
+  sendData(stream: Stream, bytes: Uint8Array, from: number, to: number): number {
+    let at = from
+    // Whoever waits for the connection already goes first; the queue calls back here with its own choice.
+    if (this.queue.mustWait(stream)) return at
+    while (at < to) {
+      const room = Math.min(to - at, stream.sendWindow, this.sendWindow)
+      if (room <= 0 || this.output.blocked) return at
+      const sent = this.output.data(stream.id, bytes, at, at + room, false)
+      this.guard.dataSent()
+      stream.sendWindow -= sent
+      this.sendWindow -= sent
+      at += sent
+    }
+    return at
+  }
+
+  wait(stream: Stream): void {
+    if (stream.sendWindow > 0) this.queue.add(stream)
+  }
+
+  sendEnd(stream: Stream, trailers: Fields | null): void {
+    if (trailers === null) this.output.end(stream.id)
+    else {
+      this.encoder.begin()
+      this.encoder.lines(trailers.text)
+      this.output.headers(stream.id, this.encoder.bytes, this.encoder.length, true)
+    }
+    stream.localEnded = true
+    if (stream.remoteEnded) this.finish(stream)
+  }
+
+  /** Sends what the encoder holds as a head. */
+  sendHead(stream: Stream, ended: boolean): void {
+    this.output.headers(stream.id, this.encoder.bytes, this.encoder.length, ended)
+    if (!ended) return
+    stream.localEnded = true
+    if (stream.remoteEnded) this.finish(stream)
+  }
+
+  sendReset(stream: Stream, code: number): void {
+    this.output.word(frame.rstStream, stream.id, code)
+    this.drop(stream, closedBy.us)
+  }
+
+  credit(stream: Stream, bytes: number): void {
+    stream.taken += bytes
+    if (stream.paused || stream.remoteEnded || stream.closed || stream.taken * 2 < stream.windowSize) return
+    let add = stream.taken
+    // A stream whose user keeps up may have more under way, as long as not all do at once.
+    if (stream.windowSize < largestStreamWindow && this.growth + stream.windowSize <= growthPerConnection) {
+      this.growth += stream.windowSize
+      add += stream.windowSize
+      stream.windowSize *= 2
+    }
+    stream.taken = 0
+    stream.receiveWindow += add
+    this.output.word(frame.windowUpdate, stream.id, add)
+  }
+
+  // What the role asks for
+
+  ping(): void {
+    this.output.frame(frame.ping, 0, 0, pingPayload)
+  }
+
+  /** GOAWAY without an error: the first step of a drain names every stream, the second the last one that counts. */
+  sayGoaway(last: number): void {
+    this.output.goaway(last, h2Error.none)
+    this.output.flush()
+  }
+
+  /** Ends the connection in order, once its streams are done. */
+  close(): void {
+    if (this.closing) return
+    this.closing = true
+    this.output.flush()
+    this.link.end()
+  }
+
+  /** The peer has broken a rule that no stream stands for. */
+  fail(code: number, why: string, abuse = false): false {
+    if (this.closing) return false
+    const error = new ProxyError(abuse ? 'HTTP2_ABUSE' : 'HTTP2_VIOLATION', `${why} (${h2ErrorName(code)})`)
+    this.output.goaway(this.lastPeerStream, code)
+    this.output.flush()
+    this.closing = true
+    this.role.violated(error)
+    this.dropAll(error)
+    this.resumeReading()
+    this.link.end()
+    return false
+  }
+
+  /** The peer has broken a rule on one stream: that is reset, and counted. @returns false when it was one too many */
+  failStream(id: number, code: number, why: string): boolean {
+    const broken = this.guard.reset(this.services.deadlines.now)
+    if (broken !== null) return this.fail(h2Error.enhanceYourCalm, broken, true)
+    const stream = this.streams.get(id)
+    this.output.word(frame.rstStream, id, code)
+    if (stream === undefined) this.closed.add(id, closedBy.us)
+    else {
+      this.drop(stream, closedBy.us)
+      stream.user.streamReset(new ProxyError('HTTP2_VIOLATION', `${why} (${h2ErrorName(code)})`))
+    }
+    return true
+  }
+
+  tick(now: number): void {
+    for (const stream of [...this.streams.values()]) stream.tick(now)
+  }
+
+  // Link
+
+  onOpen(): void {}
+
+  onData(chunk: Buffer): void {
+    if (this.closing && this.streams.size === 0) return
+    this.receiver.push(chunk)
+    this.role.readDone()
+    if (this.link.queuedBytes > unsentAtMost && !this.paused && !this.closing) {
+      this.paused = true
+      this.link.pause()
+    }
+  }
+
+  onDrain(): void {
+    this.resumeReading()
+    this.queue.pump()
+  }
+
+  pump(): void {
+    this.queue.pump()
+  }
+
+  /** The peer's SETTINGS have changed the window of every stream by `change`. */
+  peerSettled(change: number): void {
+    this.encoder.setLimit(this.peer.headerTableSize)
+    if (change !== 0) {
+      for (const stream of this.streams.values()) {
+        stream.sendWindow += change
+        if (stream.sendWindow > maxWindow) {
+          this.fail(h2Error.flowControl, 'SETTINGS_INITIAL_WINDOW_SIZE makes a window too large')
+          return
+        }
+        if (stream.waiting) this.wait(stream)
+      }
+      this.queue.pump()
+    }
+    this.role.settingsChanged()
+  }
+
+  onEnd(): void {
+    this.closing = true
+    this.link.close()
+  }
+
+  onClose(error: ProxyError | null): void {
+    this.closing = true
+    const why = error?.message ?? 'the connection was closed'
+    this.role.gone(error)
+    this.dropAll(new ProxyError(this.role.isServer ? 'CLIENT_GONE' : 'UPSTREAM_RESET', why, error ?? undefined))
+  }
+
+  /** The role has taken the last of what the peer sends on a stream. */
+  remoteEnd(stream: Stream, trailers: Fields | null): void {
+    stream.user.streamEnd(trailers)
+    if (stream.localEnded && !stream.closed) this.finish(stream)
+  }
+
+  private finish(stream: Stream): void {
+    this.drop(stream, closedBy.end)
+    this.guard.completed()
+    stream.user.streamClosed()
+  }
+
+  drop(stream: Stream, how: number): void {
+    this.growth -= stream.windowSize - initialWindow
+    stream.clear()
+    this.queue.remove(stream)
+    this.streams.delete(stream.id)
+    this.closed.add(stream.id, how)
+    this.role.streamGone()
+  }
+
+  private dropAll(error: ProxyError): void {
+    for (const stream of [...this.streams.values()]) {
+      this.drop(stream, closedBy.us)
+      stream.user.streamReset(error)
+    }
+  }
+
+  private resumeReading(): void {
+    if (!this.paused) return
+    this.paused = false
+    this.link.resume()
+  }
+}
+
+const pingPayload = Buffer.from('sallypor', 'latin1')

@@ -1,0 +1,147 @@
+/**
+ * One HTTP/2 stream, the same in both roles (RFC 9113 section 5): its state, its windows, and the body that waits for
+ * one. What is received goes to its user at once; a user that cannot take more pauses the stream, whose window is then
+ * not opened again, so that the peer stops after at most one window.
+ */
+import type { ProxyError } from '../../base/errors.ts'
+import type { Fields } from '../../wire/fields.ts'
+import { initialWindow } from '../../wire/h2-frames.ts'
+
+/** Whoever a stream is for. */
+export interface StreamUser {
+  streamData(bytes: Buffer, from: number, to: number): void
+  streamEnd(trailers: Fields | null): void
+  /** The peer, or the end of the connection, has cut it off. Nothing can be sent on it any more. */
+  streamReset(error: ProxyError): void
+  /** All that was written has left, after a write that answered `false` */
+  streamDrained(): void
+  /** Both directions have ended, in order */
+  streamClosed(): void
+  /** About once a second: the time to look at deadlines. `moved`: bytes of it were sent since the last look */
+  streamTick(now: number, moved: boolean): void
+}
+
+/** What a stream asks of its connection. */
+export interface StreamOwner {
+  /** Sends what windows and link allow. @returns where it stopped */
+  sendData(stream: Stream, bytes: Uint8Array, from: number, to: number): number
+  sendEnd(stream: Stream, trailers: Fields | null): void
+  sendReset(stream: Stream, code: number): void
+  credit(stream: Stream, bytes: number): void
+  /** The stream has more than its windows or the link take */
+  wait(stream: Stream): void
+}
+
+export class Stream {
+  readonly id: number
+  user: StreamUser
+  sendWindow: number
+  receiveWindow = initialWindow
+  /** What `receiveWindow` is opened to; it grows for a user that keeps up */
+  windowSize = initialWindow
+  remoteEnded = false
+  localEnded = false
+  /** Closed: no frame goes out any more */
+  closed = false
+  urgency = 3
+  /** Whether its DATA takes turns with that of others; what has said no priority does */
+  incremental = true
+  /** In the list of those that wait for the connection */
+  queued = false
+  paused = false
+  /** Bytes that the user has taken, and for which the window was not opened yet */
+  taken = 0
+  pendingBytes = 0
+  private readonly owner: StreamOwner
+  private pending: Uint8Array[] | null = null
+  private ending = false
+  private trailers: Fields | null = null
+  private sent = 0
+  private sentThen = 0
+
+  constructor(owner: StreamOwner, id: number, user: StreamUser, sendWindow: number) {
+    this.owner = owner
+    this.id = id
+    this.user = user
+    this.sendWindow = sendWindow
+  }
+
+  get waiting(): boolean {
+    return this.pending !== null
+  }
+
+  /** Sends DATA; the bytes must not be changed afterwards. `false`: wait for `streamDrained`. */
+  write(bytes: Uint8Array, from: number, to: number): boolean {
+    if (this.closed || this.localEnded || from === to) return true
+    let at = from
+    if (this.pending === null) {
+      at = this.owner.sendData(this, bytes, from, to)
+      this.sent += at - from
+      if (at === to) return true
+      this.pending = []
+    }
+    this.pending.push(at === 0 && to === bytes.length ? bytes : bytes.subarray(at, to))
+    this.pendingBytes += to - at
+    this.owner.wait(this)
+    return false
+  }
+
+  end(trailers: Fields | null): void {
+    if (this.closed || this.localEnded || this.ending) return
+    if (this.pending === null) this.owner.sendEnd(this, trailers)
+    else {
+      this.ending = true
+      this.trailers = trailers
+    }
+  }
+
+  reset(code: number): void {
+    if (!this.closed) this.owner.sendReset(this, code)
+  }
+
+  pause(): void {
+    this.paused = true
+  }
+
+  resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    if (this.taken > 0) this.owner.credit(this, 0)
+  }
+
+  /** Sends of what waits, up to `most` bytes. @returns true when nothing is left */
+  sendPending(most: number): boolean {
+    const { pending } = this
+    if (pending === null) return true
+    let left = most
+    while (pending.length > 0 && left > 0) {
+      const chunk = pending[0] as Uint8Array
+      const to = Math.min(chunk.length, left)
+      const at = this.owner.sendData(this, chunk, 0, to)
+      this.pendingBytes -= at
+      this.sent += at
+      left -= at
+      if (at === chunk.length) pending.shift()
+      else if (at > 0) pending[0] = chunk.subarray(at)
+      if (at < to) return false
+    }
+    if (pending.length > 0) return false
+    this.pending = null
+    if (this.ending) this.owner.sendEnd(this, this.trailers)
+    else this.user.streamDrained()
+    return true
+  }
+
+  /** Forgets what waits, when the stream has come to an end. */
+  clear(): void {
+    this.closed = true
+    this.pending = null
+    this.pendingBytes = 0
+  }
+
+  tick(now: number): void {
+    const moved = this.sent !== this.sentThen
+    this.sentThen = this.sent
+    this.user.streamTick(now, moved)
+  }
+}
