@@ -20,7 +20,7 @@ export async function startBackend(core: number, folder: string, certificates: C
   mkdirSync(bodies, { recursive: true })
   writeFileSync(path.join(bodies, '16k.bin'), Buffer.alloc(16 * 1024, 'sallyport '))
   writeFileSync(path.join(bodies, '1m.bin'), Buffer.alloc(1024 * 1024, 'sallyport '))
-  const ports = { plain: await freePort(), tls: await freePort() }
+  const ports = { plain: await freePort(), tls: await freePort(), h2c: await freePort() }
   const config = path.join(folder, 'nginx.conf')
   writeFileSync(config, backendConfig({ ports, certificates, folder, bodies }))
   const logFile = path.join(folder, 'log')

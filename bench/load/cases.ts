@@ -1,5 +1,5 @@
 /** What is measured: one row per figure that the project holds itself to. */
-import { smallBody } from './configs/backend.ts'
+import { grpcMessage, smallBody } from './configs/backend.ts'
 import type { Reading, Shape } from './setup.ts'
 
 /** The figure of a Reading that a row compares. */
@@ -12,10 +12,14 @@ export type Case = {
   readonly path: string
   /** Of a response's body */
   readonly bytes: number
-  readonly load: 'requests' | 'handshakes' | 'idle' | 'constant-rate'
+  readonly load: 'requests' | 'h2' | 'handshakes' | 'idle' | 'constant-rate'
   readonly connections: number
+  /** Of each connection at once; loads over HTTP/2 */
+  readonly streams?: number
   readonly metric: Metric
-  /** Sallyport's figure over nginx's: must not be above `bar`, should not be above `aim` */
+  /** Whom Sallyport is held against: nginx, or the better one of nginx and HAProxy in the same round */
+  readonly against?: 'nginx' | 'better'
+  /** Sallyport's figure over theirs: must not be above `bar`, should not be above `aim` */
   readonly bar: number
   readonly aim: number | null
 }
@@ -23,6 +27,7 @@ export type Case = {
 const small = { path: '/small', bytes: smallBody.length }
 const large = { path: '/1m.bin', bytes: 1024 * 1024 }
 const requests = { load: 'requests', connections: 50, metric: 'cpuUs' } as const
+const h2 = { shape: 'edge', load: 'h2', connections: 10, metric: 'cpuUs', against: 'better', bar: 1.15 } as const
 const idle = { load: 'idle', shape: 'edge', metric: 'idleKb', bar: 2.0, aim: 1.5 } as const
 
 export const cases: readonly Case[] = [
@@ -74,6 +79,21 @@ export const cases: readonly Case[] = [
     ...requests,
     bar: 1.45,
     aim: 1.2,
+  },
+  { id: 'h2-10', title: 'HTTP/2, 10 x 10 streams, 60 bytes', ...small, ...h2, streams: 10, aim: 1.0 },
+  { id: 'h2-100', title: 'HTTP/2, 10 x 100 streams, 60 bytes', ...small, ...h2, streams: 100, aim: 1.0 },
+  { id: 'h2-1m', title: 'HTTP/2, 10 x 10 streams, 1 MB', ...large, ...h2, streams: 10, aim: null },
+  {
+    id: 'grpc',
+    title: 'gRPC unary, HTTP/2 to HTTP/2',
+    path: '/bench.Echo/Unary',
+    bytes: grpcMessage.length,
+    ...h2,
+    shape: 'grpc',
+    streams: 10,
+    against: 'nginx',
+    bar: 0.9,
+    aim: null,
   },
   { id: 'idle-2000', title: 'Idle TLS connection, 2,000 open', ...small, ...idle, connections: 2000 },
   { id: 'idle-5000', title: 'Idle TLS connection, 5,000 open', ...small, ...idle, connections: 5000 },

@@ -2,7 +2,7 @@
 import { type Backend, backendCounters } from './backend.ts'
 import type { Case } from './cases.ts'
 import { busyShare, coreTimes, treeCpuUs } from './cpu.ts'
-import { runHandshakes } from './h2load.ts'
+import { runHandshakes, runStreams } from './h2load.ts'
 import { measureIdle } from './idle.ts'
 import type { LatencyClient } from './latency.ts'
 import type { PeerOptions, RunningPeer } from './peers.ts'
@@ -32,9 +32,10 @@ type Driven = Pick<Reading, 'p50Us' | 'p99Us' | 'problems'> & {
 function drive(bench: Bench, one: Case, port: number, seconds: number): Promise<Driven> {
   const common = { core: bench.loadCore, url: `https://localhost:${port}${one.path}`, connections: one.connections }
   const load = { ...common, seconds, env: bench.clientEnv }
-  return one.load === 'handshakes'
-    ? runHandshakes(load)
-    : runWrk({ ...load, bytes: one.bytes, folder: bench.folder })
+  if (one.load === 'handshakes') return runHandshakes(load)
+  if (one.load === 'h2')
+    return runStreams({ ...load, streams: one.streams ?? 1, grpc: one.shape === 'grpc', folder: bench.folder })
+  return runWrk({ ...load, bytes: one.bytes, folder: bench.folder })
 }
 
 /** The short load before a measurement; what fails here fails again in it. */
@@ -65,10 +66,10 @@ export async function measureLoad(bench: Bench, one: Case, peer: RunningPeer, se
     const seen = countersAfter.requests - countersBefore.requests - 1
     const opened = countersAfter.connections - countersBefore.connections - 1
     // The load stops with requests under way, which the backend has counted and the client has not.
-    if (Math.abs(seen - requests) > 2 * one.connections + 10) {
+    if (Math.abs(seen - requests) > 2 * one.connections * (one.streams ?? 1) + 10) {
       problems.push(`${requests} requests were answered, but the backend saw ${seen}`)
     }
-    if (one.shape !== 'passthrough' && opened > 4 * one.connections + requests / 100) {
+    if (one.shape !== 'passthrough' && opened > 4 * one.connections * (one.streams ?? 1) + requests / 100) {
       problems.push(`${opened} backend connections for ${requests} requests: they are not reused`)
     }
   }

@@ -1,6 +1,6 @@
 /**
  * One verified HTTPS request, before anything is measured: that the proxy shows the certificate it should, reaches the
- * backend over HTTP/1.1, sets the forwarding headers (all proxies must do the same work) and gives whole bodies.
+ * backend over the version that is asked for, sets the forwarding headers (all proxies must do the same work) and gives whole bodies.
  */
 import { readFileSync } from 'node:fs'
 import https from 'node:https'
@@ -33,7 +33,8 @@ export type ProbeRequest = {
 /** What is wrong, null if nothing */
 export async function probe({ shape, port, certificates, path, bytes }: ProbeRequest): Promise<string | null> {
   const seen = await get(port, certificates.ca, '/seen')
-  const expected = shape === 'passthrough' ? '  HTTP/1.1' : '127.0.0.1 https HTTP/1.1'
+  const version = shape === 'grpc' ? 'HTTP/2.0' : 'HTTP/1.1'
+  const expected = shape === 'passthrough' ? '  HTTP/1.1' : `127.0.0.1 https ${version}`
   const said = seen.body.toString('latin1')
   if (seen.status !== 200) return `GET /seen answered ${seen.status}`
   if (said !== expected)

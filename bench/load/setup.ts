@@ -3,11 +3,11 @@
 export const peerNames = ['sallyport', 'nginx', 'haproxy', 'caddy'] as const
 export type PeerName = (typeof peerNames)[number]
 
-/** How TLS ends: in the proxy (edge), in the proxy and again towards the backend (bridge), or in the backend. */
-export type Shape = 'edge' | 'bridge' | 'passthrough'
+/** How TLS ends: in the proxy (edge; grpc has HTTP/2 behind it), there and again towards the backend (bridge), or in the backend. */
+export type Shape = 'edge' | 'bridge' | 'passthrough' | 'grpc'
 
 /** All addresses are 127.0.0.1. */
-export type BackendPorts = { readonly plain: number; readonly tls: number }
+export type BackendPorts = { readonly plain: number; readonly tls: number; readonly h2c: number }
 
 export type CertificateFiles = {
   readonly ca: string

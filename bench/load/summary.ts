@@ -1,4 +1,4 @@
-/** Samples to figures: medians over the valid rounds, and ratios to nginx of the same round. */
+/** Samples to figures: medians over the valid rounds, and ratios to the peer that the case is held against, of the same round. */
 import { type Case, metricOf } from './cases.ts'
 import type { PeerName, Sample } from './setup.ts'
 import { type Spread, spread } from './statistics.ts'
@@ -8,7 +8,7 @@ export type Figures = {
   /** The case's metric */
   readonly value: Spread | null
   /** Median, least and greatest of the rounds' own ratios */
-  readonly ofNginx: Spread | null
+  readonly ofReference: Spread | null
   readonly perSecond: Spread | null
   readonly p50Us: Spread | null
   readonly p99Us: Spread | null
@@ -26,7 +26,9 @@ export function summarize(one: Case, samples: readonly Sample[], peers: readonly
   const reference = new Map<number, number>()
   for (const sample of valid) {
     const value = metricOf(sample, one.metric)
-    if (sample.peer === 'nginx' && value !== undefined) reference.set(sample.round, value)
+    const counts = sample.peer === 'nginx' || (one.against === 'better' && sample.peer === 'haproxy')
+    if (!counts || value === undefined) continue
+    reference.set(sample.round, Math.min(value, reference.get(sample.round) ?? value))
   }
   const figures = peers.map((peer): Figures => {
     const own = valid.filter(sample => sample.peer === peer)
@@ -34,13 +36,13 @@ export function summarize(one: Case, samples: readonly Sample[], peers: readonly
       spread(own.map(read).filter(value => value !== undefined))
     const ratio = (sample: Sample) => {
       const value = metricOf(sample, one.metric)
-      const nginx = reference.get(sample.round)
-      return value === undefined || nginx === undefined ? undefined : value / nginx
+      const theirs = reference.get(sample.round)
+      return value === undefined || theirs === undefined ? undefined : value / theirs
     }
     return {
       peer,
       value: numbers(sample => metricOf(sample, one.metric)),
-      ofNginx: numbers(ratio),
+      ofReference: numbers(ratio),
       perSecond: numbers(sample => sample.perSecond),
       p50Us: numbers(sample => sample.p50Us),
       p99Us: numbers(sample => sample.p99Us),
@@ -61,7 +63,7 @@ export function summarize(one: Case, samples: readonly Sample[], peers: readonly
 function judge(one: Case, sallyport: Figures | undefined): Verdict {
   if (sallyport === undefined) return '-'
   if (sallyport.overloaded > 0) return 'MISS'
-  const ratio = sallyport.ofNginx?.median
+  const ratio = sallyport.ofReference?.median
   if (ratio === undefined) return '-'
   if (ratio > one.bar) return 'MISS'
   return one.aim !== null && ratio <= one.aim ? 'aim met' : 'pass'

@@ -39,7 +39,7 @@ function escapeXml(text: string): string {
 function bar(figures: Figures, nginx: number, y: number): string {
   const value = figures.value?.median ?? 0
   // The bar shows the median of the paired ratios, the figure that is judged, not the ratio of the medians.
-  const ratio = figures.ofNginx?.median ?? value / nginx
+  const ratio = figures.ofReference?.median ?? value / nginx
   const scale = (width - left - right) / longest
   const length = Math.min(ratio, longest) * scale
   // A number must not stand on the line that marks nginx.

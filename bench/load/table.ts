@@ -36,7 +36,8 @@ export function overview(summaries: readonly CaseSummary[], peers: readonly Peer
     'case',
     'unit',
     ...peers.map(peer => peerTitles[peer]),
-    'Sallyport / nginx',
+    'Sallyport / theirs',
+    'against',
     'bar',
     'aim',
     'verdict',
@@ -45,7 +46,8 @@ export function overview(summaries: readonly CaseSummary[], peers: readonly Peer
     of.title,
     of.metric === 'cpuUs' && of.load === 'handshakes' ? 'CPU us/connection' : perWhat[of.metric],
     ...peers.map(peer => cell(figures.find(one => one.peer === peer))),
-    ratio(figures.find(one => one.peer === 'sallyport')?.ofNginx),
+    ratio(figures.find(one => one.peer === 'sallyport')?.ofReference),
+    of.against === 'better' ? 'better of nginx, HAProxy' : 'nginx',
     of.bar.toFixed(2),
     of.aim?.toFixed(2) ?? '-',
     verdict,
@@ -65,13 +67,13 @@ export function details(summaries: readonly CaseSummary[]): Grid {
         of.id,
         peerTitles[one.peer],
         cell(one),
-        ratio(one.ofNginx),
+        ratio(one.ofReference),
         median(one.perSecond),
         median(one.p50Us),
         median(one.p99Us),
       ]),
   )
-  return { head: ['case', 'proxy', 'figure', 'of nginx (min..max)', 'requests/s', 'p50 us', 'p99 us'], rows }
+  return { head: ['case', 'proxy', 'figure', 'of theirs (min..max)', 'requests/s', 'p50 us', 'p99 us'], rows }
 }
 
 export function asText({ head, rows }: Grid): string {

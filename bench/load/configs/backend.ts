@@ -4,6 +4,9 @@ import { nginxPreamble } from './nginx.ts'
 
 export const smallBody = 'Sallyport benchmark: sixty bytes of answer, and no more ...\n'
 
+/** One message of 60 bytes behind its prefix, in which nginx can write no NUL: what is in it does not matter here. */
+export const grpcMessage = `.....${smallBody.trimEnd()}.`
+
 export type BackendSetup = {
   readonly ports: BackendPorts
   readonly certificates: CertificateFiles
@@ -19,6 +22,7 @@ export function backendConfig({ ports, certificates, folder, bodies }: BackendSe
     location = /small { default_type text/plain; return 200 "${body}"; }
     location = /seen { default_type text/plain; return 200 "$http_x_forwarded_for $http_x_forwarded_proto $server_protocol"; }
     location = /status { stub_status; }
+    location = /bench.Echo/Unary { default_type application/grpc; add_trailer grpc-status 0; return 200 "${grpcMessage}"; }
     location / { root ${bodies}; }`
   return `${nginxPreamble(folder)}
 http {
@@ -33,6 +37,9 @@ http {
   keepalive_timeout 1h;
   server {
     listen 127.0.0.1:${ports.plain} backlog=4096;${locations}
+  }
+  server {
+    listen 127.0.0.1:${ports.h2c} http2 backlog=4096;${locations}
   }
   server {
     listen 127.0.0.1:${ports.tls} ssl backlog=4096;

@@ -19,16 +19,16 @@ export function caddyConfig({ shape, port, backend, certificates }: Setup, versi
     level ERROR
   }
   servers {
-    protocols h1
+    protocols h1 h2
   }
 }
 
 https://localhost:${port} {
   bind 127.0.0.1
   tls ${certificates.chain} ${certificates.key}
-  reverse_proxy 127.0.0.1:${shape === 'bridge' ? backend.tls : backend.plain} {
+  reverse_proxy ${shape === 'grpc' ? `h2c://127.0.0.1:${backend.h2c}` : `127.0.0.1:${shape === 'bridge' ? backend.tls : backend.plain}`} {
     transport http {
-      versions 1.1
+      versions ${shape === 'grpc' ? 'h2c 2' : '1.1'}
       compression off
       keepalive 300s
       keepalive_idle_conns 256

@@ -11,6 +11,7 @@ export function haproxyConfig(setup: Setup): string {
   # Its own order would choose AES-256 where the others follow the client to AES-128.
   ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
   ssl-default-bind-options ssl-min-ver TLSv1.2
+  tune.h2.max-concurrent-streams 128
   ssl-default-server-options ssl-min-ver TLSv1.2
 
 defaults
@@ -26,10 +27,12 @@ function http({ shape, port, backend, certificates }: Setup): string {
   const server =
     shape === 'bridge'
       ? `127.0.0.1:${backend.tls} ssl verify required ca-file ${certificates.ca} sni str(${backendName}) verifyhost ${backendName}`
-      : `127.0.0.1:${backend.plain}`
+      : shape === 'grpc'
+        ? `127.0.0.1:${backend.h2c} proto h2`
+        : `127.0.0.1:${backend.plain}`
   return `frontend front
   mode http
-  bind 127.0.0.1:${port} backlog 4096 ssl crt ${certificates.bundle} alpn http/1.1
+  bind 127.0.0.1:${port} backlog 4096 ssl crt ${certificates.bundle} alpn h2,http/1.1
   option forwardfor
   http-request set-header X-Forwarded-Proto https
   default_backend back

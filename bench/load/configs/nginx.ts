@@ -20,7 +20,7 @@ export function nginxConfig(setup: Setup): string {
 }
 
 function httpConfig({ shape, port, backend, certificates, folder }: Setup): string {
-  const upstreamPort = shape === 'bridge' ? backend.tls : backend.plain
+  const upstreamPort = { edge: backend.plain, passthrough: 0, bridge: backend.tls, grpc: backend.h2c }[shape]
   const bridge = `
       proxy_ssl_verify on;
       proxy_ssl_trusted_certificate ${certificates.ca};
@@ -28,6 +28,11 @@ function httpConfig({ shape, port, backend, certificates, folder }: Setup): stri
       proxy_ssl_server_name on;
       proxy_ssl_session_reuse on;
       proxy_ssl_protocols TLSv1.2 TLSv1.3;`
+  const grpc = `
+      grpc_pass grpc://backend;
+      grpc_set_header Host $host;
+      grpc_set_header X-Forwarded-For $remote_addr;
+      grpc_set_header X-Forwarded-Proto $scheme;`
   return `${nginxPreamble(folder)}
 http {
   access_log off;
@@ -42,18 +47,23 @@ http {
     keepalive_timeout 300s;
   }
   server {
-    listen 127.0.0.1:${port} ssl backlog=4096;
+    listen 127.0.0.1:${port} ssl http2 backlog=4096;
     server_name localhost;
     ssl_certificate ${certificates.chain};
     ssl_certificate_key ${certificates.key};
     ssl_protocols TLSv1.2 TLSv1.3;
-    location / {
+    http2_max_concurrent_streams 128;
+    location / {${
+      shape === 'grpc'
+        ? grpc
+        : `
       proxy_pass ${shape === 'bridge' ? 'https' : 'http'}://backend;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_set_header Host $host;
       proxy_set_header X-Forwarded-For $remote_addr;
-      proxy_set_header X-Forwarded-Proto $scheme;${shape === 'bridge' ? bridge : ''}
+      proxy_set_header X-Forwarded-Proto $scheme;${shape === 'bridge' ? bridge : ''}`
+    }
     }
   }
 }

@@ -24,6 +24,9 @@ function site({ shape, backend, certificates }: Setup): string {
     to:
       endpoints: [https://127.0.0.1:${backend.tls}]
       tls: { ca: ${certificates.ca}, serverName: ${backendName} }`
+    case 'grpc':
+      return `${certificate}
+    to: [h2c://127.0.0.1:${backend.h2c}]`
     case 'passthrough':
       return `    passthrough: { to: [127.0.0.1:${backend.tls}] }`
   }
