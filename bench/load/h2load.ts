@@ -65,7 +65,14 @@ export type StreamsRun = HandshakeRun & {
   readonly folder: string
 }
 
-export type StreamsResult = HandshakeResult & { readonly p50Us: number; readonly p99Us: number }
+export type StreamsResult = HandshakeResult & {
+  readonly p50Us: number
+  readonly p99Us: number
+  readonly remark: string | undefined
+}
+
+/** nginx fails about one gRPC call in ten thousand whose backend answers before it has read the message. */
+const toleratedShare = 0.001
 
 /** As many requests as the proxy answers, over HTTP/2 connections that stay open. */
 export async function runStreams(load: StreamsRun): Promise<StreamsResult> {
@@ -93,12 +100,13 @@ export async function runStreams(load: StreamsRun): Promise<StreamsResult> {
   const problems: string[] = []
   if (status !== 0 || good === 0)
     problems.push(`h2load (exit ${status}): ${(stderr || stdout).trim().slice(0, 500)}`)
-  if (failed > 0) problems.push(`h2load: ${failed} requests failed`)
+  if (failed > good * toleratedShare) problems.push(`h2load: ${failed} requests failed`)
   // Start in microseconds since 1970, status, microseconds that it took.
   const times = existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []
   const took = times.map(line => Number(line.split('\t')[2])).sort((a, b) => a - b)
   const at = (share: number) => took[Math.floor(share * (took.length - 1))] ?? 0
-  return { requests: good, seconds, p50Us: at(0.5), p99Us: at(0.99), problems }
+  const remark = failed > 0 ? `${failed} requests failed` : undefined
+  return { requests: good, seconds, p50Us: at(0.5), p99Us: at(0.99), remark, problems }
 }
 
 /** Throws if this h2load resumes sessions or reuses connections. `url` must be the backend's TLS port. */

@@ -24,7 +24,7 @@ export type Bench = {
   say(line: string): void
 }
 
-type Driven = Pick<Reading, 'p50Us' | 'p99Us' | 'problems'> & {
+type Driven = Pick<Reading, 'p50Us' | 'p99Us' | 'remark' | 'problems'> & {
   readonly requests: number
   readonly seconds: number
 }
@@ -50,7 +50,14 @@ export async function measureLoad(bench: Bench, one: Case, peer: RunningPeer, se
   const proxyBefore = coreTimes(bench.proxyCore)
   const loadBefore = coreTimes(bench.loadCore)
   const cpuBefore = treeCpuUs(peer.pid)
-  const { requests, seconds: elapsed, p50Us, p99Us, problems: found } = await drive(bench, one, peer.port, seconds)
+  const {
+    requests,
+    seconds: elapsed,
+    p50Us,
+    p99Us,
+    remark,
+    problems: found,
+  } = await drive(bench, one, peer.port, seconds)
   const cpuAfter = treeCpuUs(peer.pid)
   const proxyCoreBusy = busyShare(proxyBefore, coreTimes(bench.proxyCore))
   const loadCoreBusy = busyShare(loadBefore, coreTimes(bench.loadCore))
@@ -84,6 +91,7 @@ export async function measureLoad(bench: Bench, one: Case, peer: RunningPeer, se
     proxyCoreBusy,
     loadCoreBusy,
     foreignShare,
+    remark,
     problems,
   }
 }

@@ -117,7 +117,7 @@ describe("the contract's example", () => {
           certificate: { chainFile: path.join(cwd, 'gw.pem'), keyFile: path.join(cwd, 'gw.key') },
           verify: true,
         },
-        pool: { idle: 512 },
+        pool: { idle: 2048 },
         host: 'preserve',
         http: 'auto',
         proxyProtocol: null,

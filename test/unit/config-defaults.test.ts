@@ -43,7 +43,7 @@ describe('defaults', () => {
       endpoints: [{ host: 'b.test', port: 443 }],
       balance: 'round-robin',
       tls: { caFile: null, serverName: null, certificate: null, verify: true },
-      pool: { idle: 512 },
+      pool: { idle: 2048 },
       host: 'preserve',
       proxyProtocol: null,
     })

@@ -42,7 +42,7 @@ http {
   keepalive_timeout 300s;
   upstream backend {
     server 127.0.0.1:${upstreamPort};
-    keepalive 128;
+    keepalive 1024;
     keepalive_requests 1000000000;
     keepalive_timeout 300s;
   }

@@ -46,7 +46,7 @@ const poolShape: Shape = {
   rows: {
     idle: {
       kind: { type: 'integer', min: 0, max: 1_000_000 },
-      default: 512,
+      default: 2048,
       docs: 'Idle connections kept per endpoint; 0 opens a new one for every request.',
       example: '64',
     },
