@@ -294,6 +294,8 @@ export class Receiver implements FrameSink {
     const how = this.session.closed.howOf(id)
     if (how === closedBy.us) return true
     if (how === closedBy.peer) return this.session.failStream(id, h2Error.streamClosed, `${what} behind RST_STREAM`)
+    // Not among the last that were closed: most likely it was skipped, which closed it unused (section 5.1.1).
+    if (how === 0) return this.session.fail(h2Error.protocol, `${what} on a stream that was never opened`)
     return this.session.fail(h2Error.streamClosed, `${what} on a closed stream`)
   }
 
