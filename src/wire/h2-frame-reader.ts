@@ -3,7 +3,7 @@
  * range of it; only one that is cut by a chunk's edge is copied together. A length over the limit is refused as soon as
  * its header is there, so that at most one frame of 16 kB is ever held.
  */
-import { frameHeaderBytes, maxFrameBytes, readUint32 } from './h2-frames.ts'
+import { frame, frameHeaderBytes, maxFrameBytes, readUint32 } from './h2-frames.ts'
 
 export interface FrameSink {
   /**
@@ -20,6 +20,13 @@ export class FrameReader {
   private held: Buffer | null = null
   private have = 0
   private need = 0
+
+  /** A frame has begun that may be part of a head: HEADERS, CONTINUATION, or too little of it to tell. */
+  get holdsHead(): boolean {
+    if (this.have === 0) return false
+    const type = this.have < frameHeaderBytes ? frame.headers : (this.held as Buffer)[3]
+    return type === frame.headers || type === frame.continuation
+  }
 
   push(chunk: Buffer, sink: FrameSink): void {
     let at = 0

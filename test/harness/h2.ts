@@ -133,8 +133,18 @@ export class RawH2 {
     this.send(frameBytes(kind, flags, stream, payload))
   }
 
+  /** One HEADERS frame, or as many frames as the block needs. */
   headers(stream: number, pairs: Pairs, flags = END_HEADERS | END_STREAM): void {
-    this.frame(type.headers, flags, stream, block(pairs))
+    const whole = block(pairs)
+    if (whole.length <= 16_384) {
+      this.frame(type.headers, flags, stream, whole)
+      return
+    }
+    this.frame(type.headers, flags & ~END_HEADERS, stream, whole.subarray(0, 16_384))
+    for (let at = 16_384; at < whole.length; at += 16_384) {
+      const last = at + 16_384 >= whole.length
+      this.frame(type.continuation, last ? END_HEADERS : 0, stream, whole.subarray(at, at + 16_384))
+    }
   }
 
   data(stream: number, text: Buffer | string, flags = 0): void {

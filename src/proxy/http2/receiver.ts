@@ -50,6 +50,7 @@ export class Receiver implements FrameSink {
   private prefaceLeft: Buffer | null
   private window = initialWindow
   private taken = 0
+  private partialSince: number | null = null
 
   /** @param preface what must come before the first frame, or null */
   constructor(session: Receiving, preface: Buffer | null) {
@@ -65,6 +66,13 @@ export class Receiver implements FrameSink {
   push(chunk: Buffer): void {
     const rest = this.prefaceLeft === null ? chunk : this.readPreface(chunk)
     if (rest !== null && rest.length > 0) this.reader.push(rest, this)
+    if (!this.reader.holdsHead) this.partialSince = null
+    else this.partialSince ??= this.session.now
+  }
+
+  /** When the head began that is not complete yet, or null */
+  get headSince(): number | null {
+    return this.block.open ? this.block.since : this.partialSince
   }
 
   onOversized(type: number, _stream: number, length: number): void {
@@ -73,6 +81,7 @@ export class Receiver implements FrameSink {
 
   onFrame(type: number, flags: number, id: number, bytes: Buffer, from: number, to: number): boolean {
     if (this.session.closing && this.session.streams.size === 0) return false
+    this.partialSince = null
     if (this.block.open && (type !== frame.continuation || id !== this.block.stream)) {
       return this.session.fail(h2Error.protocol, 'another frame inside a header block')
     }

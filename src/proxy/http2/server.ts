@@ -109,6 +109,10 @@ export class Http2Server implements SessionRole, Drainable, Timed {
   readDone(): void {
     for (const stream of this.touched) stream.flushRequest()
     this.touched.length = 0
+    if (this.session.headSince !== null) {
+      const soon = this.services.deadlines.after(tickMs)
+      if (this.deadlineAt > soon) this.deadlineAt = soon
+    }
   }
 
   touch(stream: ServerStream): void {
@@ -165,7 +169,7 @@ export class Http2Server implements SessionRole, Drainable, Timed {
       return
     }
     this.deadlineAt = now + tickMs
-    const since = session.blockSince
+    const since = session.headSince
     if (!session.settled || (since !== null && now - since > timeouts.headMs)) {
       session.fail(
         h2Error.protocol,

@@ -75,10 +75,9 @@ export class Session implements LinkHandler, StreamOwner, Receiving {
     return this.services.deadlines.now
   }
 
-  /** When the header block began that is not complete yet, or null */
-  get blockSince(): number | null {
-    const { block } = this.receiver
-    return block.open ? block.since : null
+  /** When the head began that is not complete yet, or null */
+  get headSince(): number | null {
+    return this.receiver.headSince
   }
 
   add(stream: Stream): void {
