@@ -140,6 +140,8 @@ export class Attempts implements Waiter {
     endpoint.active--
     this.endpoint = null
     this.attempt(upstream)
+    // Nobody else is about to: this is not a turn in which the client has sent something.
+    this.flush()
   }
 
   // Waiter

@@ -34,6 +34,8 @@ export function poolOf(endpoint: Endpoint, services: Services): Pool {
 class Pool implements EndpointPool {
   /** Idle HTTP/1.1 connections that are kept */
   maxIdle = 0
+  /** What the RFC asks every server to take, until the endpoint says (RFC 9113 section 6.5.2) */
+  streamsAllowed = 100
   private readonly endpoint: Endpoint
   private readonly services: Services
   /** The most recently used last */
@@ -136,9 +138,6 @@ class OwnOpening implements Opening {
   }
 }
 
-/** How many wait for one connection: as many as every HTTP/2 server is sure to take (RFC 9113 section 6.5.2). */
-const waitersAtMost = 100
-
 class SharedOpening implements Opening {
   private readonly pool: Pool
   private readonly upgrade: boolean
@@ -152,7 +151,7 @@ class SharedOpening implements Opening {
   }
 
   get full(): boolean {
-    return this.settled || this.waiters.size >= waitersAtMost
+    return this.settled || this.waiters.size >= this.pool.streamsAllowed
   }
 
   join(waiter: Waiter): void {

@@ -400,5 +400,6 @@ export async function h2Backend(options: H2BackendOptions = {}): Promise<H2Backe
 /** A 200 with this body, on a backend's connection. */
 export function respond({ connection, stream }: H2Request, body: string, more: Pairs = []): void {
   connection.headers(stream, [[':status', '200'], ...more], END_HEADERS)
-  connection.data(stream, body, END_STREAM)
+  for (let at = 0; at === 0 || at < body.length; at += 16_384)
+    connection.data(stream, body.slice(at, at + 16_384), at + 16_384 >= body.length ? END_STREAM : 0)
 }

@@ -19,11 +19,11 @@ import { Session } from './session.ts'
 import type { Stream } from './stream.ts'
 
 export interface Http2Home {
+  /** How many streams the endpoint has allowed on its last connection: a new one is taken to allow the same */
+  streamsAllowed: number
   leave(connection: Http2Client): void
 }
 
-/** Until a backend says how many: what the RFC asks every server to take (section 6.5.2). */
-const assumedStreams = 100
 const pongMs = 5_000
 /** How long the backend may take to close after us */
 const lingerMs = 1_000
@@ -66,7 +66,7 @@ export class Http2Client implements SessionRole, Timed {
     const { session } = this
     const { peer } = session
     if (this.leaving || session.closing) return null
-    const most = session.settled ? peer.maxConcurrentStreams : assumedStreams
+    const most = session.settled ? peer.maxConcurrentStreams : this.home.streamsAllowed
     if (session.streams.size + this.taken >= most || session.lastOwnStream >= maxStreamId - 2) return null
     if (upgrade && this.endpoint.http === 'auto' && !(session.settled && peer.enableConnectProtocol)) return null
     this.taken++
@@ -141,6 +141,7 @@ export class Http2Client implements SessionRole, Timed {
   }
 
   settingsChanged(): void {
+    this.home.streamsAllowed = Math.max(1, this.session.peer.maxConcurrentStreams)
     const waiting = this.waiting
     this.waiting = []
     for (const stream of waiting) stream.settled()
