@@ -128,11 +128,15 @@ export class NodeLink implements Link {
     else {
       // The inner socket of a TLS pair is the one that can be reset; the outer would say FIN. With a write or an end
       // still under way Node would wait for it forever as the process exits (26.10), so then a bare FIN must do: it has
-      // no close_notify, and the message's own framing shows that it was cut.
+      // no close_notify, and the message's own framing shows that it was cut. The outer one is destroyed only when the
+      // inner has closed: with bytes of the peer unread, Node crashes where both go at once (26.10).
       const busy = this.ended || this.socket.writableLength > 0
-      const inner = this.secured ? (this.socket as WithParent)._parent : this.socket
-      if (!busy || !this.secured) inner?.resetAndDestroy()
-      this.socket.destroy()
+      if (this.secured) {
+        const { socket } = this
+        const inner = busy ? undefined : (socket as WithParent)._parent
+        if (inner === undefined) socket.destroy()
+        else inner.once('close', () => socket.destroy()).resetAndDestroy()
+      } else this.socket.resetAndDestroy()
     }
     this.onClosed()
   }
