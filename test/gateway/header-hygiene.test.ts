@@ -1,7 +1,6 @@
-/** What a client says about itself never reaches a backend; what the gateway says does, once. On TLS and in cleartext. */
+/** Fields that belong to one HTTP/1.1 connection end there, on TLS and in cleartext. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { identityNames } from '../../src/wire/field-names.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import { ok, type RawClient, type RecordingBackend, rawTcp, rawTls, recordingBackend } from '../harness/raw.ts'
 
@@ -37,42 +36,10 @@ async function sent(client: RawClient, fields: string): Promise<{ request: strin
   return { request, answer }
 }
 
-const aliases = identityNames.flatMap(name => [
-  name,
-  name.toUpperCase(),
-  name.replaceAll('-', '_'),
-  name.replaceAll('-', '.'),
-])
-const spoofed = [...aliases, 'X_Auth_User', 'Remote.User'].map(name => `${name}: spoofed\r\n`).join('')
-
 for (const listener of ['TLS', 'cleartext'] as const) {
   const open = () => (listener === 'TLS' ? rawTls(gateway.port) : rawTcp(gateway.ports[1] as number))
 
   describe(`over ${listener}`, () => {
-    it('drops identity fields and their aliases', async () => {
-      const { request } = await sent(await open(), spoofed)
-      assert.ok(request.startsWith('GET /h HTTP/1.1\r\nhost: localhost:1234\r\n'), request)
-      assert.ok(!request.includes('spoofed'), request)
-    })
-
-    it('says who the client is, each field once', async () => {
-      const { request } = await sent(await open(), spoofed)
-      const port = listener === 'TLS' ? gateway.port : gateway.ports[1]
-      const proto = listener === 'TLS' ? 'https' : 'http'
-      const expected = {
-        'x-forwarded-for': '127.0.0.1',
-        'x-forwarded-proto': proto,
-        'x-forwarded-port': String(port),
-        'x-forwarded-host': 'localhost:1234',
-        forwarded: `for=127.0.0.1;host="localhost:1234";proto=${proto}`,
-        via: '1.1 sallyport',
-      }
-      for (const [name, value] of Object.entries(expected)) {
-        const found = request.split('\r\n').filter(line => line.toLowerCase().startsWith(`${name}:`))
-        assert.deepEqual(found, [`${name}: ${value}`])
-      }
-    })
-
     it('removes hop-by-hop fields and those that Connection names, both ways', async () => {
       const fields =
         'Connection: close, X-Mine\r\nX-Mine: 1\r\nKeep-Alive: 5\r\nProxy-Authorization: x\r\nTE: trailers\r\nX-Stays: 1\r\n'
