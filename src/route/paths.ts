@@ -64,14 +64,15 @@ export class Paths<T> {
     const own = this.exact.get(path)
     if (own !== undefined) for (const entry of own) if (accept(entry.value)) return entry.value
     // `/a/*` takes `/a` itself too.
-    const asFolder = path.endsWith('/') ? path : `${path}/`
+    const asFolder = path === '*' ? '/' : path.endsWith('/') ? path : `${path}/`
     let end = asFolder.length
     while (end > 0) {
       const list = this.folders.get(asFolder.slice(0, end))
       if (list !== undefined) {
         for (const entry of list) if (entry.path.matches(path) && accept(entry.value)) return entry.value
       }
-      end = asFolder.lastIndexOf('/', end - 2) + 1
+      // A negative position would count as 0, and find the first slash for ever.
+      end = end > 1 ? asFolder.lastIndexOf('/', end - 2) + 1 : 0
     }
     return null
   }

@@ -108,6 +108,7 @@ before(async () => {
         ],
       },
       { host: 'same.test', certificate: 'local', to },
+      { host: 'few.test', certificate: 'local', routes: [{ match: { path: '/only' }, to }] },
       {
         host: 'modern.test',
         certificate: { chain: other.chainFile, key: other.keyFile },
@@ -166,6 +167,7 @@ const cases: Record<string, Case> = {
   'a host of no site': { ask: { host: 'nobody.test', serverName: 'localhost' }, status: 404 },
   'another site under the same terms': { ask: { host: 'same.test', serverName: 'localhost' }, status: 200 },
   'another site under other terms': { ask: { host: 'modern.test', serverName: 'localhost' }, status: 421 },
+  'a path that no route takes': { ask: { host: 'few.test', path: '/a/b' }, status: 404 },
   'a host with a port': {
     ask: { host: 'localhost:1234', serverName: 'localhost' },
     status: 200,

