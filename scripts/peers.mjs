@@ -9,6 +9,10 @@ export const peers = {
   curl: ['curl'],
   nginx: ['nginx', 'libnginx-mod-stream'],
   haproxy: ['haproxy'],
+  h2load: ['nghttp2-client'],
+  nghttp: ['nghttp2-client'],
+  nghttpd: ['nghttp2-server'],
+  chromium: ['chromium'],
 }
 
 /** @returns {string | null} the path of `command`, looked for in PATH and the sbin folders */

@@ -45,6 +45,7 @@ describe('defaults', () => {
       tls: { caFile: null, serverName: null, certificate: null, verify: true },
       pool: { idle: 2048 },
       host: 'preserve',
+      http: 'auto',
       proxyProtocol: null,
     })
   })
