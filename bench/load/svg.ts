@@ -1,6 +1,6 @@
 /**
  * The chart for the README: CPU per request by case, one group of bars per case. The cases differ by a factor of fifty,
- * so bars are drawn as a share of nginx's in the same case, on one scale for all; the numbers are the measured values.
+ * so bars are drawn as a share of those it is held against in the same case, on one scale for all; the numbers are the measured values.
  */
 import type { PeerName } from './setup.ts'
 import type { CaseSummary, Figures } from './summary.ts'
@@ -46,7 +46,7 @@ function bar(figures: Figures, nginx: number, y: number): string {
   const textX = left + (ratio > 0.55 ? Math.max(length, scale) : length) + 8
   const middle = y + barHeight / 2 + 4
   const isOurs = figures.peer === 'sallyport'
-  const share = figures.peer === 'nginx' ? '' : ` <tspan class="quiet">${ratio.toFixed(2)}x</tspan>`
+  const share = figures.peer === 'nginx' && ratio === 1 ? '' : ` <tspan class="quiet">${ratio.toFixed(2)}x</tspan>`
   const parts = [
     `<rect class="${figures.peer}" x="${left}" y="${y}" width="${length.toFixed(1)}" height="${barHeight}" rx="2"/>`,
     `<text class="value${isOurs ? ' strong' : ''}" x="${textX.toFixed(1)}" y="${middle}">${round(value)} µs${share}</text>`,
@@ -77,6 +77,7 @@ export function chart(summaries: readonly CaseSummary[], machine: readonly strin
     y += groupGap - barGap
   }
   const bottom = y - groupGap + 6
+  const reference = summaries.some(({ of }) => of.against === 'better') ? 'the better of the others' : 'nginx'
   const line = left + scale
   const height = bottom + 24 + machine.length * 18
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="CPU time per request of ${legend(summaries)}">
@@ -85,7 +86,7 @@ export function chart(summaries: readonly CaseSummary[], machine: readonly strin
 <text class="title" x="24" y="34">CPU time per request</text>
 <text class="quiet" x="24" y="55">User and system time of all the proxy's processes on one core, median of the rounds. Shorter is better.</text>
 <line class="mark" x1="${line}" y1="${top - 12}" x2="${line}" y2="${bottom}"/>
-<text class="quiet" x="${line}" y="${top - 16}" text-anchor="middle">nginx = 1</text>
+<text class="quiet" x="${line}" y="${top - 16}" text-anchor="middle">${reference} = 1</text>
 ${parts.join('\n')}
 ${machine.map((line, at) => `<text class="quiet" x="24" y="${bottom + 24 + at * 18}">${escapeXml(line)}</text>`).join('\n')}
 </svg>
