@@ -584,6 +584,31 @@ describe('no error', () => {
     await stillFine(client)
   })
 
+  it('6.8: GOAWAY of the client: what it has asked is answered, and its PING too; then the connection is closed', async () => {
+    const client = await h2Client(gateway.port)
+    client.request(get())
+    client.frame(type.goaway, 0, 0, Buffer.concat([uint32(0), uint32(0xff)]))
+    await client.ping()
+    assert.equal((await client.answer(1)).body, 'fine')
+    assert.equal(await client.closed(), 0)
+  })
+
+  it('a drain takes two steps, and loses no request that is under way', async () => {
+    const own = await startGateway({ sites: [{ host: 'localhost', certificate: 'local', to: [backend.url] }] })
+    const client = await h2Client(own.port, { polite: false })
+    const drained = own.gateway.drain(5000)
+    await client.until(() => client.count(type.goaway) === 1, 'the first GOAWAY')
+    assert.equal(client.frames.find(each => each.type === type.goaway)?.payload.readUInt32BE(0), 0x7fff_ffff)
+    const stream = client.request(get())
+    assert.equal((await client.answer(stream)).body, 'fine')
+    client.frame(type.ping, ACK, 0, client.frames.find(each => each.type === type.ping)?.payload ?? '')
+    await client.until(() => client.count(type.goaway) === 2, 'the second GOAWAY')
+    assert.equal(client.frames.findLast(each => each.type === type.goaway)?.payload.readUInt32BE(0), 1)
+    assert.equal(await client.closed(), 0)
+    assert.equal(await drained, 0)
+    await own.stop()
+  })
+
   it('6.9.2: a window that SETTINGS makes negative, and opens again', async () => {
     const client = await h2Client(gateway.port, { settings: [[4, 3]], polite: false })
     client.request(get())

@@ -43,6 +43,7 @@ export class Http2Server implements SessionRole, Drainable, Timed {
   private unsentThen = 0
   private stalledSince = 0
   private over = false
+  private clientLeaving = false
 
   constructor(services: Services, connection: Connection, closed: (server: Http2Server) => void) {
     this.services = services
@@ -121,7 +122,8 @@ export class Http2Server implements SessionRole, Drainable, Timed {
 
   streamGone(): void {
     if (this.session.streams.size > 0) return
-    this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.keepAliveMs)
+    const { deadlines, snapshot } = this.services
+    this.deadlineAt = deadlines.after(this.clientLeaving ? lingerMs : snapshot.timeouts.keepAliveMs)
     if (this.draining === 2) this.finish()
   }
 
@@ -131,8 +133,9 @@ export class Http2Server implements SessionRole, Drainable, Timed {
   }
 
   goingAway(): void {
-    // The client opens no more streams; those that are open end as they like.
-    if (this.session.streams.size === 0) this.finish()
+    // The client opens no more streams; those that are open end as they like, and then it is given time to close.
+    this.clientLeaving = true
+    if (this.session.streams.size === 0) this.deadlineAt = this.services.deadlines.after(lingerMs)
   }
 
   pong(): void {
