@@ -72,6 +72,12 @@ export const errorTable = {
   NO_ROUTE: row(404, 'client', 'no', 'The site has no route for this request.'),
   CLIENT_GONE: row(0, 'client', 'no', 'The client closed or reset its connection before the answer was complete.'),
   CLIENT_STALLED: row(0, 'client', 'no', 'The client neither read nor wrote for longer than timeouts.idle.'),
+  CLIENT_CERTIFICATE: row(
+    403,
+    'client',
+    'no',
+    'A client certificate is required, and there is none, or it does not verify, has ended, is revoked or is not on the list.',
+  ),
   HTTP2_VIOLATION: row(
     0,
     'client',

@@ -28,6 +28,8 @@ export type BunTls = {
   servername?: string
 }
 
+export type BunPeerCertificate = { readonly raw?: Buffer; readonly issuerCertificate?: BunPeerCertificate }
+
 export type BunSocket = {
   data: unknown
   readonly remoteAddress: string
@@ -50,6 +52,7 @@ export type BunSocket = {
   setSession(session: Buffer): void
   isSessionReused(): boolean
   getTLSVersion(): string
+  getPeerCertificate(detailed: true): BunPeerCertificate | undefined
   getCipher(): { name: string; standardName: string; version: string } | undefined
   reload(options: { socket: BunHandlers }): void
   upgradeTLS(options: {

@@ -32,6 +32,8 @@ export type CertificateRequest = {
   readonly notBefore: number
   readonly notAfter: number
   readonly dnsNames?: readonly string[]
+  /** URIs of subjectAltName */
+  readonly uris?: readonly string[]
   readonly ipAddresses?: readonly string[]
   readonly isCa?: boolean
   /** How many CAs may stand between this one and a leaf; only with isCa */
@@ -145,6 +147,7 @@ function extensions(request: CertificateRequest): Buffer[] {
   list.push(extension('2.5.29.35', false, der.sequence(authority)))
   const names = [
     ...(request.dnsNames ?? []).map(name => der.implicit(2, Buffer.from(name, 'latin1'))),
+    ...(request.uris ?? []).map(uri => der.implicit(6, Buffer.from(uri, 'latin1'))),
     ...(request.ipAddresses ?? []).map(address => der.implicit(7, addressBytes(address))),
   ]
   const critical = Object.values(request.subject).every(value => value === undefined)

@@ -16,6 +16,11 @@ export type CertificateFields = {
   readonly notAfter: number
   /** DNS names in lower case and IP addresses of subjectAltName; other kinds of names are left out */
   readonly names: readonly string[]
+  /** URIs and e-mail addresses of subjectAltName, as they are */
+  readonly uris: readonly string[]
+  readonly emails: readonly string[]
+  /** As hex without leading zeros */
+  readonly serial: string
   readonly isCa: boolean
   readonly subjectKeyId: Buffer | null
   /** The issuer's subjectKeyId; null also where the extension names the issuer in another way */
@@ -29,7 +34,7 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
   const fields = children(expectTag(certificate[0], tags.sequence))
   // [0] version is DEFAULT v1; only a v3 certificate has extensions.
   const first = fields[0]?.tag === 0xa0 ? 1 : 0
-  const [, , issuer, validity, subject] = fields.slice(first)
+  const [serial, , issuer, validity, subject] = fields.slice(first)
   const [begin, end] = children(expectTag(validity, tags.sequence))
   const found = readExtensions(fields.find(value => value.tag === 0xa3))
   const names = found.get('2.5.29.17')
@@ -43,6 +48,11 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
     notBefore: readTime(expectTag(begin)),
     notAfter: readTime(expectTag(end)),
     names: names ? readNames(names) : [],
+    uris: names ? readTexts(names, 0x86) : [],
+    emails: names ? readTexts(names, 0x81) : [],
+    serial: expectTag(serial, tags.integer)
+      .content.toString('hex')
+      .replace(/^(00)+(?=.)/, ''),
     isCa: basic ? children(basic)[0]?.tag === tags.boolean : false,
     subjectKeyId: keyId ? expectTag(keyId, tags.octetString).content : null,
     authorityKeyId: (authority && children(authority).find(value => value.tag === 0x80)?.content) ?? null,
@@ -77,6 +87,14 @@ function readNames(value: DerValue): string[] {
     }
   }
   return names
+}
+
+/** Names that are one text each (IA5String). One with a control character is left out: it could only deceive. */
+function readTexts(value: DerValue, tag: number): string[] {
+  return children(value)
+    .filter(name => name.tag === tag)
+    .map(name => name.content.toString('latin1'))
+    .filter(text => /^[\x20-\x7e]+$/.test(text))
 }
 
 const attributeNames: Readonly<Record<string, string>> = {

@@ -5,6 +5,7 @@
  * Infinity means "no limit"); file names are absolute; host names are lower-case punycode without a trailing dot; a
  * named upstream is one object, shared by every route that names it. The input types are in define-config.ts.
  */
+import type { ClientMatch, ForwardedForm } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
 import type { NameAndValue, RouteMatch } from '../model/route.ts'
 
@@ -46,6 +47,8 @@ export type SiteConfig = {
   /** null for passthrough, and for sites reached through cleartext listeners only */
   readonly certificate: CertificateConfig | null
   readonly policy: PolicyName
+  /** Null: no client certificate is asked for */
+  readonly clients: ClientsConfig | null
   readonly action: SiteAction
 }
 
@@ -57,6 +60,16 @@ export type SiteAction =
   | { readonly kind: 'passthrough'; readonly upstream: UpstreamConfig }
   /** TLS in, raw TCP out; the upstream's scheme is `tcp` */
   | { readonly kind: 'tcp'; readonly upstream: UpstreamConfig }
+
+export type ClientsConfig = {
+  readonly mode: 'optional' | 'require'
+  /** PEM files, at least one */
+  readonly ca: readonly string[]
+  readonly crl: readonly string[]
+  readonly forward: readonly ForwardedForm[]
+  /** Any of these; empty: every client that verifies */
+  readonly allow: readonly ClientMatch[]
+}
 
 export type CertificateConfig =
   | { readonly kind: 'files'; readonly pairs: readonly KeyPairFiles[] }
@@ -76,6 +89,8 @@ export type RouteConfig = {
   readonly bodyBytes: number
   /** The configuration's filters, then the route's own */
   readonly filters: readonly Filter[]
+  /** Only for clients that have shown a certificate */
+  readonly requireClient: boolean
 }
 
 /** What a route matches is the same noun before and after it is compiled. */

@@ -2,6 +2,7 @@
  * What a user writes, typed, for `sallyport.config.ts` and for the library. Meaning, units and defaults of every key are
  * in docs/config.md; the schema rows are checked against these types by the compiler.
  */
+import type { ForwardedForm } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
 
 /** `250ms`, `30s`, `5m`, `12h`, `1d` */
@@ -40,11 +41,23 @@ export type SiteInput = {
   default?: boolean
   certificate?: 'local' | KeyPairInput | readonly KeyPairInput[]
   policy?: 'intermediate' | 'modern'
+  clients?: ClientsInput
   to?: TargetInput
   routes?: readonly RouteInput[]
   passthrough?: Layer4Input
   tcp?: Layer4Input
 }
+
+export type ClientsInput = {
+  ca: string | readonly string[]
+  verify?: 'off' | 'optional' | 'require'
+  crl?: string | readonly string[]
+  forward?: readonly ForwardedForm[]
+  allow?: readonly ClientMatchInput[]
+}
+
+/** All that is written must hold. */
+export type ClientMatchInput = { san?: string; dn?: string; spiffe?: string; issuer?: string }
 
 export type KeyPairInput = { chain: string; key: string }
 
@@ -64,6 +77,7 @@ export type RouteInput = {
   to?: TargetInput
   redirect?: RedirectInput
   respond?: RespondInput
+  clients?: 'require'
   timeouts?: RouteTimeoutsInput
   limits?: RouteLimitsInput
   filters?: readonly FilterInput[]
@@ -74,6 +88,7 @@ export type MatchInput = {
   method?: string | readonly string[]
   header?: Readonly<Record<string, string>>
   query?: Readonly<Record<string, string>>
+  client?: readonly ClientMatchInput[]
 }
 
 export type RedirectInput = { to: string; status?: 301 | 302 | 303 | 307 | 308 }

@@ -224,3 +224,30 @@ export function serverName(text: string): Formed<string> {
   if (name !== null) return { ok: name }
   return { wrong: `${text} is not a host name`, hint: 'the name in the backend certificate, as in pay.internal' }
 }
+
+/** A name in a client's certificate, perhaps with a `*` at its end. */
+export function clientName(text: string): Formed<string> {
+  if (!/^[\x20-\x7e]+$/.test(text))
+    return { wrong: `${JSON.stringify(text)} holds characters that no such name has` }
+  const star = text.indexOf('*')
+  if (star >= 0 && star < text.length - 1 && !text.startsWith('*.'))
+    return { wrong: `${text}: a * stands only at the end`, hint: 'as in spiffe://example.org/ns/shop/*' }
+  return { ok: text }
+}
+
+export function spiffeId(text: string): Formed<string> {
+  if (!/^spiffe:\/\/[a-z0-9._-]+(?:\/[A-Za-z0-9._/-]*)?\*?$/.test(text))
+    return {
+      wrong: `${text} is not a SPIFFE id`,
+      hint: 'as in spiffe://example.org/ns/shop/sa/web, or with a * at its end',
+    }
+  return { ok: text }
+}
+
+/** SHA-256 as lower-case hex without colons. */
+export function fingerprint(text: string): Formed<string> {
+  const hex = text.replaceAll(':', '').toLowerCase()
+  return /^[0-9a-f]{64}$/.test(hex)
+    ? { ok: hex }
+    : { wrong: `${text} is not a SHA-256 fingerprint`, hint: 'openssl x509 -noout -fingerprint -sha256 -in ca.pem' }
+}

@@ -1,7 +1,9 @@
 /** Sites and their routes, from rows to config.ts, with the checks that need more than one row. */
+import type { ClientMatch, ForwardedForm } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
 import type {
   CertificateConfig,
+  ClientsConfig,
   MatchConfig,
   NamedValue,
   PolicyName,
@@ -26,11 +28,22 @@ export type RawSite = {
     | null
     | undefined
   policy: PolicyName | undefined
+  clients: RawClients | null | undefined
   to: RawTarget | null | undefined
   routes: (RawRoute | undefined)[] | undefined
   passthrough: RawLayer4 | null | undefined
   tcp: RawLayer4 | null | undefined
 }
+
+type RawClients = {
+  ca: string[] | undefined
+  verify: 'off' | 'optional' | 'require' | undefined
+  crl: string[] | undefined
+  forward: ForwardedForm[] | undefined
+  allow: (RawClientMatch | undefined)[] | undefined
+}
+
+type RawClientMatch = { [K in keyof ClientMatch]: string | null | undefined }
 
 type RawRoute = {
   match: RawMatch | undefined
@@ -40,6 +53,7 @@ type RawRoute = {
     | { status: number | undefined; body: string | undefined; headers: Map<string, string> | undefined }
     | null
     | undefined
+  clients: 'require' | null | undefined
   timeouts: { [K in keyof RouteTimeouts]: number | null | undefined } | undefined
   limits: { bodyBytes: number | null | undefined } | undefined
   filters: (Filter | undefined)[] | undefined
@@ -50,6 +64,7 @@ type RawMatch = {
   method: string[] | undefined
   header: Map<string, string> | undefined
   query: Map<string, string> | undefined
+  client: (RawClientMatch | undefined)[] | undefined
 }
 
 /** What every route begins with. */
@@ -89,9 +104,60 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
   }
   const action = validateEnding(raw, node, checks)
   const certificate = validateCertificate(raw, node, checks)
+  const clients = validateClients(raw, node, problems)
   if (!raw.host || raw.default === undefined || !raw.policy || !action || certificate === undefined)
     return undefined
-  return { name: raw.host[0]!, hosts: raw.host, default: raw.default, certificate, policy: raw.policy, action }
+  if (clients === undefined) return undefined
+  if (clients === null && action.kind === 'http') checkNoClients(action.routes, problems, node)
+  const { host: hosts, policy } = raw
+  return { name: hosts[0]!, hosts, default: raw.default, certificate, policy, clients, action }
+}
+
+/** Null: none are asked for. */
+function validateClients(raw: RawSite, node: Node, problems: Problems): ClientsConfig | null | undefined {
+  if (!childOf(node, 'clients')) return null
+  if (childOf(node, 'passthrough')) {
+    problems.error(
+      placeOfKey(node, 'clients'),
+      'a passthrough site is never decrypted, and sees no client certificate',
+      'the backend asks for it; to ask here, use to, routes or tcp instead of passthrough',
+    )
+    return undefined
+  }
+  const { clients } = raw
+  if (!clients?.ca || clients.verify === undefined || !clients.crl || !clients.forward || !clients.allow)
+    return undefined
+  if (clients.verify === 'off') return null
+  return {
+    mode: clients.verify,
+    ca: clients.ca,
+    crl: clients.crl,
+    forward: clients.forward,
+    allow: clientMatches(clients.allow),
+  }
+}
+
+function clientMatches(raw: readonly (RawClientMatch | undefined)[]): ClientMatch[] {
+  return raw
+    .filter(match => match !== undefined)
+    .map(({ san, dn, spiffe, issuer }) => ({
+      san: san ?? null,
+      dn: dn ?? null,
+      spiffe: spiffe ?? null,
+      issuer: issuer ?? null,
+    }))
+}
+
+/** A condition that nobody can meet is a mistake, and where it is about who may come in, a dangerous one. */
+function checkNoClients(routes: readonly RouteConfig[], problems: Problems, node: Node): void {
+  for (const route of routes) {
+    if (!route.requireClient && route.match.clients.length === 0) continue
+    problems.error(
+      node.at,
+      `the route ${route.name} asks for client certificates, and the site does not`,
+      'give the site clients: { ca: FILE, verify: optional }',
+    )
+  }
 }
 
 function checkHosts(hosts: readonly string[], node: Node, checks: SiteChecks): void {
@@ -123,11 +189,13 @@ function validateEnding(raw: RawSite, node: Node, checks: SiteChecks): SiteActio
     case 'to': {
       const upstream = checks.upstreams.resolve(raw.to ?? undefined, value)
       if (!upstream || !raw.host) return undefined
-      const match = { paths: [], methods: [], headers: [], query: [] }
+      const match = { paths: [], methods: [], headers: [], query: [], clients: [] }
       const action: RouteAction = { kind: 'upstream', upstream }
       return {
         kind: 'http',
-        routes: [{ name: `${raw.host[0]}/*`, at: node.at.path, match, action, ...checks.base }],
+        routes: [
+          { name: `${raw.host[0]}/*`, at: node.at.path, match, action, ...checks.base, requireClient: false },
+        ],
       }
     }
     default:
@@ -211,8 +279,8 @@ function validateRoutes(
 
 /** Only equal conditions leave a route without requests: of different ones the more specific wins. */
 function warnIfShadowed(route: RouteConfig, node: Node, taken: Map<string, string>, problems: Problems): void {
-  const { paths, methods, headers, query } = route.match
-  const conditions = JSON.stringify([methods.toSorted(), headers, query])
+  const { paths, methods, headers, query, clients } = route.match
+  const conditions = JSON.stringify([methods.toSorted(), headers, query, clients])
   const keys = (paths.length > 0 ? paths : ['/*']).map(path => `${path} ${conditions}`)
   const free = keys.filter(key => !taken.has(key))
   if (free.length === 0) {
@@ -246,12 +314,15 @@ function validateRoute(raw: RawRoute, node: Node, host: string, checks: SiteChec
   const own = raw.filters.filter(filter => filter !== undefined)
   const filters = own.length > 0 ? [...base.filters, ...own] : base.filters
   const bodyBytes = raw.limits.bodyBytes ?? base.bodyBytes
-  return { name: `${host}${match.paths[0] ?? '/*'}`, at: node.at.path, match, action, timeouts, bodyBytes, filters }
+  const name = `${host}${match.paths[0] ?? '/*'}`
+  const requireClient = raw.clients === 'require'
+  return { name, at: node.at.path, match, action, timeouts, bodyBytes, filters, requireClient }
 }
 
 function validateMatch(raw: RawMatch | undefined): MatchConfig | undefined {
-  if (!raw?.path || !raw.method || !raw.header || !raw.query) return undefined
-  return { paths: raw.path, methods: raw.method, headers: namedValues(raw.header), query: namedValues(raw.query) }
+  if (!raw?.path || !raw.method || !raw.header || !raw.query || !raw.client) return undefined
+  const [headers, query] = [namedValues(raw.header), namedValues(raw.query)]
+  return { paths: raw.path, methods: raw.method, headers, query, clients: clientMatches(raw.client) }
 }
 
 /** Sorted by name, so that equal conditions look equal. */

@@ -4,6 +4,7 @@
  */
 import { balancers } from '../balance/all.ts'
 import type { Config, SiteConfig, UpstreamConfig } from '../config/config.ts'
+import type { ClientTerms } from '../model/client-identity.ts'
 import { byPhase } from '../model/filter.ts'
 import type { Route, RouteAction } from '../model/route.ts'
 import type { Site, SiteAction, SiteTls } from '../model/site.ts'
@@ -14,6 +15,7 @@ import { Names } from '../route/names.ts'
 import { policies } from '../tls/policies.ts'
 import { type Certificates, siteTls } from '../tls/site-tls.ts'
 import { fromFiles, fromLocalCa } from './certificates.ts'
+import { clientTerms } from './clients.ts'
 import type { Registries } from './registries.ts'
 
 /** Up to this many sites every certificate is read and checked at start; beyond, when it is first needed. */
@@ -56,12 +58,14 @@ export function compile(
   let defaultSite: Site | null = null
   const eager = config.sites.length <= eagerSites
   for (const from of config.sites) {
-    const tls = tlsOf(from, config, registries, eager, warn)
+    const clients = from.clients === null ? null : clientTerms(from.clients, warn)
+    const tls = tlsOf(from, config, registries, eager, clients, warn)
     const site: Site = {
       name: from.name,
       hosts: from.hosts,
-      termsKey: from.policy,
+      termsKey: `${from.policy} ${clients?.key ?? 'without client certificates'}`,
       policy: from.policy,
+      clients,
       action: actionOf(from, config, tls, upstreamOf),
     }
     sites.push(site)
@@ -103,6 +107,7 @@ function actionOf(
           timeouts: route.timeouts,
           maxBodyBytes: route.bodyBytes,
           filters: byPhase(route.filters),
+          requireClient: route.requireClient,
         } satisfies Route
       })
       return { kind: 'http', routes: routeTable(routes), tls }
@@ -115,6 +120,7 @@ function tlsOf(
   config: Config,
   registries: Registries,
   eager: boolean,
+  clients: ClientTerms | null,
   warn: (text: string) => void,
 ): SiteTls | null {
   if (from.certificate === null) return null
@@ -124,5 +130,5 @@ function tlsOf(
       : fromFiles(from.certificate.pairs, eager, warn)
   // Behind `tcp` is a protocol of the client's own choosing: no ALPN is negotiated for it.
   const alpn = from.action.kind === 'http' ? ['h2', 'http/1.1', 'http/1.0'] : []
-  return siteTls(certificates, policies[from.policy], alpn)
+  return siteTls(certificates, policies[from.policy], alpn, clients)
 }

@@ -99,7 +99,8 @@ function tlsFields(connection: Connection) {
   const settled = connection.link.tls
   if (settled === null) return null
   const { version, cipher, alpn, resumed } = settled
-  return { version, cipher, group: connection.group, alpn, resumed, sni: connection.serverName }
+  const client = connection.identity === null ? {} : { client: connection.identity.subject }
+  return { version, cipher, group: connection.group, alpn, resumed, sni: connection.serverName, ...client }
 }
 
 function exchangeFields(exchange: ExchangeRecord) {

@@ -1,4 +1,5 @@
 /** What is known about a client's connection, from its first bytes to its last. One object a connection. */
+import type { ClientIdentity } from './client-identity.ts'
 import type { Link } from './link.ts'
 import type { Site } from './site.ts'
 
@@ -17,6 +18,8 @@ export type Connection = {
   serverName: string | null
   /** The site that the connection was opened for; null on a cleartext listener */
   site: Site | null
+  /** Who the client has proved to be; null where it showed no certificate, or none was asked for */
+  identity: ClientIdentity | null
   /** Key exchange group, for the log */
   group: string
   /** Milliseconds since 1970 */

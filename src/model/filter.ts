@@ -5,6 +5,7 @@
  */
 import type { ProxyError } from '../base/errors.ts'
 import type { Fields } from '../wire/fields.ts'
+import type { ClientIdentity } from './client-identity.ts'
 
 /** An answer of the gateway itself. */
 export type Reply = {
@@ -22,6 +23,8 @@ export interface FilterExchange {
     readonly port: number
     readonly secure: boolean
     readonly serverName: string | null
+    /** Who the client has proved to be with its certificate */
+    readonly identity: ClientIdentity | null
   }
   readonly request: {
     readonly method: string

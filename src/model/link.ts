@@ -27,6 +27,8 @@ export interface Link {
   readonly queuedBytes: number
   /** `onDrain` will come: whoever writes should wait for it */
   readonly needsDrain: boolean
+  /** What the peer has shown of itself in the handshake; null where it showed nothing */
+  readonly peerCertificate: PeerCertificate | null
   /** What the TLS handshake settled; null on a plain link */
   readonly tls: TlsFacts | null
   /**
@@ -49,6 +51,13 @@ export interface Link {
   close(): void
   /** Closes at once with a reset: what is queued is lost, and the peer sees that it was cut off. */
   destroy(): void
+}
+
+/** Certificates as the peer sent them, DER, the leaf first. On a resumed session it may be the leaf alone. */
+export type PeerCertificate = {
+  readonly chain: readonly Buffer[]
+  /** Why it does not verify, in the TLS library's words; null where it does */
+  readonly problem: string | null
 }
 
 /** What a TLS handshake settled. */

@@ -1,5 +1,6 @@
 /** A route: which requests it takes, and what becomes of them. */
 import type { Fields } from '../wire/fields.ts'
+import type { ClientIdentity, ClientMatch } from './client-identity.ts'
 import type { Filters } from './filter.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -12,6 +13,8 @@ export type Route = {
   /** Largest request body in bytes; Infinity for no limit */
   readonly maxBodyBytes: number
   readonly filters: Filters
+  /** Only for clients that have shown a certificate */
+  readonly requireClient: boolean
 }
 
 /** Every list that is empty matches anything; a request must satisfy all of them. */
@@ -24,6 +27,8 @@ export type RouteMatch = {
   readonly headers: readonly NameAndValue[]
   /** All of these, decoded; a null value means "present" */
   readonly query: readonly NameAndValue[]
+  /** Any of these; empty for any client, with a certificate or without */
+  readonly clients: readonly ClientMatch[]
 }
 
 export type NameAndValue = { readonly name: string; readonly value: string | null }
@@ -50,5 +55,5 @@ export type RouteTimeouts = {
 /** Finds the route of a request, or null. `path` is in normal form, `query` as sent with its '?'. */
 export interface RouteTable {
   readonly routes: readonly Route[]
-  find(method: string, path: string, query: string, fields: Fields): Route | null
+  find(method: string, path: string, query: string, fields: Fields, client: ClientIdentity | null): Route | null
 }

@@ -1,5 +1,6 @@
 /** A site: host names, and how TLS ends for them. */
 import type { ClientHello } from '../wire/client-hello.ts'
+import type { ClientTerms } from './client-identity.ts'
 import type { RouteTable } from './route.ts'
 import type { ServerTls } from './tls-terms.ts'
 import type { Upstream } from './upstream.ts'
@@ -14,6 +15,8 @@ export type Site = {
    */
   readonly termsKey: string
   readonly policy: string
+  /** Null where no client certificate is asked for */
+  readonly clients: ClientTerms | null
   readonly action: SiteAction
 }
 

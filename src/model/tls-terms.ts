@@ -3,19 +3,25 @@
  * lazily, and keep it in `native`; it goes when the terms go (a reload, or the bound on per-name certificates).
  */
 
+export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3'
+
 /** Terms for the server side of a handshake. One object per certificate and policy: sessions resume only within it. */
 export type ServerTls = {
   /** Chain, leaf first, PEM */
   readonly chainPem: string
   readonly keyPem: string
-  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
-  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3'
+  readonly minVersion: TlsVersion
+  readonly maxVersion: TlsVersion
   /** OpenSSL cipher list for TLS 1.2 */
   readonly ciphers: string
   /** Key exchange groups, most wanted first, as OpenSSL names joined by ':' */
   readonly groups: string
   /** Protocols we speak on this site, most wanted first */
   readonly alpn: readonly string[]
+  /** The server's order of ciphers counts, not the client's */
+  readonly serverOrder: boolean
+  /** Client certificates: the CAs that may have issued them, PEM, and whether a handshake without one fails */
+  readonly clients: { readonly caPem: string; readonly require: boolean } | null
   /** What a resumed session must have been made under */
   readonly sessionContext: string
   /** The runtime's own context, once it was needed; owned by the transport */

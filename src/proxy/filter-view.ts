@@ -24,6 +24,7 @@ export function filterView(exchange: Viewed, connection: Connection): FilterExch
       port: connection.clientPort,
       secure: connection.secure,
       serverName: connection.serverName,
+      identity: connection.identity,
     },
     request: {
       method: exchange.head.method,

@@ -8,6 +8,7 @@ import type { Connection } from '../model/connection.ts'
 import type { Site } from '../model/site.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { canonicalHost } from '../wire/host.ts'
+import { identityLines } from './client-certificate.ts'
 
 export class Forwarding {
   /** Fields for the backend, each with its CRLF */
@@ -15,7 +16,7 @@ export class Forwarding {
   site: Site | null = null
   private host: string | null = null
   private snapshot: Snapshot | null = null
-  private readonly connection: Connection
+  readonly connection: Connection
   private readonly version: string
 
   /** @param version of HTTP that the client speaks, for Via */
@@ -35,7 +36,8 @@ export class Forwarding {
     this.site = found
     this.host = host
     this.snapshot = snapshot
-    this.text = forwardText(this.connection, host, this.version)
+    this.text =
+      forwardText(this.connection, host, this.version) + identityLines(this.connection.identity, found.clients)
     return null
   }
 

@@ -16,6 +16,7 @@ import { parseProxyHeader } from '../wire/proxy-protocol.ts'
 import { sniffProtocol } from '../wire/sniff.ts'
 import { alertRecord, alerts } from '../wire/tls-alert.ts'
 import { groupName } from '../wire/tls-names.ts'
+import { identify } from './client-certificate.ts'
 import { decide, negotiatedGroup } from './decide.ts'
 import type { Holder } from './holder.ts'
 import { Http2Server } from './http2/server.ts'
@@ -227,6 +228,11 @@ export class Inbound implements LinkHandler, Timed {
       }
       connection.secure = true
       connection.handshakeMs = nowMs() - this.startedAt
+      const problem = identify(connection, site.clients, Date.now())
+      if (problem !== null) {
+        this.refuse(problem)
+        return
+      }
       this.leave()
       if (site.action.kind === 'tcp') carry(listener, connection, site, null, () => this.release())
       else this.serve(connection.link.tls?.alpn === 'h2')

@@ -82,6 +82,7 @@ export class Listener implements Holder {
       secure: false,
       serverName: null,
       site: null,
+      identity: null,
       group: '',
       openedAt: Date.now(),
       handshakeMs: 0,

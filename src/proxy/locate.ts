@@ -1,9 +1,11 @@
 /** From a request head to its route: the target's normal form, the site of its host, and the site's routes. */
 import { ProxyError } from '../base/errors.ts'
 import type { Route } from '../model/route.ts'
+import type { Site } from '../model/site.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import type { RequestHead } from '../wire/heads.ts'
 import { parseTarget } from '../wire/target.ts'
+import { clientProblem } from './client-certificate.ts'
 import type { Forwarding } from './forward.ts'
 
 /** What an exchange learns about itself; what was found before an error stays, for the log. */
@@ -26,12 +28,18 @@ export function locate(exchange: Located, forwarding: Forwarding, snapshot: Snap
   if (target.authority !== null) exchange.host = target.authority
   const misaimed = forwarding.aim(exchange.host === '' ? null : exchange.host, snapshot)
   if (misaimed !== null) return misaimed
-  const { site } = forwarding
-  const action = site?.action
+  const { connection } = forwarding
+  const site = forwarding.site as Site
+  const { action } = site
+  const { identity } = connection
   const route =
-    action?.kind === 'http' ? action.routes.find(head.method, target.path, target.query, head.fields) : null
+    action.kind === 'http'
+      ? action.routes.find(head.method, target.path, target.query, head.fields, identity)
+      : null
+  const problem = clientProblem(connection, site, route, Date.now())
+  if (problem !== null) return problem
   if (route === null)
-    return new ProxyError('NO_ROUTE', `no route of ${site?.name} takes ${head.method} ${target.path}`)
+    return new ProxyError('NO_ROUTE', `no route of ${site.name} takes ${head.method} ${target.path}`)
   exchange.route = route
   if (head.contentLength > route.maxBodyBytes) {
     return new ProxyError('BODY_TOO_LARGE', `${head.contentLength} bytes, limits.body is ${route.maxBodyBytes}`)

@@ -19,6 +19,11 @@ export function proxyHeaderFor(
   const tlvs: ProxyTlv[] = []
   if (connection.serverName !== null) tlvs.push(authorityTlv(connection.serverName))
   const settled = terminated ? link.tls : null
-  if (settled !== null) tlvs.push(sslTlv({ version: settled.version, cipher: settled.cipher }))
+  if (settled !== null) {
+    const { version, cipher } = settled
+    const { identity } = connection
+    const shown = { certificate: true, verified: true, commonName: identity?.commonName }
+    tlvs.push(sslTlv({ version, cipher, ...(identity === null ? {} : shown) }))
+  }
   return writeProxyV2({ source, destination, tlvs })
 }

@@ -3,6 +3,7 @@
  * conditions (method, then headers and query); then the one written first. A site whose only route takes everything
  * costs one comparison.
  */
+import { type ClientIdentity, clientMatches } from '../model/client-identity.ts'
 import type { NameAndValue, Route, RouteTable } from '../model/route.ts'
 import type { Fields } from '../wire/fields.ts'
 import { Paths } from './paths.ts'
@@ -17,20 +18,31 @@ export function routeTable(routes: readonly Route[]): RouteTable {
   })
   return {
     routes,
-    find: (method, path, query, fields) => paths.find(path, route => accepts(route, method, query, fields)),
+    find: (method, path, query, fields, client) =>
+      paths.find(path, route => accepts(route, method, query, fields, client)),
   }
 }
 
 function takesEverything({ match }: Route): boolean {
   const anyPath = match.paths.length === 0 || match.paths.includes('/*')
-  return anyPath && match.methods.length + match.headers.length + match.query.length === 0
+  return anyPath && match.methods.length + match.headers.length + match.query.length + match.clients.length === 0
 }
 
 const conditions = ({ match }: Route): number =>
-  (match.methods.length > 0 ? 1 : 0) + match.headers.length + match.query.length
+  (match.methods.length > 0 ? 1 : 0) +
+  (match.clients.length > 0 ? 1 : 0) +
+  match.headers.length +
+  match.query.length
 
-function accepts({ match }: Route, method: string, query: string, fields: Fields): boolean {
+function accepts(
+  { match }: Route,
+  method: string,
+  query: string,
+  fields: Fields,
+  client: ClientIdentity | null,
+): boolean {
   if (match.methods.length > 0 && !match.methods.includes(method)) return false
+  if (match.clients.length > 0 && !match.clients.some(wanted => clientMatches(wanted, client))) return false
   for (const wanted of match.headers) if (!hasHeader(fields, wanted)) return false
   if (match.query.length > 0) {
     const parameters = new URLSearchParams(query)

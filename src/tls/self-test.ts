@@ -61,6 +61,8 @@ function terms(name: 'intermediate' | 'modern', alpn: readonly string[]): Server
     ciphers: policy.ciphers.join(':'),
     groups: policy.groups.map(([group]) => group).join(':'),
     alpn,
+    serverOrder: false,
+    clients: null,
     sessionContext: `self-test ${name}`,
     native: null,
   }

@@ -6,17 +6,23 @@
  */
 import { createHash } from 'node:crypto'
 import type { Bundle } from '../model/certificate.ts'
+import type { ClientTerms } from '../model/client-identity.ts'
 import type { SiteTls } from '../model/site.ts'
 import type { ServerTls } from '../model/tls-terms.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
 import type { Policy } from './policies.ts'
 
 /** Gives a bundle its certificate terms. The object is made at once and small; the native context comes with the first handshake. */
-export function serverTerms(bundle: Bundle, policy: Policy, alpn: readonly string[]): ServerTls {
+export function serverTerms(
+  bundle: Bundle,
+  policy: Policy,
+  alpn: readonly string[],
+  clients: ClientTerms | null,
+): ServerTls {
   const groups = policy.groups.map(([name]) => name).join(':')
   // A session may not be taken up where the certificate or the policy differ, even if a context were shared by mistake.
   const session = createHash('sha256')
-    .update(`${policy.name}\n${bundle.fingerprint256}\n${alpn.join()}`)
+    .update(`${policy.name}\n${bundle.fingerprint256}\n${alpn.join()}\n${clients?.key ?? ''}`)
     .digest('hex')
   return {
     chainPem: bundle.chainPem,
@@ -26,6 +32,8 @@ export function serverTerms(bundle: Bundle, policy: Policy, alpn: readonly strin
     ciphers: policy.ciphers.join(':'),
     groups,
     alpn,
+    serverOrder: false,
+    clients: clients === null ? null : { caPem: clients.caPem, require: clients.mode === 'require' },
     sessionContext: session.slice(0, 32),
     native: null,
   }
@@ -37,7 +45,12 @@ export type Certificates = {
   for(serverName: string): readonly Bundle[]
 }
 
-export function siteTls(certificates: Certificates, policy: Policy, alpn: readonly string[]): SiteTls {
+export function siteTls(
+  certificates: Certificates,
+  policy: Policy,
+  alpn: readonly string[],
+  clients: ClientTerms | null,
+): SiteTls {
   /** Terms of each bundle; goes with the bundle, so that per-name certificates of a bounded store do not pile up */
   const made = new WeakMap<Bundle, ServerTls>()
   return {
@@ -48,7 +61,7 @@ export function siteTls(certificates: Certificates, policy: Policy, alpn: readon
       const bundle = choose(certificates.for(serverName), hello)
       let terms = made.get(bundle)
       if (terms === undefined) {
-        terms = serverTerms(bundle, policy, alpn)
+        terms = serverTerms(bundle, policy, alpn, clients)
         made.set(bundle, terms)
       }
       return terms

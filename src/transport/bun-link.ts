@@ -8,8 +8,9 @@
 import { copyRange } from '../base/bytes.ts'
 import type { ProxyError } from '../base/errors.ts'
 import type { BunSocket } from '../base/runtime.ts'
-import type { Link, LinkHandler, TlsFacts } from '../model/link.ts'
+import type { Link, LinkHandler, PeerCertificate, TlsFacts } from '../model/link.ts'
 import type { ClientTls } from '../model/tls-terms.ts'
+import { certificateChain } from './certificate-chain.ts'
 import { type ScratchPool, scratchBytes } from './scratch.ts'
 import { resetError } from './socket-errors.ts'
 
@@ -22,6 +23,8 @@ export class BunLink implements Link {
   clientTls: ClientTls | null = null
   closed = false
   secured = false
+  /** Why the peer's certificate does not verify */
+  verifyProblem: string | null = null
   peerEnded = false
   queuedBytes = 0
   readonly remoteAddress: string
@@ -58,6 +61,11 @@ export class BunLink implements Link {
 
   get localPort(): number {
     return this.socket?.localPort ?? 0
+  }
+
+  get peerCertificate(): PeerCertificate | null {
+    const chain = this.secured ? certificateChain(this.socket?.getPeerCertificate(true)) : []
+    return chain.length === 0 ? null : { chain, problem: this.verifyProblem }
   }
 
   get tls(): TlsFacts | null {

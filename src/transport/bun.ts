@@ -93,8 +93,8 @@ function serverTls(terms: ServerTls): BunTls {
   terms.native ??= {
     secureContext: (tls.createSecureContext(serverOptions(terms)) as unknown as WithNative).context,
     ALPNProtocols: alpnWire(terms.alpn),
-    requestCert: false,
-    rejectUnauthorized: false,
+    requestCert: terms.clients !== null,
+    rejectUnauthorized: terms.clients?.require ?? false,
   } satisfies BunTls
   return terms.native as BunTls
 }
@@ -172,6 +172,7 @@ function securingHandlers(fault: FaultSink): BunHandlers {
       try {
         if (success) {
           link.secured = true
+          link.verifyProblem = reason?.code ?? null
           settled(null)
         } else {
           link.closed = true

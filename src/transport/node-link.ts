@@ -5,7 +5,8 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { ProxyError } from '../base/errors.ts'
-import type { Link, LinkHandler, TlsFacts } from '../model/link.ts'
+import type { Link, LinkHandler, PeerCertificate, TlsFacts } from '../model/link.ts'
+import { certificateChain } from './certificate-chain.ts'
 import { resetError } from './socket-errors.ts'
 import type { FaultSink } from './transport.ts'
 
@@ -48,6 +49,14 @@ export class NodeLink implements Link {
 
   get queuedBytes(): number {
     return this.socket.writableLength
+  }
+
+  get peerCertificate(): PeerCertificate | null {
+    if (!this.secured) return null
+    const socket = this.socket as TLSSocket
+    const chain = certificateChain(socket.getPeerCertificate(true))
+    if (chain.length === 0) return null
+    return { chain, problem: socket.authorized ? null : String(socket.authorizationError ?? 'not verified') }
   }
 
   get tls(): TlsFacts | null {

@@ -33,6 +33,8 @@ export function nodeTransport(fault: FaultSink): Transport {
       ...serverOptions(terms),
       ALPNProtocols: [...terms.alpn],
       allowHalfOpen: true,
+      requestCert: terms.clients !== null,
+      rejectUnauthorized: terms.clients?.require ?? false,
       // Ours is shorter and closes the socket too; Node's only reports.
       handshakeTimeout: 2 ** 31 - 1,
     } as tls.TlsOptions)

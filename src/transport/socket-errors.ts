@@ -25,7 +25,11 @@ export function serverHandshakeError(error: unknown): ProxyError {
   const reason = plainTlsReason(error)
   const code: ErrorCode = /UNSUPPORTED_PROTOCOL|unsupported.protocol/i.test(reason)
     ? 'TLS_VERSION'
-    : 'TLS_HANDSHAKE'
+    : /did not return a certificate|certificate required|^[A-Z_]*(?:CERT|LEAF|ISSUER|SELF_SIGNED|CRL)[A-Z_]*(?::|$)/i.test(
+          reason,
+        )
+      ? 'CLIENT_CERTIFICATE'
+      : 'TLS_HANDSHAKE'
   return new ProxyError(code, reason, error)
 }
 

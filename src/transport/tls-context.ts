@@ -15,8 +15,9 @@ export function serverOptions(terms: ServerTls): tls.TlsOptions {
     ciphers: terms.ciphers,
     ecdhCurve: terms.groups,
     // The client chooses among ciphers that are all good: it knows whether it has AES in hardware (Mozilla 6.0).
-    honorCipherOrder: false,
+    honorCipherOrder: terms.serverOrder,
     sessionIdContext: terms.sessionContext,
+    ...(terms.clients === null ? {} : { ca: terms.clients.caPem }),
   }
 }
 

@@ -1,4 +1,5 @@
 /** One request, told once and asked over either version of HTTP: for tables of cases that hold for both. */
+import type tls from 'node:tls'
 import { END_HEADERS, END_STREAM, h2Client, type Pairs } from './h2.ts'
 import { rawTcp, rawTls } from './raw.ts'
 
@@ -17,6 +18,8 @@ export type Ask = {
   /** The last piece is not sent, and the request is left open */
   readonly unfinished?: boolean
   readonly trailers?: Pairs
+  /** The client's own certificate, versions and the like */
+  readonly tls?: tls.ConnectionOptions
   /** Over the cleartext listener */
   readonly plain?: boolean
 }
@@ -45,7 +48,11 @@ const answered = (parts: Omit<Answered, 'field'>): Answered => ({
 
 async function askHttp2(port: number, request: Ask): Promise<Answered> {
   const { method = 'GET', path = '/', host = 'localhost', fields = [], body, trailers, unfinished } = request
-  const client = await h2Client(port, { plain: request.plain, servername: request.serverName ?? host })
+  const client = await h2Client(port, {
+    ...request.tls,
+    plain: request.plain,
+    servername: request.serverName ?? host,
+  })
   const pieces = body === undefined ? [] : typeof body === 'string' ? [body] : body
   const ends = pieces.length === 0 && trailers === undefined && unfinished !== true
   const length: Pairs = typeof body === 'string' ? [['content-length', `${body.length}`]] : []
@@ -80,7 +87,7 @@ async function askHttp1(port: number, request: Ask): Promise<Answered> {
   const { method = 'GET', path = '/', host = 'localhost', fields = [], body, trailers, unfinished } = request
   const client = request.plain
     ? await rawTcp(port)
-    : await rawTls(port, { servername: request.serverName ?? host, ALPNProtocols: ['http/1.1'] })
+    : await rawTls(port, { ...request.tls, servername: request.serverName ?? host, ALPNProtocols: ['http/1.1'] })
   const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   const chunked = Array.isArray(body) || trailers !== undefined
   const framing = chunked

@@ -1,10 +1,11 @@
 /**
  * Certificates for tests: real ones, signed by a CA of the test's own, written to files that go when the process ends.
  */
-import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import * as der from '../../src/certs/der.ts'
 import { createCa } from '../../src/certs/local-ca.ts'
 import { sortNames } from '../../src/certs/names.ts'
 import { buildCertificate, type DistinguishedName, type ExtendedKeyUsage } from '../../src/certs/x509-build.ts'
@@ -36,6 +37,8 @@ export type IssueOptions = {
   /** Begins tomorrow */
   readonly future?: boolean
   readonly subject?: DistinguishedName
+  /** URIs of subjectAltName */
+  readonly uris?: readonly string[]
   /** serverAuth when left out */
   readonly use?: readonly ExtendedKeyUsage[]
 }
@@ -147,6 +150,7 @@ function leaf(
   const subject = options.subject ?? (names[0] === undefined ? {} : { commonName: names[0] })
   return buildCertificate({
     ...sortNames(names),
+    uris: options.uris,
     subject,
     issuer: ca?.subjectDer ?? subject,
     publicKey,
@@ -176,4 +180,31 @@ function write(chainPem: string, keyPem: string, names: readonly string[]): Issu
   writeFileSync(chainFile, chainPem)
   writeFileSync(keyFile, keyPem, { mode: 0o600 })
   return { folder, chainFile, keyFile, chainPem, keyPem, names }
+}
+
+/** A revocation list of `ca` in a file: the serial numbers of these certificates (PEM), good for a day. */
+export function crlFile(
+  ca: TestCa,
+  revoked: readonly string[],
+  options: { ended?: boolean; file?: string } = {},
+): string {
+  const algorithm = der.sequence(der.oid('1.2.840.10045.4.3.2'))
+  const now = Date.now()
+  const entries = revoked.map(pem => {
+    const serial = Buffer.from(new X509Certificate(pem).serialNumber, 'hex')
+    return der.sequence(der.integer(serial), der.time(now - 60_000))
+  })
+  const list = der.sequence(
+    der.integer(1),
+    algorithm,
+    ca.subjectDer,
+    der.time(now - 2 * dayMs),
+    der.time(options.ended ? now - dayMs : now + dayMs),
+    ...(entries.length > 0 ? [der.sequence(...entries)] : []),
+  )
+  const crl = der.sequence(list, algorithm, der.bitString(sign('sha256', list, ca.key)))
+  const file = options.file ?? path.join(temporaryFolder(), 'ca.crl')
+  const lines = crl.toString('base64').replace(/.{64}(?=.)/g, '$&\n')
+  writeFileSync(file, `-----BEGIN X509 CRL-----\n${lines}\n-----END X509 CRL-----\n`)
+  return file
 }

@@ -64,7 +64,6 @@ describe("the contract's example", () => {
       found.map(problem => problem.split('\n')[0]),
       [
         'sallyport.yaml:16:18: not supported yet: certificate: acme',
-        'sallyport.yaml:18:5: not supported yet: mutual TLS (clients)',
         'sallyport.yaml:35:1: not supported yet: certificates from an ACME directory (acme)',
         'sallyport.yaml:42:91: not supported yet: active health checks',
         'sallyport.yaml:42:11: warning: the upstream orders is not used',

@@ -114,9 +114,10 @@ function sayRoute(say: Say, routes: readonly RouteConfig[], url: URL, method: st
       timeouts: route.timeouts,
       maxBodyBytes: route.bodyBytes,
       filters: byPhase(route.filters),
+      requireClient: route.requireClient,
     })) satisfies Route[],
   )
-  const found = table.find(method, target.path, url.search, new Fields(''))
+  const found = table.find(method, target.path, url.search, new Fields(''), null)
   const route = found === null ? null : (byName.get(found.name) ?? null)
   if (route === null) {
     say(

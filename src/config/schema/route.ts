@@ -8,6 +8,7 @@ import type {
   RouteTimeoutsInput,
 } from '../define-config.ts'
 import { anyText, headerName, headerValue, method, pathPattern, queryName, redirectTarget } from '../forms.ts'
+import { clientMatchKind } from './clients.ts'
 import type { Rows, Shape } from './kinds.ts'
 import { limitsRows, timeoutsRows } from './limits.ts'
 import { targetKind } from './upstream.ts'
@@ -42,6 +43,11 @@ const matchShape: Shape = {
       kind: { type: 'map', key: queryName, keyName: 'name', of: { type: 'string', form: anyText, write: 'value' } },
       docs: 'Query parameters with the exact decoded value, or `*` for "present".',
       example: '{ version: "2" }',
+    },
+    client: {
+      kind: clientMatchKind,
+      docs: 'Clients by their certificate: any of these. Needs `clients` on the site.',
+      example: '[{ san: billing.internal }]',
     },
   } satisfies Rows<MatchInput>,
 }
@@ -142,6 +148,11 @@ export const routeShape: Shape = {
       kind: { type: 'object', shape: respondShape },
       docs: 'Answer with a fixed response.',
       example: '{ status: 404, body: "gone" }',
+    },
+    clients: {
+      kind: { type: 'choice', of: ['require'] },
+      docs: 'With `clients: { verify: optional }` on the site: this route is for clients with a certificate only, others get a 403.',
+      example: 'require',
     },
     timeouts: {
       kind: { type: 'object', shape: routeTimeoutsShape },

@@ -2,6 +2,7 @@
 import type { SiteInput } from '../define-config.ts'
 import { siteHost } from '../forms.ts'
 import { certificateKind } from './certificate.ts'
+import { clientsShape } from './clients.ts'
 import type { Rows, Shape } from './kinds.ts'
 import { routeShape } from './route.ts'
 import { layer4Shape, targetKind } from './upstream.ts'
@@ -37,6 +38,11 @@ export const siteShape: Shape = {
       docs: 'TLS versions and ciphers: `intermediate` is TLS 1.2 and 1.3, `modern` is TLS 1.3 alone.',
       example: 'modern',
     },
+    clients: {
+      kind: { type: 'object', shape: clientsShape },
+      docs: 'Client certificates: who must show one. None is asked for when this is left out.',
+      example: '{ ca: partners.pem, verify: require }',
+    },
     to: {
       kind: targetKind,
       docs: 'The backends of the whole site: short for `routes` with one route.',
@@ -58,10 +64,4 @@ export const siteShape: Shape = {
       example: '{ to: [10.0.3.4:5432] }',
     },
   } satisfies Rows<SiteInput>,
-  later: {
-    clients: {
-      what: 'mutual TLS (clients)',
-      hint: 'remove it only if anyone may connect; until then use passthrough to a backend that checks client certificates itself',
-    },
-  },
 }

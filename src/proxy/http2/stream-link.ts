@@ -14,6 +14,7 @@ export class StreamLink implements Link, StreamUser {
   readonly localAddress: string
   readonly localPort: number
   readonly tls = null
+  readonly peerCertificate = null
   private readonly stream: Stream
   private over = false
   private closing = false

@@ -1,0 +1,77 @@
+/** Rows for client certificates: who must show one, and who it may be. */
+import { forwardedForms } from '../../model/client-identity.ts'
+import type { ClientMatchInput, ClientsInput } from '../define-config.ts'
+import { clientName, fingerprint, spiffeId } from '../forms.ts'
+import type { Kind, Rows, Shape } from './kinds.ts'
+
+const clientMatchShape: Shape = {
+  name: 'client',
+  docs: 'A client by its certificate: all that is written must hold. A value may end with `*`.',
+  rows: {
+    san: {
+      kind: { type: 'string', form: clientName, write: 'name' },
+      docs: 'Any name of subjectAltName: a DNS name, an IP address, a URI or an e-mail address.',
+      example: 'billing.internal',
+    },
+    dn: {
+      kind: { type: 'string', form: clientName, write: 'distinguished name' },
+      docs: 'The whole subject in the form of RFC 4514, as `X-Client-DN` and the log show it.',
+      example: '"CN=alice,O=Example"',
+    },
+    spiffe: {
+      kind: { type: 'string', form: spiffeId, write: 'SPIFFE id' },
+      docs: 'A SPIFFE id.',
+      example: 'spiffe://example.org/ns/shop/*',
+    },
+    issuer: {
+      kind: { type: 'string', form: fingerprint, write: 'SHA-256' },
+      docs: 'The SHA-256 fingerprint of the certificate that issued it, with colons or without.',
+      example: '"5f:7c:..."',
+    },
+  } satisfies Rows<ClientMatchInput>,
+}
+
+export const clientMatchKind: Kind = { type: 'list', of: { type: 'object', shape: clientMatchShape } }
+
+export const clientsShape: Shape = {
+  name: 'clients',
+  docs:
+    'Mutual TLS: clients show a certificate in the handshake. A connection that was opened under one set of these terms carries ' +
+    'requests for hosts with the same terms and no others (421), and none of them reaches such a site over a cleartext listener.',
+  rows: {
+    ca: {
+      kind: { type: 'list', of: { type: 'file' }, single: true },
+      required: true,
+      docs: 'PEM files with the CAs that may have issued the certificates of clients.',
+      example: 'partners.pem',
+    },
+    verify: {
+      kind: { type: 'choice', of: ['off', 'optional', 'require'] },
+      default: 'require',
+      docs:
+        '`require`: no handshake without a certificate that verifies. `optional`: one may be shown, and then it must verify; ' +
+        'routes may say `clients: require`. `off`: none is asked for.',
+      example: 'optional',
+    },
+    crl: {
+      kind: { type: 'list', of: { type: 'file' }, single: true },
+      docs:
+        'Revocation lists, PEM or DER, signed by one of the CAs. A new file counts within a second, on open connections too. A ' +
+        'certificate whose issuer has no list here, or one that has ended, is refused.',
+      example: 'partners.crl',
+    },
+    forward: {
+      kind: { type: 'list', of: { type: 'choice', of: forwardedForms }, empty: true },
+      docs:
+        'How the backend is told who the client is: `client-cert` is `Client-Cert` and `Client-Cert-Chain` (RFC 9440), `xfcc` is ' +
+        '`X-Forwarded-Client-Cert`, `x-client-cert` is the PEM in URL encoding, `x-client-dn` the subject. What clients send under ' +
+        'these names is always dropped.',
+      example: '[client-cert, x-client-dn]',
+    },
+    allow: {
+      kind: clientMatchKind,
+      docs: 'Who may connect, of all whose certificate verifies: any of these. Everybody, when left out.',
+      example: '[{ san: billing.internal }, { spiffe: "spiffe://example.org/ns/shop/*" }]',
+    },
+  } satisfies Rows<ClientsInput>,
+}

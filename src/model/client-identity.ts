@@ -1,0 +1,68 @@
+/** Who a client has proved to be with its certificate, and the terms under which one is asked for (mutual TLS). */
+
+export type ClientIdentity = {
+  /** DER as the client sent it, the leaf first */
+  readonly chain: readonly Buffer[]
+  /** RFC 4514: `CN=alice,O=Example` */
+  readonly subject: string
+  /** Empty where the subject has none */
+  readonly commonName: string
+  /** DNS names in lower case, IP addresses, URIs and e-mail addresses of subjectAltName */
+  readonly dnsNames: readonly string[]
+  readonly uris: readonly string[]
+  readonly emails: readonly string[]
+  /** SHA-256 of the leaf, lower-case hex */
+  readonly fingerprint: string
+  /** SHA-256 of the certificate that issued the leaf, lower-case hex; empty where it is not known */
+  readonly issuerFingerprint: string
+  /** DER of the issuer's Name, and the serial number as hex: what a CRL lists */
+  readonly issuerDer: Buffer
+  readonly serial: string
+  /** Milliseconds since 1970 */
+  readonly notBefore: number
+  readonly notAfter: number
+}
+
+/** All that is not null must hold. A value may end with `*`, which stands for anything. */
+export type ClientMatch = {
+  /** Any name of subjectAltName */
+  readonly san: string | null
+  /** The whole subject, in the form of RFC 4514 */
+  readonly dn: string | null
+  /** A URI of subjectAltName that begins with `spiffe://` */
+  readonly spiffe: string | null
+  /** SHA-256 of the issuer's certificate, lower-case hex */
+  readonly issuer: string | null
+}
+
+export const forwardedForms = ['client-cert', 'xfcc', 'x-client-cert', 'x-client-dn'] as const
+export type ForwardedForm = (typeof forwardedForms)[number]
+
+export type ClientTerms = {
+  /** `optional`: one that is shown must verify, and routes may require it */
+  readonly mode: 'optional' | 'require'
+  /** The CAs that may have issued it, PEM */
+  readonly caPem: string
+  /** Reads who it is; throws where the bytes are no certificate */
+  read(chain: readonly Buffer[]): ClientIdentity
+  readonly forward: readonly ForwardedForm[]
+  /** What makes two sets of terms the same, for sessions and connections */
+  readonly key: string
+  /** Why this certificate is not accepted now, though its chain verifies: expired, revoked, not on the list; or null */
+  refusal(identity: ClientIdentity, now: number): string | null
+}
+
+export function clientMatches(match: ClientMatch, identity: ClientIdentity | null): boolean {
+  if (identity === null) return false
+  const { san, dn, spiffe, issuer } = match
+  const names = () => [...identity.dnsNames, ...identity.uris, ...identity.emails]
+  return (
+    (san === null || names().some(name => fits(san, name))) &&
+    (dn === null || fits(dn, identity.subject)) &&
+    (spiffe === null || identity.uris.some(uri => uri.startsWith('spiffe://') && fits(spiffe, uri))) &&
+    (issuer === null || identity.issuerFingerprint === issuer)
+  )
+}
+
+const fits = (pattern: string, text: string): boolean =>
+  pattern.endsWith('*') ? text.startsWith(pattern.slice(0, -1)) : text === pattern
