@@ -43,8 +43,10 @@ export class Forwarding {
 
   private siteOf(host: string | null, snapshot: Snapshot): Site | ProxyError {
     const { site: opened, secure, serverName } = this.connection
-    const named = host === null ? (serverName ?? '') : canonicalHost(host)
-    const site = named === '' ? (opened ?? snapshot.defaultSite) : (snapshot.site(named) ?? snapshot.defaultSite)
+    const asked = host === null ? (serverName ?? '') : canonicalHost(host)
+    // Without any name it is the site that the connection was opened for, as the configuration has it now.
+    const named = asked === '' ? (opened?.name ?? '') : asked
+    const site = snapshot.site(named) ?? snapshot.defaultSite
     if (site === null) return new ProxyError('NO_SITE', `no site has the host ${host ?? '(none)'}`)
     if (site.action.kind !== 'http') {
       return new ProxyError('MISDIRECTED', `${host} is a ${site.action.kind} site: no HTTP is served for it`)

@@ -10,9 +10,9 @@ import type { ProxyError } from '../base/errors.ts'
 import { UsageError } from '../base/errors.ts'
 import { runtime } from '../base/runtime.ts'
 import type { Link, LinkHandler, TlsFacts } from '../model/link.ts'
+import { policies } from '../model/policies.ts'
 import type { ClientTls, ServerTls } from '../model/tls-terms.ts'
 import type { Transport } from '../transport/transport.ts'
-import { policies } from './policies.ts'
 import { testChainPem, testKeyPem, testName } from './self-test-certificate.ts'
 
 const timeoutMs = 10_000

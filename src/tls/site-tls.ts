@@ -7,10 +7,10 @@
 import { createHash } from 'node:crypto'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
+import type { Policy } from '../model/policies.ts'
 import type { SiteTls } from '../model/site.ts'
 import type { ServerTls } from '../model/tls-terms.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
-import type { Policy } from './policies.ts'
 
 /** Gives a bundle its certificate terms. The object is made at once and small; the native context comes with the first handshake. */
 export function serverTerms(

@@ -54,7 +54,10 @@ upstreams:                             # named, shared by routes as \`to: orders
 `
 
 const files = Object.fromEntries(
-  ['shop.pem', 'shop.key', 'internal.pem', 'gw.pem', 'gw.key'].map(name => [name, 'x']),
+  ['shop.pem', 'shop.key', 'internal.pem', 'gw.pem', 'gw.key', 'partners.pem', 'partners.crl'].map(name => [
+    name,
+    'x',
+  ]),
 )
 
 describe("the contract's example", () => {
@@ -75,7 +78,6 @@ describe("the contract's example", () => {
   it('without that is what it says', async () => {
     const yaml = example
       .replace(later.acmeSite, '    certificate: local\n')
-      .replace(later.clients, '')
       .replace(later.acme, '')
       .replace(later.health, '')
     await withFolder({ 'sallyport.yaml': yaml, ...files }, async cwd => {
@@ -103,6 +105,13 @@ describe("the contract's example", () => {
           ['shop.example.com/*', 'sites[0].routes[1]', [], []],
         ],
       )
+      assert.deepEqual(pay!.clients, {
+        mode: 'require',
+        ca: [path.join(cwd, 'partners.pem')],
+        crl: [path.join(cwd, 'partners.crl')],
+        forward: ['client-cert', 'xfcc', 'x-client-cert', 'x-client-dn'],
+        allow: [],
+      })
       assert.deepEqual([pay!.hosts, pay!.policy], [['pay.example.com', 'pay.example.org'], 'modern'])
       assert.ok(pay!.action.kind === 'http' && pay!.action.routes[0]!.action.kind === 'upstream')
       assert.deepEqual(pay!.action.routes[0]!.action.upstream, {

@@ -32,6 +32,7 @@ describe('matches', () => {
         { name: 'x-beta', value: null },
       ],
       query: [{ name: 'V', value: '2' }],
+      clients: [],
     })
   })
   it('that could never hold are refused', async () => {

@@ -26,7 +26,7 @@ const clientMatchShape: Shape = {
     issuer: {
       kind: { type: 'string', form: fingerprint, write: 'SHA-256' },
       docs: 'The SHA-256 fingerprint of the certificate that issued it, with colons or without.',
-      example: '"5f:7c:..."',
+      example: `"${'5f7c'.repeat(16)}"`,
     },
   } satisfies Rows<ClientMatchInput>,
 }

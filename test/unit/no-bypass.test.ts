@@ -1,0 +1,270 @@
+/**
+ * No bypass, as a property: over random site tables, hellos (case, wildcards, no name, trailing dot, IDN, cut into
+ * records and chunks anywhere), resumed sessions, Hosts, versions of HTTP, cleartext and reloads in the middle of a
+ * connection, no request ever reaches a route whose client-certificate terms its connection did not meet. The TLS
+ * library is taken to let everything through, so that what holds is our own. The oracle shares no code with the gateway.
+ */
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import type { Bundle } from '../../src/model/certificate.ts'
+import type { ClientIdentity, ClientTerms } from '../../src/model/client-identity.ts'
+import type { Connection } from '../../src/model/connection.ts'
+import { byPhase } from '../../src/model/filter.ts'
+import { policies } from '../../src/model/policies.ts'
+import type { Route } from '../../src/model/route.ts'
+import type { Site } from '../../src/model/site.ts'
+import type { Snapshot } from '../../src/model/snapshot.ts'
+import { identify } from '../../src/proxy/client-certificate.ts'
+import { decide } from '../../src/proxy/decide.ts'
+import { Forwarding } from '../../src/proxy/forward.ts'
+import { locate } from '../../src/proxy/locate.ts'
+import { routeTable } from '../../src/route/match.ts'
+import { Names } from '../../src/route/names.ts'
+import { siteTls } from '../../src/tls/site-tls.ts'
+import { Fields } from '../../src/wire/fields.ts'
+import type { RequestHead } from '../../src/wire/heads.ts'
+import { HelloReader } from '../../src/wire/hello-reader.ts'
+import { alpn, hello as helloOf, record, signatures, sni, versions } from '../wire/hello-bytes.ts'
+
+const cases = 10_000
+
+let seed = 20_261_121
+const random = (below: number): number => {
+  seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
+  return Math.floor((seed / 2 ** 32) * below)
+}
+const pick = <T>(list: readonly T[]): T => list[random(list.length)] as T
+const chance = (percent: number): boolean => random(100) < percent
+
+const hosts = [
+  'a.test',
+  'b.test',
+  '*.a.test',
+  'x.a.test',
+  '*.test',
+  '*.x.a.test',
+  'xn--bcher-kva.test',
+  '10.0.0.1',
+  'deep.x.a.test',
+]
+const asked = [
+  ...hosts.filter(host => !host.startsWith('*')),
+  'y.a.test',
+  'c.test',
+  'no.such.name',
+  'z.deep.x.a.test',
+  '',
+]
+
+/** A certificate is `CA:serial`; the serial 666 is revoked. */
+type Certificate = `${'A' | 'B'}:${number}`
+const certificates: readonly Certificate[] = ['A:1', 'A:666', 'B:2', 'B:666']
+
+type Mode = 'none' | 'optional' | 'require'
+type Plan = { hosts: string[]; mode: Mode; ca: 'A' | 'B'; policy: 'modern' | 'intermediate'; default: boolean }
+
+function termsOf({ mode, ca }: Plan): ClientTerms | null {
+  if (mode === 'none') return null
+  return {
+    mode,
+    caPem: ca,
+    forward: [],
+    key: `${mode} ${ca}`,
+    read: ([leaf]) =>
+      ({ serial: String(leaf).split(':')[1], issuerFingerprint: String(leaf)[0] }) as ClientIdentity,
+    refusal: identity => (identity.serial === '666' ? 'revoked' : null),
+  }
+}
+
+const bundle = { chainPem: '', keyPem: '', keyType: 'ecdsa', fingerprint256: 'one' } as Bundle
+const none = { connectMs: 0, responseMs: 0, bodyIdleMs: 0, idleMs: 0, totalMs: 0 }
+
+function routeOf(name: string, path: string, requireClient: boolean): Route {
+  return {
+    name,
+    match: { paths: [path], methods: [], headers: [], query: [], clients: [] },
+    action: { kind: 'respond', status: 200, body: '', headers: [] },
+    timeouts: none,
+    maxBodyBytes: 1,
+    filters: byPhase([]),
+    requireClient,
+  }
+}
+
+function table(): { plans: Plan[]; snapshot: Snapshot } {
+  const left = [...hosts]
+  const plans: Plan[] = []
+  for (let count = 2 + random(5); count > 0 && left.length > 1; count--) {
+    const own = Array.from({ length: 1 + random(2) }, () => left.splice(random(left.length), 1)[0] as string)
+    plans.push({
+      hosts: own,
+      mode: pick(['none', 'optional', 'require', 'require']),
+      ca: pick(['A', 'B']),
+      policy: pick(['modern', 'intermediate']),
+      default: false,
+    })
+  }
+  if (chance(40)) pick(plans).default = true
+  const names = new Names<Site>()
+  let defaultSite: Site | null = null
+  for (const plan of plans) {
+    const clients = termsOf(plan)
+    const routes = [routeOf('all', '/*', false)]
+    if (clients !== null) routes.push(routeOf('admin', '/admin/*', true))
+    const tls = siteTls({ for: () => [bundle] }, policies[plan.policy], ['h2', 'http/1.1'], clients)
+    const site: Site = {
+      name: plan.hosts[0] as string,
+      hosts: plan.hosts,
+      termsKey: `${plan.policy} ${clients?.key ?? ''}`,
+      policy: plan.policy,
+      clients,
+      action: { kind: 'http', routes: routeTable(routes), tls },
+    }
+    for (const host of plan.hosts) names.add(host, site)
+    if (plan.default) defaultSite = site
+  }
+  const limits = { helloBytes: 65_536 } as Snapshot['limits']
+  return {
+    plans,
+    snapshot: {
+      version: 1,
+      site: host => names.find(host),
+      defaultSite,
+      limits,
+      timeouts: {} as Snapshot['timeouts'],
+    },
+  }
+}
+
+/** The name in another spelling that means the same, or nearly. */
+function spelled(name: string): string {
+  let text = name
+  if (chance(40)) text = [...text].map(char => (chance(50) ? char.toUpperCase() : char)).join('')
+  if (text !== '' && chance(15)) text += '.'
+  if (chance(5)) text = text.replace('xn--bcher-kva', 'b\xc3\xbccher')
+  return text
+}
+
+/** A hello for this name, in records and chunks cut anywhere. */
+function sayHello(name: string) {
+  const extensions = [versions(0x0304, 0x0303), signatures(0x0403), alpn('h2', 'http/1.1')]
+  if (name !== '') extensions.unshift(sni(name))
+  const whole = helloOf({ extensions })
+  const cuts = [0, ...Array.from({ length: random(4) }, () => 1 + random(whole.length - 1)), whole.length].sort(
+    (a, b) => a - b,
+  )
+  const records = cuts
+    .slice(1)
+    .map((to, at) => whole.subarray(cuts[at], to))
+    .filter(part => part.length > 0)
+  const bytes = Buffer.concat(records.map(part => record(part)))
+  const reader = new HelloReader(65_536)
+  for (let at = 0; at < bytes.length; ) {
+    const to = Math.min(bytes.length, at + 1 + random(bytes.length))
+    const peeked = reader.push(bytes.subarray(at, to))
+    if (peeked.kind !== 'incomplete') return peeked
+    at = to
+  }
+  return { kind: 'incomplete' } as const
+}
+
+/** What the table says about a host, by the plainest reading of it. */
+function planOf(plans: readonly Plan[], host: string): Plan | null {
+  const name = host.replace(/:\d+$/, '').replace(/\.$/, '').toLowerCase()
+  const exact = plans.find(plan => plan.hosts.includes(name))
+  const wild = plans.find(plan => plan.hosts.includes(name.replace(/^[^.]+\./, '*.')) && /^[^.]+\./.test(name))
+  return exact ?? wild ?? plans.find(plan => plan.default) ?? null
+}
+
+const requestHead = (host: string, path: string): RequestHead =>
+  ({
+    method: 'GET',
+    target: path,
+    host: host === '' ? null : host.toLowerCase(),
+    fields: new Fields(''),
+    contentLength: -1,
+  }) as RequestHead
+
+it(`no request reaches a route whose client terms its connection did not meet: ${cases} random connections`, () => {
+  let reached = 0
+  let guarded = 0
+  let turnedAway = 0
+  let resumedSessions = 0
+  for (let run = 0; run < cases; run++) {
+    let { plans, snapshot } = table()
+    const tickets: { context: string; shown: Certificate | null }[] = []
+    for (let connections = 0; connections < 3; connections++) {
+      const secure = !chance(10)
+      const connection = {
+        link: { peerCertificate: null },
+        secure,
+        clientAddress: '127.0.0.1',
+        serverPort: 443,
+        serverName: null,
+        site: null,
+        identity: null,
+      } as unknown as Connection & { link: { peerCertificate: unknown } }
+      /** What the client has in truth proved on this connection */
+      let proved: Certificate | null = null
+      let verifiedBy: string | null = null
+      if (secure) {
+        const peeked = sayHello(spelled(pick(asked)))
+        if (peeked.kind !== 'hello') continue
+        const verdict = decide(snapshot, peeked.hello, () => '10.0.0.1')
+        if (verdict.kind !== 'terminate') continue
+        connection.site = verdict.site
+        connection.serverName = peeked.hello.serverName
+        const terms = verdict.tls.terms(peeked.hello, peeked.hello.serverName ?? '')
+        const ticket = chance(50) ? tickets.find(each => each.context === terms.sessionContext) : undefined
+        if (ticket !== undefined) resumedSessions++
+        const shown = ticket !== undefined ? ticket.shown : chance(70) ? pick(certificates) : null
+        if (terms.clients !== null && shown !== null) {
+          const verifies = shown.startsWith(terms.clients.caPem)
+          connection.link.peerCertificate = { chain: [Buffer.from(shown)], problem: verifies ? null : 'another CA' }
+          if (verifies) {
+            proved = shown
+            verifiedBy = terms.clients.caPem
+          }
+        }
+        tickets.push({ context: terms.sessionContext, shown: terms.clients === null ? null : shown })
+        if (identify(connection, verdict.site.clients, 0) !== null) {
+          turnedAway++
+          continue
+        }
+      }
+      const forwarding = new Forwarding(connection, chance(50) ? '1.1' : '2.0')
+      for (let requests = 0; requests < 4; requests++) {
+        // A reload may put any other table into force under an open connection.
+        if (chance(10)) ({ plans, snapshot } = table())
+        const named = spelled(pick(asked))
+        // Other bytes do not get past the parsers.
+        if (!/^[\x21-\x7e]*$/.test(named)) continue
+        const host = named !== '' && chance(20) ? `${named}:8443` : named
+        const path = chance(30) ? '/admin/x' : pick(['/', '/x', '/admin', '/%61dmin/x'])
+        const exchange = {
+          head: requestHead(host, path),
+          path: '',
+          query: '',
+          host: host.toLowerCase(),
+          route: null as Route | null,
+        }
+        if (locate(exchange, forwarding, snapshot) !== null) continue
+        reached++
+        const plan = host === '' ? plans.find(each => each.hosts[0] === forwarding.site?.name) : planOf(plans, host)
+        assert.ok(plan, `${host} has no site, and was served`)
+        assert.equal(forwarding.site?.name, plan.hosts[0], host)
+        const required = plan.mode === 'require' || (plan.mode === 'optional' && /^\/(admin|%61dmin)\b/.test(path))
+        if (!required) continue
+        guarded++
+        assert.ok(proved !== null, `${host}${path} was reached without a certificate`)
+        assert.equal(verifiedBy, plan.ca, `${host}${path} was reached with a certificate of another CA`)
+        assert.ok(!proved.endsWith(':666'), `${host}${path} was reached with a revoked certificate`)
+      }
+    }
+  }
+  // A run that reaches nothing would prove nothing.
+  assert.ok(
+    reached > cases && guarded > cases / 10 && turnedAway > cases / 10 && resumedSessions > cases / 10,
+    `${reached} ${guarded} ${turnedAway} ${resumedSessions}`,
+  )
+})
