@@ -7,6 +7,7 @@
  */
 import type { ClientMatch, ForwardedForm } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
+import type { Policy } from '../model/policies.ts'
 import type { NameAndValue, RouteMatch } from '../model/route.ts'
 
 export type Config = {
@@ -16,6 +17,8 @@ export type Config = {
   readonly sites: readonly SiteConfig[]
   /** Every upstream once: the named ones (used or not), then those written inside routes and sites, in file order */
   readonly upstreams: readonly UpstreamConfig[]
+  /** The named ones and those of the file, by name */
+  readonly policies: Readonly<Record<string, Policy>>
   readonly log: LogConfig
   /** Absolute path of the folder for the local CA and whatever else must outlive the process */
   readonly state: string
@@ -46,13 +49,12 @@ export type SiteConfig = {
   readonly default: boolean
   /** null for passthrough, and for sites reached through cleartext listeners only */
   readonly certificate: CertificateConfig | null
-  readonly policy: PolicyName
+  /** A key of Config.policies */
+  readonly policy: string
   /** Null: no client certificate is asked for */
   readonly clients: ClientsConfig | null
   readonly action: SiteAction
 }
-
-export type PolicyName = 'intermediate' | 'modern'
 
 export type SiteAction =
   | { readonly kind: 'http'; readonly routes: readonly RouteConfig[] }

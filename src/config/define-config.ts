@@ -4,6 +4,7 @@
  */
 import type { ForwardedForm } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
+import type { TlsVersion } from '../model/tls-terms.ts'
 
 /** `250ms`, `30s`, `5m`, `12h`, `1d` */
 export type DurationInput = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
@@ -14,6 +15,8 @@ export type ConfigInput = {
   listen: readonly ListenInput[]
   sites: readonly SiteInput[]
   upstreams?: Readonly<Record<string, UpstreamInput>>
+  policy?: string
+  policies?: Readonly<Record<string, PolicyInput>>
   log?: LogInput
   state?: string
   limits?: LimitsInput
@@ -40,12 +43,22 @@ export type SiteInput = {
   host: string | readonly string[]
   default?: boolean
   certificate?: 'local' | KeyPairInput | readonly KeyPairInput[]
-  policy?: 'intermediate' | 'modern'
+  policy?: string
   clients?: ClientsInput
   to?: TargetInput
   routes?: readonly RouteInput[]
   passthrough?: Layer4Input
   tcp?: Layer4Input
+}
+
+/** A TLS policy of one's own: another one with single fields changed. */
+export type PolicyInput = {
+  extends: string
+  minVersion?: TlsVersion
+  maxVersion?: TlsVersion
+  ciphers?: readonly string[]
+  groups?: readonly string[]
+  order?: 'client' | 'server'
 }
 
 export type ClientsInput = {

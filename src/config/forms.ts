@@ -219,6 +219,12 @@ export function upstreamName(text: string): Formed<string> {
   }
 }
 
+/** A policy's name. */
+export function policyName(text: string): Formed<string> {
+  if (/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(text)) return { ok: text }
+  return { wrong: `${JSON.stringify(text)} cannot be the name of a policy`, hint: 'letters, digits, _, . and -' }
+}
+
 export function serverName(text: string): Formed<string> {
   const name = parseHostName(text)
   if (name !== null) return { ok: name }

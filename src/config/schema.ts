@@ -1,9 +1,10 @@
 /** The whole configuration as rows: one per option. Validation, defaults, docs/config.md and the JSON Schema come from here. */
 import type { ConfigInput, LogInput } from './define-config.ts'
-import { upstreamName } from './forms.ts'
+import { policyName, upstreamName } from './forms.ts'
 import type { Rows, Shape } from './schema/kinds.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { listenShape } from './schema/listen.ts'
+import { policyShape } from './schema/policy.ts'
 import { siteShape } from './schema/site.ts'
 import { upstreamShape } from './schema/upstream.ts'
 
@@ -52,6 +53,17 @@ export const configShape: Shape = {
       kind: { type: 'map', key: upstreamName, keyName: 'name', of: { type: 'object', shape: upstreamShape } },
       docs: 'Upstreams with names, shared by routes as `to: NAME`.',
       example: '{ orders: { endpoints: [http://10.0.4.1:80, http://10.0.4.2:80] } }',
+    },
+    policy: {
+      kind: { type: 'string', form: policyName, write: 'policy' },
+      default: 'intermediate',
+      docs: 'The TLS policy of sites that name none. `sallyport policies` lists them.',
+      example: 'modern',
+    },
+    policies: {
+      kind: { type: 'map', key: policyName, keyName: 'name', of: { type: 'object', shape: policyShape } },
+      docs: 'TLS policies of your own.',
+      example: '{ ours: { extends: intermediate, groups: [X25519MLKEM768, X25519] } }',
     },
     log: {
       kind: { type: 'object', shape: logShape },

@@ -6,7 +6,6 @@ import type {
   ClientsConfig,
   MatchConfig,
   NamedValue,
-  PolicyName,
   RouteAction,
   RouteConfig,
   RouteTimeouts,
@@ -15,6 +14,7 @@ import type {
 } from './config.ts'
 import type { Problems } from './problem.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
+import type { Policies } from './validate-policies.ts'
 import { keyPair, type RawKeyPair, type RawLayer4, type RawTarget, type Upstreams } from './validate-upstreams.ts'
 
 /** As readObject gives it; undefined is what was wrong, and reported. */
@@ -27,7 +27,7 @@ export type RawSite = {
     | { as: 'map'; value: RawKeyPair }
     | null
     | undefined
-  policy: PolicyName | undefined
+  policy: string | null | undefined
   clients: RawClients | null | undefined
   to: RawTarget | null | undefined
   routes: (RawRoute | undefined)[] | undefined
@@ -77,6 +77,9 @@ export type RouteBase = {
 export type SiteChecks = {
   readonly problems: Problems
   readonly upstreams: Upstreams
+  readonly policies: Policies
+  /** Of sites that name none */
+  readonly policy: string
   readonly base: RouteBase
   /** A listener ends TLS, so sites that decrypt need certificates */
   readonly tlsListener: boolean
@@ -104,12 +107,16 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
   }
   const action = validateEnding(raw, node, checks)
   const certificate = validateCertificate(raw, node, checks)
+  const policyNode = childOf(node, 'policy')
+  const known = !policyNode || !raw.policy || checks.policies.check(raw.policy, policyNode)
   const clients = validateClients(raw, node, problems)
-  if (!raw.host || raw.default === undefined || !raw.policy || !action || certificate === undefined)
+  if (!raw.host || raw.default === undefined || raw.policy === undefined || !action || certificate === undefined)
     return undefined
+  if (!known) return undefined
   if (clients === undefined) return undefined
   if (clients === null && action.kind === 'http') checkNoClients(action.routes, problems, node)
-  const { host: hosts, policy } = raw
+  const hosts = raw.host
+  const policy = raw.policy ?? checks.policy
   return { name: hosts[0]!, hosts, default: raw.default, certificate, policy, clients, action }
 }
 

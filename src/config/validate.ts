@@ -9,6 +9,7 @@ import { type Reader, readDefaults, readObject } from './read.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { configShape } from './schema.ts'
 import { childOf, type Node, type Place, placeOf, placeOfKey } from './tree.ts'
+import { Policies, type RawPolicy } from './validate-policies.ts'
 import { type RawSite, type SiteChecks, validateSite } from './validate-sites.ts'
 import { type RawUpstream, Upstreams } from './validate-upstreams.ts'
 
@@ -24,6 +25,8 @@ type Raw = {
   listen: (RawListen | undefined)[] | undefined
   sites: (RawSite | undefined)[] | undefined
   upstreams: Map<string, RawUpstream | undefined> | undefined
+  policy: string | undefined
+  policies: Map<string, RawPolicy | undefined> | undefined
   log: LogConfig | undefined
   state: string | null | undefined
   limits: LimitsConfig | undefined
@@ -51,8 +54,13 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const filters = raw.filters ?? []
   const { connectMs, responseMs, bodyIdleMs, idleMs, totalMs } = timeouts
   const upstreams = new Upstreams(raw.upstreams ?? new Map(), childOf(tree, 'upstreams'), reader)
+  const policies = new Policies(raw.policies ?? new Map(), childOf(tree, 'policies'), problems)
+  const policyNode = childOf(tree, 'policy')
+  if (raw.policy !== undefined && policyNode) policies.check(raw.policy, policyNode)
   const checks: SiteChecks = {
     problems,
+    policies,
+    policy: raw.policy ?? 'intermediate',
     upstreams,
     base: {
       timeouts: { connectMs, responseMs, bodyIdleMs, idleMs, totalMs },
@@ -79,6 +87,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     listen,
     sites,
     upstreams: all,
+    policies: policies.all,
     log: raw.log,
     state,
     limits,

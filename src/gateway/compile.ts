@@ -6,14 +6,15 @@ import { balancers } from '../balance/all.ts'
 import type { Config, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
 import { byPhase } from '../model/filter.ts'
-import { policies } from '../model/policies.ts'
+import type { Policy } from '../model/policies.ts'
 import type { Route, RouteAction } from '../model/route.ts'
 import type { Site, SiteAction, SiteTls } from '../model/site.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import type { Endpoint, Upstream } from '../model/upstream.ts'
 import { routeTable } from '../route/match.ts'
 import { Names } from '../route/names.ts'
-import { type Certificates, siteTls } from '../tls/site-tls.ts'
+import { offerOf } from '../tls/offer.ts'
+import { type Certificates, policyKey, siteTls } from '../tls/site-tls.ts'
 import { fromFiles, fromLocalCa } from './certificates.ts'
 import { clientTerms } from './clients.ts'
 import type { Registries } from './registries.ts'
@@ -53,17 +54,30 @@ export function compile(
     return upstream
   }
 
+  const offers = new Map<string, Policy>()
+  const policyOf = (name: string): Policy => {
+    let policy = offers.get(name)
+    if (policy === undefined) {
+      const offer = offerOf(config.policies[name] as Policy)
+      for (const warning of offer.warnings) warn(warning)
+      policy = offer.policy
+      offers.set(name, policy)
+    }
+    return policy
+  }
+
   const names = new Names<Site>()
   const sites: Site[] = []
   let defaultSite: Site | null = null
   const eager = config.sites.length <= eagerSites
   for (const from of config.sites) {
     const clients = from.clients === null ? null : clientTerms(from.clients, warn)
-    const tls = tlsOf(from, config, registries, eager, clients, warn)
+    const policy = policyOf(from.policy)
+    const tls = tlsOf(from, config, registries, eager, clients, policy, warn)
     const site: Site = {
       name: from.name,
       hosts: from.hosts,
-      termsKey: `${from.policy} ${clients?.key ?? 'without client certificates'}`,
+      termsKey: `${policyKey(policy)} ${clients?.key ?? 'without client certificates'}`,
       policy: from.policy,
       clients,
       action: actionOf(from, config, tls, upstreamOf),
@@ -121,6 +135,7 @@ function tlsOf(
   registries: Registries,
   eager: boolean,
   clients: ClientTerms | null,
+  policy: Policy,
   warn: (text: string) => void,
 ): SiteTls | null {
   if (from.certificate === null) return null
@@ -130,5 +145,5 @@ function tlsOf(
       : fromFiles(from.certificate.pairs, eager, warn)
   // Behind `tcp` is a protocol of the client's own choosing: no ALPN is negotiated for it.
   const alpn = from.action.kind === 'http' ? ['h2', 'http/1.1', 'http/1.0'] : []
-  return siteTls(certificates, policies[from.policy], alpn, clients)
+  return siteTls(certificates, policy, alpn, clients)
 }

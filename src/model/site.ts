@@ -29,6 +29,7 @@ export type SpliceTimeouts = { readonly connectMs: number; readonly idleMs: numb
 
 export type SiteTls = {
   readonly minVersion: number
+  readonly maxVersion: number
   /** Key exchange groups as TLS numbers, most wanted first: for the log */
   readonly groups: readonly number[]
   /** Application protocols that we speak here */

@@ -39,13 +39,23 @@ export function decide(snapshot: Snapshot, hello: ClientHello, localAddress: () 
       `${site.name} has no certificate: it is served in cleartext only`,
     )
   }
-  const best = Math.max(...hello.versions)
+  const best = Math.max(...hello.versions.filter(version => !isGrease(version)))
   if (best < tls.minVersion) {
     const needs = `policy ${site.policy} needs ${versionName(tls.minVersion)}`
     return refuse(
       'TLS_VERSION',
       alerts.protocol_version,
       `the client offers at most ${versionName(best)}; ${needs}`,
+    )
+  }
+  if (!hello.versions.some(version => version >= tls.minVersion && version <= tls.maxVersion)) {
+    return refuse(
+      'TLS_VERSION',
+      alerts.protocol_version,
+      `the client offers only ${hello.versions
+        .filter(each => !isGrease(each))
+        .map(versionName)
+        .join(', ')}; policy ${site.policy} ends with ${versionName(tls.maxVersion)}`,
     )
   }
   // A client that names protocols must get one of them, or be told that there is none (RFC 7301 section 3.2).

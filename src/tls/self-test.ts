@@ -10,7 +10,7 @@ import type { ProxyError } from '../base/errors.ts'
 import { UsageError } from '../base/errors.ts'
 import { runtime } from '../base/runtime.ts'
 import type { Link, LinkHandler, TlsFacts } from '../model/link.ts'
-import { policies } from '../model/policies.ts'
+import { type Policy, policies } from '../model/policies.ts'
 import type { ClientTls, ServerTls } from '../model/tls-terms.ts'
 import type { Transport } from '../transport/transport.ts'
 import { testChainPem, testKeyPem, testName } from './self-test-certificate.ts'
@@ -52,14 +52,14 @@ export async function selfTest(transport: Transport): Promise<void> {
 }
 
 function terms(name: 'intermediate' | 'modern', alpn: readonly string[]): ServerTls {
-  const policy = policies[name]
+  const policy = policies[name] as Policy
   return {
     chainPem: testChainPem,
     keyPem: testKeyPem,
     minVersion: policy.minVersion,
     maxVersion: 'TLSv1.3',
-    ciphers: policy.ciphers.join(':'),
-    groups: policy.groups.map(([group]) => group).join(':'),
+    ciphers: [...policy.suites, ...policy.ciphers].join(':'),
+    groups: policy.groups.join(':'),
     alpn,
     serverOrder: false,
     clients: null,

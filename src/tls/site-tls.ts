@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
-import type { Policy } from '../model/policies.ts'
+import { groupIds, type Policy, versionNumber } from '../model/policies.ts'
 import type { SiteTls } from '../model/site.ts'
 import type { ServerTls } from '../model/tls-terms.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
@@ -19,25 +19,28 @@ export function serverTerms(
   alpn: readonly string[],
   clients: ClientTerms | null,
 ): ServerTls {
-  const groups = policy.groups.map(([name]) => name).join(':')
+  const groups = policy.groups.join(':')
   // A session may not be taken up where the certificate or the policy differ, even if a context were shared by mistake.
   const session = createHash('sha256')
-    .update(`${policy.name}\n${bundle.fingerprint256}\n${alpn.join()}\n${clients?.key ?? ''}`)
+    .update(`${policyKey(policy)}\n${bundle.fingerprint256}\n${alpn.join()}\n${clients?.key ?? ''}`)
     .digest('hex')
   return {
     chainPem: bundle.chainPem,
     keyPem: bundle.keyPem,
     minVersion: policy.minVersion,
-    maxVersion: 'TLSv1.3',
-    ciphers: policy.ciphers.join(':'),
+    maxVersion: policy.maxVersion,
+    ciphers: [...policy.suites, ...policy.ciphers].join(':'),
     groups,
     alpn,
-    serverOrder: false,
+    serverOrder: policy.order === 'server',
     clients: clients === null ? null : { caPem: clients.caPem, require: clients.mode === 'require' },
     sessionContext: session.slice(0, 32),
     native: null,
   }
 }
+
+/** Two policies with the same key let in the same clients. */
+export const policyKey = (policy: Policy): string => JSON.stringify({ ...policy, source: '' })
 
 /** Where a site's certificates come from: files, or the local CA. Bundles are loaded when asked for. */
 export type Certificates = {
@@ -54,8 +57,9 @@ export function siteTls(
   /** Terms of each bundle; goes with the bundle, so that per-name certificates of a bounded store do not pile up */
   const made = new WeakMap<Bundle, ServerTls>()
   return {
-    minVersion: policy.minVersion === 'TLSv1.3' ? 0x0304 : 0x0303,
-    groups: policy.groups.map(([, id]) => id),
+    minVersion: versionNumber(policy.minVersion),
+    maxVersion: versionNumber(policy.maxVersion),
+    groups: policy.groups.map(name => groupIds[name] as number),
     alpn,
     terms(hello, serverName) {
       const bundle = choose(certificates.for(serverName), hello)

@@ -31,6 +31,8 @@ export function nodeTransport(fault: FaultSink): Transport {
   const serverFor = (terms: ServerTls): tls.Server => {
     const server = tls.createServer({
       ...serverOptions(terms),
+      // OpenSSL refuses TLS 1.0 and 1.1 at its usual security level.
+      ...(terms.minVersion < 'TLSv1.2' ? { ciphers: `${terms.ciphers}:@SECLEVEL=0` } : {}),
       ALPNProtocols: [...terms.alpn],
       allowHalfOpen: true,
       requestCert: terms.clients !== null,

@@ -51,7 +51,7 @@ describe('did you mean', () => {
       found.filter(problem => !problem.includes('warning')),
       [
         'sallyport.yaml:5:9: there is no upstream oders\ndid you mean orders?',
-        'sallyport.yaml:6:13: policy takes intermediate or modern, not "moden"\ndid you mean modern?',
+        'sallyport.yaml:6:13: there is no policy moden\ndid you mean modern?',
         'sallyport.yaml:7:59: balance takes round-robin or least-requests, not "roundrobin"\ndid you mean round-robin?',
       ],
     )
@@ -63,8 +63,8 @@ describe('did you mean', () => {
     assert.deepEqual(found, [
       'sallyport.yaml:6:8: unknown key constructor\nhere may be access, format and level',
       'sallyport.yaml:6:24: unknown key xyzzy\nhere may be access, format and level',
-      'sallyport.yaml:7:1: unknown key toString\nhere may be listen, sites, upstreams, log, state, limits, timeouts, filters and workers',
-      'sallyport.yaml:8:1: unknown key __proto__\nhere may be listen, sites, upstreams, log, state, limits, timeouts, filters and workers',
+      'sallyport.yaml:7:1: unknown key toString\nhere may be listen, sites, upstreams, policy, policies, log, state, limits, timeouts, filters and workers',
+      'sallyport.yaml:8:1: unknown key __proto__\nhere may be listen, sites, upstreams, policy, policies, log, state, limits, timeouts, filters and workers',
     ])
   })
 })

@@ -34,7 +34,12 @@ export const check: Verb = {
     }
     if (failed) return 2
     const without = config.sites.map(site => ({ ...site, certificate: null }))
-    compile({ ...config, sites: without.filter(site => site.action.kind !== 'tcp') }, new Registries(), 0, () => {})
+    compile(
+      { ...config, sites: without.filter(site => site.action.kind !== 'tcp') },
+      new Registries(),
+      0,
+      text => void process.stderr.write(`warning: ${text}\n`),
+    )
     const sites = `${config.sites.length} ${config.sites.length === 1 ? 'site' : 'sites'}`
     const ports = config.listen.map(listen => listen.port).join(', ')
     process.stdout.write(`ok: ${sites}, listening on ${ports}\n`)

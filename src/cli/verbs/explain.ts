@@ -3,7 +3,7 @@ import { ProxyError, UsageError } from '../../base/errors.ts'
 import type { Config, RouteConfig, SiteConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import { byPhase } from '../../model/filter.ts'
-import { policies } from '../../model/policies.ts'
+import type { Policy } from '../../model/policies.ts'
 import type { Route } from '../../model/route.ts'
 import { routeTable } from '../../route/match.ts'
 import { Names } from '../../route/names.ts'
@@ -76,10 +76,10 @@ export function explainUrl(config: Config, url: URL, method: string): string[] {
       say('answer', 'TLS alert unrecognized_name (the site has no certificate)')
       return lines
     }
-    const policy = policies[site.policy]
+    const policy = config.policies[site.policy] as Policy
     say(
       'policy',
-      `${site.policy}: ${policy.minVersion} and up; groups ${policy.groups.map(([name]) => name).join(', ')}`,
+      `${site.policy}: ${policy.minVersion} to ${policy.maxVersion}; groups ${policy.groups.join(', ')}`,
     )
     say(
       'cert',

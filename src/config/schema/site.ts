@@ -1,6 +1,6 @@
 /** Rows for sites: a host name and how its TLS ends. */
 import type { SiteInput } from '../define-config.ts'
-import { siteHost } from '../forms.ts'
+import { policyName, siteHost } from '../forms.ts'
 import { certificateKind } from './certificate.ts'
 import { clientsShape } from './clients.ts'
 import type { Rows, Shape } from './kinds.ts'
@@ -33,9 +33,9 @@ export const siteShape: Shape = {
       example: '{ chain: shop.pem, key: shop.key }',
     },
     policy: {
-      kind: { type: 'choice', of: ['intermediate', 'modern'] },
-      default: 'intermediate',
-      docs: 'TLS versions and ciphers: `intermediate` is TLS 1.2 and 1.3, `modern` is TLS 1.3 alone.',
+      kind: { type: 'string', form: policyName, write: 'policy' },
+      defaultDocs: 'the `policy` of the file',
+      docs: 'TLS versions, ciphers and groups: the name of a policy. `sallyport policies` lists them.',
       example: 'modern',
     },
     clients: {

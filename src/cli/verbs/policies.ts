@@ -1,0 +1,68 @@
+/** `sallyport policies`: the TLS policies, as tables. */
+import { messageOf, UsageError } from '../../base/errors.ts'
+import { nearest } from '../../config/nearest.ts'
+import { policies as named, type Policy, policyNames } from '../../model/policies.ts'
+import { offerOf } from '../../tls/offer.ts'
+import type { Verb } from '../verb.ts'
+
+export const policies: Verb = {
+  name: 'policies',
+  usage: 'policies [NAME] [--json]',
+  summary: 'the TLS policies: versions, ciphers and groups, with their sources',
+  details: 'With a name: that one in full, and what of it this runtime cannot offer.',
+  values: [],
+  flags: ['json'],
+  async run(words) {
+    const name = words.rest[0]
+    if (name !== undefined && !Object.hasOwn(named, name)) {
+      const close = nearest(name, policyNames)
+      throw new UsageError(`there is no policy ${name}${close === null ? '' : `; did you mean ${close}?`}`)
+    }
+    const chosen = name === undefined ? Object.values(named) : [named[name] as Policy]
+    if (words.options.has('json'))
+      process.stdout.write(`${JSON.stringify(name === undefined ? chosen : chosen[0], null, 2)}\n`)
+    else process.stdout.write(name === undefined ? overview(chosen) : whole(chosen[0] as Policy))
+    return 0
+  },
+}
+
+const versionsOf = ({ minVersion, maxVersion }: Policy): string => {
+  const [from, to] = [minVersion, maxVersion].map(version => (version === 'TLSv1' ? '1.0' : version.slice(4)))
+  return from === to ? `${from}` : `${from} - ${to}`
+}
+
+function overview(all: readonly Policy[]): string {
+  const width = Math.max(...all.map(policy => policy.name.length))
+  const lines = all.map(policy => {
+    const count = `${policy.ciphers.length + policy.suites.length}`.padStart(3)
+    return `${policy.name.padEnd(width)}  ${versionsOf(policy).padEnd(9)}  ${count} ciphers  ${policy.groups.join(', ')}`
+  })
+  return `${'policy'.padEnd(width)}  TLS\n${lines.join('\n')}\n\nsallyport policies NAME shows one in full.\n`
+}
+
+function whole(policy: Policy): string {
+  const rows: [string, readonly string[]][] = [
+    ['policy', [policy.name]],
+    ['source', [policy.source]],
+    ['TLS', [versionsOf(policy)]],
+    ['TLS 1.3', policy.suites],
+    ['older TLS', policy.ciphers],
+    ['groups', policy.groups],
+    ['order', [policy.order === 'server' ? "the server's" : "the client's"]],
+    ['here', here(policy)],
+  ]
+  return rows
+    .filter(([, values]) => values.length > 0)
+    .map(([title, values]) => `${title.padEnd(10)} ${values.join(`\n${' '.repeat(11)}`)}\n`)
+    .join('')
+}
+
+/** What the runtime that runs this has to say about it. */
+function here(policy: Policy): string[] {
+  try {
+    const { warnings } = offerOf(policy)
+    return warnings.length > 0 ? [...warnings] : ['all of it can be offered']
+  } catch (error) {
+    return [messageOf(error)]
+  }
+}
