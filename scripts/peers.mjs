@@ -13,6 +13,8 @@ export const peers = {
   nghttp: ['nghttp2-client'],
   nghttpd: ['nghttp2-server'],
   chromium: ['chromium'],
+  sslscan: ['sslscan'],
+  testssl: ['testssl.sh'],
 }
 
 /** @returns {string | null} the path of `command`, looked for in PATH and the sbin folders */

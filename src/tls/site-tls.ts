@@ -62,7 +62,7 @@ export function siteTls(
     groups: policy.groups.map(name => groupIds[name] as number),
     alpn,
     terms(hello, serverName) {
-      const bundle = choose(certificates.for(serverName), hello)
+      const bundle = choose(certificates.for(serverName), hello, policy)
       let terms = made.get(bundle)
       if (terms === undefined) {
         terms = serverTerms(bundle, policy, alpn, clients)
@@ -78,14 +78,14 @@ const ecdsa = new Set([0x0403, 0x0503, 0x0603, 0x0203])
 const ed25519 = 0x0807
 
 /** The first bundle that the client can verify; the last one, if it says nothing or nothing fits. */
-export function choose(bundles: readonly Bundle[], hello: ClientHello): Bundle {
+export function choose(bundles: readonly Bundle[], hello: ClientHello, policy: Policy): Bundle {
   if (bundles.length === 1) return bundles[0] as Bundle
   const { signatureAlgorithms } = hello
   // Without the extension a client knows RSA and ECDSA with SHA-1 only (RFC 5246 section 7.4.1.4.1): the safe guess is RSA.
   const can = (bundle: Bundle): boolean => {
     switch (bundle.keyType) {
       case 'ecdsa':
-        return signatureAlgorithms.some(algorithm => ecdsa.has(algorithm)) && hasEcdsaSuite(hello)
+        return signatureAlgorithms.some(algorithm => ecdsa.has(algorithm)) && hasEcdsaSuite(hello, policy)
       case 'ed25519':
         return signatureAlgorithms.includes(ed25519)
       default:
@@ -98,9 +98,19 @@ export function choose(bundles: readonly Bundle[], hello: ClientHello): Bundle {
 
 const rank = (bundle: Bundle): number => (bundle.keyType === 'rsa' ? 1 : 0)
 
-/** In TLS 1.2 the suite names the key too: ECDHE-ECDSA with AES-GCM or ChaCha20. */
-const ecdsaSuites = new Set([0xc02b, 0xc02c, 0xcca9])
+/** In TLS 1.2 the suite names the key too. */
+const ecdsaSuiteIds: Readonly<Record<string, number>> = {
+  'ECDHE-ECDSA-AES128-GCM-SHA256': 0xc02b,
+  'ECDHE-ECDSA-AES256-GCM-SHA384': 0xc02c,
+  'ECDHE-ECDSA-CHACHA20-POLY1305': 0xcca9,
+  'ECDHE-ECDSA-AES128-SHA256': 0xc023,
+  'ECDHE-ECDSA-AES256-SHA384': 0xc024,
+  'ECDHE-ECDSA-AES128-SHA': 0xc009,
+  'ECDHE-ECDSA-AES256-SHA': 0xc00a,
+}
 
-function hasEcdsaSuite(hello: ClientHello): boolean {
-  return hello.versions.includes(0x0304) || hello.cipherSuites.some(suite => ecdsaSuites.has(suite))
+/** With an ECDSA certificate there is a suite that both have. */
+function hasEcdsaSuite(hello: ClientHello, policy: Policy): boolean {
+  if (policy.maxVersion === 'TLSv1.3' && hello.versions.includes(0x0304)) return true
+  return policy.ciphers.some(cipher => hello.cipherSuites.includes(ecdsaSuiteIds[cipher] ?? -1))
 }
