@@ -72,6 +72,7 @@ export const errorTable = {
   NO_ROUTE: row(404, 'client', 'no', 'The site has no route for this request.'),
   CLIENT_GONE: row(0, 'client', 'no', 'The client closed or reset its connection before the answer was complete.'),
   CLIENT_STALLED: row(0, 'client', 'no', 'The client neither read nor wrote for longer than timeouts.idle.'),
+  CLIENT_BLOCKED: row(0, 'client', 'no', "The client's JA4 fingerprint is on the site's block list."),
   CLIENT_CERTIFICATE: row(
     403,
     'client',

@@ -53,6 +53,7 @@ export type SiteConfig = {
   readonly policy: string
   /** Null: no client certificate is asked for */
   readonly clients: ClientsConfig | null
+  readonly ja4: { readonly forward: boolean; readonly block: readonly string[] }
   readonly action: SiteAction
 }
 

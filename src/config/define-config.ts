@@ -45,6 +45,7 @@ export type SiteInput = {
   certificate?: 'local' | KeyPairInput | readonly KeyPairInput[]
   policy?: string
   clients?: ClientsInput
+  ja4?: Ja4Input
   to?: TargetInput
   routes?: readonly RouteInput[]
   passthrough?: Layer4Input
@@ -71,6 +72,8 @@ export type ClientsInput = {
 
 /** All that is written must hold. */
 export type ClientMatchInput = { san?: string; dn?: string; spiffe?: string; issuer?: string }
+
+export type Ja4Input = { forward?: boolean; block?: readonly string[] }
 
 export type KeyPairInput = { chain: string; key: string }
 
@@ -102,6 +105,7 @@ export type MatchInput = {
   header?: Readonly<Record<string, string>>
   query?: Readonly<Record<string, string>>
   client?: readonly ClientMatchInput[]
+  ja4?: string | readonly string[]
 }
 
 export type RedirectInput = { to: string; status?: 301 | 302 | 303 | 307 | 308 }

@@ -257,3 +257,13 @@ export function fingerprint(text: string): Formed<string> {
     ? { ok: hex }
     : { wrong: `${text} is not a SHA-256 fingerprint`, hint: 'openssl x509 -noout -fingerprint -sha256 -in ca.pem' }
 }
+
+/** A JA4 fingerprint, or the beginning of one with a `*`. */
+export function ja4(text: string): Formed<string> {
+  return /^[tqd][0-9a-z]{9}_[0-9a-f]{12}_[0-9a-f]{12}$/.test(text) || /^[tqd][0-9a-z_]{0,34}\*$/.test(text)
+    ? { ok: text }
+    : {
+        wrong: `${text} is not a JA4 fingerprint`,
+        hint: 'as in t13d1516h2_8daaf6152771_02713d6af862; the access log has them',
+      }
+}

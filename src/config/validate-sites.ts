@@ -29,6 +29,7 @@ export type RawSite = {
     | undefined
   policy: string | null | undefined
   clients: RawClients | null | undefined
+  ja4: { forward: boolean | undefined; block: string[] | undefined } | undefined
   to: RawTarget | null | undefined
   routes: (RawRoute | undefined)[] | undefined
   passthrough: RawLayer4 | null | undefined
@@ -65,6 +66,7 @@ type RawMatch = {
   header: Map<string, string> | undefined
   query: Map<string, string> | undefined
   client: (RawClientMatch | undefined)[] | undefined
+  ja4: string[] | undefined
 }
 
 /** What every route begins with. */
@@ -115,9 +117,20 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
   if (!known) return undefined
   if (clients === undefined) return undefined
   if (clients === null && action.kind === 'http') checkNoClients(action.routes, problems, node)
+  const { forward, block } = raw.ja4 ?? {}
+  if (forward === undefined || block === undefined) return undefined
   const hosts = raw.host
   const policy = raw.policy ?? checks.policy
-  return { name: hosts[0]!, hosts, default: raw.default, certificate, policy, clients, action }
+  return {
+    name: hosts[0]!,
+    hosts,
+    default: raw.default,
+    certificate,
+    policy,
+    clients,
+    ja4: { forward, block },
+    action,
+  }
 }
 
 /** Null: none are asked for. */
@@ -196,7 +209,7 @@ function validateEnding(raw: RawSite, node: Node, checks: SiteChecks): SiteActio
     case 'to': {
       const upstream = checks.upstreams.resolve(raw.to ?? undefined, value)
       if (!upstream || !raw.host) return undefined
-      const match = { paths: [], methods: [], headers: [], query: [], clients: [] }
+      const match = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [] }
       const action: RouteAction = { kind: 'upstream', upstream }
       return {
         kind: 'http',
@@ -286,8 +299,8 @@ function validateRoutes(
 
 /** Only equal conditions leave a route without requests: of different ones the more specific wins. */
 function warnIfShadowed(route: RouteConfig, node: Node, taken: Map<string, string>, problems: Problems): void {
-  const { paths, methods, headers, query, clients } = route.match
-  const conditions = JSON.stringify([methods.toSorted(), headers, query, clients])
+  const { paths, methods, headers, query, clients, ja4 } = route.match
+  const conditions = JSON.stringify([methods.toSorted(), headers, query, clients, ja4])
   const keys = (paths.length > 0 ? paths : ['/*']).map(path => `${path} ${conditions}`)
   const free = keys.filter(key => !taken.has(key))
   if (free.length === 0) {
@@ -327,9 +340,9 @@ function validateRoute(raw: RawRoute, node: Node, host: string, checks: SiteChec
 }
 
 function validateMatch(raw: RawMatch | undefined): MatchConfig | undefined {
-  if (!raw?.path || !raw.method || !raw.header || !raw.query || !raw.client) return undefined
+  if (!raw?.path || !raw.method || !raw.header || !raw.query || !raw.client || !raw.ja4) return undefined
   const [headers, query] = [namedValues(raw.header), namedValues(raw.query)]
-  return { paths: raw.path, methods: raw.method, headers, query, clients: clientMatches(raw.client) }
+  return { paths: raw.path, methods: raw.method, headers, query, clients: clientMatches(raw.client), ja4: raw.ja4 }
 }
 
 /** Sorted by name, so that equal conditions look equal. */

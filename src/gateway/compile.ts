@@ -80,6 +80,7 @@ export function compile(
       termsKey: `${policyKey(policy)} ${clients?.key ?? 'without client certificates'}`,
       policy: from.policy,
       clients,
+      fingerprints: { ...from.ja4, wanted: wantsFingerprints(from) },
       action: actionOf(from, config, tls, upstreamOf),
     }
     sites.push(site)
@@ -94,6 +95,11 @@ export function compile(
     timeouts: config.timeouts,
   }
   return { snapshot, sites, endpoints }
+}
+
+/** Whether anything about a site looks at fingerprints. */
+function wantsFingerprints({ ja4, action }: SiteConfig): boolean {
+  return ja4.forward || (action.kind === 'http' && action.routes.some(route => route.match.ja4.length > 0))
 }
 
 function actionOf(

@@ -6,7 +6,8 @@ import type { Level, Log } from '../base/log.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Events, ExchangeRecord, SpliceRecord } from '../proxy/services.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
-import { isGrease, versionName } from '../wire/tls-names.ts'
+import { ja4Of } from '../wire/ja4.ts'
+import { groupName, isGrease, signatureName, versionName } from '../wire/tls-names.ts'
 
 /** Refusals are written up to this many a second, so that a flood of them does not fill the disk; the rest is counted. */
 const refusedPerSecond = 50
@@ -77,6 +78,9 @@ function helloFields(hello: ClientHello | null) {
   if (hello === null) return {}
   return {
     alpnOffered: hello.alpn,
+    ja4: ja4Of(hello),
+    groupsOffered: hello.groups.filter(group => !isGrease(group)).map(groupName),
+    signatureAlgorithms: hello.signatureAlgorithms.filter(each => !isGrease(each)).map(signatureName),
     versions: hello.versions.filter(version => !isGrease(version)).map(versionName),
   }
 }
@@ -100,7 +104,16 @@ function tlsFields(connection: Connection) {
   if (settled === null) return null
   const { version, cipher, alpn, resumed } = settled
   const client = connection.identity === null ? {} : { client: connection.identity.subject }
-  return { version, cipher, group: connection.group, alpn, resumed, sni: connection.serverName, ...client }
+  return {
+    version,
+    cipher,
+    group: connection.group,
+    alpn,
+    resumed,
+    sni: connection.serverName,
+    ...connection.fingerprint,
+    ...client,
+  }
 }
 
 function exchangeFields(exchange: ExchangeRecord) {

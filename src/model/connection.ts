@@ -1,4 +1,5 @@
 /** What is known about a client's connection, from its first bytes to its last. One object a connection. */
+import type { Fingerprint } from '../wire/ja4.ts'
 import type { ClientIdentity } from './client-identity.ts'
 import type { Link } from './link.ts'
 import type { Site } from './site.ts'
@@ -20,6 +21,8 @@ export type Connection = {
   site: Site | null
   /** Who the client has proved to be; null where it showed no certificate, or none was asked for */
   identity: ClientIdentity | null
+  /** What program the client seems to be, by its hello; null where nobody asks, and in cleartext */
+  fingerprint: Fingerprint | null
   /** Key exchange group, for the log */
   group: string
   /** Milliseconds since 1970 */

@@ -5,6 +5,7 @@
  */
 import type { ProxyError } from '../base/errors.ts'
 import type { Fields } from '../wire/fields.ts'
+import type { Fingerprint } from '../wire/ja4.ts'
 import type { ClientIdentity } from './client-identity.ts'
 
 /** An answer of the gateway itself. */
@@ -25,6 +26,8 @@ export interface FilterExchange {
     readonly serverName: string | null
     /** Who the client has proved to be with its certificate */
     readonly identity: ClientIdentity | null
+    /** Taken where the access log is on, or the site uses them */
+    readonly fingerprint: Fingerprint | null
   }
   readonly request: {
     readonly method: string

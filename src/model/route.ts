@@ -1,5 +1,6 @@
 /** A route: which requests it takes, and what becomes of them. */
 import type { Fields } from '../wire/fields.ts'
+import type { Fingerprint } from '../wire/ja4.ts'
 import type { ClientIdentity, ClientMatch } from './client-identity.ts'
 import type { Filters } from './filter.ts'
 import type { Upstream } from './upstream.ts'
@@ -29,7 +30,12 @@ export type RouteMatch = {
   readonly query: readonly NameAndValue[]
   /** Any of these; empty for any client, with a certificate or without */
   readonly clients: readonly ClientMatch[]
+  /** Any of these fingerprints; `*` at the end stands for anything */
+  readonly ja4: readonly string[]
 }
+
+/** What a route may ask about the connection that a request came on. */
+export type Who = { readonly identity: ClientIdentity | null; readonly fingerprint: Fingerprint | null }
 
 export type NameAndValue = { readonly name: string; readonly value: string | null }
 
@@ -55,5 +61,5 @@ export type RouteTimeouts = {
 /** Finds the route of a request, or null. `path` is in normal form, `query` as sent with its '?'. */
 export interface RouteTable {
   readonly routes: readonly Route[]
-  find(method: string, path: string, query: string, fields: Fields, client: ClientIdentity | null): Route | null
+  find(method: string, path: string, query: string, fields: Fields, who: Who): Route | null
 }

@@ -17,8 +17,22 @@ export type Site = {
   readonly policy: string
   /** Null where no client certificate is asked for */
   readonly clients: ClientTerms | null
+  readonly fingerprints: FingerprintRules
   readonly action: SiteAction
 }
+
+/** What is done with JA4 fingerprints of clients. */
+export type FingerprintRules = {
+  /** They are taken, for anything below or for routes */
+  readonly wanted: boolean
+  /** Told to backends as X-JA4 and X-JA3 */
+  readonly forward: boolean
+  /** Refused in the handshake; `*` at the end stands for anything */
+  readonly block: readonly string[]
+}
+
+export const fitsFingerprint = (pattern: string, ja4: string): boolean =>
+  pattern.endsWith('*') ? ja4.startsWith(pattern.slice(0, -1)) : ja4 === pattern
 
 export type SiteAction =
   | { readonly kind: 'http'; readonly routes: RouteTable; readonly tls: SiteTls | null }

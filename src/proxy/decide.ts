@@ -3,9 +3,10 @@
  * canonical name serves every mode. Whatever is not clearly allowed is refused with the alert that says why.
  */
 import type { ErrorCode } from '../base/errors.ts'
-import type { Site, SiteTls } from '../model/site.ts'
+import { fitsFingerprint, type Site, type SiteTls } from '../model/site.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
+import { ja4Of } from '../wire/ja4.ts'
 import { alerts } from '../wire/tls-alert.ts'
 import { isGrease, versionName } from '../wire/tls-names.ts'
 
@@ -30,6 +31,8 @@ export function decide(snapshot: Snapshot, hello: ClientHello, localAddress: () 
       : refuse('TLS_UNKNOWN_NAME', alerts.unrecognized_name, `no site has the name ${serverName}`)
   }
   const { action } = site
+  const blocked = blockedBy(site, hello)
+  if (blocked !== null) return blocked
   if (action.kind === 'passthrough') return { kind: 'passthrough', site }
   const { tls } = action
   if (tls === null) {
@@ -68,6 +71,15 @@ export function decide(snapshot: Snapshot, hello: ClientHello, localAddress: () 
     )
   }
   return action.kind === 'tcp' ? { kind: 'unwrap', site, tls } : { kind: 'terminate', site, tls }
+}
+
+/** Passthrough or not: a hello is all that it takes. */
+function blockedBy(site: Site, hello: ClientHello): Verdict | null {
+  const { block } = site.fingerprints
+  if (block.length === 0) return null
+  const ja4 = ja4Of(hello)
+  if (!block.some(pattern => fitsFingerprint(pattern, ja4))) return null
+  return refuse('CLIENT_BLOCKED', alerts.access_denied, `${ja4} is on the block list of ${site.name}`)
 }
 
 /** The group that the handshake will use: the first of ours that the client has, 0 where there is none. */

@@ -25,6 +25,7 @@ export function filterView(exchange: Viewed, connection: Connection): FilterExch
       secure: connection.secure,
       serverName: connection.serverName,
       identity: connection.identity,
+      fingerprint: connection.fingerprint,
     },
     request: {
       method: exchange.head.method,

@@ -37,7 +37,9 @@ export class Forwarding {
     this.host = host
     this.snapshot = snapshot
     this.text =
-      forwardText(this.connection, host, this.version) + identityLines(this.connection.identity, found.clients)
+      forwardText(this.connection, host, this.version) +
+      identityLines(this.connection.identity, found.clients) +
+      fingerprintLines(this.connection, found)
     return null
   }
 
@@ -58,6 +60,11 @@ export class Forwarding {
     }
     return site
   }
+}
+
+function fingerprintLines({ fingerprint }: Connection, { fingerprints }: Site): string {
+  if (!fingerprints.forward || fingerprint === null) return ''
+  return `x-ja4: ${fingerprint.ja4}\r\nx-ja3: ${fingerprint.ja3}\r\n`
 }
 
 function forwardText(connection: Connection, host: string | null, version: string): string {

@@ -12,6 +12,7 @@ import type { Site, SiteTls } from '../model/site.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
 import { preface } from '../wire/h2-frames.ts'
 import { HelloReader } from '../wire/hello-reader.ts'
+import { fingerprintOf } from '../wire/ja4.ts'
 import { parseProxyHeader } from '../wire/proxy-protocol.ts'
 import { sniffProtocol } from '../wire/sniff.ts'
 import { alertRecord, alerts } from '../wire/tls-alert.ts'
@@ -200,6 +201,9 @@ export class Inbound implements LinkHandler, Timed {
         return
       default:
         connection.site = verdict.site
+        // Two hashes a handshake, for those who look at them.
+        if (verdict.site.fingerprints.wanted || listener.services.events.exchange !== null)
+          connection.fingerprint = fingerprintOf(hello)
         this.secure(verdict.site, verdict.tls, hello, bytes)
     }
   }

@@ -83,6 +83,7 @@ export class Listener implements Holder {
       serverName: null,
       site: null,
       identity: null,
+      fingerprint: null,
       group: '',
       openedAt: Date.now(),
       handshakeMs: 0,

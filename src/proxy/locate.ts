@@ -31,10 +31,9 @@ export function locate(exchange: Located, forwarding: Forwarding, snapshot: Snap
   const { connection } = forwarding
   const site = forwarding.site as Site
   const { action } = site
-  const { identity } = connection
   const route =
     action.kind === 'http'
-      ? action.routes.find(head.method, target.path, target.query, head.fields, identity)
+      ? action.routes.find(head.method, target.path, target.query, head.fields, connection)
       : null
   const problem = clientProblem(connection, site, route, Date.now())
   if (problem !== null) return problem

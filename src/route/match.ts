@@ -3,8 +3,9 @@
  * conditions (method, then headers and query); then the one written first. A site whose only route takes everything
  * costs one comparison.
  */
-import { type ClientIdentity, clientMatches } from '../model/client-identity.ts'
-import type { NameAndValue, Route, RouteTable } from '../model/route.ts'
+import { clientMatches } from '../model/client-identity.ts'
+import type { NameAndValue, Route, RouteTable, Who } from '../model/route.ts'
+import { fitsFingerprint } from '../model/site.ts'
 import type { Fields } from '../wire/fields.ts'
 import { Paths } from './paths.ts'
 
@@ -18,31 +19,31 @@ export function routeTable(routes: readonly Route[]): RouteTable {
   })
   return {
     routes,
-    find: (method, path, query, fields, client) =>
-      paths.find(path, route => accepts(route, method, query, fields, client)),
+    find: (method, path, query, fields, who) =>
+      paths.find(path, route => accepts(route, method, query, fields, who)),
   }
 }
 
 function takesEverything({ match }: Route): boolean {
   const anyPath = match.paths.length === 0 || match.paths.includes('/*')
-  return anyPath && match.methods.length + match.headers.length + match.query.length + match.clients.length === 0
+  return (
+    anyPath &&
+    match.methods.length + match.headers.length + match.query.length + match.clients.length + match.ja4.length === 0
+  )
 }
 
 const conditions = ({ match }: Route): number =>
   (match.methods.length > 0 ? 1 : 0) +
   (match.clients.length > 0 ? 1 : 0) +
+  (match.ja4.length > 0 ? 1 : 0) +
   match.headers.length +
   match.query.length
 
-function accepts(
-  { match }: Route,
-  method: string,
-  query: string,
-  fields: Fields,
-  client: ClientIdentity | null,
-): boolean {
+function accepts({ match }: Route, method: string, query: string, fields: Fields, who: Who): boolean {
   if (match.methods.length > 0 && !match.methods.includes(method)) return false
-  if (match.clients.length > 0 && !match.clients.some(wanted => clientMatches(wanted, client))) return false
+  if (match.clients.length > 0 && !match.clients.some(wanted => clientMatches(wanted, who.identity))) return false
+  if (match.ja4.length > 0 && !match.ja4.some(wanted => fitsFingerprint(wanted, who.fingerprint?.ja4 ?? '')))
+    return false
   for (const wanted of match.headers) if (!hasHeader(fields, wanted)) return false
   if (match.query.length > 0) {
     const parameters = new URLSearchParams(query)

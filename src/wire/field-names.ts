@@ -46,6 +46,8 @@ const names: Readonly<Record<string, number>> = {
   'client-cert-chain': field.identity,
   'x-client-cert': field.identity,
   'x-client-dn': field.identity,
+  'x-ja4': field.identity,
+  'x-ja3': field.identity,
 }
 
 /** Names that say who the client is; the tests send each of them on every listener. */

@@ -33,6 +33,7 @@ describe('matches', () => {
       ],
       query: [{ name: 'V', value: '2' }],
       clients: [],
+      ja4: [],
     })
   })
   it('that could never hold are refused', async () => {

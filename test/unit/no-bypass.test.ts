@@ -82,7 +82,7 @@ const none = { connectMs: 0, responseMs: 0, bodyIdleMs: 0, idleMs: 0, totalMs: 0
 function routeOf(name: string, path: string, requireClient: boolean): Route {
   return {
     name,
-    match: { paths: [path], methods: [], headers: [], query: [], clients: [] },
+    match: { paths: [path], methods: [], headers: [], query: [], clients: [], ja4: [] },
     action: { kind: 'respond', status: 200, body: '', headers: [] },
     timeouts: none,
     maxBodyBytes: 1,
@@ -118,6 +118,7 @@ function table(): { plans: Plan[]; snapshot: Snapshot } {
       termsKey: `${plan.policy} ${clients?.key ?? ''}`,
       policy: plan.policy,
       clients,
+      fingerprints: { wanted: false, forward: false, block: [] },
       action: { kind: 'http', routes: routeTable(routes), tls },
     }
     for (const host of plan.hosts) names.add(host, site)
@@ -203,6 +204,7 @@ it(`no request reaches a route whose client terms its connection did not meet: $
         serverName: null,
         site: null,
         identity: null,
+        fingerprint: null,
       } as unknown as Connection & { link: { peerCertificate: unknown } }
       /** What the client has in truth proved on this connection */
       let proved: Certificate | null = null

@@ -117,7 +117,7 @@ function sayRoute(say: Say, routes: readonly RouteConfig[], url: URL, method: st
       requireClient: route.requireClient,
     })) satisfies Route[],
   )
-  const found = table.find(method, target.path, url.search, new Fields(''), null)
+  const found = table.find(method, target.path, url.search, new Fields(''), { identity: null, fingerprint: null })
   const route = found === null ? null : (byName.get(found.name) ?? null)
   if (route === null) {
     say(

@@ -1,7 +1,7 @@
 /** Rows for client certificates: who must show one, and who it may be. */
 import { forwardedForms } from '../../model/client-identity.ts'
-import type { ClientMatchInput, ClientsInput } from '../define-config.ts'
-import { clientName, fingerprint, spiffeId } from '../forms.ts'
+import type { ClientMatchInput, ClientsInput, Ja4Input } from '../define-config.ts'
+import { clientName, fingerprint, ja4, spiffeId } from '../forms.ts'
 import type { Kind, Rows, Shape } from './kinds.ts'
 
 const clientMatchShape: Shape = {
@@ -74,4 +74,22 @@ export const clientsShape: Shape = {
       example: '[{ san: billing.internal }, { spiffe: "spiffe://example.org/ns/shop/*" }]',
     },
   } satisfies Rows<ClientsInput>,
+}
+
+export const ja4Shape: Shape = {
+  name: 'ja4',
+  docs: 'JA4 fingerprints tell programs apart by how they say hello in TLS. A client can imitate another: a hint, never a proof.',
+  rows: {
+    forward: {
+      kind: { type: 'boolean' },
+      default: false,
+      docs: 'Tells backends, as `X-JA4` and `X-JA3`. What clients send under these names is always dropped.',
+      example: 'true',
+    },
+    block: {
+      kind: { type: 'list', of: { type: 'string', form: ja4, write: 'JA4' }, empty: true },
+      docs: 'Fingerprints that are refused before the handshake, passthrough included; one may end with `*`.',
+      example: '[t13d190900_9dc949149365_*]',
+    },
+  } satisfies Rows<Ja4Input>,
 }

@@ -7,7 +7,7 @@ import type {
   RouteLimitsInput,
   RouteTimeoutsInput,
 } from '../define-config.ts'
-import { anyText, headerName, headerValue, method, pathPattern, queryName, redirectTarget } from '../forms.ts'
+import { anyText, headerName, headerValue, ja4, method, pathPattern, queryName, redirectTarget } from '../forms.ts'
 import { clientMatchKind } from './clients.ts'
 import type { Rows, Shape } from './kinds.ts'
 import { limitsRows, timeoutsRows } from './limits.ts'
@@ -48,6 +48,11 @@ const matchShape: Shape = {
       kind: clientMatchKind,
       docs: 'Clients by their certificate: any of these. Needs `clients` on the site.',
       example: '[{ san: billing.internal }]',
+    },
+    ja4: {
+      kind: { type: 'list', of: { type: 'string', form: ja4, write: 'JA4' }, single: true },
+      docs: 'Clients by the JA4 fingerprint of their TLS hello, which may end with `*`. A hint at the program, never a proof.',
+      example: 't13d1516h2_8daaf6152771_*',
     },
   } satisfies Rows<MatchInput>,
 }

@@ -2,7 +2,7 @@
 import type { SiteInput } from '../define-config.ts'
 import { policyName, siteHost } from '../forms.ts'
 import { certificateKind } from './certificate.ts'
-import { clientsShape } from './clients.ts'
+import { clientsShape, ja4Shape } from './clients.ts'
 import type { Rows, Shape } from './kinds.ts'
 import { routeShape } from './route.ts'
 import { layer4Shape, targetKind } from './upstream.ts'
@@ -42,6 +42,12 @@ export const siteShape: Shape = {
       kind: { type: 'object', shape: clientsShape },
       docs: 'Client certificates: who must show one. None is asked for when this is left out.',
       example: '{ ca: partners.pem, verify: require }',
+    },
+    ja4: {
+      kind: { type: 'object', shape: ja4Shape },
+      default: {},
+      docs: 'What is done with fingerprints of clients. The access log has them in any case.',
+      example: '{ forward: true }',
     },
     to: {
       kind: targetKind,
