@@ -53,6 +53,8 @@ export type SiteConfig = {
   readonly policy: string
   /** Null: no client certificate is asked for */
   readonly clients: ClientsConfig | null
+  /** Null: nothing is said about it */
+  readonly hsts: HstsConfig | null
   readonly ja4: { readonly forward: boolean; readonly block: readonly string[] }
   readonly action: SiteAction
 }
@@ -63,6 +65,9 @@ export type SiteAction =
   | { readonly kind: 'passthrough'; readonly upstream: UpstreamConfig }
   /** TLS in, raw TCP out; the upstream's scheme is `tcp` */
   | { readonly kind: 'tcp'; readonly upstream: UpstreamConfig }
+
+/** `maxAge` in seconds */
+export type HstsConfig = { readonly maxAge: number; readonly subdomains: boolean; readonly preload: boolean }
 
 export type ClientsConfig = {
   readonly mode: 'optional' | 'require'

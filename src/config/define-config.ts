@@ -46,6 +46,7 @@ export type SiteInput = {
   policy?: string
   clients?: ClientsInput
   ja4?: Ja4Input
+  hsts?: HstsInput
   to?: TargetInput
   routes?: readonly RouteInput[]
   passthrough?: Layer4Input
@@ -72,6 +73,9 @@ export type ClientsInput = {
 
 /** All that is written must hold. */
 export type ClientMatchInput = { san?: string; dn?: string; spiffe?: string; issuer?: string }
+
+/** RFC 6797; `maxAge` in seconds */
+export type HstsInput = { maxAge: number; subdomains?: boolean; preload?: boolean }
 
 export type Ja4Input = { forward?: boolean; block?: readonly string[] }
 

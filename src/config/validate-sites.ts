@@ -1,9 +1,7 @@
 /** Sites and their routes, from rows to config.ts, with the checks that need more than one row. */
-import type { ClientMatch, ForwardedForm } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
 import type {
   CertificateConfig,
-  ClientsConfig,
   MatchConfig,
   NamedValue,
   RouteAction,
@@ -14,6 +12,14 @@ import type {
 } from './config.ts'
 import type { Problems } from './problem.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
+import {
+  checkNoClients,
+  clientMatches,
+  type RawClientMatch,
+  type RawClients,
+  validateClients,
+} from './validate-clients.ts'
+import { type RawHsts, validateHsts } from './validate-hsts.ts'
 import type { Policies } from './validate-policies.ts'
 import { keyPair, type RawKeyPair, type RawLayer4, type RawTarget, type Upstreams } from './validate-upstreams.ts'
 
@@ -29,22 +35,13 @@ export type RawSite = {
     | undefined
   policy: string | null | undefined
   clients: RawClients | null | undefined
+  hsts: RawHsts | null | undefined
   ja4: { forward: boolean | undefined; block: string[] | undefined } | undefined
   to: RawTarget | null | undefined
   routes: (RawRoute | undefined)[] | undefined
   passthrough: RawLayer4 | null | undefined
   tcp: RawLayer4 | null | undefined
 }
-
-type RawClients = {
-  ca: string[] | undefined
-  verify: 'off' | 'optional' | 'require' | undefined
-  crl: string[] | undefined
-  forward: ForwardedForm[] | undefined
-  allow: (RawClientMatch | undefined)[] | undefined
-}
-
-type RawClientMatch = { [K in keyof ClientMatch]: string | null | undefined }
 
 type RawRoute = {
   match: RawMatch | undefined
@@ -111,14 +108,15 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
   const certificate = validateCertificate(raw, node, checks)
   const policyNode = childOf(node, 'policy')
   const known = !policyNode || !raw.policy || checks.policies.check(raw.policy, policyNode)
-  const clients = validateClients(raw, node, problems)
+  const clients = validateClients(raw.clients, node, problems)
   if (!raw.host || raw.default === undefined || raw.policy === undefined || !action || certificate === undefined)
     return undefined
   if (!known) return undefined
   if (clients === undefined) return undefined
   if (clients === null && action.kind === 'http') checkNoClients(action.routes, problems, node)
+  const hsts = validateHsts(raw.hsts, node, problems)
   const { forward, block } = raw.ja4 ?? {}
-  if (forward === undefined || block === undefined) return undefined
+  if (forward === undefined || block === undefined || hsts === undefined) return undefined
   const hosts = raw.host
   const policy = raw.policy ?? checks.policy
   return {
@@ -128,55 +126,9 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
     certificate,
     policy,
     clients,
+    hsts,
     ja4: { forward, block },
     action,
-  }
-}
-
-/** Null: none are asked for. */
-function validateClients(raw: RawSite, node: Node, problems: Problems): ClientsConfig | null | undefined {
-  if (!childOf(node, 'clients')) return null
-  if (childOf(node, 'passthrough')) {
-    problems.error(
-      placeOfKey(node, 'clients'),
-      'a passthrough site is never decrypted, and sees no client certificate',
-      'the backend asks for it; to ask here, use to, routes or tcp instead of passthrough',
-    )
-    return undefined
-  }
-  const { clients } = raw
-  if (!clients?.ca || clients.verify === undefined || !clients.crl || !clients.forward || !clients.allow)
-    return undefined
-  if (clients.verify === 'off') return null
-  return {
-    mode: clients.verify,
-    ca: clients.ca,
-    crl: clients.crl,
-    forward: clients.forward,
-    allow: clientMatches(clients.allow),
-  }
-}
-
-function clientMatches(raw: readonly (RawClientMatch | undefined)[]): ClientMatch[] {
-  return raw
-    .filter(match => match !== undefined)
-    .map(({ san, dn, spiffe, issuer }) => ({
-      san: san ?? null,
-      dn: dn ?? null,
-      spiffe: spiffe ?? null,
-      issuer: issuer ?? null,
-    }))
-}
-
-/** A condition that nobody can meet is a mistake, and where it is about who may come in, a dangerous one. */
-function checkNoClients(routes: readonly RouteConfig[], problems: Problems, node: Node): void {
-  for (const route of routes) {
-    if (!route.requireClient && route.match.clients.length === 0) continue
-    problems.error(
-      node.at,
-      `the route ${route.name} asks for client certificates, and the site does not`,
-      'give the site clients: { ca: FILE, verify: optional }',
-    )
   }
 }
 

@@ -3,7 +3,7 @@
  * read, keys that do not match. The result is immutable and knows nothing of configuration.
  */
 import { balancers } from '../balance/all.ts'
-import type { Config, SiteConfig, UpstreamConfig } from '../config/config.ts'
+import type { Config, HstsConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
 import { byPhase } from '../model/filter.ts'
 import type { Policy } from '../model/policies.ts'
@@ -80,6 +80,7 @@ export function compile(
       termsKey: `${policyKey(policy)} ${clients?.key ?? 'without client certificates'}`,
       policy: from.policy,
       clients,
+      hsts: from.hsts === null ? '' : hstsText(from.hsts),
       fingerprints: { ...from.ja4, wanted: wantsFingerprints(from) },
       action: actionOf(from, config, tls, upstreamOf),
     }
@@ -96,6 +97,9 @@ export function compile(
   }
   return { snapshot, sites, endpoints }
 }
+
+const hstsText = ({ maxAge, subdomains, preload }: HstsConfig): string =>
+  `max-age=${maxAge}${subdomains ? '; includeSubDomains' : ''}${preload ? '; preload' : ''}`
 
 /** Whether anything about a site looks at fingerprints. */
 function wantsFingerprints({ ja4, action }: SiteConfig): boolean {

@@ -283,10 +283,12 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
   private sendHead(head: ResponseHead, bodyless: boolean): void {
     this.answered = true
     this.status = head.status
+    const own = this.downstream.forwarding.answerFields(this.host)
+    if (own !== '') head.fields.delete('strict-transport-security')
     this.downstream.head(
       head.status,
       head.reason,
-      head.fields.text,
+      head.fields.text + own,
       head.chunked ? -1 : head.contentLength,
       bodyless,
     )
@@ -319,7 +321,7 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
     const { downstream } = this
     const bodyless = this.head.method === 'HEAD' || status === 204 || status === 304
     downstream.cork()
-    downstream.head(status, reason, text, length, bodyless)
+    downstream.head(status, reason, text + downstream.forwarding.answerFields(this.host), length, bodyless)
     if (!bodyless && body.length > 0) {
       this.bytesOut += body.length
       downstream.data(body, 0, body.length)

@@ -13,6 +13,7 @@ import { identityLines } from './client-certificate.ts'
 export class Forwarding {
   /** Fields for the backend, each with its CRLF */
   text = ''
+  private answerText = ''
   site: Site | null = null
   private host: string | null = null
   private snapshot: Snapshot | null = null
@@ -23,6 +24,11 @@ export class Forwarding {
   constructor(connection: Connection, version: '1.1' | '2.0') {
     this.connection = connection
     this.version = version
+  }
+
+  /** Fields for every answer to the client; of a host that was never looked up, none. */
+  answerFields(host: string): string {
+    return host === (this.host ?? '') ? this.answerText : ''
   }
 
   /**
@@ -36,6 +42,8 @@ export class Forwarding {
     this.site = found
     this.host = host
     this.snapshot = snapshot
+    const { hsts } = found
+    this.answerText = this.connection.secure && hsts !== '' ? `strict-transport-security: ${hsts}\r\n` : ''
     this.text =
       forwardText(this.connection, host, this.version) +
       identityLines(this.connection.identity, found.clients) +

@@ -118,6 +118,7 @@ function table(): { plans: Plan[]; snapshot: Snapshot } {
       termsKey: `${plan.policy} ${clients?.key ?? ''}`,
       policy: plan.policy,
       clients,
+      hsts: '',
       fingerprints: { wanted: false, forward: false, block: [] },
       action: { kind: 'http', routes: routeTable(routes), tls },
     }

@@ -3,6 +3,7 @@ import type { SiteInput } from '../define-config.ts'
 import { policyName, siteHost } from '../forms.ts'
 import { certificateKind } from './certificate.ts'
 import { clientsShape, ja4Shape } from './clients.ts'
+import { hstsShape } from './hsts.ts'
 import type { Rows, Shape } from './kinds.ts'
 import { routeShape } from './route.ts'
 import { layer4Shape, targetKind } from './upstream.ts'
@@ -48,6 +49,11 @@ export const siteShape: Shape = {
       default: {},
       docs: 'What is done with fingerprints of clients. The access log has them in any case.',
       example: '{ forward: true }',
+    },
+    hsts: {
+      kind: { type: 'object', shape: hstsShape },
+      docs: 'Tells browsers to use https only (RFC 6797). Off when left out.',
+      example: '{ maxAge: 31536000 }',
     },
     to: {
       kind: targetKind,

@@ -1,0 +1,66 @@
+/** Client certificates, from rows to config.ts, and that nobody asks for what cannot be met. */
+import type { ClientMatch, ForwardedForm } from '../model/client-identity.ts'
+import type { ClientsConfig, RouteConfig } from './config.ts'
+import type { Problems } from './problem.ts'
+import { childOf, type Node, placeOfKey } from './tree.ts'
+
+/** As readObject gives it; undefined is what was wrong, and reported. */
+export type RawClients = {
+  ca: string[] | undefined
+  verify: 'off' | 'optional' | 'require' | undefined
+  crl: string[] | undefined
+  forward: ForwardedForm[] | undefined
+  allow: (RawClientMatch | undefined)[] | undefined
+}
+
+export type RawClientMatch = { [K in keyof ClientMatch]: string | null | undefined }
+
+/** Null: none are asked for. */
+export function validateClients(
+  clients: RawClients | null | undefined,
+  node: Node,
+  problems: Problems,
+): ClientsConfig | null | undefined {
+  if (!childOf(node, 'clients')) return null
+  if (childOf(node, 'passthrough')) {
+    problems.error(
+      placeOfKey(node, 'clients'),
+      'a passthrough site is never decrypted, and sees no client certificate',
+      'the backend asks for it; to ask here, use to, routes or tcp instead of passthrough',
+    )
+    return undefined
+  }
+  if (!clients?.ca || clients.verify === undefined || !clients.crl || !clients.forward || !clients.allow)
+    return undefined
+  if (clients.verify === 'off') return null
+  return {
+    mode: clients.verify,
+    ca: clients.ca,
+    crl: clients.crl,
+    forward: clients.forward,
+    allow: clientMatches(clients.allow),
+  }
+}
+
+export function clientMatches(raw: readonly (RawClientMatch | undefined)[]): ClientMatch[] {
+  return raw
+    .filter(match => match !== undefined)
+    .map(({ san, dn, spiffe, issuer }) => ({
+      san: san ?? null,
+      dn: dn ?? null,
+      spiffe: spiffe ?? null,
+      issuer: issuer ?? null,
+    }))
+}
+
+/** A condition that nobody can meet is a mistake, and where it is about who may come in, a dangerous one. */
+export function checkNoClients(routes: readonly RouteConfig[], problems: Problems, node: Node): void {
+  for (const route of routes) {
+    if (!route.requireClient && route.match.clients.length === 0) continue
+    problems.error(
+      node.at,
+      `the route ${route.name} asks for client certificates, and the site does not`,
+      'give the site clients: { ca: FILE, verify: optional }',
+    )
+  }
+}
