@@ -4,11 +4,12 @@ import { certs } from './certs.ts'
 import { check } from './check.ts'
 import { explain } from './explain.ts'
 import { helpVerb } from './help.ts'
+import { map } from './map.ts'
 import { policies } from './policies.ts'
 import { proxy } from './proxy.ts'
 import { run } from './run.ts'
 import { schema } from './schema.ts'
 import { version } from './version.ts'
 
-const without: readonly Verb[] = [run, proxy, check, explain, certs, policies, schema, version]
+const without: readonly Verb[] = [run, proxy, check, explain, certs, map, policies, schema, version]
 export const verbs: readonly Verb[] = [...without, helpVerb(without)]

@@ -1,0 +1,259 @@
+/**
+ * Where traffic is plaintext, and who holds the keys: for every site and route each hop from client to backend, read
+ * from a configuration. Pure; the same model is drawn as text, as JSON and as a picture, and judged by `--require`.
+ */
+import type { ClientsConfig, Config, RouteConfig, SiteConfig, UpstreamConfig } from '../../config/config.ts'
+import type { Policy } from '../../model/policies.ts'
+
+export type Pattern = 'edge' | 'bridge' | 'passthrough' | 'unwrap' | 'answered here' | 'cleartext'
+
+export type Hop = {
+  readonly from: string
+  readonly to: string
+  readonly encrypted: boolean
+  /** With what, or what goes over the wire in the open */
+  readonly how: string
+  /** How each end knows the other */
+  readonly verified: string
+  /** The receiving end has proved its name */
+  readonly serverVerified: boolean
+  /** Both ends have proved who they are */
+  readonly mutual: boolean
+  /** Who holds the private key of the receiving end; null without TLS */
+  readonly key: string | null
+  /** Never leaves this machine */
+  readonly onHost: boolean
+}
+
+export type Path = {
+  readonly site: string
+  readonly route: string
+  readonly pattern: Pattern
+  readonly hops: readonly Hop[]
+  /** Where the content can be read */
+  readonly plaintext: readonly string[]
+  /** What looks at it in the gateway */
+  readonly inspects: readonly string[]
+  /** What is missing for the next stricter pattern */
+  readonly missing: readonly string[]
+}
+
+export function mapOf(config: Config): Path[] {
+  const paths: Path[] = []
+  const tls = config.listen.some(listen => listen.cleartext === null)
+  for (const site of config.sites) {
+    if (site.action.kind !== 'http') {
+      if (tls) paths.push(layer4Path(config, site))
+      continue
+    }
+    for (const route of site.action.routes) {
+      if (tls && site.certificate !== null) paths.push(httpPath(config, site, route, null))
+      for (const { address, port, cleartext } of config.listen) {
+        if (cleartext === 'serve' && site.clients?.mode !== 'require')
+          paths.push(httpPath(config, site, route, { address, port }))
+      }
+    }
+  }
+  return paths
+}
+
+type Listener = { readonly address: string; readonly port: number }
+
+function layer4Path(config: Config, site: SiteConfig): Path {
+  const { action } = site
+  const { kind, upstream } = action as Exclude<SiteConfig['action'], { kind: 'http' }>
+  const where = endpointsOf(upstream)
+  const name = upstream.name
+  if (kind === 'passthrough') {
+    const hop = (from: string, to: string): Hop => ({
+      from,
+      to,
+      encrypted: true,
+      how: "the backend's own TLS",
+      verified: 'between client and backend; the gateway has no part in it',
+      serverVerified: true,
+      mutual: false,
+      key: 'the backend',
+      onHost: false,
+    })
+    const hops = [hop('client', 'gateway'), { ...hop('gateway', where), onHost: isOnHost(upstream) }]
+    return { site: site.name, route: '', pattern: 'passthrough', hops, plaintext: [], inspects: [], missing: [] }
+  }
+  return {
+    site: site.name,
+    route: '',
+    pattern: 'unwrap',
+    hops: [clientHop(config, site), plainHop(where, 'raw TCP', upstream)],
+    plaintext: ['in the gateway', ...onWire(where, upstream)],
+    inspects: [],
+    missing: [
+      `to reach end-to-end: let the backend end TLS itself, with passthrough: { to } in place of tcp (${name})`,
+      ...(site.clients === null ? [`to know the clients: give ${site.name} clients: { ca }`] : []),
+    ],
+  }
+}
+
+function httpPath(config: Config, site: SiteConfig, route: RouteConfig, plain: Listener | null): Path {
+  const first = plain === null ? clientHop(config, site) : cleartextHop(plain)
+  const inspects = [
+    'routing by host, path and fields',
+    ...route.filters.map(filter => `filter ${filter.name}`),
+    ...(config.log.access ? ['the access log (method, host, path; no bodies)'] : []),
+  ]
+  const seen = plain === null ? [] : [`on the wire from clients to port ${plain.port}`]
+  const base = { site: site.name, route: route.name.slice(site.name.length) || '/*', inspects }
+  const missing =
+    plain === null ? [] : [`to encrypt the first hop: cleartext: redirect in place of serve on port ${plain.port}`]
+  if (route.action.kind !== 'upstream') {
+    const pattern = plain === null ? 'answered here' : 'cleartext'
+    return { ...base, pattern, hops: [first], plaintext: [...seen, 'in the gateway'], missing }
+  }
+  const { upstream } = route.action
+  const where = endpointsOf(upstream)
+  const second =
+    upstream.tls === null
+      ? plainHop(where, upstream.http === 2 ? 'HTTP/2' : 'HTTP', upstream)
+      : tlsHop(where, upstream)
+  const pattern = plain !== null ? 'cleartext' : upstream.tls === null ? 'edge' : 'bridge'
+  if (upstream.tls === null)
+    missing.push(`to reach end-to-end: give upstream ${upstream.name} https:// endpoints and tls: { ca }`)
+  else if (!upstream.tls.verify)
+    missing.push(
+      `to reach end-to-end: remove verify: false from upstream ${upstream.name}, and give it tls: { ca }`,
+    )
+  if (plain === null && !first.mutual)
+    missing.push(`for mutual TLS with clients: give ${site.name} clients: { ca, verify: require }`)
+  if (upstream.tls !== null && upstream.tls.certificate === null)
+    missing.push(
+      `for mutual TLS with backends: give upstream ${upstream.name} tls: { certificate: { chain, key } }`,
+    )
+  return {
+    ...base,
+    pattern,
+    hops: [first, second],
+    plaintext: [...seen, 'in the gateway', ...(upstream.tls === null ? onWire(where, upstream) : [])],
+    missing,
+  }
+}
+
+function clientHop(config: Config, site: SiteConfig): Hop {
+  const policy = config.policies[site.policy] as Policy
+  const versions = [policy.minVersion, policy.maxVersion].map(version =>
+    version === 'TLSv1' ? '1.0' : version.slice(4),
+  )
+  const range = versions[0] === versions[1] ? versions[0] : versions.join(' - ')
+  const { certificate, clients } = site
+  const key =
+    certificate?.kind === 'local'
+      ? 'the gateway (issued by its local CA)'
+      : `the gateway (${keyFiles(site).join(', ')})`
+  return {
+    from: 'client',
+    to: 'gateway',
+    encrypted: true,
+    how: `TLS ${range} (${site.policy})`,
+    verified: `the client verifies the certificate of ${site.name}; ${clientsText(clients)}`,
+    serverVerified: true,
+    mutual: clients?.mode === 'require',
+    key,
+    onHost: false,
+  }
+}
+
+const keyFiles = ({ certificate }: SiteConfig): string[] =>
+  certificate?.kind === 'files' ? certificate.pairs.map(pair => pair.keyFile) : []
+
+function clientsText(clients: ClientsConfig | null): string {
+  if (clients === null) return 'clients are not asked who they are'
+  const list = clients.allow.length > 0 ? ` and the list of ${clients.allow.length}` : ''
+  const revoked = clients.crl.length > 0 ? ', revocation checked' : ''
+  return `clients ${clients.mode === 'require' ? 'must' : 'may'} show a certificate of ${clients.ca.join(', ')}${list}${revoked}`
+}
+
+function cleartextHop({ address, port }: Listener): Hop {
+  const onHost = isLoopback(address)
+  return {
+    from: 'client',
+    to: 'gateway',
+    encrypted: false,
+    how: `HTTP in the open, port ${port}`,
+    verified: 'nobody is verified',
+    serverVerified: false,
+    mutual: false,
+    key: null,
+    onHost,
+  }
+}
+
+function plainHop(to: string, what: string, upstream: UpstreamConfig): Hop {
+  return {
+    from: 'gateway',
+    to,
+    encrypted: false,
+    how: `${what} in the open`,
+    verified: 'nobody is verified',
+    serverVerified: false,
+    mutual: false,
+    key: null,
+    onHost: isOnHost(upstream),
+  }
+}
+
+function tlsHop(to: string, upstream: UpstreamConfig): Hop {
+  const tls = upstream.tls as NonNullable<UpstreamConfig['tls']>
+  const name = tls.serverName ?? [...new Set(upstream.endpoints.map(endpoint => endpoint.host))].join(', ')
+  const own =
+    tls.certificate === null ? 'the gateway shows no certificate' : `the gateway shows ${tls.certificate.chainFile}`
+  const server = tls.verify
+    ? `verified as ${name} by ${tls.caFile ?? "the system's CAs"}`
+    : 'NOT verified (verify: false)'
+  return {
+    from: 'gateway',
+    to,
+    encrypted: true,
+    how: 'TLS 1.2 - 1.3',
+    verified: `${server}; ${own}`,
+    serverVerified: tls.verify,
+    mutual: tls.verify && tls.certificate !== null,
+    key: 'the backend',
+    onHost: isOnHost(upstream),
+  }
+}
+
+const endpointsOf = (upstream: UpstreamConfig): string =>
+  upstream.endpoints.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(', ')
+
+const onWire = (where: string, upstream: UpstreamConfig): string[] => [
+  `on the way to ${where}${isOnHost(upstream) ? ' (which does not leave this host)' : ''}`,
+]
+
+const isOnHost = (upstream: UpstreamConfig): boolean => upstream.endpoints.every(({ host }) => isLoopback(host))
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.')
+
+export const requirements = ['end-to-end', 'no-plaintext-offhost', 'mtls'] as const
+export type Requirement = (typeof requirements)[number]
+
+/** The hops that fall short, each as a sentence. */
+export function shortfalls(paths: readonly Path[], requirement: Requirement): string[] {
+  const found: string[] = []
+  for (const path of paths) {
+    for (const hop of path.hops) {
+      const why = fallsShort(hop, path, requirement)
+      if (why !== null) found.push(`${path.site}${path.route}: ${hop.from} to ${hop.to}: ${why}`)
+    }
+  }
+  return found
+}
+
+function fallsShort(hop: Hop, path: Path, requirement: Requirement): string | null {
+  switch (requirement) {
+    case 'end-to-end':
+      if (!hop.encrypted) return hop.how
+      return hop.serverVerified ? null : hop.verified
+    case 'no-plaintext-offhost':
+      return hop.encrypted || hop.onHost ? null : `${hop.how}, off this host`
+    case 'mtls':
+      if (path.pattern === 'passthrough') return 'not known here: client and backend settle it between them'
+      return hop.mutual ? null : hop.verified
+  }
+}

@@ -1,0 +1,42 @@
+/** The map as plain text, a block for each site and route. */
+import type { Hop, Path } from './model.ts'
+
+export function mapText(paths: readonly Path[]): string {
+  if (paths.length === 0) return 'no site is reachable\n'
+  return `${paths.map(blockOf).join('\n')}\n${legend(paths)}`
+}
+
+function blockOf(path: Path): string {
+  const lines = [`${path.site}${path.route}   ${path.pattern.toUpperCase()}`, `  ${path.hops.map(arrow).join('')}`]
+  const say = (title: string, text: string) => lines.push(`    ${title.padEnd(11)} ${text}`)
+  for (const hop of path.hops) {
+    say(`${hop.from} ->`, `${hop.how}; ${hop.verified}`)
+    if (hop.key !== null) say('', `private key: ${hop.key}`)
+  }
+  say('plaintext', path.plaintext.length > 0 ? path.plaintext.join('; ') : 'nowhere between client and backend')
+  if (path.inspects.length > 0) say('inspected', path.inspects.join('; '))
+  for (const [at, text] of path.missing.entries()) say(at === 0 ? 'missing' : '', text)
+  return `${lines.join('\n')}\n`
+}
+
+function arrow(hop: Hop, at: number): string {
+  const line = hop.encrypted
+    ? hop.serverVerified
+      ? '==TLS==>'
+      : '==TLS?=>'
+    : hop.onHost
+      ? '--plain->'
+      : '--PLAIN->'
+  return `${at === 0 ? hop.from : ''} ${line} ${hop.to}`
+}
+
+function legend(paths: readonly Path[]): string {
+  const hops = paths.flatMap(path => path.hops)
+  const open = hops.filter(hop => !hop.encrypted)
+  const off = open.filter(hop => !hop.onHost)
+  const unverified = hops.filter(hop => hop.encrypted && !hop.serverVerified)
+  return (
+    `${hops.length} hops: ${hops.length - open.length} encrypted, ${unverified.length} of them to a backend that is not verified; ` +
+    `${open.length} in the open, ${off.length} of them off this host\n`
+  )
+}

@@ -1,0 +1,40 @@
+/** `sallyport map`: where traffic is plaintext, and who holds the keys. */
+import { UsageError } from '../../base/errors.ts'
+import { loadConfig } from '../../config/load.ts'
+import { mapOf, type Requirement, requirements, shortfalls } from '../map/model.ts'
+import { mapSvg } from '../map/svg.ts'
+import { mapText } from '../map/text.ts'
+import type { Verb } from '../verb.ts'
+
+const formats = ['text', 'json', 'svg']
+
+export const map: Verb = {
+  name: 'map',
+  usage: 'map [-c FILE] [--format text|json|svg] [--require end-to-end|no-plaintext-offhost|mtls]',
+  summary: 'where traffic is plaintext: each hop from client to backend, and who holds the keys',
+  details:
+    '--require: exit code 1 with the hops that fall short, for use in CI. end-to-end: every hop encrypted to a verified\n' +
+    'peer; no-plaintext-offhost: nothing in the open leaves this host; mtls: both ends of every hop prove who they are.',
+  values: ['config', 'format', 'require'],
+  flags: ['json'],
+  async run(words) {
+    const file = words.options.get('config')
+    const format = words.options.has('json') ? 'json' : (words.options.get('format') ?? 'text')
+    if (!formats.includes(format)) throw new UsageError(`--format is ${formats.join(', ')}, not ${format}`)
+    const required = words.options.get('require')
+    if (required !== undefined && !requirements.includes(required as Requirement))
+      throw new UsageError(`--require is ${requirements.join(', ')}, not ${required}`)
+    const { config } = await loadConfig(file === undefined ? {} : { file })
+    const paths = mapOf(config)
+    const short = required === undefined ? [] : shortfalls(paths, required as Requirement)
+    if (format === 'json')
+      process.stdout.write(`${JSON.stringify({ paths, required: required ?? null, short }, null, 2)}\n`)
+    else process.stdout.write(format === 'svg' ? mapSvg(paths) : mapText(paths))
+    if (short.length === 0) return 0
+    process.stderr.write(
+      `${short.length} ${short.length === 1 ? 'hop falls' : 'hops fall'} short of ${required}:\n`,
+    )
+    for (const each of short) process.stderr.write(`  ${each}\n`)
+    return 1
+  },
+}
