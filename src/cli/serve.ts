@@ -6,11 +6,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeSync } from 'node:fs'
 import os from 'node:os'
+import { openControl } from '../admin/control-server.ts'
 import { messageOf } from '../base/errors.ts'
 import { collectGarbage } from '../base/runtime.ts'
 import type { Config } from '../config/config.ts'
 import { formatProblem, type Problem } from '../config/problem.ts'
 import { Gateway } from '../gateway/gateway.ts'
+import { controlsOf } from './controls.ts'
 
 export type Loaded = { readonly config: Config; readonly warnings: readonly Problem[] }
 
@@ -51,8 +53,9 @@ async function serveHere(
   )
   await gateway.start()
   collectGarbage()
-  process.on('SIGHUP', () => void reload(gateway, load))
+  process.on('SIGHUP', () => void reload(gateway, load).catch(() => {}))
   const ended = untilStopped(gateway)
+  await openControls(gateway, load)
   if (isWorker) process.send?.('ready')
   else process.stderr.write('sallyport ready\n')
   afterReady(gateway)
@@ -73,6 +76,23 @@ function writeOut(text: string): void {
   }
 }
 
+/** A gateway that cannot be asked still serves. */
+async function openControls(gateway: Gateway, load: () => Promise<Loaded>): Promise<void> {
+  // Workers are ended by their supervisor, which would start another in place of one that ends by itself.
+  const drain = () => void process.kill(isWorker ? process.ppid : process.pid, 'SIGTERM')
+  try {
+    await openControl(
+      gateway.config.state,
+      controlsOf(gateway, () => reload(gateway, load), drain),
+    )
+  } catch (error) {
+    gateway.log.write('warn', 'no control socket: status, reload, drain and handshakes cannot ask this process', {
+      why: messageOf(error),
+    })
+  }
+}
+
+/** Throws what was wrong, having logged it. */
 async function reload(gateway: Gateway, load: () => Promise<Loaded>): Promise<void> {
   try {
     const loaded = await load()
@@ -81,6 +101,7 @@ async function reload(gateway: Gateway, load: () => Promise<Loaded>): Promise<vo
     gateway.log.write('info', 'reloaded', { sites: loaded.config.sites.length })
   } catch (error) {
     gateway.log.write('error', 'reload failed; the configuration in force stays', { why: messageOf(error) })
+    throw error
   }
 }
 

@@ -7,12 +7,15 @@ import type { Connection } from '../model/connection.ts'
 import type { Events, ExchangeRecord, SpliceRecord } from '../proxy/services.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
 import { ja4Of } from '../wire/ja4.ts'
+import { alertNameOf } from '../wire/tls-alert.ts'
 import { groupName, isGrease, signatureName, versionName } from '../wire/tls-names.ts'
+
+import type { HandshakeLog } from './handshake-log.ts'
 
 /** Refusals are written up to this many a second, so that a flood of them does not fill the disk; the rest is counted. */
 const refusedPerSecond = 50
 
-export function logEvents(log: Log, access: boolean): Events {
+export function logEvents(log: Log, access: boolean, handshakes: HandshakeLog): Events {
   let second = 0
   let inSecond = 0
   let unwritten = 0
@@ -41,13 +44,18 @@ export function logEvents(log: Log, access: boolean): Events {
       if (access) log.write('info', 'request', fields)
       else refusal('debug', 'request', fields)
     },
-    refused(connection, error, hello) {
+    refused(connection, error, hello, alert) {
       const handshake = error.code === 'TOO_MANY_CONNECTIONS' ? 'refused' : 'handshake failed'
+      const offered = helloFields(hello)
+      const why = sentence(error)
+      const { clientAddress: client, serverName: sni } = connection
+      handshakes.add({ at: Date.now(), error: error.code, why, client, sni, offered })
       refusal('info', handshake, {
         ...clientFields(connection),
-        ...helloFields(hello),
+        ...offered,
+        alert: alertNameOf(alert),
         error: error.code,
-        why: sentence(error),
+        why,
       })
     },
     ended(connection, error) {
@@ -90,6 +98,10 @@ const words: Partial<Record<string, string>> = {
   'unknown ca': 'the client does not know the CA of our certificate (unknown ca)',
   'bad certificate': 'the client rejected our certificate (bad certificate)',
   'no shared cipher': 'client and policy have no cipher in common',
+  // An alert that a client sends before it has keys of its own; OpenSSL does when it does not trust the certificate.
+  'bad packet length': 'the client broke off when it saw our certificate: most likely it does not trust it',
+  'socket disconnected before secure':
+    'the client closed in the middle of the handshake: most likely it does not trust our certificate',
 }
 
 /** TLS libraries speak in constants; an operator needs a sentence. */

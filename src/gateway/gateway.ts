@@ -20,6 +20,7 @@ import { currentTransport } from '../transport/current.ts'
 import { ScratchPool } from '../transport/scratch.ts'
 import { compile } from './compile.ts'
 import { logEvents } from './events.ts'
+import { HandshakeLog } from './handshake-log.ts'
 import { Registries } from './registries.ts'
 
 export type GatewayOptions = {
@@ -35,6 +36,8 @@ export class Gateway {
   readonly log: Log
   config: Config
   sites: readonly Site[] = []
+  /** The last that failed */
+  readonly handshakes = new HandshakeLog()
   private readonly services: Services
   private readonly registries = new Registries()
   private readonly options: GatewayOptions
@@ -46,7 +49,7 @@ export class Gateway {
     this.options = options
     const out = options.out ?? ((text: string) => void process.stdout.write(text))
     this.log = createLog({ ...config.log, out })
-    const events = logEvents(this.log, config.log.access)
+    const events = logEvents(this.log, config.log.access, this.handshakes)
     const prefix = randomBytes(5).toString('hex')
     this.services = {
       transport: currentTransport(events.fault),
@@ -70,6 +73,16 @@ export class Gateway {
   /** Ports in the order of the configuration's listeners; those that were 0 are known after `start`. */
   get ports(): readonly number[] {
     return this.listeners.map(listener => listener.port)
+  }
+
+  /** Counts configurations: 1 at the start, one more with each reload */
+  get snapshotVersion(): number {
+    return this.services.snapshot.version
+  }
+
+  /** Connections since the start. */
+  get accepted(): number {
+    return this.listeners.reduce((sum, listener) => sum + listener.accepted, 0)
   }
 
   /** Connections that are open now. */

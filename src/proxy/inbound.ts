@@ -112,7 +112,7 @@ export class Inbound implements LinkHandler, Timed {
   /** Says no: with a TLS alert where the peer speaks TLS, and one log record. */
   refuse(error: ProxyError, alert: number | null = null): void {
     if (this.stage === stage.done) return
-    this.report(error)
+    this.report(error, alert)
     this.stage = stage.done
     const { link } = this.connection
     if (alert !== null) link.write(alertRecord(alert))
@@ -273,8 +273,8 @@ export class Inbound implements LinkHandler, Timed {
     this.refuse(new ProxyError('PLAIN_HTTP_ON_TLS_PORT', 'cleartext HTTP on a port that speaks TLS'))
   }
 
-  private report(error: ProxyError): void {
-    this.listener.services.events.refused(this.connection, error, this.parsed)
+  private report(error: ProxyError, alert: number | null = null): void {
+    this.listener.services.events.refused(this.connection, error, this.parsed, alert)
   }
 
   private leave(): void {

@@ -33,7 +33,7 @@ export interface Events {
   /** A request that never became an exchange, answered with `status` */
   badRequest(connection: Connection, error: ProxyError, status: number, id: string): void
   /** A connection that was refused or failed before it carried anything */
-  refused(connection: Connection, error: ProxyError, hello: ClientHello | null): void
+  refused(connection: Connection, error: ProxyError, hello: ClientHello | null, alert: number | null): void
   /** A client's connection that we have ended, for the rule that it broke */
   ended(connection: Connection, error: ProxyError): void
   /** The same of a backend's */

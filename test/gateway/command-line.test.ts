@@ -1,7 +1,7 @@
 /** The command line as a user types it: what it prints, its exit codes, and what signals do. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, it } from 'node:test'
 import { temporaryFolder } from '../harness/certificates.ts'
@@ -122,6 +122,88 @@ describe('sallyport', () => {
       for (const line of out.split('\n').filter(each => each !== '')) JSON.parse(line)
     })
   }
+
+  for (const workers of ['1', '2']) {
+    it(`status, handshakes, reload and drain ask a gateway of ${workers} over its control sockets`, async () => {
+      const at = port()
+      const state = temporaryFolder('sallyport-state-')
+      const text = (body: string) => `listen: [{ port: ${at}, address: 127.0.0.1 }]\nstate: ${state}\n${site(body)}`
+      const name = file(text('one'))
+      const nobody = await cli('status', '-c', name)
+      assert.equal(nobody.code, 2)
+      assert.match(nobody.err, /no gateway is running with this state folder/)
+      const gateway = start('run', '-c', name, '--workers', workers)
+      await gateway.ready
+      // For its own user only: this is how a gateway is told to stop.
+      assert.equal(statSync(path.join(state, 'control')).mode & 0o777, 0o700)
+      assert.equal(readdirSync(path.join(state, 'control')).length, Number(workers))
+      const { out } = await cli('status', '-c', name)
+      assert.equal(
+        out.match(/^process \d+ \((bun|node) [^)]+\), up 0 min, ports \d+, 1 sites, /gm)?.length,
+        Number(workers),
+      )
+      assert.equal((await cli('handshakes', '-c', name)).out, 'no handshake has failed\n')
+      for (let count = 0; count < 3; count++) await assert.rejects(rawTls(at, { servername: 'nobody.test' }))
+      const failed = (await cli('handshakes', '-c', name)).out
+      assert.match(
+        failed,
+        /^ {4}3 {2}TLS_UNKNOWN_NAME: no site has the name nobody\.test\n {7}names nobody\.test; clients 127\.0\.0\.1; /,
+      )
+      assert.match(failed, /offered: .*ja4 t1/)
+      const parsed = JSON.parse((await cli('handshakes', '-c', name, '--json')).out) as {
+        groups: { count: number }[]
+      }
+      assert.equal(parsed.groups[0]?.count, 3)
+      writeFileSync(name, text('two'))
+      assert.deepEqual(
+        [(await cli('reload', '-c', name)).out, (await cli('reload', '-c', name)).code],
+        ['reloaded\n', 0],
+      )
+      const drained = await cli('drain', '-c', name)
+      assert.deepEqual([drained.code, drained.out], [0, 'drained\n'])
+      assert.equal((await gateway.ended).code, 0)
+    })
+  }
+
+  it('reload says why it did not work, and the old configuration stays', async () => {
+    const at = port()
+    const state = temporaryFolder('sallyport-state-')
+    const top = `listen: [{ port: ${at}, address: 127.0.0.1 }]\nstate: ${state}\n`
+    const pair = 'certificate: { chain: ./c.pem, key: ./k.pem }'
+    const name = file(`${top}${site('one')}`)
+    const gateway = start('run', '-c', name)
+    await gateway.ready
+    for (const file of ['c.pem', 'k.pem']) writeFileSync(path.join(path.dirname(name), file), 'no certificate')
+    writeFileSync(name, `${top}sites:\n  - { host: localhost, ${pair}, to: http://127.0.0.1:1 }\n`)
+    const { code, err } = await cli('reload', '-c', name)
+    assert.equal(code, 1)
+    assert.match(err, /^not reloaded: .*c\.pem/)
+    const client = await rawTls(at)
+    client.send('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    assert.match((await client.closed()).received, /one$/)
+    gateway.child.kill('SIGTERM')
+    await gateway.ended
+  })
+
+  it('policies and map print what they know', async () => {
+    const all = await cli('policies')
+    assert.match(all.out, /^intermediate +1\.2 - 1\.3 +9 ciphers {2}X25519MLKEM768, X25519, P-256, P-384$/m)
+    assert.match((await cli('policies', 'modern')).out, /^here +all of it can be offered$/m)
+    const wrong = await cli('policies', 'moden')
+    assert.deepEqual([wrong.code, /did you mean modern\?/.test(wrong.err)], [2, true])
+    const name = file(
+      `listen: [{ port: 443 }]\nsites: [{ host: a.test, certificate: local, to: "http://10.0.0.1:80" }]`,
+    )
+    assert.match((await cli('map', '-c', name)).out, /^a\.test\/\* {3}EDGE$/m)
+    const short = await cli('map', '-c', name, '--require', 'end-to-end')
+    assert.equal(short.code, 1)
+    assert.match(
+      short.err,
+      /^1 hop falls short of end-to-end:\n {2}a\.test\/\*: gateway to 10\.0\.0\.1:80: HTTP in the open\n$/,
+    )
+    assert.match((await cli('map', '-c', name, '--format', 'svg')).out, /^<svg /)
+    assert.equal((await cli('map', '-c', name, '--require', 'nonsense')).code, 2)
+  })
 
   it('proxy needs no file', async () => {
     const at = port()

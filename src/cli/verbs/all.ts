@@ -3,13 +3,29 @@ import type { Verb } from '../verb.ts'
 import { certs } from './certs.ts'
 import { check } from './check.ts'
 import { explain } from './explain.ts'
+import { handshakes } from './handshakes.ts'
 import { helpVerb } from './help.ts'
 import { map } from './map.ts'
 import { policies } from './policies.ts'
 import { proxy } from './proxy.ts'
 import { run } from './run.ts'
 import { schema } from './schema.ts'
+import { drain, reload, status } from './status.ts'
 import { version } from './version.ts'
 
-const without: readonly Verb[] = [run, proxy, check, explain, certs, map, policies, schema, version]
+const without: readonly Verb[] = [
+  run,
+  proxy,
+  check,
+  explain,
+  status,
+  reload,
+  drain,
+  handshakes,
+  certs,
+  map,
+  policies,
+  schema,
+  version,
+]
 export const verbs: readonly Verb[] = [...without, helpVerb(without)]

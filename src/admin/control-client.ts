@@ -1,0 +1,57 @@
+/** Asks the processes of a running gateway over their control sockets. */
+import { rmSync } from 'node:fs'
+import net from 'node:net'
+import path from 'node:path'
+import { UsageError } from '../base/errors.ts'
+import { controlFolder, controlSockets } from './control-path.ts'
+
+export type Reply<T> = { readonly pid: number; readonly ok?: T; readonly error?: string }
+
+const answerMs = 30_000
+
+/** The answers of every process, or of one where that is enough. Throws UsageError where nobody is there. */
+export async function askGateway<T>(state: string, question: string, one = false): Promise<Reply<T>[]> {
+  const replies: Reply<T>[] = []
+  for (const file of controlSockets(state)) {
+    const reply = await ask<T>(file, question)
+    if (reply === null) continue
+    replies.push(reply)
+    if (one) break
+  }
+  if (replies.length === 0) {
+    const where = controlFolder(state)
+    throw new UsageError(`no gateway is running with this state folder (looked for sockets in ${where})`)
+  }
+  return replies
+}
+
+/** Whether anybody still answers. */
+export async function gatewayRuns(state: string): Promise<boolean> {
+  for (const file of controlSockets(state)) if ((await ask(file, 'ping')) !== null) return true
+  return false
+}
+
+/** Null where the process is gone; its socket is removed then. */
+function ask<T>(file: string, question: string): Promise<Reply<T> | null> {
+  const pid = Number(path.basename(file, '.sock'))
+  return new Promise(resolve => {
+    let text = ''
+    const socket = net.connect(file, () => socket.write(`${JSON.stringify({ ask: question })}\n`))
+    socket.setTimeout(answerMs, () => socket.destroy(new Error('no answer')))
+    socket.on('data', chunk => {
+      text += chunk.toString('utf8')
+    })
+    socket.on('error', (error: Error & { code?: string }) => {
+      if (error.code === 'ECONNREFUSED') rmSync(file, { force: true })
+      const gone = error.code === 'ECONNREFUSED' || error.code === 'ENOENT'
+      resolve(gone ? null : { pid, error: error.message })
+    })
+    socket.on('close', () => {
+      try {
+        resolve({ pid, ...(JSON.parse(text) as object) })
+      } catch {
+        resolve({ pid, error: 'the process ended before it answered' })
+      }
+    })
+  })
+}

@@ -1,0 +1,63 @@
+/**
+ * The control socket of one process: a question as one line of JSON, an answer as another, for whoever may open files
+ * of the user that the gateway runs as, and nobody else.
+ */
+import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
+import net from 'node:net'
+import path from 'node:path'
+import { messageOf } from '../base/errors.ts'
+import { controlFolder } from './control-path.ts'
+
+export type Controls = Readonly<Record<string, () => unknown | Promise<unknown>>>
+
+/** A question is a word; more is a mistake. */
+const longestQuestion = 1_000
+const questionMs = 5_000
+
+/** @returns closes it. Throws where the folder is not ours alone. */
+export async function openControl(state: string, controls: Controls): Promise<() => void> {
+  const folder = controlFolder(state)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const { uid, mode } = lstatSync(folder)
+  if (uid !== process.getuid?.() || (mode & 0o077) !== 0) chmodSync(folder, 0o700)
+  const file = path.join(folder, `${process.pid}.sock`)
+  rmSync(file, { force: true })
+  const server = net.createServer({ allowHalfOpen: true }, socket => answer(socket, controls))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(file, resolve)
+  })
+  chmodSync(file, 0o600)
+  server.unref()
+  const close = () => {
+    server.close()
+    rmSync(file, { force: true })
+  }
+  process.once('exit', close)
+  return close
+}
+
+function answer(socket: net.Socket, controls: Controls): void {
+  let text = ''
+  socket.setTimeout(questionMs, () => socket.destroy())
+  socket.on('error', () => socket.destroy())
+  socket.on('data', chunk => {
+    text += chunk.toString('utf8')
+    if (text.length > longestQuestion) socket.destroy()
+    const end = text.indexOf('\n')
+    if (end < 0) return
+    socket.removeAllListeners('data')
+    socket.setTimeout(0)
+    void respond(text.slice(0, end), controls).then(reply => socket.end(`${JSON.stringify(reply)}\n`))
+  })
+}
+
+async function respond(line: string, controls: Controls): Promise<unknown> {
+  try {
+    const { ask } = JSON.parse(line) as { ask?: unknown }
+    const control = typeof ask === 'string' && Object.hasOwn(controls, ask) ? controls[ask] : undefined
+    return control === undefined ? { error: `there is no '${String(ask)}'` } : { ok: await control() }
+  } catch (error) {
+    return { error: messageOf(error) }
+  }
+}

@@ -1,0 +1,42 @@
+/** What a running gateway answers over its control socket. */
+import type { Controls } from '../admin/control-server.ts'
+import { runtime } from '../base/runtime.ts'
+import type { Gateway } from '../gateway/gateway.ts'
+import type { FailedHandshake } from '../gateway/handshake-log.ts'
+
+export type Status = {
+  readonly runtime: string
+  /** Milliseconds since 1970 */
+  readonly startedAt: number
+  readonly ports: readonly number[]
+  readonly sites: number
+  /** Counts reloads */
+  readonly snapshot: number
+  readonly connections: number
+  readonly accepted: number
+  readonly failedHandshakes: number
+  readonly rssBytes: number
+}
+
+export type Handshakes = { readonly total: number; readonly last: readonly FailedHandshake[] }
+
+export function controlsOf(gateway: Gateway, reload: () => Promise<void>, drain: () => void): Controls {
+  const startedAt = Date.now()
+  return {
+    ping: () => null,
+    status: (): Status => ({
+      runtime: `${runtime.name} ${runtime.version}`,
+      startedAt,
+      ports: gateway.ports,
+      sites: gateway.sites.length,
+      snapshot: gateway.snapshotVersion,
+      connections: gateway.connections,
+      accepted: gateway.accepted,
+      failedHandshakes: gateway.handshakes.total,
+      rssBytes: process.memoryUsage().rss,
+    }),
+    handshakes: (): Handshakes => ({ total: gateway.handshakes.total, last: gateway.handshakes.list() }),
+    reload,
+    drain,
+  }
+}

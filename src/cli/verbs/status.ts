@@ -1,0 +1,74 @@
+/** `sallyport status`, `reload` and `drain`: a running gateway, found by the state folder of its configuration. */
+import { askGateway, gatewayRuns } from '../../admin/control-client.ts'
+import { loadConfig } from '../../config/load.ts'
+import type { Words } from '../argv.ts'
+import type { Status } from '../controls.ts'
+import type { Verb } from '../verb.ts'
+
+export async function stateOf(words: Words): Promise<string> {
+  const file = words.options.get('config')
+  const { config } = await loadConfig(file === undefined ? {} : { file })
+  return config.state
+}
+
+export const status: Verb = {
+  name: 'status',
+  usage: 'status [-c FILE] [--json]',
+  summary: 'what a running gateway is doing',
+  details: 'A line for each process. The gateway is found by the state folder of its configuration.',
+  values: ['config'],
+  flags: ['json'],
+  async run(words) {
+    const replies = await askGateway<Status>(await stateOf(words), 'status')
+    if (words.options.has('json')) process.stdout.write(`${JSON.stringify(replies, null, 2)}\n`)
+    else for (const { pid, ok, error } of replies) process.stdout.write(ok ? line(pid, ok) : `${pid}  ${error}\n`)
+    return replies.some(reply => reply.error !== undefined) ? 1 : 0
+  },
+}
+
+function line(pid: number, of: Status): string {
+  const minutes = Math.floor((Date.now() - of.startedAt) / 60_000)
+  const up =
+    minutes >= 2880
+      ? `${Math.floor(minutes / 1440)} days`
+      : minutes >= 120
+        ? `${Math.floor(minutes / 60)} h`
+        : `${minutes} min`
+  return (
+    `process ${pid} (${of.runtime}), up ${up}, ports ${of.ports.join(', ')}, ${of.sites} sites, ` +
+    `${of.connections} connections open of ${of.accepted}, ${of.failedHandshakes} handshakes failed, ` +
+    `${Math.round(of.rssBytes / 1024 / 1024)} MB\n`
+  )
+}
+
+export const reload: Verb = {
+  name: 'reload',
+  usage: 'reload [-c FILE]',
+  summary: 'put the configuration into force again, without disturbing open connections',
+  details: 'The same as SIGHUP, but says whether it worked: exit code 1 and the reason where it did not.',
+  values: ['config'],
+  flags: [],
+  async run(words) {
+    const replies = await askGateway<null>(await stateOf(words), 'reload')
+    const failed = replies.filter(reply => reply.error !== undefined)
+    for (const { error } of failed.slice(0, 1)) process.stderr.write(`not reloaded: ${error}\n`)
+    if (failed.length === 0) process.stdout.write('reloaded\n')
+    return failed.length === 0 ? 0 : 1
+  },
+}
+
+export const drain: Verb = {
+  name: 'drain',
+  usage: 'drain [-c FILE]',
+  summary: 'stop accepting, let what is under way end, and exit',
+  details: 'The same as SIGTERM; returns when every process has ended.',
+  values: ['config'],
+  flags: [],
+  async run(words) {
+    const state = await stateOf(words)
+    await askGateway<null>(state, 'drain', true)
+    while (await gatewayRuns(state)) await new Promise(resolve => setTimeout(resolve, 50))
+    process.stdout.write('drained\n')
+    return 0
+  },
+}

@@ -1,0 +1,36 @@
+/** The last handshakes that failed, kept in memory for `sallyport handshakes`; bounded, whatever comes. */
+
+export type FailedHandshake = {
+  /** Milliseconds since 1970 */
+  readonly at: number
+  /** Code of docs/errors.md, and the sentence of the log */
+  readonly error: string
+  readonly why: string
+  readonly client: string
+  readonly sni: string | null
+  /** What the client has offered; empty where its hello was not read */
+  readonly offered: Readonly<Record<string, unknown>>
+}
+
+const keptAtMost = 500
+
+export class HandshakeLog {
+  private readonly ring: FailedHandshake[] = []
+  private next = 0
+  /** Since the start */
+  total = 0
+
+  add(failed: FailedHandshake): void {
+    this.total++
+    if (this.ring.length < keptAtMost) this.ring.push(failed)
+    else this.ring[this.next] = failed
+    this.next = (this.next + 1) % keptAtMost
+  }
+
+  /** The oldest first. */
+  list(): FailedHandshake[] {
+    return this.ring.length < keptAtMost
+      ? [...this.ring]
+      : [...this.ring.slice(this.next), ...this.ring.slice(0, this.next)]
+  }
+}
