@@ -31,6 +31,38 @@ export const groupIds: Readonly<Record<string, number>> = {
   'P-521': 0x0019,
 }
 
+/** OpenSSL names of ciphers, with their numbers in the TLS registry. */
+export const cipherIds: Readonly<Record<string, number>> = {
+  TLS_AES_128_GCM_SHA256: 0x1301,
+  TLS_AES_256_GCM_SHA384: 0x1302,
+  TLS_CHACHA20_POLY1305_SHA256: 0x1303,
+  'ECDHE-ECDSA-AES128-GCM-SHA256': 0xc02b,
+  'ECDHE-ECDSA-AES256-GCM-SHA384': 0xc02c,
+  'ECDHE-RSA-AES128-GCM-SHA256': 0xc02f,
+  'ECDHE-RSA-AES256-GCM-SHA384': 0xc030,
+  'ECDHE-ECDSA-CHACHA20-POLY1305': 0xcca9,
+  'ECDHE-RSA-CHACHA20-POLY1305': 0xcca8,
+  'ECDHE-ECDSA-AES128-SHA256': 0xc023,
+  'ECDHE-ECDSA-AES256-SHA384': 0xc024,
+  'ECDHE-RSA-AES128-SHA256': 0xc027,
+  'ECDHE-RSA-AES256-SHA384': 0xc028,
+  'ECDHE-ECDSA-AES128-SHA': 0xc009,
+  'ECDHE-ECDSA-AES256-SHA': 0xc00a,
+  'ECDHE-RSA-AES128-SHA': 0xc013,
+  'ECDHE-RSA-AES256-SHA': 0xc014,
+  'AES128-GCM-SHA256': 0x009c,
+  'AES256-GCM-SHA384': 0x009d,
+  'AES128-SHA256': 0x003c,
+  'AES256-SHA256': 0x003d,
+  'AES128-SHA': 0x002f,
+  'AES256-SHA': 0x0035,
+  'DES-CBC3-SHA': 0x000a,
+  'RC4-SHA': 0x0005,
+  'DHE-RSA-AES128-GCM-SHA256': 0x009e,
+  'DHE-RSA-AES256-GCM-SHA384': 0x009f,
+  'DHE-RSA-CHACHA20-POLY1305': 0xccaa,
+}
+
 /** Safe against a quantum computer that reads what was recorded today */
 export const isPostQuantum = (group: string): boolean => group.includes('MLKEM')
 

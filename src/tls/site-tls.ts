@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
-import { groupIds, type Policy, versionNumber } from '../model/policies.ts'
+import { cipherIds, groupIds, type Policy, versionNumber } from '../model/policies.ts'
 import type { SiteTls } from '../model/site.ts'
 import type { ServerTls } from '../model/tls-terms.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
@@ -98,19 +98,10 @@ export function choose(bundles: readonly Bundle[], hello: ClientHello, policy: P
 
 const rank = (bundle: Bundle): number => (bundle.keyType === 'rsa' ? 1 : 0)
 
-/** In TLS 1.2 the suite names the key too. */
-const ecdsaSuiteIds: Readonly<Record<string, number>> = {
-  'ECDHE-ECDSA-AES128-GCM-SHA256': 0xc02b,
-  'ECDHE-ECDSA-AES256-GCM-SHA384': 0xc02c,
-  'ECDHE-ECDSA-CHACHA20-POLY1305': 0xcca9,
-  'ECDHE-ECDSA-AES128-SHA256': 0xc023,
-  'ECDHE-ECDSA-AES256-SHA384': 0xc024,
-  'ECDHE-ECDSA-AES128-SHA': 0xc009,
-  'ECDHE-ECDSA-AES256-SHA': 0xc00a,
-}
-
-/** With an ECDSA certificate there is a suite that both have. */
+/** With an ECDSA certificate there is a suite that both have: in TLS 1.2 it names the key too. */
 function hasEcdsaSuite(hello: ClientHello, policy: Policy): boolean {
   if (policy.maxVersion === 'TLSv1.3' && hello.versions.includes(0x0304)) return true
-  return policy.ciphers.some(cipher => hello.cipherSuites.includes(ecdsaSuiteIds[cipher] ?? -1))
+  return policy.ciphers.some(
+    cipher => cipher.startsWith('ECDHE-ECDSA-') && hello.cipherSuites.includes(cipherIds[cipher] as number),
+  )
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { loadConfig } from '../../src/config/load.ts'
-import { allSuites, groupIds, policies, policyNames } from '../../src/model/policies.ts'
+import { allSuites, cipherIds, groupIds, policies, policyNames } from '../../src/model/policies.ts'
 import { offerOf } from '../../src/tls/offer.ts'
 import { problemsOf, withFolder } from './config-folder.ts'
 
@@ -16,6 +16,10 @@ describe('named policies', () => {
       )
       assert.equal(policy.suites.length > 0, policy.maxVersion === 'TLSv1.3', policy.name)
       assert.equal(policy.ciphers.length > 0, policy.minVersion !== 'TLSv1.3', policy.name)
+      assert.ok(
+        [...policy.ciphers, ...policy.suites].every(cipher => Object.hasOwn(cipherIds, cipher)),
+        policy.name,
+      )
       assert.equal(new Set(policy.ciphers).size, policy.ciphers.length, policy.name)
       assert.ok(
         policy.suites.every(suite => allSuites.includes(suite)),

@@ -7,6 +7,7 @@ import { handshakes } from './handshakes.ts'
 import { helpVerb } from './help.ts'
 import { map } from './map.ts'
 import { policies } from './policies.ts'
+import { probe } from './probe.ts'
 import { proxy } from './proxy.ts'
 import { run } from './run.ts'
 import { schema } from './schema.ts'
@@ -25,6 +26,7 @@ const without: readonly Verb[] = [
   certs,
   map,
   policies,
+  probe,
   schema,
   version,
 ]

@@ -1,0 +1,33 @@
+/** A server against a policy: what it accepts that the policy does not, and what the policy would have of it. */
+import { isPostQuantum, type Policy, tlsVersions } from '../../model/policies.ts'
+import type { Inspected } from './inspect.ts'
+import type { Accepted } from './scan.ts'
+
+/** Days before its end at which a certificate falls short */
+const leastDays = 7
+
+/** Each a sentence; none where the server is as good as the policy. */
+export function grade(policy: Policy, accepted: readonly Accepted[], seen: Inspected): string[] {
+  const found: string[] = []
+  const lowest = tlsVersions.indexOf(policy.minVersion)
+  for (const { version, ciphers, groups } of accepted) {
+    const number = tlsVersions.indexOf(
+      version === 'TLS 1.0' ? 'TLSv1' : (version.replace('TLS ', 'TLSv') as 'TLSv1.3'),
+    )
+    if (number < lowest) {
+      found.push(`${version} is accepted; ${policy.name} begins with ${policy.minVersion}`)
+      continue
+    }
+    const allowed = version === 'TLS 1.3' ? policy.suites : policy.ciphers
+    const weak = ciphers.filter(cipher => !allowed.includes(cipher))
+    if (weak.length > 0) found.push(`${version}: ciphers outside of ${policy.name}: ${weak.join(', ')}`)
+    const others = groups.filter(group => !policy.groups.includes(group))
+    if (others.length > 0) found.push(`${version}: groups outside of ${policy.name}: ${others.join(', ')}`)
+  }
+  if (accepted.length === 0) found.push('no TLS version is accepted')
+  const all = accepted.flatMap(({ groups }) => groups)
+  if (policy.groups.some(isPostQuantum) && !all.some(isPostQuantum)) found.push('no post-quantum group is accepted')
+  if (seen.problem !== null) found.push(`the certificate does not verify: ${seen.problem}`)
+  if (seen.daysLeft < leastDays) found.push(`the certificate ends in ${seen.daysLeft} days`)
+  return found
+}

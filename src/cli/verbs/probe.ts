@@ -1,0 +1,98 @@
+/** `sallyport probe HOST`: what a TLS server accepts and shows, held against a policy. */
+import { readFileSync } from 'node:fs'
+import net from 'node:net'
+import { messageOf, UsageError } from '../../base/errors.ts'
+import { nearest } from '../../config/nearest.ts'
+import { type Policy, policies, policyNames } from '../../model/policies.ts'
+import { grade } from '../probe/grade.ts'
+import { type Inspected, inspect } from '../probe/inspect.ts'
+import { type Accepted, scan, type Target } from '../probe/scan.ts'
+import type { Verb } from '../verb.ts'
+
+export const probe: Verb = {
+  name: 'probe',
+  usage: 'probe HOST[:PORT] [--policy NAME] [--name SERVERNAME] [--ca FILE] [--json]',
+  summary: 'what any TLS server accepts and shows, held against a policy',
+  details:
+    'Versions, ciphers, groups, resumption, chain, expiry, name, ALPN and HSTS. Exit code 1 when it falls short of the policy\n' +
+    '(intermediate, when left out). --ca trusts the CAs in a file in place of those of the system.',
+  values: ['policy', 'name', 'ca'],
+  flags: ['json'],
+  async run(words) {
+    const target = targetOf(words.rest[0], words.options.get('name'))
+    const name = words.options.get('policy') ?? 'intermediate'
+    const policy = Object.hasOwn(policies, name) ? policies[name] : undefined
+    if (policy === undefined) {
+      const close = nearest(name, policyNames)
+      throw new UsageError(`there is no policy ${name}${close === null ? '' : `; did you mean ${close}?`}`)
+    }
+    const caFile = words.options.get('ca')
+    const ca = caFile === undefined ? null : readCa(caFile)
+    const progress = (text: string) => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`))
+    try {
+      const accepted = await scan(target, progress)
+      progress('certificate ...')
+      const seen = await inspect(target, ca)
+      progress('')
+      const short = grade(policy, accepted, seen)
+      const report = { target, policy: name, accepted, ...seen, short }
+      process.stdout.write(
+        words.options.has('json')
+          ? `${JSON.stringify(report, null, 2)}\n`
+          : text(target, policy, accepted, seen, short),
+      )
+      return short.length === 0 ? 0 : 1
+    } catch (error) {
+      progress('')
+      process.stderr.write(`${target.host}:${target.port}: ${messageOf(error)}\n`)
+      return 1
+    }
+  },
+}
+
+function readCa(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`${file}: ${messageOf(error)}`)
+  }
+}
+
+function targetOf(word: string | undefined, name: string | undefined): Target {
+  const found = /^(?:https:\/\/)?(\[[0-9A-Fa-f:.]+\]|[^:/\s]+)(?::(\d{1,5}))?\/?$/.exec(word ?? '')
+  if (found === null) throw new UsageError('probe needs a host, as in example.com or example.com:8443')
+  const host = (found[1] as string).replace(/^\[|\]$/g, '')
+  const serverName = name ?? (net.isIP(host) === 0 ? host : null)
+  return { host, port: Number(found[2] ?? 443), serverName }
+}
+
+function text(
+  target: Target,
+  policy: Policy,
+  accepted: readonly Accepted[],
+  seen: Inspected,
+  short: readonly string[],
+): string {
+  const lines: string[] = []
+  const say = (title: string, values: readonly string[]) =>
+    lines.push(`${title.padEnd(12)} ${values.join(`\n${' '.repeat(13)}`)}`)
+  say('server', [`${target.host}:${target.port}${target.serverName === null ? '' : ` as ${target.serverName}`}`])
+  for (const { version, ciphers, groups } of accepted) {
+    say(version, [...ciphers, ...(groups.length > 0 ? [`groups: ${groups.join(', ')}`] : [])])
+  }
+  if (accepted.length === 0) say('TLS', ['none is accepted'])
+  const { tls12, tls13 } = seen.resumption
+  say('resumption', [`TLS 1.3 ${tls13 ? 'yes' : 'no'}, TLS 1.2 ${tls12 ? 'yes' : 'no'}`])
+  say('ALPN', [seen.alpn.length > 0 ? seen.alpn.join(', ') : 'none'])
+  say(
+    'chain',
+    seen.chain.map(({ subject, issuer }) => `${subject || '(no subject)'}, issued by ${issuer}`),
+  )
+  say('names', [seen.names || 'none'])
+  say('key', [seen.key])
+  say('ends', [`${seen.chain[0]?.notAfter} (${seen.daysLeft} days)`])
+  say('verifies', [seen.problem === null ? 'yes' : `NO: ${seen.problem}`])
+  say('HSTS', [seen.hsts ?? 'no'])
+  say(policy.name, short.length === 0 ? ['met'] : ['FALLS SHORT', ...short])
+  return `${lines.join('\n')}\n`
+}
