@@ -38,7 +38,14 @@ describe('every page', () => {
 })
 
 describe('every example', () => {
-  for (const name of ['edge', 'bridge', 'passthrough', 'tcp', 'typescript']) {
+  it('mutual-tls is a valid configuration, once its CA was made', async () => {
+    const folder = temporaryFolder('sallyport-docs-')
+    writeFileSync(path.join(folder, 'sallyport.yaml'), read('examples/mutual-tls/sallyport.yaml'))
+    writeFileSync(path.join(folder, 'clients.pem'), '')
+    assert.equal((await loadConfig({ cwd: folder })).config.sites[0]?.clients?.mode, 'optional')
+  })
+
+  for (const name of ['edge', 'bridge', 'passthrough', 'tcp', 'grpc', 'typescript']) {
     it(`${name} is a valid configuration`, async () => {
       const folder = path.join(root, 'examples', name)
       const { config } = await loadConfig({ cwd: folder })
