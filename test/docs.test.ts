@@ -1,6 +1,6 @@
 /** The pages are true where a machine can tell: links lead somewhere, and whole configurations are valid. */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, it } from 'node:test'
 import { errorTable } from '../src/base/errors.ts'
@@ -26,7 +26,6 @@ describe('every page', () => {
       // Whole configurations only; files and features that the page is about are not here.
       if (!/^listen:/m.test(value) || !/^sites:/m.test(value)) continue
       it(`${page}: its configuration ${index + 1} is valid`, async () => {
-        const { writeFileSync } = await import('node:fs')
         const folder = temporaryFolder('sallyport-docs-')
         writeFileSync(path.join(folder, 'sallyport.yaml'), value)
         for (const [, file] of value.matchAll(/([\w-]+\.(?:pem|key))/g))

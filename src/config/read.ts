@@ -96,6 +96,7 @@ export function readValue(node: Node, kind: Kind, reader: Reader, example?: stri
     }
     case 'file': {
       const text = readText(node, 'a file name', reader)
+      if (text !== undefined && kind.url && /^https?:\/\//.test(text)) return readUrl(text, node.at, reader)
       return text === undefined ? undefined : readFileName(text, node.at, reader)
     }
     case 'folder': {
@@ -219,6 +220,12 @@ function readMap(node: Node, kind: Kind & { type: 'map' }, reader: Reader): Map<
     map.set(name, value)
   }
   return map
+}
+
+function readUrl(text: string, at: Place, reader: Reader): string | undefined {
+  if (URL.canParse(text)) return text
+  reader.problems.error(at, `${text} is not a URL`)
+  return undefined
 }
 
 function readFileName(text: string, at: Place, reader: Reader): string | undefined {

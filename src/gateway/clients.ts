@@ -1,18 +1,10 @@
-/**
- * Terms for client certificates, from files: the CAs, the revocation lists, and who is on the list. Lists are looked at
- * again every second that they are asked for, so that a new file counts at once, for open connections too; one that
- * cannot be read is reported, and the last good one stays in force until it ends.
- */
+/** Terms for client certificates, from files: the CAs, the revocation lists, and who is on the list. */
 import { createHash, X509Certificate } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
-import { messageOf } from '../base/errors.ts'
 import { readClientIdentity } from '../certs/client-identity.ts'
-import { type Crl, readCrls } from '../certs/crl.ts'
 import { certificateBlocks, checkChainMarkers, readText } from '../certs/pem.ts'
 import type { ClientsConfig } from '../config/config.ts'
 import { type ClientIdentity, type ClientTerms, clientMatches } from '../model/client-identity.ts'
-
-const lookEveryMs = 1_000
+import { type CrlSource, openCrl } from './crl-source.ts'
 
 /** Throws UsageError where a file cannot be read or a list is not signed by one of the CAs. */
 export function clientTerms(config: ClientsConfig, warn: (text: string) => void): ClientTerms {
@@ -22,7 +14,7 @@ export function clientTerms(config: ClientsConfig, warn: (text: string) => void)
     return certificateBlocks(text, file)
   })
   const cas = blocks.map(block => new X509Certificate(block))
-  const lists = config.crl.map(file => new WatchedCrl(file, cas, warn))
+  const lists = config.crl.map(file => openCrl(file, cas, warn))
   const caPem = blocks.join('')
   const { mode, forward, allow } = config
   const key = createHash('sha256')
@@ -48,47 +40,11 @@ export function clientTerms(config: ClientsConfig, warn: (text: string) => void)
   }
 }
 
-function revocation(identity: ClientIdentity, lists: readonly WatchedCrl[], now: number): string | null {
+function revocation(identity: ClientIdentity, lists: readonly CrlSource[], now: number): string | null {
   const own = lists.flatMap(list => list.current(now)).filter(crl => crl.issuerDer.equals(identity.issuerDer))
   if (own.length === 0) return 'no CRL of its issuer is in clients.crl'
   for (const crl of own)
     if (crl.revoked.has(identity.serial)) return `the certificate ${identity.serial} is revoked`
   if (own.every(crl => crl.nextUpdate < now)) return 'the CRL of its issuer has ended'
   return null
-}
-
-class WatchedCrl {
-  private readonly file: string
-  private readonly cas: readonly X509Certificate[]
-  private readonly warn: (text: string) => void
-  private lists: readonly Crl[]
-  private stamp: string
-  private lookedAt = 0
-
-  constructor(file: string, cas: readonly X509Certificate[], warn: (text: string) => void) {
-    this.file = file
-    this.cas = cas
-    this.warn = warn
-    this.lists = readCrls(Buffer.from(readText(file), 'latin1'), cas, file)
-    this.stamp = stampOf(file)
-  }
-
-  current(now: number): readonly Crl[] {
-    if (now - this.lookedAt < lookEveryMs) return this.lists
-    this.lookedAt = now
-    try {
-      const stamp = stampOf(this.file)
-      if (stamp === this.stamp) return this.lists
-      this.stamp = stamp
-      this.lists = readCrls(readFileSync(this.file), this.cas, this.file)
-    } catch (error) {
-      this.warn(`${messageOf(error)}; the last good CRL stays in force`)
-    }
-    return this.lists
-  }
-}
-
-function stampOf(file: string): string {
-  const { ino, size, mtimeMs } = statSync(file)
-  return `${ino} ${size} ${mtimeMs}`
 }

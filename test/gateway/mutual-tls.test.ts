@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { createHash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { renameSync } from 'node:fs'
+import { readFileSync, renameSync } from 'node:fs'
+import http from 'node:http'
+import type net from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import tls from 'node:tls'
 import { ask, versions } from '../harness/ask.ts'
@@ -306,6 +308,47 @@ describe('sessions', () => {
     assert.equal(await status(host, alice), 200)
     open1.destroy()
     open2.destroy()
+  })
+})
+
+describe('a list from a URL', () => {
+  it('is fetched, refuses everybody before, and is asked for again when it could not be had', async () => {
+    let served: Buffer | null = null
+    let asked = 0
+    const web = http.createServer((_request, response) => {
+      asked++
+      if (served === null) response.writeHead(503).end()
+      else response.end(served)
+    })
+    await new Promise<void>(resolve => web.listen(0, '127.0.0.1', resolve))
+    const crl = `http://127.0.0.1:${(web.address() as net.AddressInfo).port}/ca.crl`
+    const start = () =>
+      startGateway({
+        sites: [
+          {
+            host: 'url.test',
+            certificate: 'local',
+            clients: { ca: ca.file, crl },
+            routes: [{ respond: { body: 'ok' } }],
+          },
+        ],
+      })
+    const code = async (own: Started, files: IssuedFiles): Promise<number> => {
+      const answer = await ask('HTTP/1.1', own.port, { host: 'url.test', tls: shown(files) }).catch(() => null)
+      return answer?.status ?? 0
+    }
+    const without = await start()
+    await without.logged(each => String(each['message']).includes('cannot be fetched: the server answered 503'))
+    assert.equal(await code(without, alice), 0)
+    await without.stop()
+    served = readFileSync(crlFile(ca, [carol.chainPem]))
+    const own = await start()
+    while ((await code(own, alice)) !== 200) await new Promise(resolve => setImmediate(resolve))
+    assert.equal(await code(own, carol), 0)
+    assert.ok(asked >= 2)
+    await own.stop()
+    web.close()
+    web.closeAllConnections()
   })
 })
 

@@ -54,10 +54,11 @@ export const clientsShape: Shape = {
       example: 'optional',
     },
     crl: {
-      kind: { type: 'list', of: { type: 'file' }, single: true },
+      kind: { type: 'list', of: { type: 'file', url: true }, single: true },
       docs:
-        'Revocation lists, PEM or DER, signed by one of the CAs. A new file counts within a second, on open connections too. A ' +
-        'certificate whose issuer has no list here, or one that has ended, is refused.',
+        'Revocation lists, PEM or DER, signed by one of the CAs: files, or URLs that are fetched again when half of their time is ' +
+        'over. A new list counts within a second, on open connections too. A certificate whose issuer has no list here, or one ' +
+        'that has ended, is refused; so all are until a URL has been fetched for the first time.',
       example: 'partners.crl',
     },
     forward: {

@@ -14,8 +14,8 @@ export type Kind =
   /** Becomes bytes in a field named `<key>Bytes` */
   | { readonly type: 'size'; readonly min: number; readonly max: number; readonly words?: Words }
   | { readonly type: 'choice'; readonly of: readonly (string | number)[]; readonly later?: Later }
-  /** Must exist and be readable; becomes an absolute path in a field named `<key>File` */
-  | { readonly type: 'file' }
+  /** Must exist and be readable, or with `url` be an http or https URL; becomes an absolute path in a field named `<key>File` */
+  | { readonly type: 'file'; readonly url?: true }
   /** Becomes an absolute path; need not exist */
   | { readonly type: 'folder' }
   /** At least one; `single`: one may be written without the brackets */
