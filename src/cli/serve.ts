@@ -24,12 +24,18 @@ const isWorker = process.env[workerVariable] !== undefined
 const respawnMs = 1_000
 
 /** @param load is asked again at each reload */
-export async function serve(load: () => Promise<Loaded>, afterReady: (gateway: Gateway) => void): Promise<number> {
+export async function serve(
+  load: () => Promise<Loaded>,
+  afterReady: (gateway: Gateway) => void,
+  tlsKeyLog?: string,
+): Promise<number> {
   const loaded = await load()
   if (!isWorker) warn(loaded)
   const wanted = loaded.config.workers
   const workers = wanted === 'auto' ? os.availableParallelism() : wanted
-  return workers > 1 && !isWorker ? await supervise(workers, loaded) : await serveHere(load, loaded, afterReady)
+  return workers > 1 && !isWorker
+    ? await supervise(workers, loaded)
+    : await serveHere(load, loaded, afterReady, tlsKeyLog)
 }
 
 function warn(loaded: Loaded): void {
@@ -40,8 +46,10 @@ async function serveHere(
   load: () => Promise<Loaded>,
   loaded: Loaded,
   afterReady: (gateway: Gateway) => void,
+  tlsKeyLog: string | undefined,
 ): Promise<number> {
-  const gateway = new Gateway(loaded.config, { reusePort: isWorker, out: writeOut })
+  const options = { reusePort: isWorker, out: writeOut }
+  const gateway = new Gateway(loaded.config, tlsKeyLog === undefined ? options : { ...options, tlsKeyLog })
   process.on('uncaughtException', error =>
     gateway.log.write('error', 'fault', { where: 'uncaught', stack: error.stack }),
   )

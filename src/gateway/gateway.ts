@@ -6,8 +6,9 @@
  * new snapshot into force.
  */
 import { randomBytes } from 'node:crypto'
+import { openSync, writeSync } from 'node:fs'
 import { Deadlines } from '../base/deadlines.ts'
-import { UsageError } from '../base/errors.ts'
+import { messageOf, UsageError } from '../base/errors.ts'
 import { CidrSet } from '../base/ip.ts'
 import { createLog, type Log } from '../base/log.ts'
 import { Turn } from '../base/turn.ts'
@@ -18,6 +19,7 @@ import type { Services } from '../proxy/services.ts'
 import { selfTest } from '../tls/self-test.ts'
 import { currentTransport } from '../transport/current.ts'
 import { ScratchPool } from '../transport/scratch.ts'
+import type { KeyLog } from '../transport/transport.ts'
 import { compile } from './compile.ts'
 import { logEvents } from './events.ts'
 import { HandshakeLog } from './handshake-log.ts'
@@ -28,6 +30,11 @@ export type GatewayOptions = {
   readonly reusePort?: boolean
   /** Where log lines go; standard output when left out */
   readonly out?: (text: string) => void
+  /**
+   * A file to which the secrets of every TLS session are written, for looking into recorded traffic; on Node only. Never
+   * taken from the environment.
+   */
+  readonly tlsKeyLog?: string
   /** The self-test of the TLS library was made by another process of this start */
   readonly selfTested?: boolean
 }
@@ -52,7 +59,7 @@ export class Gateway {
     const events = logEvents(this.log, config.log.access, this.handshakes)
     const prefix = randomBytes(5).toString('hex')
     this.services = {
-      transport: currentTransport(events.fault),
+      transport: currentTransport(events.fault, this.keyLog(options.tlsKeyLog)),
       deadlines: new Deadlines(),
       turn: new Turn(events.fault),
       scratch: new ScratchPool(64),
@@ -152,6 +159,19 @@ export class Gateway {
     this.registries.closeIdle()
     this.log.flush()
     return cut
+  }
+
+  private keyLog(file: string | undefined): KeyLog {
+    if (file === undefined) return null
+    let descriptor: number
+    try {
+      descriptor = openSync(file, 'a', 0o600)
+    } catch (error) {
+      throw new UsageError(`--tls-keylog ${file}: ${messageOf(error)}`)
+    }
+    const message = 'SESSION SECRETS ARE WRITTEN TO A FILE: whoever reads it can read all traffic with clients'
+    this.log.write('error', message, { file })
+    return line => void writeSync(descriptor, line)
   }
 
   private listener(listen: ListenConfig): Listener {

@@ -1,9 +1,14 @@
 /** The transport of the runtime we are on. */
+import { UsageError } from '../base/errors.ts'
 import { bun } from '../base/runtime.ts'
 import { bunTransport } from './bun.ts'
 import { nodeTransport } from './node.ts'
-import type { FaultSink, Transport } from './transport.ts'
+import type { FaultSink, KeyLog, Transport } from './transport.ts'
 
-export function currentTransport(fault: FaultSink): Transport {
-  return bun ? bunTransport(bun, fault) : nodeTransport(fault)
+/** Throws UsageError where the runtime cannot give what is asked for. */
+export function currentTransport(fault: FaultSink, keyLog: KeyLog): Transport {
+  if (bun === null) return nodeTransport(fault, keyLog)
+  if (keyLog !== null)
+    throw new UsageError("--tls-keylog: Bun's TLS library gives no session secrets; use --runtime node")
+  return bunTransport(bun, fault)
 }

@@ -12,12 +12,12 @@ import type { ClientTls, ServerTls } from '../model/tls-terms.ts'
 import { NodeLink, type WithParent } from './node-link.ts'
 import { clientHandshakeError, connectError, resetError, serverHandshakeError } from './socket-errors.ts'
 import { clientContext, serverOptions } from './tls-context.ts'
-import type { ConnectTarget, FaultSink, Listening, ListenOptions, Transport } from './transport.ts'
+import type { ConnectTarget, FaultSink, KeyLog, Listening, ListenOptions, Transport } from './transport.ts'
 import { unset } from './unset.ts'
 
 type Settled = (error: ProxyError | null) => void
 
-export function nodeTransport(fault: FaultSink): Transport {
+export function nodeTransport(fault: FaultSink, keyLog: KeyLog): Transport {
   /** Handshakes under way, by the raw socket they run on. */
   const securing = new WeakMap<net.Socket, { link: NodeLink; settled: Settled }>()
 
@@ -40,6 +40,7 @@ export function nodeTransport(fault: FaultSink): Transport {
       // Ours is shorter and closes the socket too; Node's only reports.
       handshakeTimeout: 2 ** 31 - 1,
     } as tls.TlsOptions)
+    if (keyLog !== null) server.on('keylog', keyLog)
     server.on('secureConnection', (socket: tls.TLSSocket) => {
       const found = takeSecuring(socket)
       if (!found) {

@@ -45,5 +45,11 @@ export interface Transport {
   secure(link: Link, peeked: Buffer, terms: ServerTls, settled: (error: ProxyError | null) => void): void
 }
 
+/**
+ * Gets the secrets of every TLS session with a client, in the lines of SSLKEYLOGFILE: whoever has them can read what was
+ * recorded. Null, unless it was asked for by name.
+ */
+export type KeyLog = ((line: Buffer) => void) | null
+
 /** Told of a throw inside a handler: logged as INTERNAL, and only that link is closed. */
 export type FaultSink = (where: string, error: unknown) => void

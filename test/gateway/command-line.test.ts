@@ -1,7 +1,7 @@
 /** The command line as a user types it: what it prints, its exit codes, and what signals do. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readdirSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, it } from 'node:test'
 import { temporaryFolder } from '../harness/certificates.ts'
@@ -203,6 +203,29 @@ describe('sallyport', () => {
     )
     assert.match((await cli('map', '-c', name, '--format', 'svg')).out, /^<svg /)
     assert.equal((await cli('map', '-c', name, '--require', 'nonsense')).code, 2)
+  })
+
+  it('session secrets are written only when asked for by name, with a loud record, and not on Bun', async () => {
+    const at = port()
+    const folder = temporaryFolder()
+    const secrets = path.join(folder, 'secrets')
+    const name = file(`listen: [{ port: ${at}, address: 127.0.0.1 }]\nstate: ${folder}\n${site('one')}`)
+    const gateway = start('run', '-c', name, '--tls-keylog', secrets)
+    if (process.versions['bun'] !== undefined) {
+      const { code, err } = await gateway.ended
+      assert.equal(code, 2)
+      assert.match(err, /gives no session secrets; use --runtime node/)
+      return
+    }
+    await gateway.ready
+    const client = await rawTls(at)
+    client.send('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    await client.closed()
+    gateway.child.kill('SIGTERM')
+    const { out } = await gateway.ended
+    assert.match(out, /"level":"error","message":"SESSION SECRETS ARE WRITTEN TO A FILE/)
+    assert.match(readFileSync(secrets, 'latin1'), /^CLIENT_TRAFFIC_SECRET_0 [0-9a-f]{64} [0-9a-f]{64,96}$/m)
+    assert.equal(statSync(secrets).mode & 0o777, 0o600)
   })
 
   it('proxy needs no file', async () => {

@@ -8,12 +8,14 @@ import type { Verb } from '../verb.ts'
 
 export const run: Verb = {
   name: 'run',
-  usage: 'run [-c FILE] [--workers N|auto] [--runtime bun|node] [--log-level LEVEL] [--log-format json|text]',
+  usage:
+    'run [-c FILE] [--workers N|auto] [--runtime bun|node] [--log-level LEVEL] [--log-format json|text] [--tls-keylog FILE]',
   summary: 'start the gateway',
   details: `Without -c: sallyport.yaml, .yml, .json or sallyport.config.ts in the current folder.
 Prints 'sallyport ready' on standard error when every listener accepts. Logs go to standard output.
-SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reloads the configuration.`,
-  values: ['config', 'workers', 'log-level', 'log-format'],
+SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reloads the configuration.
+--tls-keylog writes the secrets of every TLS session to FILE (for Wireshark, on Node only), and says so loudly.`,
+  values: ['config', 'workers', 'log-level', 'log-format', 'tls-keylog'],
   flags: [],
   async run(words) {
     if (words.rest.length > 0) throw new UsageError(`run takes no '${words.rest[0]}'; name the file with -c`)
@@ -24,6 +26,7 @@ SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reloads th
         return { config: withOptions(config, words), warnings }
       },
       () => {},
+      words.options.get('tls-keylog'),
     )
   },
 }
