@@ -7,7 +7,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { HpackDecoder } from '../../src/wire/hpack-decoder.ts'
 import type { HpackField } from '../../src/wire/hpack-field.ts'
-import { rawTcp, rawTls } from './raw.ts'
+import { closeAll, itemAt, rawTcp, rawTls } from './raw.ts'
 
 export const type = {
   data: 0,
@@ -378,22 +378,8 @@ export async function h2Backend(options: H2BackendOptions = {}): Promise<H2Backe
     port: (server.address() as net.AddressInfo).port,
     connections,
     requests,
-    request: index =>
-      new Promise(resolve => {
-        const check = () => {
-          const found = requests[index]
-          if (found === undefined) return
-          waiting.delete(check)
-          resolve(found)
-        }
-        waiting.add(check)
-        check()
-      }),
-    close: () =>
-      new Promise(resolve => {
-        for (const each of connections) each.destroy()
-        server.close(() => resolve())
-      }),
+    request: index => itemAt(requests, index, waiting),
+    close: () => closeAll(server, connections),
   }
 }
 

@@ -110,6 +110,28 @@ export function rawTcp(port: number, options: { allowHalfOpen?: boolean } = {}):
   })
 }
 
+/** Resolves with the item of that index once it is there; `waiting` is called whenever one is added. */
+export function itemAt<T>(list: readonly T[], index: number, waiting: Set<() => void>): Promise<T> {
+  return new Promise(resolve => {
+    const check = () => {
+      const found = list[index]
+      if (found === undefined) return
+      waiting.delete(check)
+      resolve(found)
+    }
+    waiting.add(check)
+    check()
+  })
+}
+
+/** Ends a backend with all of its connections. */
+export function closeAll(server: net.Server, connections: readonly { destroy(): void }[]): Promise<void> {
+  return new Promise(resolve => {
+    for (const each of connections) each.destroy()
+    server.close(() => resolve())
+  })
+}
+
 export type RecordingBackend = {
   readonly port: number
   readonly url: string
@@ -142,22 +164,8 @@ export async function recordingBackend(
     url: `http://127.0.0.1:${port}`,
     connections,
     received: () => connections.map(each => each.received()).join(''),
-    connection: index =>
-      new Promise(resolve => {
-        const check = () => {
-          const found = connections[index]
-          if (found === undefined) return
-          waiting.delete(check)
-          resolve(found)
-        }
-        waiting.add(check)
-        check()
-      }),
-    close: () =>
-      new Promise(resolve => {
-        for (const each of connections) each.destroy()
-        server.close(() => resolve())
-      }),
+    connection: index => itemAt(connections, index, waiting),
+    close: () => closeAll(server, connections),
   }
 }
 

@@ -4,13 +4,14 @@ import { execFile, spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
-import net from 'node:net'
+import type net from 'node:net'
 import path from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { acceptFor } from '../../src/proxy/websocket.ts'
 import { issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
+import { freePort, listening } from '../harness/ports.ts'
 
 const run = promisify(execFile)
 const has = (command: string) => spawnSync(command, ['--version']).error === undefined
@@ -32,28 +33,6 @@ let settleResult: (result: string) => void = () => {}
 const result = new Promise<string>(resolve => {
   settleResult = resolve
 })
-
-const freePort = () =>
-  new Promise<number>(resolve => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
-
-async function listening(port: number): Promise<void> {
-  for (;;) {
-    const ok = await new Promise<boolean>(resolve => {
-      const socket = net.connect(port, '127.0.0.1', () => {
-        socket.destroy()
-        resolve(true)
-      })
-      socket.on('error', () => resolve(false))
-    })
-    if (ok) return
-    await new Promise(resolve => setImmediate(resolve))
-  }
-}
 
 /** Answers what a page needs: itself, an echo of what is posted, and a WebSocket that says everything twice. */
 function site(settle: (result: string) => void): http.Server {

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict'
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import path from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
+import { freePort, listening } from '../harness/ports.ts'
 
 const has = (command: string, flag: string) => spawnSync(command, [flag]).error === undefined
 const missing = ['nginx', 'curl', 'openssl'].filter(
@@ -23,26 +23,6 @@ const file = randomBytes(1024 * 1024)
 const hash = createHash('sha256').update(file).digest('hex')
 let nginx: ReturnType<typeof spawn>
 let gateway: Started
-
-const freePort = () =>
-  new Promise<number>(resolve => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
-
-const answers = async (port: number) => {
-  for (;;) {
-    const ok = await new Promise<boolean>(resolve => {
-      const socket = net.connect(port, '127.0.0.1', () => resolve(true))
-      socket.on('error', () => resolve(false))
-      socket.on('connect', () => socket.destroy())
-    })
-    if (ok) return
-    await new Promise(resolve => setImmediate(resolve))
-  }
-}
 
 before(async () => {
   if (skip) return
@@ -67,7 +47,7 @@ http { access_log off; client_body_temp_path ${folder}/b; proxy_temp_path ${fold
     ['-p', folder, '-c', path.join(folder, 'nginx.conf'), '-e', path.join(folder, 'error.log')],
     { stdio: 'ignore' },
   )
-  await answers(plain)
+  await listening(plain)
   const ecdsa = issueFiles(ca, ['two.test'])
   const rsa = issueFiles(ca, ['two.test'], { rsa: true })
   const pair = (files: { chainFile: string; keyFile: string }) => ({ chain: files.chainFile, key: files.keyFile })

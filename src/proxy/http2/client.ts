@@ -118,13 +118,7 @@ export class Http2Client implements SessionRole, Timed {
   received(stream: Stream, sink: HpackSink, ended: boolean): void {
     const { user } = stream
     if (sink instanceof ResponseBlock) (user as ClientStream).responseHead(sink, ended)
-    else {
-      const block = sink as TrailerBlock
-      const { malformed, error } = block.check
-      const why = malformed ?? error?.message ?? (ended ? null : 'trailers that do not end their stream')
-      if (why === null) this.session.remoteEnd(stream, block.fields())
-      else this.session.failStream(stream.id, h2Error.protocol, why)
-    }
+    else this.session.trailers(stream, sink as TrailerBlock, ended)
   }
 
   readDone(): void {

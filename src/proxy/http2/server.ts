@@ -100,11 +100,7 @@ export class Http2Server implements SessionRole, Drainable, Timed {
   }
 
   received(stream: Stream, sink: HpackSink, ended: boolean): void {
-    const block = sink as TrailerBlock
-    const { malformed, error } = block.check
-    const why = malformed ?? error?.message ?? (ended ? null : 'trailers that do not end their stream')
-    if (why === null) this.session.remoteEnd(stream, block.fields())
-    else this.session.failStream(stream.id, h2Error.protocol, why)
+    this.session.trailers(stream, sink as TrailerBlock, ended)
   }
 
   readDone(): void {

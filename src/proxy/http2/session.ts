@@ -10,6 +10,7 @@ import { ProxyError } from '../../base/errors.ts'
 import type { Link, LinkHandler } from '../../model/link.ts'
 import type { Fields } from '../../wire/fields.ts'
 import { frame, h2Error, h2ErrorName, initialWindow, maxWindow } from '../../wire/h2-frames.ts'
+import type { TrailerBlock } from '../../wire/h2-response-head.ts'
 import { defaultPeerSettings, settingsPayload } from '../../wire/h2-settings.ts'
 import { HpackEncoder } from '../../wire/hpack-encoder.ts'
 import type { Services } from '../services.ts'
@@ -200,6 +201,14 @@ export class Session implements LinkHandler, StreamOwner, Receiving {
   // Link
 
   onOpen(): void {}
+
+  /** Trailers, or what should have been: they end their stream, one way or the other. */
+  trailers(stream: Stream, block: TrailerBlock, ended: boolean): void {
+    const { malformed, error } = block.check
+    const why = malformed ?? error?.message ?? (ended ? null : 'trailers that do not end their stream')
+    if (why === null) this.remoteEnd(stream, block.fields())
+    else this.failStream(stream.id, h2Error.protocol, why)
+  }
 
   onData(chunk: Buffer): void {
     if (this.closing && this.streams.size === 0) return
