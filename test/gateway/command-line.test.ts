@@ -185,6 +185,15 @@ describe('sallyport', () => {
     await gateway.ended
   })
 
+  it('check says that sessions resume within one worker', async () => {
+    const text =
+      'listen: [{ port: 443 }]\nworkers: 4\nsites: [{ host: a.test, certificate: local, to: "http://b.test" }]'
+    const { code, err } = await cli('check', '-c', file(text))
+    assert.equal(code, 0)
+    assert.match(err, /^note: TLS sessions resume within one worker only, on (bun|node)$/m)
+    assert.equal((await cli('check', '-c', file(text.replace('workers: 4\n', '')))).err, '')
+  })
+
   it('policies and map print what they know', async () => {
     const all = await cli('policies')
     assert.match(all.out, /^intermediate +1\.2 - 1\.3 +9 ciphers {2}X25519MLKEM768, X25519, P-256, P-384$/m)
