@@ -5,8 +5,8 @@
  */
 import { type KeyObject, verify, type X509Certificate } from 'node:crypto'
 import { UsageError } from '../base/errors.ts'
-import { children, DerError, type DerValue, expectTag, read, readOid, readTime, tags } from './der.ts'
-import { readCertificate } from './x509-read.ts'
+import { children, DerError, expectTag, read, readOid, readTime, tags } from './der.ts'
+import { readCertificate, serialOf } from './x509-read.ts'
 
 export type Crl = {
   readonly issuerDer: Buffer
@@ -74,6 +74,3 @@ function pemLists(text: string): Buffer[] {
   const found = text.matchAll(/-----BEGIN X509 CRL-----([^-]*)-----END X509 CRL-----/g)
   return [...found].map(([, base64]) => Buffer.from(base64 as string, 'base64'))
 }
-
-/** Without leading zeros, lower case. */
-export const serialOf = (value: DerValue): string => value.content.toString('hex').replace(/^(00)+(?=.)/, '')

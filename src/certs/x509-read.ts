@@ -50,9 +50,7 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
     names: names ? readNames(names) : [],
     uris: names ? readTexts(names, 0x86) : [],
     emails: names ? readTexts(names, 0x81) : [],
-    serial: expectTag(serial, tags.integer)
-      .content.toString('hex')
-      .replace(/^(00)+(?=.)/, ''),
+    serial: serialOf(expectTag(serial, tags.integer)),
     isCa: basic ? children(basic)[0]?.tag === tags.boolean : false,
     subjectKeyId: keyId ? expectTag(keyId, tags.octetString).content : null,
     authorityKeyId: (authority && children(authority).find(value => value.tag === 0x80)?.content) ?? null,
@@ -130,3 +128,6 @@ export function nameText(nameDer: Uint8Array): string {
   }
   return parts.join(', ')
 }
+
+/** A serial number as certificates and revocation lists are compared by: hex without leading zeros, lower case. */
+export const serialOf = (value: DerValue): string => value.content.toString('hex').replace(/^(00)+(?=.)/, '')

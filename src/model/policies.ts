@@ -69,6 +69,12 @@ export const isPostQuantum = (group: string): boolean => group.includes('MLKEM')
 export const tlsVersions: readonly TlsVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']
 export const versionNumber = (version: TlsVersion): number => 0x0301 + tlsVersions.indexOf(version)
 
+/** `1.2 - 1.3`, or one version alone. */
+export function versionRange({ minVersion, maxVersion }: Policy): string {
+  const [from, to] = [minVersion, maxVersion].map(version => (version === 'TLSv1' ? '1.0' : version.slice(4)))
+  return from === to ? `${from}` : `${from} - ${to}`
+}
+
 export const allSuites: readonly string[] = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',

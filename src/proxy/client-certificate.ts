@@ -31,17 +31,12 @@ export function identify(connection: Connection, terms: ClientTerms | null, now:
 }
 
 /** Asked for every request: a certificate may have ended or been revoked since, and cleartext never had one. */
-export function clientProblem(
-  connection: Connection,
-  site: Site,
-  route: Route | null,
-  now: number,
-): ProxyError | null {
+export function clientProblem(connection: Connection, site: Site, route: Route | null): ProxyError | null {
   const { clients } = site
   const required = clients?.mode === 'require' || route?.requireClient === true
   const { identity } = connection
   if (identity === null) return required ? refused(`${site.name} is for clients with a certificate`) : null
-  const why = clients?.refusal(identity, now) ?? null
+  const why = clients?.refusal(identity, Date.now()) ?? null
   return why === null ? null : refused(why)
 }
 

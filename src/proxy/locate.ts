@@ -35,7 +35,7 @@ export function locate(exchange: Located, forwarding: Forwarding, snapshot: Snap
     action.kind === 'http'
       ? action.routes.find(head.method, target.path, target.query, head.fields, connection)
       : null
-  const problem = clientProblem(connection, site, route, Date.now())
+  const problem = clientProblem(connection, site, route)
   if (problem !== null) return problem
   if (route === null)
     return new ProxyError('NO_ROUTE', `no route of ${site.name} takes ${head.method} ${target.path}`)

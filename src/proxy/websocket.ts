@@ -8,7 +8,6 @@ import type { Fields } from '../wire/fields.ts'
 
 export const keyField = 'sec-websocket-key'
 export const acceptField = 'sec-websocket-accept'
-export const versionField = 'sec-websocket-version'
 
 export function acceptFor(key: string): string {
   return createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')

@@ -3,7 +3,7 @@
  * from a configuration. Pure; the same model is drawn as text, as JSON and as a picture, and judged by `--require`.
  */
 import type { ClientsConfig, Config, RouteConfig, SiteConfig, UpstreamConfig } from '../../config/config.ts'
-import type { Policy } from '../../model/policies.ts'
+import { type Policy, versionRange } from '../../model/policies.ts'
 
 export type Pattern = 'edge' | 'bridge' | 'passthrough' | 'unwrap' | 'answered here' | 'cleartext'
 
@@ -138,10 +138,6 @@ function httpPath(config: Config, site: SiteConfig, route: RouteConfig, plain: L
 
 function clientHop(config: Config, site: SiteConfig): Hop {
   const policy = config.policies[site.policy] as Policy
-  const versions = [policy.minVersion, policy.maxVersion].map(version =>
-    version === 'TLSv1' ? '1.0' : version.slice(4),
-  )
-  const range = versions[0] === versions[1] ? versions[0] : versions.join(' - ')
   const { certificate, clients } = site
   const key =
     certificate?.kind === 'local'
@@ -151,7 +147,7 @@ function clientHop(config: Config, site: SiteConfig): Hop {
     from: 'client',
     to: 'gateway',
     encrypted: true,
-    how: `TLS ${range} (${site.policy})`,
+    how: `TLS ${versionRange(policy)} (${site.policy})`,
     verified: `the client verifies the certificate of ${site.name}; ${clientsText(clients)}`,
     serverVerified: true,
     mutual: clients?.mode === 'require',

@@ -1,7 +1,7 @@
 /** `sallyport policies`: the TLS policies, as tables. */
 import { messageOf, UsageError } from '../../base/errors.ts'
 import { nearest } from '../../config/nearest.ts'
-import { policies as named, type Policy, policyNames } from '../../model/policies.ts'
+import { policies as named, type Policy, policyNames, versionRange } from '../../model/policies.ts'
 import { offerOf } from '../../tls/offer.ts'
 import type { Verb } from '../verb.ts'
 
@@ -26,16 +26,11 @@ export const policies: Verb = {
   },
 }
 
-const versionsOf = ({ minVersion, maxVersion }: Policy): string => {
-  const [from, to] = [minVersion, maxVersion].map(version => (version === 'TLSv1' ? '1.0' : version.slice(4)))
-  return from === to ? `${from}` : `${from} - ${to}`
-}
-
 function overview(all: readonly Policy[]): string {
   const width = Math.max(...all.map(policy => policy.name.length))
   const lines = all.map(policy => {
     const count = `${policy.ciphers.length + policy.suites.length}`.padStart(3)
-    return `${policy.name.padEnd(width)}  ${versionsOf(policy).padEnd(9)}  ${count} ciphers  ${policy.groups.join(', ')}`
+    return `${policy.name.padEnd(width)}  ${versionRange(policy).padEnd(9)}  ${count} ciphers  ${policy.groups.join(', ')}`
   })
   return `${'policy'.padEnd(width)}  TLS\n${lines.join('\n')}\n\nsallyport policies NAME shows one in full.\n`
 }
@@ -44,7 +39,7 @@ function whole(policy: Policy): string {
   const rows: [string, readonly string[]][] = [
     ['policy', [policy.name]],
     ['source', [policy.source]],
-    ['TLS', [versionsOf(policy)]],
+    ['TLS', [versionRange(policy)]],
     ['TLS 1.3', policy.suites],
     ['older TLS', policy.ciphers],
     ['groups', policy.groups],
