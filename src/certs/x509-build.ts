@@ -123,7 +123,7 @@ export function toPem(label: string, bytes: Uint8Array): string {
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
 }
 
-function signatureAlgorithm(key: KeyObject): Buffer {
+export function signatureAlgorithm(key: KeyObject): Buffer {
   if (key.asymmetricKeyType === 'ec') return der.sequence(der.oid('1.2.840.10045.4.3.2'))
   // RFC 4055 section 5: the parameters of sha256WithRSAEncryption are NULL, and must be there.
   if (key.asymmetricKeyType === 'rsa') return der.sequence(der.oid('1.2.840.113549.1.1.11'), der.encode(0x05))
@@ -145,18 +145,25 @@ function extensions(request: CertificateRequest): Buffer[] {
   list.push(extension('2.5.29.14', false, der.octetString(request.subjectKeyId ?? keyId(request.publicKey))))
   const authority = der.implicit(0, request.authorityKeyId ?? keyId(request.signingKey))
   list.push(extension('2.5.29.35', false, der.sequence(authority)))
-  const names = [
-    ...(request.dnsNames ?? []).map(name => der.implicit(2, Buffer.from(name, 'latin1'))),
-    ...(request.uris ?? []).map(uri => der.implicit(6, Buffer.from(uri, 'latin1'))),
-    ...(request.ipAddresses ?? []).map(address => der.implicit(7, addressBytes(address))),
-  ]
+  const names = alternativeNames(request)
   const critical = Object.values(request.subject).every(value => value === undefined)
   if (names.length > 0) list.push(extension('2.5.29.17', critical, der.sequence(...names)))
   return list
 }
 
+type AlternativeNames = Pick<CertificateRequest, 'dnsNames' | 'uris' | 'ipAddresses'>
+
+/** The GeneralNames of subjectAltName (RFC 5280 section 4.2.1.6). */
+export function alternativeNames({ dnsNames = [], uris = [], ipAddresses = [] }: AlternativeNames): Buffer[] {
+  return [
+    ...dnsNames.map(name => der.implicit(2, Buffer.from(name, 'latin1'))),
+    ...uris.map(uri => der.implicit(6, Buffer.from(uri, 'latin1'))),
+    ...ipAddresses.map(address => der.implicit(7, addressBytes(address))),
+  ]
+}
+
 /** `critical` is DEFAULT FALSE, so DER leaves a false out. */
-function extension(id: string, critical: boolean, value: Buffer): Buffer {
+export function extension(id: string, critical: boolean, value: Buffer): Buffer {
   const flag = critical ? [der.boolean(true)] : []
   return der.sequence(der.oid(id), ...flag, der.octetString(value))
 }
