@@ -98,6 +98,12 @@ export const errorTable = {
   TLS_UNKNOWN_NAME: row(0, 'client', 'no', 'No site has the server name that the client asked for.'),
   TLS_NO_ALPN: row(0, 'client', 'no', 'The client offers only application protocols that the site does not speak.'),
   TLS_VERSION: row(0, 'client', 'no', 'The client offers no TLS version that the policy allows.'),
+  TLS_NO_CERTIFICATE: row(
+    0,
+    'gateway',
+    'no',
+    'The site has no certificate for this name: it has not been issued yet, or its file cannot be read.',
+  ),
   TLS_HANDSHAKE: row(0, 'client', 'no', 'The TLS handshake with the client failed.'),
   HANDSHAKE_TIMEOUT: row(
     0,

@@ -44,6 +44,8 @@ export type CertificateRequest = {
   readonly subjectKeyId?: Uint8Array
   /** The issuer's subjectKeyId; computed from signingKey when left out */
   readonly authorityKeyId?: Uint8Array
+  /** Others, each a whole Extension in DER, as `extension` gives it */
+  readonly extensions?: readonly Uint8Array[]
 }
 
 export type BuiltCertificate = { readonly der: Buffer; readonly pem: string }
@@ -130,9 +132,9 @@ export function signatureAlgorithm(key: KeyObject): Buffer {
   throw new RangeError(`certificates are signed with ECDSA or RSA keys, not ${key.asymmetricKeyType}`)
 }
 
-function extensions(request: CertificateRequest): Buffer[] {
+function extensions(request: CertificateRequest): Uint8Array[] {
   const { isCa = false, pathLength, keyUsage = [], extendedKeyUsage = [] } = request
-  const list: Buffer[] = []
+  const list: Uint8Array[] = []
   const basic: Buffer[] = isCa ? [der.boolean(true)] : []
   if (isCa && pathLength !== undefined) basic.push(der.integer(pathLength))
   list.push(extension('2.5.29.19', true, der.sequence(...basic)))
@@ -148,7 +150,7 @@ function extensions(request: CertificateRequest): Buffer[] {
   const names = alternativeNames(request)
   const critical = Object.values(request.subject).every(value => value === undefined)
   if (names.length > 0) list.push(extension('2.5.29.17', critical, der.sequence(...names)))
-  return list
+  return [...list, ...(request.extensions ?? [])]
 }
 
 type AlternativeNames = Pick<CertificateRequest, 'dnsNames' | 'uris' | 'ipAddresses'>

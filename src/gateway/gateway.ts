@@ -13,6 +13,7 @@ import { CidrSet } from '../base/ip.ts'
 import { createLog, type Log } from '../base/log.ts'
 import { Turn } from '../base/turn.ts'
 import type { Config, ListenConfig } from '../config/config.ts'
+import { noChallenges } from '../model/challenge.ts'
 import type { Site } from '../model/site.ts'
 import { Listener } from '../proxy/listener.ts'
 import type { Services } from '../proxy/services.ts'
@@ -71,6 +72,7 @@ export class Gateway {
         timeouts: config.timeouts,
       },
       draining: false,
+      challenges: noChallenges,
       events,
       nextId: () => `${prefix}-${(++this.ids).toString(36)}`,
       httpsPort: () => this.httpsPort(),

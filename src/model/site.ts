@@ -50,6 +50,9 @@ export type SiteTls = {
   readonly groups: readonly number[]
   /** Application protocols that we speak here */
   readonly alpn: readonly string[]
-  /** Chooses among the site's certificates by what the client can verify. Throws UsageError where none can be read. */
-  terms(hello: ClientHello, serverName: string): ServerTls
+  /**
+   * Chooses among the site's certificates by what the client can verify. A promise only for a name that is seen for the
+   * first time and ordered on demand. Throws, or rejects with, an Error that says why there is none.
+   */
+  terms(hello: ClientHello, serverName: string): ServerTls | Promise<ServerTls>
 }

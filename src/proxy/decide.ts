@@ -3,6 +3,7 @@
  * canonical name serves every mode. Whatever is not clearly allowed is refused with the alert that says why.
  */
 import type { ErrorCode } from '../base/errors.ts'
+import { acmeProtocol } from '../model/challenge.ts'
 import { fitsFingerprint, type Site, type SiteTls } from '../model/site.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
@@ -14,6 +15,8 @@ export type Verdict =
   | { readonly kind: 'terminate'; readonly site: Site; readonly tls: SiteTls }
   | { readonly kind: 'unwrap'; readonly site: Site; readonly tls: SiteTls }
   | { readonly kind: 'passthrough'; readonly site: Site }
+  /** A CA looks for the answer to a tls-alpn-01 challenge (RFC 8737): handshake, then close */
+  | { readonly kind: 'challenge'; readonly name: string }
   | { readonly kind: 'refuse'; readonly code: ErrorCode; readonly alert: number; readonly why: string }
 
 /** @param localAddress asked only when the client sent no name: a site may be the address itself */
@@ -21,6 +24,7 @@ export function decide(snapshot: Snapshot, hello: ClientHello, localAddress: () 
   const { serverName } = hello
   const site =
     (serverName === null ? snapshot.site(localAddress()) : snapshot.site(serverName)) ?? snapshot.defaultSite
+  if (serverName !== null && isChallenge(hello, serverName, site)) return { kind: 'challenge', name: serverName }
   if (site === null) {
     return serverName === null
       ? refuse(
@@ -71,6 +75,15 @@ export function decide(snapshot: Snapshot, hello: ClientHello, localAddress: () 
     )
   }
   return action.kind === 'tcp' ? { kind: 'unwrap', site, tls } : { kind: 'terminate', site, tls }
+}
+
+/**
+ * The one protocol and a name (RFC 8737 section 3); an IP address has its reverse name (RFC 8738 section 6). No request can
+ * follow, so the site's terms do not matter. Behind passthrough the backend answers for itself.
+ */
+function isChallenge({ alpn }: ClientHello, serverName: string, site: Site | null): boolean {
+  if (alpn.length !== 1 || alpn[0] !== acmeProtocol) return false
+  return site === null ? serverName.endsWith('.arpa') : site.action.kind !== 'passthrough'
 }
 
 /** Passthrough or not: a hello is all that it takes. */

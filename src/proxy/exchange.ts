@@ -17,10 +17,11 @@ import type { RequestHead, ResponseHead } from '../wire/heads.ts'
 import { Attempts, type AttemptsOwner } from './attempts.ts'
 import { type BackendUser, hasBody } from './backend.ts'
 import type { Downstream, Tunnelled } from './downstream.ts'
-import { runFilters } from './filter-run.ts'
+import { runDone, runFilters } from './filter-run.ts'
 import { filterView } from './filter-view.ts'
-import { callTimeoutMs, grpcStatusLines } from './grpc.ts'
+import { callTimeoutError, callTimeoutMs, grpcStatusLines } from './grpc.ts'
 import { HeldAnswer } from './held-answer.ts'
+import { httpChallenge } from './http-challenge.ts'
 import { locate } from './locate.ts'
 import { errorAnswer, grpcErrorAnswer, type OwnAnswer, replyAnswer, routeReply } from './respond.ts'
 import type { ExchangeRecord, Services } from './services.ts'
@@ -75,6 +76,14 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
   }
 
   start(): void {
+    const { secure } = this.downstream.connection
+    const challenge = httpChallenge(this.services.challenges, secure, this.head)
+    if (challenge === null) this.begin()
+    else this.downstream.pauseBody()
+    challenge?.then(reply => this.resumed(() => (reply === null ? this.begin() : this.reply(reply))))
+  }
+
+  private begin(): void {
     const error = locate(this, this.downstream.forwarding, this.snapshot)
     if (error !== null) {
       this.fail(error)
@@ -91,10 +100,7 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
   }
 
   onDeadline(): void {
-    const { totalMs } = this.timeouts
-    const ms = callTimeoutMs(totalMs, this.head.grpcTimeout)
-    const limit = ms === totalMs ? 'timeouts.total' : 'its grpc-timeout'
-    this.backendFailed(new ProxyError('TOTAL_TIMEOUT', `the exchange took longer than ${limit} (${ms} ms)`))
+    this.backendFailed(callTimeoutError(this.timeouts.totalMs, this.head.grpcTimeout))
   }
 
   // From the client
@@ -264,13 +270,8 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
       this.errorCode = error.code
       this.errorWhy = error.message
     }
-    for (const filter of this.route?.filters.done ?? noFilters) {
-      try {
-        filter.done?.(this.view, error)
-      } catch (thrown) {
-        this.services.events.fault(`filter ${filter.name}`, thrown)
-      }
-    }
+    const done = this.route?.filters.done
+    if (done !== undefined && done.length > 0) runDone(done, this.view, error, this.services.events)
     this.services.events.exchange?.(this)
   }
 
@@ -396,5 +397,3 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
     return this.facade
   }
 }
-
-const noFilters: readonly never[] = []

@@ -2,7 +2,9 @@
  * Runs the filters of one phase in order. Synchronous ones cost no promise; where one answers with a promise, `waiting`
  * is told and the rest goes on when it settles.
  */
-import type { Filter } from '../model/filter.ts'
+import type { ProxyError } from '../base/errors.ts'
+import type { Filter, FilterExchange } from '../model/filter.ts'
+import type { Events } from './services.ts'
 
 export type Run<T> = {
   /** What a filter does in this phase */
@@ -35,4 +37,20 @@ export function runFilters<T>(filters: readonly Filter[], run: Run<T>, from = 0)
     return
   }
   run.finished()
+}
+
+/** The last phase: every filter is told, whatever the others do. */
+export function runDone(
+  filters: readonly Filter[],
+  view: FilterExchange,
+  error: ProxyError | null,
+  events: Events,
+): void {
+  for (const filter of filters) {
+    try {
+      filter.done?.(view, error)
+    } catch (thrown) {
+      events.fault(`filter ${filter.name}`, thrown)
+    }
+  }
 }

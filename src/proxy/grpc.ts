@@ -2,7 +2,7 @@
  * gRPC over HTTP/2 (grpc.io, "gRPC over HTTP2" and "HTTP to gRPC status code mapping"): what the gateway itself has to
  * say to a call comes as a status that its client understands, and a call's own deadline counts here too.
  */
-import type { ProxyError } from '../base/errors.ts'
+import { ProxyError } from '../base/errors.ts'
 
 const status = {
   deadlineExceeded: 4,
@@ -46,6 +46,12 @@ const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1
 export function callTimeoutMs(totalMs: number, grpcTimeout: string | null): number {
   const own = grpcTimeoutMs(grpcTimeout)
   return own > 0 && (totalMs === 0 || own < totalMs) ? own : totalMs
+}
+
+export function callTimeoutError(totalMs: number, grpcTimeout: string | null): ProxyError {
+  const ms = callTimeoutMs(totalMs, grpcTimeout)
+  const limit = ms === totalMs ? 'timeouts.total' : 'its grpc-timeout'
+  return new ProxyError('TOTAL_TIMEOUT', `the exchange took longer than ${limit} (${ms} ms)`)
 }
 
 /** Milliseconds of a grpc-timeout, at least 1; 0 where there is none, or none that can be read. */

@@ -5,10 +5,11 @@
  */
 import type { Timed } from '../base/deadlines.ts'
 import { nowMs } from '../base/deadlines.ts'
-import { ProxyError } from '../base/errors.ts'
+import { messageOf, ProxyError } from '../base/errors.ts'
 import type { Connection } from '../model/connection.ts'
 import type { LinkHandler } from '../model/link.ts'
 import type { Site, SiteTls } from '../model/site.ts'
+import type { ServerTls } from '../model/tls-terms.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
 import { preface } from '../wire/h2-frames.ts'
 import { HelloReader } from '../wire/hello-reader.ts'
@@ -39,6 +40,8 @@ export class Inbound implements LinkHandler, Timed {
   private hello: HelloReader | null = null
   private parsed: ClientHello | null = null
   private countedAs: string | null = null
+  /** The certificate is being looked up or ordered; what comes meanwhile is held */
+  private waiting = false
 
   constructor(listener: Holder, connection: Connection) {
     this.listener = listener
@@ -65,6 +68,7 @@ export class Inbound implements LinkHandler, Timed {
   onDrain(): void {}
 
   onData(chunk: Buffer): void {
+    if (this.stage === stage.acting && this.waiting) this.keep(chunk)
     if (this.stage === stage.done || this.stage === stage.acting) return
     if (this.stage === stage.proxyHeader) this.readProxyHeader(chunk)
     else this.peek(chunk)
@@ -75,13 +79,17 @@ export class Inbound implements LinkHandler, Timed {
       this.connection.link.close()
       return
     }
-    if (this.stage === stage.acting) return
+    if (this.stage === stage.acting) {
+      if (this.waiting) this.connection.link.close()
+      return
+    }
     // Health checks connect and close; that is no failure.
     if (this.held === null && this.hello === null) this.connection.link.close()
     else this.refuse(new ProxyError('TLS_MALFORMED', 'the client closed in the middle of its first message'))
   }
 
   onClose(): void {
+    this.stage = stage.done
     this.leave()
     this.release()
   }
@@ -199,6 +207,9 @@ export class Inbound implements LinkHandler, Timed {
         this.leave()
         carry(listener, connection, verdict.site, Buffer.from(bytes), () => this.release())
         return
+      case 'challenge':
+        this.answerChallenge(verdict.name, Buffer.from(bytes))
+        return
       default:
         connection.site = verdict.site
         // Two hashes a handshake, for those who look at them.
@@ -209,21 +220,70 @@ export class Inbound implements LinkHandler, Timed {
   }
 
   private secure(site: Site, siteTls: SiteTls, hello: ClientHello, bytes: Uint8Array): void {
-    const { connection, listener } = this
-    const { services } = listener
-    let terms: ReturnType<SiteTls['terms']>
+    this.connection.group = groupName(negotiatedGroup(siteTls, hello))
     try {
-      terms = siteTls.terms(hello, hello.serverName ?? '')
+      const terms = siteTls.terms(hello, hello.serverName ?? '')
+      const peeked = bytes instanceof Buffer ? bytes : Buffer.from(bytes)
+      if (terms instanceof Promise) this.later(terms, peeked, site)
+      else this.handshake(terms, peeked, site)
     } catch (error) {
-      // The certificate cannot be read: fail closed, and say so where the operator looks.
-      services.events.fault(`certificate of ${site.name}`, error)
-      this.stage = stage.peek
-      this.refuse(new ProxyError('TLS_HANDSHAKE', `no usable certificate for ${site.name}`), alerts.internal_error)
-      return
+      this.withoutCertificate(site, error)
     }
-    connection.group = groupName(negotiatedGroup(siteTls, hello))
-    const peeked = bytes instanceof Buffer ? bytes : Buffer.from(bytes)
-    services.transport.secure(connection.link, peeked, terms, error => {
+  }
+
+  /** Waits for a certificate that is ordered on demand, within the deadline of the handshake. */
+  private later(terms: Promise<ServerTls>, peeked: Buffer, site: Site): void {
+    this.wait(
+      terms,
+      ready => this.handshake(ready, this.withHeld(peeked), site),
+      error => this.withoutCertificate(site, error),
+    )
+  }
+
+  /** Once `promise` settles one of the two is called, unless the client has gone or its time is over by then. */
+  private wait<T>(promise: Promise<T>, ready: (value: T) => void, failed: (error: unknown) => void): void {
+    this.waiting = true
+    const settle = (act: () => void) => {
+      this.waiting = false
+      if (this.stage !== stage.acting) return
+      try {
+        act()
+      } catch (error) {
+        this.listener.services.events.fault('handshake', error)
+        this.connection.link.destroy()
+      }
+    }
+    promise.then(
+      value => settle(() => ready(value)),
+      error => settle(() => failed(error)),
+    )
+  }
+
+  /** Fails closed, and says so where the operator looks. */
+  private withoutCertificate(site: Site, error: unknown): void {
+    this.stage = stage.peek
+    const why = `no usable certificate for ${site.name}: ${messageOf(error)}`
+    this.refuse(new ProxyError('TLS_NO_CERTIFICATE', why, error), alerts.internal_error)
+  }
+
+  /** A client sends nothing behind its hello before it has an answer; a few bytes are not worth a fault. */
+  private keep(chunk: Buffer): void {
+    const { helloBytes } = this.listener.services.snapshot.limits
+    this.held = this.held === null ? Buffer.from(chunk) : Buffer.concat([this.held, chunk])
+    if (this.held.length <= helloBytes) return
+    this.stage = stage.peek
+    this.refuse(new ProxyError('TLS_MALFORMED', 'bytes behind the ClientHello'), alerts.unexpected_message)
+  }
+
+  private withHeld(peeked: Buffer): Buffer {
+    const { held } = this
+    this.held = null
+    return held === null ? peeked : Buffer.concat([peeked, held])
+  }
+
+  private handshake(terms: ServerTls, peeked: Buffer, site: Site): void {
+    const { connection, listener } = this
+    listener.services.transport.secure(connection.link, peeked, terms, error => {
       if (error !== null) {
         if (this.stage !== stage.done) this.report(error)
         this.leave()
@@ -241,6 +301,33 @@ export class Inbound implements LinkHandler, Timed {
       if (site.action.kind === 'tcp') carry(listener, connection, site, null, () => this.release())
       else this.serve(connection.link.tls?.alpn === 'h2')
     })
+  }
+
+  /** tls-alpn-01: the certificate is the answer. */
+  private answerChallenge(name: string, peeked: Buffer): void {
+    const { services } = this.listener
+    const failed = () => {
+      this.stage = stage.peek
+      const error = new ProxyError('TLS_NO_ALPN', `no ACME challenge is open for ${name}`)
+      this.refuse(error, alerts.no_application_protocol)
+    }
+    if (!services.challenges.any) {
+      failed()
+      return
+    }
+    const answer = (terms: ServerTls | null) => {
+      if (terms === null) {
+        failed()
+        return
+      }
+      services.transport.secure(this.connection.link, this.withHeld(peeked), terms, error => {
+        if (error !== null && this.stage !== stage.done) this.report(error)
+        this.leave()
+        this.release()
+        if (error === null) this.connection.link.close()
+      })
+    }
+    this.wait(services.challenges.tlsAlpn01(name), answer, failed)
   }
 
   private servePlain(bytes: Buffer): void {

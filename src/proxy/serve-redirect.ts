@@ -1,13 +1,18 @@
-/** A cleartext listener that only sends clients to https (RFC 9110 section 15.4.9): one 308 a request, then it closes. */
+/**
+ * A cleartext listener that only sends clients to https (RFC 9110 section 15.4.9): one 308 a request, then it closes. It
+ * answers ACME http-01 challenges as well.
+ */
 import type { Timed } from '../base/deadlines.ts'
 import { ProxyError } from '../base/errors.ts'
 import type { Connection } from '../model/connection.ts'
+import type { Reply } from '../model/filter.ts'
 import type { LinkHandler } from '../model/link.ts'
 import { HeadBuffer } from '../wire/head-buffer.ts'
-import { reasonOf } from '../wire/heads.ts'
+import { type RequestHead, reasonOf } from '../wire/heads.ts'
 import { parseRequestHead } from '../wire/http1-head.ts'
 import { parseTarget } from '../wire/target.ts'
-import { writeError } from './respond.ts'
+import { httpChallenge } from './http-challenge.ts'
+import { replyAnswer, writeError } from './respond.ts'
 import type { Services } from './services.ts'
 
 export function serveRedirect(services: Services, connection: Connection, first: Buffer, closed: () => void): void {
@@ -22,6 +27,7 @@ class Redirecting implements LinkHandler, Timed {
   private readonly closed: () => void
   private readonly head = new HeadBuffer()
   private answered = false
+  private gone = false
 
   constructor(services: Services, connection: Connection, closed: () => void) {
     this.services = services
@@ -42,9 +48,37 @@ class Redirecting implements LinkHandler, Timed {
     if (!this.head.ready() && this.head.length <= limits.headBytes) return
     const bytes = this.head.view()
     const parsed = parseRequestHead(bytes, 0, bytes.length, limits)
+    if (parsed !== null && !(parsed instanceof ProxyError)) {
+      const challenge = httpChallenge(this.services.challenges, false, parsed)
+      if (challenge !== null) {
+        this.answered = true
+        challenge.then(reply => this.answerChallenge(reply, parsed))
+        return
+      }
+    }
+    this.act(parsed)
+  }
+
+  /** An open challenge is answered; what is none is redirected like anything else. */
+  private answerChallenge(reply: Reply | null, parsed: RequestHead): void {
+    if (this.gone) return
+    if (reply === null) {
+      this.act(parsed)
+      return
+    }
+    const { status, reason, text, length, body } = replyAnswer(reply)
+    const { link } = this.connection
+    link.writeText(`HTTP/1.1 ${status} ${reason}\r\n${text}content-length: ${length}\r\nconnection: close\r\n\r\n`)
+    if (parsed.method !== 'HEAD') link.write(Buffer.from(body))
+    this.over()
+  }
+
+  private act(parsed: ReturnType<typeof parseRequestHead>): void {
+    const { limits } = this.services.snapshot
+    const { length } = this.head
     if (parsed instanceof ProxyError) this.refuse(parsed)
     else if (parsed === null) {
-      if (bytes.length > limits.headBytes) this.refuse(new ProxyError('HEAD_TOO_LARGE', 'over limits.head'))
+      if (length > limits.headBytes) this.refuse(new ProxyError('HEAD_TOO_LARGE', 'over limits.head'))
     } else {
       const target = parseTarget(parsed.method, parsed.target)
       const host = (target instanceof ProxyError ? null : target.authority) ?? parsed.host
@@ -63,6 +97,7 @@ class Redirecting implements LinkHandler, Timed {
   }
 
   onClose(): void {
+    this.gone = true
     this.services.deadlines.unwatch(this)
     this.closed()
   }

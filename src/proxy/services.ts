@@ -2,6 +2,7 @@
 import type { Deadlines } from '../base/deadlines.ts'
 import type { ErrorCode, ProxyError } from '../base/errors.ts'
 import type { Turn } from '../base/turn.ts'
+import type { ChallengeAnswers } from '../model/challenge.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import type { Upstream } from '../model/upstream.ts'
@@ -18,6 +19,8 @@ export interface Services {
   /** The snapshot in force. A request takes it once; a splice keeps the one it began with. */
   snapshot: Snapshot
   draining: boolean
+  /** Open ACME challenges, of this process and of others that share its storage */
+  readonly challenges: ChallengeAnswers
   /** A request id: unique among the processes of a gateway, not guessable from the outside */
   nextId(): string
   /** `:port` of the TLS listener that redirects lead to, or empty for 443 */

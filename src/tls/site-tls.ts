@@ -44,8 +44,8 @@ export const policyKey = (policy: Policy): string => JSON.stringify({ ...policy,
 
 /** Where a site's certificates come from: files, or the local CA. Bundles are loaded when asked for. */
 export type Certificates = {
-  /** @param serverName of the client, or empty */
-  for(serverName: string): readonly Bundle[]
+  /** @param serverName of the client, or empty. A promise only for a name that is ordered on demand. */
+  for(serverName: string): readonly Bundle[] | Promise<readonly Bundle[]>
 }
 
 export function siteTls(
@@ -56,19 +56,23 @@ export function siteTls(
 ): SiteTls {
   /** Terms of each bundle; goes with the bundle, so that per-name certificates of a bounded store do not pile up */
   const made = new WeakMap<Bundle, ServerTls>()
+  const termsOf = (bundles: readonly Bundle[], hello: ClientHello): ServerTls => {
+    const bundle = choose(bundles, hello, policy)
+    let terms = made.get(bundle)
+    if (terms === undefined) {
+      terms = serverTerms(bundle, policy, alpn, clients)
+      made.set(bundle, terms)
+    }
+    return terms
+  }
   return {
     minVersion: versionNumber(policy.minVersion),
     maxVersion: versionNumber(policy.maxVersion),
     groups: policy.groups.map(name => groupIds[name] as number),
     alpn,
     terms(hello, serverName) {
-      const bundle = choose(certificates.for(serverName), hello, policy)
-      let terms = made.get(bundle)
-      if (terms === undefined) {
-        terms = serverTerms(bundle, policy, alpn, clients)
-        made.set(bundle, terms)
-      }
-      return terms
+      const bundles = certificates.for(serverName)
+      return bundles instanceof Promise ? bundles.then(own => termsOf(own, hello)) : termsOf(bundles, hello)
     },
   }
 }

@@ -14,6 +14,7 @@ import { policies } from '../../src/model/policies.ts'
 import type { Route } from '../../src/model/route.ts'
 import type { Site } from '../../src/model/site.ts'
 import type { Snapshot } from '../../src/model/snapshot.ts'
+import type { ServerTls } from '../../src/model/tls-terms.ts'
 import { identify } from '../../src/proxy/client-certificate.ts'
 import { decide } from '../../src/proxy/decide.ts'
 import { Forwarding } from '../../src/proxy/forward.ts'
@@ -217,7 +218,7 @@ it(`no request reaches a route whose client terms its connection did not meet: $
         if (verdict.kind !== 'terminate') continue
         connection.site = verdict.site
         connection.serverName = peeked.hello.serverName
-        const terms = verdict.tls.terms(peeked.hello, peeked.hello.serverName ?? '')
+        const terms = verdict.tls.terms(peeked.hello, peeked.hello.serverName ?? '') as ServerTls
         const ticket = chance(50) ? tickets.find(each => each.context === terms.sessionContext) : undefined
         if (ticket !== undefined) resumedSessions++
         const shown = ticket !== undefined ? ticket.shown : chance(70) ? pick(certificates) : null

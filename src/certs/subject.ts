@@ -1,0 +1,333 @@
+/**
+ * One certificate that is kept current: loads it from storage, and orders another when the plan says so. Several
+ * processes do the same with the same storage; the lock of a subject lets one of them order, and whoever comes second
+ * finds the result.
+ *
+ * Invariants: the bundle in force is replaced only by one that was parsed and fits its key; no failure takes it away.
+ * The key and the order are in storage before the issuer acts on them: a process that dies at any moment goes on where
+ * it was. Everything that fails says what happens next, and when.
+ */
+import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto'
+import { promisify } from 'node:util'
+import { messageOf } from '../base/errors.ts'
+import type { LogFields } from '../base/log.ts'
+import type { Bundle } from '../model/certificate.ts'
+import { IssueError, type Issuer } from '../model/issuer.ts'
+import type { Lease, Storage } from '../model/storage.ts'
+import { parseBundle } from './bundle.ts'
+import { buildCsr } from './csr.ts'
+import { drawRenewal, plan, retryAt } from './plan.ts'
+import type { SubjectId } from './records.ts'
+import {
+  type CertificateRecord,
+  type FailureRecord,
+  type PendingRecord,
+  Records,
+  type RenewalRecord,
+} from './records.ts'
+import { renewalId } from './renewal-id.ts'
+
+export type SubjectOptions = {
+  readonly storage: Storage
+  readonly issuer: Issuer
+  /** Null: a third of the life of each certificate */
+  readonly renewBeforeMs: number | null
+  readonly log: (level: 'info' | 'warn' | 'error', message: string, fields: LogFields) => void
+  /** Milliseconds since 1970 */
+  readonly now: () => number
+  /** 0 to 1 */
+  readonly random: () => number
+  /** A new bundle is in force */
+  readonly changed: (subject: Subject) => void
+}
+
+/** How long a process waits for another one that orders the same before it looks again. */
+const lockedMs = 5_000
+/** When storage cannot be reached, and after an answer about renewal that failed. */
+const awayMs = 10_000
+/** An issuer that does not say when to renew is asked again after this: it may learn to. */
+const neverSaysMs = 24 * 3_600_000
+const askFailedMs = 6 * 3_600_000
+/** A certificate that storage had no room for is put again after this. */
+const storeAgainMs = 60_000
+/** An order under way is not taken up again after this: issuers forget them within a week. */
+const pendingMs = 7 * 86_400_000
+
+export class Subject {
+  readonly id: SubjectId
+  bundle: Bundle | null = null
+  /** Why there is no newer one, or null when all is well */
+  problem: string | null = null
+  /** When `step` wants to be called again, milliseconds since 1970 */
+  dueAt = 0
+  private readonly options: SubjectOptions
+  private readonly records: Records
+  private record: CertificateRecord | null = null
+  private failures: FailureRecord | null = null
+  private renewal: RenewalRecord | null = null
+  /** The issuer is asked when it wants renewal, from then on */
+  private askAt = 0
+  /** A certificate that storage has no room for: it serves, and is put as soon as it can be */
+  private unstored = false
+
+  constructor(id: SubjectId, options: SubjectOptions) {
+    this.id = id
+    this.options = options
+    this.records = new Records(options.storage, id, text => options.log('error', text, this.named))
+  }
+
+  /** Takes over what storage has, if it is newer. Throws StorageError. */
+  async load(): Promise<void> {
+    const kept = await this.records.certificate()
+    this.failures = await this.records.failures()
+    if (this.failures !== null) this.problem = this.failures.why
+    if (kept === null || kept.bundle.fingerprint256 === this.bundle?.fingerprint256) return
+    if (this.unstored && this.record !== null && this.record.obtainedAt >= kept.record.obtainedAt) return
+    this.unstored = false
+    this.adopt(kept.record, kept.bundle)
+  }
+
+  /** Another process has put a certificate. */
+  async refresh(): Promise<void> {
+    const before = this.bundle
+    await this.load()
+    if (this.bundle === before) return
+    this.dueAt = 0
+    this.options.log('info', 'certificate picked up', { ...this.named, ...validity(this.bundle) })
+  }
+
+  /** Does what is due, and sets `dueAt`. Never throws. @param forced orders whatever the plan says */
+  async step(signal: AbortSignal, forced = false): Promise<void> {
+    const { now } = this.options
+    try {
+      if (this.unstored) await this.storeAgain()
+      const step = forced
+        ? ({ kind: 'order', why: 'somebody asks for it' } as const)
+        : plan(this.standing(), now(), this.options.renewBeforeMs)
+      if (step.kind === 'wait') this.dueAt = step.until
+      else if (step.kind === 'ask') await this.ask(signal)
+      else await this.underLock(step.why, forced, signal)
+      if (this.unstored) this.dueAt = Math.min(this.dueAt, now() + storeAgainMs)
+    } catch (error) {
+      // Storage: whatever it is, nothing was lost.
+      this.dueAt = now() + awayMs * (1 + this.options.random())
+      this.problem = messageOf(error)
+      if (signal.aborted) return
+      this.options.log('error', 'storage fails; the certificate in force stays', {
+        ...this.named,
+        why: messageOf(error),
+        next: dateOf(this.dueAt),
+      })
+    }
+  }
+
+  private standing(): Parameters<typeof plan>[0] {
+    const { bundle, record, failures, renewal } = this
+    const certificate =
+      bundle === null || record === null
+        ? null
+        : {
+            notBefore: bundle.notBefore,
+            notAfter: bundle.notAfter,
+            obtainedAt: record.obtainedAt,
+            fingerprint256: bundle.fingerprint256,
+            elsewhere: record.issuer !== this.options.issuer.name,
+          }
+    return { certificate, failures, renewal, askAt: this.askAt }
+  }
+
+  private async underLock(why: string, forced: boolean, signal: AbortSignal): Promise<void> {
+    const lease = await this.records.lock()
+    if (lease === null) {
+      this.dueAt = this.options.now() + lockedMs * (1 + this.options.random())
+      return
+    }
+    try {
+      // Somebody may have won while we waited, or have failed.
+      await this.refresh()
+      const step = forced
+        ? ({ kind: 'order', why } as const)
+        : plan(this.standing(), this.options.now(), this.options.renewBeforeMs)
+      if (step.kind === 'order') await this.order(step.why, lease, AbortSignal.any([signal, lease.lost]))
+      this.dueAt = 0
+    } finally {
+      await lease.release().catch(() => {})
+    }
+  }
+
+  private async order(why: string, lease: Lease, signal: AbortSignal): Promise<void> {
+    const { issuer, log, now } = this.options
+    log('info', this.bundle === null ? 'ordering a certificate' : 'renewing a certificate', {
+      ...this.named,
+      issuer: issuer.name,
+      why,
+    })
+    const pending = (await this.takeUp()) ?? (await this.begin(lease))
+    const key = createPrivateKey(pending.keyPem)
+    try {
+      const chainPem = await issuer.issue(
+        {
+          names: [this.id.name],
+          csrDer: buildCsr([this.id.name], key),
+          replaces: this.bundle === null ? null : renewalId(this.bundle.chainPem),
+          pending: pending.progress,
+          progress: progress => this.records.putPending({ ...pending, progress }, lease),
+        },
+        signal,
+      )
+      const record = { chainPem, keyPem: pending.keyPem, issuer: issuer.name, obtainedAt: now() }
+      const { bundle } = this.parse(record)
+      this.adopt(record, bundle)
+      log('info', 'certificate obtained', { ...this.named, issuer: issuer.name, ...validity(bundle) })
+      await this.store(lease)
+    } catch (error) {
+      if (!(error instanceof IssueError)) throw error
+      await this.failed(error, lease)
+    }
+  }
+
+  private parse(record: CertificateRecord): { readonly bundle: Bundle } {
+    const source = record.issuer
+    try {
+      return parseBundle({ chainPem: record.chainPem, keyPem: record.keyPem, chainFile: source, keyFile: source })
+    } catch (error) {
+      throw new IssueError('wrong-certificate', messageOf(error), { cause: error })
+    }
+  }
+
+  /** The order of a process that died, or of this one before it failed for a while. */
+  private async takeUp(): Promise<PendingRecord | null> {
+    const { issuer, now } = this.options
+    const pending = await this.records.pending()
+    return pending !== null && pending.issuer === issuer.name && now() - pending.startedAt < pendingMs
+      ? pending
+      : null
+  }
+
+  private async begin(lease: Lease): Promise<PendingRecord> {
+    const keyPem = await makeKey(this.id.keyType)
+    const pending = { keyPem, issuer: this.options.issuer.name, progress: null, startedAt: this.options.now() }
+    await this.records.putPending(pending, lease)
+    return pending
+  }
+
+  private async store(lease: Lease): Promise<void> {
+    try {
+      await this.records.putCertificate(this.record as CertificateRecord, lease)
+      this.unstored = false
+    } catch (error) {
+      this.unstored = true
+      this.problem = `not in storage: ${messageOf(error)}`
+      const next = 'it serves from memory, and is put again every minute'
+      this.options.log('error', 'a new certificate cannot be stored', {
+        ...this.named,
+        why: messageOf(error),
+        next,
+      })
+      return
+    }
+    await this.records.remove('pending')
+    await this.records.remove('failures')
+  }
+
+  private async storeAgain(): Promise<void> {
+    const lease = await this.records.lock()
+    if (lease === null) return
+    try {
+      await this.store(lease)
+      if (!this.unstored) {
+        this.problem = null
+        this.options.log('info', 'certificate stored', this.named)
+      }
+    } finally {
+      await lease.release().catch(() => {})
+    }
+  }
+
+  private async failed(error: IssueError, lease: Lease): Promise<void> {
+    const { log, now, random } = this.options
+    if (error.kind === 'cancelled') return
+    const count = (this.failures?.count ?? 0) + 1
+    const lifetime = this.bundle === null ? null : this.bundle.notAfter - this.bundle.notBefore
+    this.failures = { count, nextAt: retryAt(error, count, now(), lifetime, random()), why: error.message }
+    this.problem = error.message
+    const left = this.bundle === null ? 'none' : dateOf(this.bundle.notAfter)
+    log(this.bundle === null || count > 3 ? 'error' : 'warn', 'no new certificate', {
+      ...this.named,
+      kind: error.kind,
+      why: error.message,
+      tries: count,
+      servesUntil: left,
+      next: dateOf(this.failures.nextAt),
+    })
+    await this.records.putFailures(this.failures, lease)
+    // Another key for the next order: what was wrong may be this one.
+    if (error.kind === 'rejected' || error.kind === 'wrong-certificate') await this.records.remove('pending')
+  }
+
+  private async ask(signal: AbortSignal): Promise<void> {
+    const { issuer, log, now, random } = this.options
+    const bundle = this.bundle as Bundle
+    const certificateId = renewalId(bundle.chainPem)
+    this.dueAt = 0
+    if (certificateId === null) {
+      this.askAt = Number.POSITIVE_INFINITY
+      return
+    }
+    const kept = await this.records.renewal()
+    const known = kept?.certificateId === certificateId ? kept : null
+    // Another process has asked meanwhile.
+    if (known !== null && known.askAgainAt > now()) {
+      this.renewal = known
+      this.askAt = known.askAgainAt
+      return
+    }
+    try {
+      const window = await issuer.renewal(certificateId, signal)
+      this.askAt = window === null ? now() + neverSaysMs : window.askAgainAt
+      if (window === null) return
+      const same = known?.start === window.start && known.end === window.end
+      const renewAt = same ? known.renewAt : drawRenewal(window.start, window.end, random())
+      this.renewal = { ...window, certificateId, renewAt }
+      if (!same) log('info', 'the issuer says when to renew', { ...this.named, renewal: dateOf(renewAt) })
+      await this.records.putRenewal(this.renewal)
+    } catch (error) {
+      if (!(error instanceof IssueError)) throw error
+      // What it said before stays good; so does the third of the life that is left.
+      this.askAt = now() + Math.min(askFailedMs, (bundle.notAfter - bundle.notBefore) / 24)
+      if (error.kind === 'cancelled') return
+      const next = dateOf(this.askAt)
+      log('warn', 'the issuer does not say when to renew', { ...this.named, why: error.message, next })
+    }
+  }
+
+  private adopt(record: CertificateRecord, bundle: Bundle): void {
+    this.record = record
+    this.bundle = bundle
+    this.failures = null
+    this.problem = null
+    this.renewal = null
+    this.askAt = 0
+    this.options.changed(this)
+  }
+
+  private get named(): LogFields {
+    return { name: this.id.name, key: this.id.keyType }
+  }
+}
+
+const dateOf = (ms: number): string => new Date(ms).toISOString()
+
+const validity = (bundle: Bundle | null): LogFields =>
+  bundle === null ? {} : { notAfter: dateOf(bundle.notAfter), fingerprint: bundle.fingerprint256 }
+
+const generate = promisify(generateKeyPair)
+
+/** Off the event loop: an RSA key takes a tenth of a second. */
+async function makeKey(type: 'ecdsa' | 'rsa'): Promise<string> {
+  const { privateKey } =
+    type === 'ecdsa'
+      ? await generate('ec', { namedCurve: 'P-256' })
+      : await generate('rsa', { modulusLength: 2048 })
+  return (privateKey as KeyObject).export({ type: 'pkcs8', format: 'pem' }) as string
+}
