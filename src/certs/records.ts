@@ -37,6 +37,8 @@ export type PendingRecord = {
 export type FailureRecord = {
   /** In a row */
   readonly count: number
+  /** Of the last, milliseconds since 1970 */
+  readonly at: number
   /** Not to be tried again before, milliseconds since 1970 */
   readonly nextAt: number
   readonly why: string
@@ -183,6 +185,7 @@ const asPending = (fields: Fields): PendingRecord => ({
 
 const asFailures = (fields: Fields): FailureRecord => ({
   count: number(fields, 'count'),
+  at: number(fields, 'at'),
   nextAt: number(fields, 'nextAt'),
   why: text(fields, 'why'),
 })

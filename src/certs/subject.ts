@@ -17,13 +17,14 @@ import type { Lease, Storage } from '../model/storage.ts'
 import { parseBundle } from './bundle.ts'
 import { buildCsr } from './csr.ts'
 import { drawRenewal, plan, retryAt } from './plan.ts'
-import type { SubjectId } from './records.ts'
 import {
   type CertificateRecord,
   type FailureRecord,
+  type Kept,
   type PendingRecord,
   Records,
   type RenewalRecord,
+  type SubjectId,
 } from './records.ts'
 import { renewalId } from './renewal-id.ts'
 
@@ -47,6 +48,7 @@ const lockedMs = 5_000
 const awayMs = 10_000
 /** An issuer that does not say when to renew is asked again after this: it may learn to. */
 const neverSaysMs = 24 * 3_600_000
+const askSoonestMs = 60_000
 const askFailedMs = 6 * 3_600_000
 /** A certificate that storage had no room for is put again after this. */
 const storeAgainMs = 60_000
@@ -79,12 +81,19 @@ export class Subject {
   /** Takes over what storage has, if it is newer. Throws StorageError. */
   async load(): Promise<void> {
     const kept = await this.records.certificate()
-    this.failures = await this.records.failures()
-    if (this.failures !== null) this.problem = this.failures.why
-    if (kept === null || kept.bundle.fingerprint256 === this.bundle?.fingerprint256) return
-    if (this.unstored && this.record !== null && this.record.obtainedAt >= kept.record.obtainedAt) return
-    this.unstored = false
-    this.adopt(kept.record, kept.bundle)
+    const failures = await this.records.failures()
+    if (kept !== null && this.isNewer(kept)) {
+      this.unstored = false
+      this.adopt(kept.record, kept.bundle)
+    }
+    if (failures === null || failures.at < (this.record?.obtainedAt ?? 0)) return
+    this.failures = failures
+    this.problem = failures.why
+  }
+
+  private isNewer({ record, bundle }: Kept): boolean {
+    if (bundle.fingerprint256 === this.bundle?.fingerprint256) return false
+    return !this.unstored || this.record === null || record.obtainedAt > this.record.obtainedAt
   }
 
   /** Another process has put a certificate. */
@@ -249,7 +258,12 @@ export class Subject {
     if (error.kind === 'cancelled') return
     const count = (this.failures?.count ?? 0) + 1
     const lifetime = this.bundle === null ? null : this.bundle.notAfter - this.bundle.notBefore
-    this.failures = { count, nextAt: retryAt(error, count, now(), lifetime, random()), why: error.message }
+    this.failures = {
+      count,
+      at: now(),
+      nextAt: retryAt(error, count, now(), lifetime, random()),
+      why: error.message,
+    }
     this.problem = error.message
     const left = this.bundle === null ? 'none' : dateOf(this.bundle.notAfter)
     log(this.bundle === null || count > 3 ? 'error' : 'warn', 'no new certificate', {
@@ -284,7 +298,7 @@ export class Subject {
     }
     try {
       const window = await issuer.renewal(certificateId, signal)
-      this.askAt = window === null ? now() + neverSaysMs : window.askAgainAt
+      this.askAt = Math.max(window?.askAgainAt ?? now() + neverSaysMs, now() + askSoonestMs)
       if (window === null) return
       const same = known?.start === window.start && known.end === window.end
       const renewAt = same ? known.renewAt : drawRenewal(window.start, window.end, random())

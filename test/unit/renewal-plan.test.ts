@@ -82,7 +82,7 @@ describe('a certificate is ordered', () => {
   })
 
   test('not while failures hold it back', () => {
-    const failures = { count: 2, nextAt: begin + 10, why: 'x' }
+    const failures = { count: 2, at: 0, nextAt: begin + 10, why: 'x' }
     assert.deepEqual(plan(standing({ certificate: null, failures }), begin + 9, null).kind, 'wait')
     assert.deepEqual(plan(standing({ certificate: null, failures }), begin + 10, null).kind, 'order')
   })

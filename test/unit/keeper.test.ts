@@ -1,0 +1,369 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { Keeper, type KeeperOptions } from '../../src/certs/keeper.ts'
+import { IssueError } from '../../src/model/issuer.ts'
+import { StorageError } from '../../src/model/storage.ts'
+import { FakeIssuer } from '../harness/fake-issuer.ts'
+import { MemoryStorage } from '../harness/memory-storage.ts'
+import { until } from '../harness/until.ts'
+
+const day = 86_400_000
+
+class Bench {
+  time = Date.UTC(2026, 5, 1)
+  readonly storage = new MemoryStorage()
+  readonly issuer = new FakeIssuer('https://ca.test/dir', () => this.time)
+  readonly log: { level: string; message: string; fields: Record<string, unknown> }[] = []
+  readonly keepers: Keeper[] = []
+
+  keeper(overrides: Partial<KeeperOptions> = {}): Keeper {
+    const keeper = new Keeper({
+      storage: this.storage,
+      issuer: this.issuer,
+      keys: ['ecdsa'],
+      renewBeforeMs: null,
+      log: (level, message, fields) => void this.log.push({ level, message, fields }),
+      now: () => this.time,
+      random: () => 0.5,
+      changed: () => {},
+      ...overrides,
+    })
+    this.keepers.push(keeper)
+    return keeper
+  }
+
+  said(message: string): Record<string, unknown> | undefined {
+    return this.log.findLast(line => line.message === message)?.fields
+  }
+
+  record(name: string): Record<string, unknown> | null {
+    const found = this.storage.values.get(name)
+    return found === undefined ? null : JSON.parse(found.value.toString())
+  }
+}
+
+function bench(act: (b: Bench) => Promise<void>): () => Promise<void> {
+  return async () => {
+    const b = new Bench()
+    try {
+      await act(b)
+    } finally {
+      for (const keeper of b.keepers) keeper.stop()
+    }
+  }
+}
+
+async function kept(keeper: Keeper, name = 'shop.test') {
+  await until(() => (keeper.bundles(name) ?? []).length > 0)
+  return keeper.bundles(name)!
+}
+
+/** Lets the keeper look at what is due now. */
+async function wake(b: Bench, keeper: Keeper, later: number): Promise<void> {
+  b.time += later
+  keeper.begin()
+}
+
+describe('a name that is kept', () => {
+  test(
+    'is ordered, stored, and found again by the next process without another order',
+    bench(async b => {
+      const keeper = b.keeper()
+      await keeper.keep(['shop.test'])
+      assert.equal(keeper.bundles('shop.test'), null)
+      keeper.begin()
+      const [bundle] = await kept(keeper)
+      assert.deepEqual(bundle!.names, ['shop.test'])
+      await until(() => b.record('pending/shop.test.ecdsa') === null)
+      keeper.stop()
+      const next = b.keeper()
+      await next.keep(['shop.test'])
+      assert.equal(next.bundles('shop.test')![0]!.fingerprint256, bundle!.fingerprint256)
+      next.begin()
+      await until(() => b.issuer.asked > 0)
+      assert.equal(b.issuer.orders.length, 1)
+    }),
+  )
+
+  test(
+    'has an RSA certificate beside the ECDSA one on request, and a wildcard is one too',
+    bench(async b => {
+      const keeper = b.keeper({ keys: ['ecdsa', 'rsa'] })
+      await keeper.keep(['*.shop.test'])
+      keeper.begin()
+      await until(() => keeper.bundles('*.shop.test')?.length === 2)
+      assert.deepEqual(
+        keeper.bundles('*.shop.test')!.map(bundle => bundle.keyType),
+        ['ecdsa', 'rsa'],
+      )
+      assert.ok(b.record('certificates/_wildcard.shop.test.rsa'))
+    }),
+  )
+
+  test(
+    'is renewed with a third of its life left, telling the issuer which one is replaced; the old one serves meanwhile',
+    bench(async b => {
+      const keeper = b.keeper()
+      await keeper.keep(['shop.test'])
+      keeper.begin()
+      const [first] = await kept(keeper)
+      let release = () => {}
+      b.issuer.during = () => new Promise<void>(resolve => (release = resolve))
+      await wake(b, keeper, 61 * day)
+      await until(() => b.issuer.orders.length === 2)
+      assert.equal(keeper.bundles('shop.test')![0], first)
+      assert.match(b.issuer.orders[1]!.replaces!, /^[\w-]+\.[\w-]+$/)
+      release()
+      await until(() => keeper.bundles('shop.test')![0] !== first)
+    }),
+  )
+
+  test(
+    'is renewed when the issuer says so, and the moment is drawn once for all processes',
+    bench(async b => {
+      b.issuer.window = {
+        start: b.time + day,
+        end: b.time + 3 * day,
+        askAgainAt: b.time + day / 4,
+        explanation: null,
+      }
+      const keeper = b.keeper()
+      const other = b.keeper({ random: () => 0.9 })
+      await keeper.keep(['shop.test'])
+      keeper.begin()
+      await kept(keeper)
+      await until(() => b.record('renewals/shop.test.ecdsa') !== null)
+      assert.equal(b.record('renewals/shop.test.ecdsa')!['renewAt'], b.issuer.window.start + day)
+      await other.keep(['shop.test'])
+      other.begin()
+      await wake(b, other, day / 2)
+      await until(() => b.issuer.asked >= 2)
+      assert.equal(b.record('renewals/shop.test.ecdsa')!['renewAt'], b.issuer.window.start + day)
+      await wake(b, keeper, 15 * day)
+      await until(() => b.issuer.orders.length === 2)
+    }),
+  )
+
+  test(
+    'comes from the new issuer after a change of it, while the old certificate serves',
+    bench(async b => {
+      const keeper = b.keeper()
+      await keeper.keep(['shop.test'])
+      keeper.begin()
+      const [old] = await kept(keeper)
+      keeper.stop()
+      const another = new FakeIssuer('https://other.test/dir', () => b.time)
+      const next = b.keeper({ issuer: another })
+      await next.keep(['shop.test'])
+      assert.equal(next.bundles('shop.test')![0]!.fingerprint256, old!.fingerprint256)
+      next.begin()
+      await until(() => next.bundles('shop.test')![0]!.fingerprint256 !== old!.fingerprint256)
+    }),
+  )
+})
+
+describe('on a bad day', () => {
+  test(
+    'two processes make one order, and the other has the certificate within a moment',
+    bench(async b => {
+      const keepers = [b.keeper(), b.keeper(), b.keeper()]
+      await Promise.all(keepers.map(keeper => keeper.keep(['shop.test'])))
+      for (const keeper of keepers) keeper.begin()
+      const prints = new Set<string>()
+      for (const keeper of keepers) prints.add((await kept(keeper))[0]!.fingerprint256)
+      assert.equal(prints.size, 1)
+      assert.equal(b.issuer.orders.length, 1)
+    }),
+  )
+
+  test(
+    'a failure keeps the old certificate, says why and when it goes on, and survives a restart',
+    bench(async b => {
+      const keeper = b.keeper()
+      await keeper.keep(['shop.test'])
+      keeper.begin()
+      const [old] = await kept(keeper)
+      b.issuer.during = () => {
+        throw new IssueError('rate-limited', 'too many certificates', { retryAt: b.time + 7 * 3_600_000 })
+      }
+      await wake(b, keeper, 61 * day)
+      await until(() => b.record('failures/shop.test.ecdsa') !== null)
+      assert.equal(keeper.bundles('shop.test')![0], old)
+      const said = b.said('no new certificate')!
+      assert.equal(said['why'], 'too many certificates')
+      assert.equal(said['servesUntil'], new Date(old!.notAfter).toISOString())
+      assert.equal(said['next'], new Date(b.time + 7 * 3_600_000 + 2_500).toISOString())
+      keeper.stop()
+      const next = b.keeper()
+      await next.keep(['shop.test'])
+      b.issuer.during = () => {}
+      next.begin()
+      assert.equal(next.problem('shop.test'), 'too many certificates')
+      assert.equal(b.issuer.orders.length, 2)
+      await wake(b, next, 8 * 3_600_000)
+      await until(() => b.issuer.orders.length === 3)
+      await until(() => next.bundles('shop.test')![0]!.fingerprint256 !== old!.fingerprint256)
+      assert.equal(next.problem('shop.test'), null)
+      await until(() => b.record('failures/shop.test.ecdsa') === null)
+    }),
+  )
+
+  for (const [what, garble, pattern] of [
+    ['garbage', () => 'no certificate at all', /holds no PEM certificate/],
+    ['a chain for another key', (pem: string) => other() + pem, /does not belong|number 2/],
+    ['half a certificate', (pem: string) => pem.slice(0, 200), /cut off/],
+  ] as const) {
+    test(
+      `${what} is not taken, and the next order has another key`,
+      bench(async b => {
+        const keeper = b.keeper()
+        b.issuer.garble = garble
+        await keeper.keep(['shop.test'])
+        keeper.begin()
+        await until(() => b.record('failures/shop.test.ecdsa') !== null)
+        assert.match(String(b.said('no new certificate')!['why']), pattern)
+        assert.equal(keeper.bundles('shop.test'), null)
+        await until(() => b.record('pending/shop.test.ecdsa') === null)
+        b.issuer.garble = pem => pem
+        await wake(b, keeper, 120_000)
+        await kept(keeper)
+        assert.notDeepEqual(b.issuer.orders[0]!.csrDer, b.issuer.orders[1]!.csrDer)
+      }),
+    )
+  }
+
+  test(
+    'a process that dies in an order is followed by one that takes the same order up with the same key',
+    bench(async b => {
+      const keeper = b.keeper()
+      b.issuer.during = async (order, signal) => {
+        await order.progress('order 7')
+        await new Promise(resolve => signal.addEventListener('abort', resolve))
+      }
+      await keeper.keep(['shop.test'])
+      keeper.begin()
+      await until(() => b.record('pending/shop.test.ecdsa')?.['progress'] === 'order 7')
+      keeper.stop()
+      await until(() => b.record('failures/shop.test.ecdsa') === null)
+      b.issuer.during = () => {}
+      const next = b.keeper()
+      await next.keep(['shop.test'])
+      next.begin()
+      await until(() => b.issuer.orders.length === 2)
+      await kept(next)
+      assert.equal(b.issuer.orders[0]!.pending, null)
+      assert.equal(b.issuer.orders[1]!.pending, 'order 7')
+    }),
+  )
+
+  test(
+    'a full disk: the new certificate serves from memory, and is put when there is room',
+    bench(async b => {
+      const keeper = b.keeper()
+      b.storage.before = (operation, key) => {
+        if (operation === 'put' && key.startsWith('certificates/')) throw new StorageError('full', 'no space left')
+      }
+      await keeper.keep(['shop.test'])
+      keeper.begin()
+      const [bundle] = await kept(keeper)
+      await until(() => b.said('a new certificate cannot be stored') !== undefined)
+      assert.equal(keeper.problem('shop.test'), 'not in storage: no space left')
+      b.storage.before = () => {}
+      await wake(b, keeper, 61_000)
+      await until(() => b.record('certificates/shop.test.ecdsa') !== null)
+      assert.equal(b.issuer.orders.length, 1)
+      await until(() => keeper.problem('shop.test') === null)
+      assert.equal(keeper.bundles('shop.test')![0], bundle)
+    }),
+  )
+
+  test(
+    'storage that is away at the start and returns: the certificate is found, and none is ordered',
+    bench(async b => {
+      const first = b.keeper()
+      await first.keep(['shop.test'])
+      first.begin()
+      await kept(first)
+      first.stop()
+      b.storage.before = () => {
+        throw new StorageError('away', 'redis is away')
+      }
+      const keeper = b.keeper()
+      await keeper.keep(['shop.test'])
+      keeper.begin()
+      assert.equal(keeper.problem('shop.test'), 'redis is away')
+      await until(() => b.said('storage fails; the certificate in force stays') !== undefined)
+      b.storage.before = () => {}
+      await wake(b, keeper, 60_000)
+      await kept(keeper)
+      assert.equal(b.issuer.orders.length, 1)
+    }),
+  )
+
+  for (const key of ['certificates', 'pending', 'failures', 'renewals']) {
+    test(
+      `half a value under ${key} is set aside, reported, and made anew`,
+      bench(async b => {
+        const bytes = Buffer.from('{"version":1,"chai')
+        b.storage.values.set(`${key}/shop.test.ecdsa`, { value: bytes, until: Number.POSITIVE_INFINITY })
+        const keeper = b.keeper()
+        await keeper.keep(['shop.test'])
+        keeper.begin()
+        await kept(keeper)
+        await until(() => b.storage.aside.length === 1)
+        assert.ok(b.log.some(line => line.level === 'error' && /damaged/.test(line.message)))
+      }),
+    )
+  }
+})
+
+test(
+  'renewal on request orders at once, and says what went wrong',
+  bench(async b => {
+    const keeper = b.keeper()
+    await keeper.keep(['shop.test'])
+    keeper.begin()
+    const [old] = await kept(keeper)
+    const [fresh] = await keeper.renew('shop.test')
+    assert.notEqual(fresh!.fingerprint256, old!.fingerprint256)
+    b.issuer.during = () => {
+      throw new IssueError('rejected', 'the account is closed')
+    }
+    await assert.rejects(keeper.renew('shop.test'), /the account is closed/)
+    await assert.rejects(keeper.renew('other.test'), /no certificate that is kept here/)
+    assert.equal(keeper.bundles('shop.test')![0], fresh)
+  }),
+)
+
+test(
+  'many names at once: no more than four orders are under way',
+  bench(async b => {
+    let most = 0
+    let now = 0
+    b.issuer.during = async () => {
+      most = Math.max(most, ++now)
+      await new Promise(setImmediate)
+      now--
+    }
+    const keeper = b.keeper()
+    const names = Array.from({ length: 40 }, (_, at) => `n${at}.test`)
+    await keeper.keep(names)
+    keeper.begin()
+    await until(() => names.every(name => (keeper.bundles(name) ?? []).length === 1))
+    assert.equal(most, 4)
+  }),
+)
+
+/** A certificate of somebody else. */
+function other(): string {
+  return otherPem
+}
+let otherPem = ''
+{
+  const issuer = new FakeIssuer()
+  const { buildCsr } = await import('../../src/certs/csr.ts')
+  const { generateKeyPairSync } = await import('node:crypto')
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const order = { names: ['x.test'], csrDer: buildCsr(['x.test'], privateKey), replaces: null, pending: null }
+  otherPem = await issuer.issue({ ...order, progress: async () => {} }, new AbortController().signal)
+}
