@@ -1,6 +1,6 @@
 /** `sallyport --version`. */
-import { readFileSync } from 'node:fs'
 import { runtime } from '../../base/runtime.ts'
+import { ownVersion } from '../../base/version.ts'
 import type { Verb } from '../verb.ts'
 
 export const version: Verb = {
@@ -11,9 +11,7 @@ export const version: Verb = {
   values: [],
   flags: [],
   async run() {
-    const file = new URL('../../../package.json', import.meta.url)
-    const { version: own } = JSON.parse(readFileSync(file, 'utf8')) as { version: string }
-    process.stdout.write(`sallyport ${own} (${runtime.name} ${runtime.version})\n`)
+    process.stdout.write(`sallyport ${ownVersion} (${runtime.name} ${runtime.version})\n`)
     return 0
   },
 }
