@@ -107,7 +107,7 @@ export async function finalizeOrder(
   } catch (error) {
     if (!isNetworkFailure(error) && problemOf(error)?.type !== 'orderNotReady') throw error
     const now = await readOrder(ca, order.url, signer, signal)
-    if (now.value.status !== 'processing' && now.value.status !== 'valid') throw error
+    if (now.value.status === 'ready' || now.value.status === 'pending') throw error
     return now
   }
 }
