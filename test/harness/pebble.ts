@@ -1,0 +1,117 @@
+/** Pebble with its challenge test server, as processes: a real ACME CA that refuses nonces and reuses authorizations at random. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { issueFiles, type TestCa, temporaryFolder } from './certificates.ts'
+import { freePort, listening } from './ports.ts'
+
+/** A newer one than the system's may be named: Pebble has renewal information from 2.5 on. */
+export const pebbleCommand = process.env['PEBBLE'] ?? 'pebble'
+
+export const pebbleIsMissing =
+  ['pebble-challtestsrv', pebbleCommand].filter(command => spawnSync(command, ['-help']).error !== undefined).join(', ') ||
+  false
+
+export type Pebble = {
+  readonly directory: string
+  /** Where Pebble looks for http-01 and tls-alpn-01 answers, unless the test server has these ports */
+  readonly httpPort: number
+  readonly tlsPort: number
+  /** The test server's DNS, which Pebble asks: `127.0.0.1:PORT` */
+  readonly dns: string
+  /** Tells the test server: `add-http01`, `set-txt` and so on */
+  tell(what: string, body: object): Promise<void>
+  /** One of Pebble's own roots, PEM */
+  management: number
+  stop(): void
+}
+
+export type PebbleOptions = {
+  /** For Pebble's own TLS */
+  readonly ca: TestCa
+  /** Key id to HMAC key: accounts need an external one */
+  readonly externalKeys?: Readonly<Record<string, string>>
+  /** The ports for http-01 and tls-alpn-01 are left free for somebody else */
+  readonly ownAnswers?: boolean
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export async function startPebble({ ca, externalKeys, ownAnswers, env = {} }: PebbleOptions): Promise<Pebble> {
+  const [port, management, httpPort, tlsPort, dnsPort, tellPort] = (await Promise.all(
+    Array.from({ length: 6 }, freePort),
+  )) as [number, number, number, number, number, number]
+  const { chainFile, keyFile } = issueFiles(ca, ['localhost', '127.0.0.1'])
+  const file = path.join(temporaryFolder(), 'pebble.json')
+  const pebble = {
+    listenAddress: `127.0.0.1:${port}`,
+    managementListenAddress: `127.0.0.1:${management}`,
+    certificate: chainFile,
+    privateKey: keyFile,
+    httpPort,
+    tlsPort,
+    ocspResponderURL: '',
+    externalAccountBindingRequired: externalKeys !== undefined,
+    externalAccountMACKeys: externalKeys ?? {},
+    profiles: {
+      default: { description: 'as ever', validityPeriod: 7776000 },
+      shortlived: { description: 'six days', validityPeriod: 518400 },
+    },
+  }
+  writeFileSync(file, JSON.stringify({ pebble }))
+  const stdio = process.env['PEBBLE_LOG'] === undefined ? 'ignore' : 'inherit'
+  const answers = ownAnswers
+    ? ['-http01', '', '-tlsalpn01', '']
+    : ['-http01', `127.0.0.1:${httpPort}`, '-tlsalpn01', `127.0.0.1:${tlsPort}`]
+  const children: ChildProcess[] = [
+    spawn(
+      'pebble-challtestsrv',
+      [
+        ...answers,
+        '-https01',
+        '',
+        '-doh',
+        '',
+        '-dns01',
+        `127.0.0.1:${dnsPort}`,
+        '-management',
+        `127.0.0.1:${tellPort}`,
+        '-defaultIPv4',
+        '127.0.0.1',
+        '-defaultIPv6',
+        '',
+      ].filter((_, at, all) => spawnOptions.has(all[at - (at % 2)] as string)),
+      { stdio },
+    ),
+    spawn(pebbleCommand, ['-config', file, '-dnsserver', `127.0.0.1:${dnsPort}`, '-strict'], {
+      stdio,
+      env: {
+        ...process.env,
+        PEBBLE_VA_NOSLEEP: '1',
+        PEBBLE_WFE_NONCEREJECT: '30',
+        PEBBLE_AUTHZREUSE: '50',
+        ...env,
+      },
+    }),
+  ]
+  const stop = () => {
+    for (const child of children) child.kill()
+  }
+  process.on('exit', stop)
+  await Promise.all([listening(port), listening(tellPort)])
+  return {
+    directory: `https://127.0.0.1:${port}/dir`,
+    httpPort,
+    tlsPort,
+    dns: `127.0.0.1:${dnsPort}`,
+    management,
+    async tell(what, body) {
+      const answer = await fetch(`http://127.0.0.1:${tellPort}/${what}`, { method: 'POST', body: JSON.stringify(body) })
+      if (!answer.ok) throw new Error(`${what}: ${answer.status}`)
+    },
+    stop,
+  }
+}
+
+const known = spawnSync('pebble-challtestsrv', ['-help'], { encoding: 'utf8' })
+/** Options that differ between versions of the test server are given only where it has them. */
+const spawnOptions = new Set([...`${known.stdout}${known.stderr}`.matchAll(/^\s+(-\w+)/gm)].map(found => found[1] as string))
