@@ -95,6 +95,12 @@ export const runtime: { readonly name: 'bun' | 'node'; readonly version: string 
   ? { name: 'bun', version: versions['bun'] ?? '' }
   : { name: 'node', version: versions.node }
 
+/** What the runtime's TLS library lets a server do. On Bun 1.4.5 `ticketKeys` is dropped, and nothing is stapled. */
+export const abilities: { readonly ticketKeys: boolean; readonly stapling: boolean } = {
+  ticketKeys: bun === null,
+  stapling: bun === null,
+}
+
 /** Gives back what start-up has left behind (a parsed configuration of 10,000 sites is 60 MB); Node does so by itself. */
 export function collectGarbage(): void {
   bun?.gc(true)

@@ -19,6 +19,7 @@ export type Config = {
   readonly upstreams: readonly UpstreamConfig[]
   /** The named ones and those of the file, by name */
   readonly policies: Readonly<Record<string, Policy>>
+  readonly tickets: TicketsConfig
   readonly log: LogConfig
   /** Absolute path of the folder for the local CA and whatever else must outlive the process */
   readonly state: string
@@ -154,6 +155,9 @@ export type UpstreamTlsConfig = {
   readonly certificate: KeyPairFiles | null
   readonly verify: boolean
 }
+
+/** Keys of TLS session tickets: a new one every `rotateMs`, and tickets of the last `keep` are taken */
+export type TicketsConfig = { readonly rotateMs: number; readonly keep: number }
 
 export type LogConfig = {
   readonly access: boolean

@@ -17,6 +17,7 @@ export type ConfigInput = {
   upstreams?: Readonly<Record<string, UpstreamInput>>
   policy?: string
   policies?: Readonly<Record<string, PolicyInput>>
+  tickets?: TicketsInput
   log?: LogInput
   state?: string
   limits?: LimitsInput
@@ -62,6 +63,8 @@ export type PolicyInput = {
   groups?: readonly string[]
   order?: 'client' | 'server'
 }
+
+export type TicketsInput = { rotate?: DurationInput; keep?: number }
 
 export type ClientsInput = {
   ca: string | readonly string[]

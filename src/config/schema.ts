@@ -6,6 +6,7 @@ import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { listenShape } from './schema/listen.ts'
 import { policyShape } from './schema/policy.ts'
 import { siteShape } from './schema/site.ts'
+import { ticketsShape } from './schema/tickets.ts'
 import { upstreamShape } from './schema/upstream.ts'
 
 const logShape: Shape = {
@@ -65,6 +66,12 @@ export const configShape: Shape = {
       docs: 'TLS policies of your own.',
       example: '{ ours: { extends: intermediate, groups: [X25519MLKEM768, X25519] } }',
     },
+    tickets: {
+      kind: { type: 'object', shape: ticketsShape },
+      default: {},
+      docs: 'Keys of TLS session tickets, with which clients take up sessions again. On Node only.',
+      example: '{ rotate: 6h, keep: 4 }',
+    },
     log: {
       kind: { type: 'object', shape: logShape },
       default: {},
@@ -74,7 +81,7 @@ export const configShape: Shape = {
     state: {
       kind: { type: 'folder' },
       defaultDocs: '`$STATE_DIRECTORY`, else `.sallyport` beside the file',
-      docs: 'The folder for what must outlive the process: the local CA. Made when first needed.',
+      docs: 'The folder for what must outlive the process: the local CA, the root of ticket keys. Made when first needed.',
       example: '/var/lib/sallyport',
     },
     limits: {

@@ -11,6 +11,7 @@ import { configShape } from './schema.ts'
 import { childOf, type Node, type Place, placeOf, placeOfKey } from './tree.ts'
 import { Policies, type RawPolicy } from './validate-policies.ts'
 import { type RawSite, type SiteChecks, validateSite } from './validate-sites.ts'
+import { type RawTickets, validateTickets } from './validate-tickets.ts'
 import { type RawUpstream, Upstreams } from './validate-upstreams.ts'
 
 export type Origin = {
@@ -27,6 +28,7 @@ type Raw = {
   upstreams: Map<string, RawUpstream | undefined> | undefined
   policy: string | undefined
   policies: Map<string, RawPolicy | undefined> | undefined
+  tickets: RawTickets | undefined
   log: LogConfig | undefined
   state: string | null | undefined
   limits: LimitsConfig | undefined
@@ -79,8 +81,9 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   })
   if (!checks.tlsListener && listen.length > 0) warnUnreachable(list, problems)
   checkLimits(limits, tree, problems)
+  const tickets = validateTickets(raw.tickets, tree, problems)
   const all = upstreams.finish()
-  if (problems.failed || !raw.log || raw.workers === undefined) return undefined
+  if (problems.failed || !raw.log || !tickets || raw.workers === undefined) return undefined
   const state = raw.state ?? defaultState(origin)
   return {
     file: origin.file,
@@ -88,6 +91,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     sites,
     upstreams: all,
     policies: policies.all,
+    tickets,
     log: raw.log,
     state,
     limits,

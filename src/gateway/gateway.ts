@@ -11,6 +11,7 @@ import { Deadlines } from '../base/deadlines.ts'
 import { messageOf, UsageError } from '../base/errors.ts'
 import { CidrSet } from '../base/ip.ts'
 import { createLog, type Log } from '../base/log.ts'
+import { abilities } from '../base/runtime.ts'
 import { Turn } from '../base/turn.ts'
 import type { Config, ListenConfig } from '../config/config.ts'
 import { noChallenges } from '../model/challenge.ts'
@@ -18,6 +19,7 @@ import type { Site } from '../model/site.ts'
 import { Listener } from '../proxy/listener.ts'
 import type { Services } from '../proxy/services.ts'
 import { selfTest } from '../tls/self-test.ts'
+import { TicketKeyring } from '../tls/ticket-keys.ts'
 import { currentTransport } from '../transport/current.ts'
 import { ScratchPool } from '../transport/scratch.ts'
 import type { KeyLog } from '../transport/transport.ts'
@@ -38,6 +40,8 @@ export type GatewayOptions = {
   readonly tlsKeyLog?: string
   /** The self-test of the TLS library was made by another process of this start */
   readonly selfTested?: boolean
+  /** The clock by which ticket keys are rotated, milliseconds since 1970; the system's when left out */
+  readonly now?: () => number
 }
 
 export class Gateway {
@@ -49,6 +53,7 @@ export class Gateway {
   private readonly services: Services
   private readonly registries = new Registries()
   private readonly options: GatewayOptions
+  private readonly tickets: TicketKeyring
   private listeners: Listener[] = []
   private ids = 0
 
@@ -57,10 +62,11 @@ export class Gateway {
     this.options = options
     const out = options.out ?? ((text: string) => void process.stdout.write(text))
     this.log = createLog({ ...config.log, out })
+    this.tickets = new TicketKeyring(text => this.log.write('warn', text), options.now)
     const events = logEvents(this.log, config.log.access, this.handshakes)
     const prefix = randomBytes(5).toString('hex')
     this.services = {
-      transport: currentTransport(events.fault, this.keyLog(options.tlsKeyLog)),
+      transport: currentTransport(events.fault, this.keyLog(options.tlsKeyLog), this.tickets),
       deadlines: new Deadlines(),
       turn: new Turn(events.fault),
       scratch: new ScratchPool(64),
@@ -101,6 +107,7 @@ export class Gateway {
 
   async start(): Promise<void> {
     const compiled = compile(this.config, this.registries, 1, text => this.log.write('warn', text))
+    this.useTickets()
     if (this.options.selfTested !== true) await selfTest(this.services.transport)
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
@@ -134,6 +141,7 @@ export class Gateway {
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
     this.config = config
+    this.useTickets()
     for (const listener of this.listeners) {
       if (kept.includes(listener)) continue
       listener.stopAccepting()
@@ -161,6 +169,10 @@ export class Gateway {
     this.registries.closeIdle()
     this.log.flush()
     return cut
+  }
+
+  private useTickets(): void {
+    if (abilities.ticketKeys) this.tickets.use(this.config.state, this.config.tickets)
   }
 
   private keyLog(file: string | undefined): KeyLog {

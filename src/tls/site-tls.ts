@@ -2,7 +2,8 @@
  * The TLS terms of a site: one set per certificate and policy, built when a client first needs it. With an ECDSA and an
  * RSA certificate side by side, the client's signature algorithms choose (RFC 8446 section 4.4.2.2).
  *
- * Sessions resume only within one such set: each has a native context of its own, with ticket keys of its own.
+ * Sessions resume only within one such set: each has ticket keys of its own. Two sets are one where `sessionContext` is the
+ * same, which is how sessions go on in another worker, after a reload and after a restart.
  */
 import { createHash } from 'node:crypto'
 import type { Bundle } from '../model/certificate.ts'
@@ -18,11 +19,12 @@ export function serverTerms(
   policy: Policy,
   alpn: readonly string[],
   clients: ClientTerms | null,
+  sameAs: string = bundle.fingerprint256,
 ): ServerTls {
   const groups = policy.groups.join(':')
   // A session may not be taken up where the certificate or the policy differ, even if a context were shared by mistake.
   const session = createHash('sha256')
-    .update(`${policyKey(policy)}\n${bundle.fingerprint256}\n${alpn.join()}\n${clients?.key ?? ''}`)
+    .update(`${policyKey(policy)}\n${sameAs}\n${alpn.join()}\n${clients?.key ?? ''}`)
     .digest('hex')
   return {
     chainPem: bundle.chainPem,
@@ -46,6 +48,8 @@ export const policyKey = (policy: Policy): string => JSON.stringify({ ...policy,
 export type Certificates = {
   /** @param serverName of the client, or empty. A promise only for a name that is ordered on demand. */
   for(serverName: string): readonly Bundle[] | Promise<readonly Bundle[]>
+  /** Sessions may go on under bundles of which this is the same; the fingerprint where left out */
+  readonly sameAs?: (bundle: Bundle) => string
 }
 
 export function siteTls(
@@ -60,7 +64,7 @@ export function siteTls(
     const bundle = choose(bundles, hello, policy)
     let terms = made.get(bundle)
     if (terms === undefined) {
-      terms = serverTerms(bundle, policy, alpn, clients)
+      terms = serverTerms(bundle, policy, alpn, clients, certificates.sameAs?.(bundle))
       made.set(bundle, terms)
     }
     return terms

@@ -8,16 +8,18 @@ import tls from 'node:tls'
 import type { ProxyError } from '../base/errors.ts'
 import { normaliseAddress } from '../base/ip.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
+import type { TicketKeys } from '../model/ticket-keys.ts'
 import type { ClientTls, ServerTls } from '../model/tls-terms.ts'
 import { NodeLink, type WithParent } from './node-link.ts'
+import { serverOf } from './node-servers.ts'
 import { clientHandshakeError, connectError, resetError, serverHandshakeError } from './socket-errors.ts'
-import { clientContext, serverOptions } from './tls-context.ts'
+import { clientContext } from './tls-context.ts'
 import type { ConnectTarget, FaultSink, KeyLog, Listening, ListenOptions, Transport } from './transport.ts'
 import { unset } from './unset.ts'
 
 type Settled = (error: ProxyError | null) => void
 
-export function nodeTransport(fault: FaultSink, keyLog: KeyLog): Transport {
+export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketKeys): Transport {
   /** Handshakes under way, by the raw socket they run on. */
   const securing = new WeakMap<net.Socket, { link: NodeLink; settled: Settled }>()
 
@@ -28,18 +30,7 @@ export function nodeTransport(fault: FaultSink, keyLog: KeyLog): Transport {
     return found
   }
 
-  const serverFor = (terms: ServerTls): tls.Server => {
-    const server = tls.createServer({
-      ...serverOptions(terms),
-      // OpenSSL refuses TLS 1.0 and 1.1 at its usual security level.
-      ...(terms.minVersion < 'TLSv1.2' ? { ciphers: `${terms.ciphers}:@SECLEVEL=0` } : {}),
-      ALPNProtocols: [...terms.alpn],
-      allowHalfOpen: true,
-      requestCert: terms.clients !== null,
-      rejectUnauthorized: terms.clients?.require ?? false,
-      // Ours is shorter and closes the socket too; Node's only reports.
-      handshakeTimeout: 2 ** 31 - 1,
-    } as tls.TlsOptions)
+  const listenTo = (server: tls.Server) => {
     if (keyLog !== null) server.on('keylog', keyLog)
     server.on('secureConnection', (socket: tls.TLSSocket) => {
       const found = takeSecuring(socket)
@@ -64,7 +55,6 @@ export function nodeTransport(fault: FaultSink, keyLog: KeyLog): Transport {
       found.link.socket.destroySoon()
       found.settled(serverHandshakeError(error))
     })
-    return server
   }
 
   return {
@@ -132,14 +122,14 @@ export function nodeTransport(fault: FaultSink, keyLog: KeyLog): Transport {
         settled(resetError('the client left before the TLS handshake'))
         return
       }
-      terms.native ??= serverFor(terms)
+      const server = serverOf(terms, peeked, tickets, listenTo)
       securing.set(raw, { link: own, settled })
       raw.removeAllListeners('data')
       raw.removeAllListeners('end')
       raw.removeAllListeners('drain')
       raw.pause()
       raw.unshift(peeked)
-      ;(terms.native as tls.Server).emit('connection', raw)
+      server.emit('connection', raw)
     },
   }
 }

@@ -1,6 +1,6 @@
 /** `sallyport check`: every mistake of a configuration at once. */
 import { messageOf, UsageError } from '../../base/errors.ts'
-import { runtime } from '../../base/runtime.ts'
+import { abilities, runtime } from '../../base/runtime.ts'
 import { readBundle } from '../../certs/bundle.ts'
 import { loadConfig } from '../../config/load.ts'
 import { formatProblem } from '../../config/problem.ts'
@@ -34,7 +34,7 @@ export const check: Verb = {
       }
     }
     if (failed) return 2
-    if (config.workers !== 1)
+    if (config.workers !== 1 && !abilities.ticketKeys)
       process.stderr.write(`note: TLS sessions resume within one worker only, on ${runtime.name}\n`)
     const without = config.sites.map(site => ({ ...site, certificate: null }))
     compile(
