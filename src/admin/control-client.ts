@@ -9,11 +9,24 @@ export type Reply<T> = { readonly pid: number; readonly ok?: T; readonly error?:
 
 const answerMs = 30_000
 
+export type AskOptions = {
+  /** The first process that answers is enough */
+  readonly one?: boolean
+  /** What the question is about */
+  readonly of?: string
+  /** How long an answer may take, milliseconds */
+  readonly withinMs?: number
+}
+
 /** The answers of every process, or of one where that is enough. Throws UsageError where nobody is there. */
-export async function askGateway<T>(state: string, question: string, one = false): Promise<Reply<T>[]> {
+export async function askGateway<T>(
+  state: string,
+  question: string,
+  { one = false, of = '', withinMs = answerMs }: AskOptions = {},
+): Promise<Reply<T>[]> {
   const replies: Reply<T>[] = []
   for (const file of controlSockets(state)) {
-    const reply = await ask<T>(file, question)
+    const reply = await ask<T>(file, question, of, withinMs)
     if (reply === null) continue
     replies.push(reply)
     if (one) break
@@ -27,17 +40,17 @@ export async function askGateway<T>(state: string, question: string, one = false
 
 /** Whether anybody still answers. */
 export async function gatewayRuns(state: string): Promise<boolean> {
-  for (const file of controlSockets(state)) if ((await ask(file, 'ping')) !== null) return true
+  for (const file of controlSockets(state)) if ((await ask(file, 'ping', '', answerMs)) !== null) return true
   return false
 }
 
 /** Null where the process is gone; its socket is removed then. */
-function ask<T>(file: string, question: string): Promise<Reply<T> | null> {
+function ask<T>(file: string, question: string, of: string, withinMs: number): Promise<Reply<T> | null> {
   const pid = Number(path.basename(file, '.sock'))
   return new Promise(resolve => {
     let text = ''
-    const socket = net.connect(file, () => socket.write(`${JSON.stringify({ ask: question })}\n`))
-    socket.setTimeout(answerMs, () => socket.destroy(new Error('no answer')))
+    const socket = net.connect(file, () => socket.write(`${JSON.stringify({ ask: question, of })}\n`))
+    socket.setTimeout(withinMs, () => socket.destroy(new Error('no answer')))
     socket.on('data', chunk => {
       text += chunk.toString('utf8')
     })

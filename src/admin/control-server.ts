@@ -8,9 +8,10 @@ import path from 'node:path'
 import { messageOf } from '../base/errors.ts'
 import { controlFolder } from './control-path.ts'
 
-export type Controls = Readonly<Record<string, () => unknown | Promise<unknown>>>
+/** By the word of the question; `of` is what it is about, or empty. */
+export type Controls = Readonly<Record<string, (of: string) => unknown | Promise<unknown>>>
 
-/** A question is a word; more is a mistake. */
+/** A question is a word or two; more is a mistake. */
 const longestQuestion = 1_000
 const questionMs = 5_000
 
@@ -54,9 +55,9 @@ function answer(socket: net.Socket, controls: Controls): void {
 
 async function respond(line: string, controls: Controls): Promise<unknown> {
   try {
-    const { ask } = JSON.parse(line) as { ask?: unknown }
+    const { ask, of } = JSON.parse(line) as { ask?: unknown; of?: unknown }
     const control = typeof ask === 'string' && Object.hasOwn(controls, ask) ? controls[ask] : undefined
-    return control === undefined ? { error: `there is no '${String(ask)}'` } : { ok: await control() }
+    return control === undefined ? { error: `there is no '${String(ask)}'` } : { ok: await control(typeof of === 'string' ? of : '') }
   } catch (error) {
     return { error: messageOf(error) }
   }

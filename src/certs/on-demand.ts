@@ -11,14 +11,15 @@ import { IssueError, type Issuer } from '../model/issuer.ts'
 import type { Keeper } from './keeper.ts'
 
 export type OnDemandTerms = {
-  /** Asked with `?domain=NAME`: 200 is yes, anything else no; null where the allow list is enough */
+  /** Asked with `?domain=NAME` about a name that is not on the list: 200 is yes, anything else no; null: all others are not */
   readonly ask: string | null
-  /** Names, and `*.suffix` for any number of labels before it; empty for all, where there is `ask` */
+  /** Names, and `*.` for one label before the rest */
   readonly allow: readonly string[]
-  /** New names that are ordered a minute */
+  /** New names that are ordered a minute, in the long run, and at once before that counts */
   readonly perMinute: number
+  readonly burst: number
   /** Names that are asked for or ordered at once */
-  readonly pending: number
+  readonly maxPending: number
 }
 
 /** Refused before, and how long that is remembered. */
@@ -43,7 +44,7 @@ export class OnDemand {
     this.terms = terms
     this.keeper = keeper
     this.known = known
-    this.bucket = new TokenBucket(terms.perMinute, terms.perMinute / 60, Date.now())
+    this.bucket = new TokenBucket(terms.burst, terms.perMinute / 60, Date.now())
   }
 
   /** At once where the name is known. Throws or rejects with an Error that says why there is none. */
@@ -55,14 +56,15 @@ export class OnDemand {
     }
     const pending = this.pending.get(name)
     if (pending !== undefined) return pending
-    if (!allowed(this.terms.allow, name)) throw new Error(`${name} is not on the list of acme.onDemand.allow`)
+    const { ask: url, allow, maxPending } = this.terms
+    if (url === null && !allowed(allow, name)) throw new Error(`${name} is not on the list of acme.onDemand.allow`)
     const refused = this.refused.get(name)
     if (refused !== undefined) {
       if (Date.now() < refused.until) throw new Error(refused.why)
       this.refused.delete(name)
     }
-    if (this.pending.size >= this.terms.pending) {
-      throw new Error(`${this.pending.size} names are being ordered at this moment (acme.onDemand.pending)`)
+    if (this.pending.size >= maxPending) {
+      throw new Error(`${this.pending.size} names are being ordered at this moment (acme.onDemand.maxPending)`)
     }
     const obtained = this.obtain(name)
       .catch(error => {
@@ -76,7 +78,7 @@ export class OnDemand {
 
   private async obtain(name: string): Promise<readonly Bundle[]> {
     if (!(await this.known(name))) {
-      await ask(this.terms.ask, name)
+      await permitted(this.terms, name)
       if (!this.bucket.take(Date.now())) throw new Error(`more than ${this.terms.perMinute} new names a minute`)
     }
     try {
@@ -105,13 +107,14 @@ export class OnDemand {
 }
 
 export function allowed(patterns: readonly string[], name: string): boolean {
-  if (patterns.length === 0) return true
-  return patterns.some(pattern => (pattern.startsWith('*.') ? name.endsWith(pattern.slice(1)) : name === pattern))
+  const parent = name.slice(name.indexOf('.') + 1)
+  return patterns.some(pattern => (pattern.startsWith('*.') ? pattern.slice(2) === parent : name === pattern))
 }
 
-/** Rejects unless the answer is yes. */
-async function ask(url: string | null, name: string): Promise<void> {
-  if (url === null) return
+/** Rejects unless the list has the name, or the answer is yes. */
+async function permitted({ allow, ask: url }: OnDemandTerms, name: string): Promise<void> {
+  if (allowed(allow, name)) return
+  if (url === null) throw new Error(`${name} is not on the list of acme.onDemand.allow`)
   const asked = new URL(url)
   asked.searchParams.set('domain', name)
   let status: number
@@ -126,11 +129,11 @@ async function ask(url: string | null, name: string): Promise<void> {
 }
 
 /** An issuer for names seen on demand: renewals are asked for as well, since the customer may have left. */
-export const asking = (issuer: Issuer, url: string | null): Issuer => ({
+export const asking = (issuer: Issuer, terms: OnDemandTerms): Issuer => ({
   name: issuer.name,
   async issue(order, signal) {
     try {
-      if (order.replaces !== null) for (const name of order.names) await ask(url, name)
+      if (order.replaces !== null) for (const name of order.names) await permitted(terms, name)
     } catch (error) {
       throw new IssueError('rejected', messageOf(error), { cause: error })
     }

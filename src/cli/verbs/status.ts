@@ -66,7 +66,7 @@ export const drain: Verb = {
   flags: [],
   async run(words) {
     const state = await stateOf(words)
-    await askGateway<null>(state, 'drain', true)
+    await askGateway<null>(state, 'drain', { one: true })
     while (await gatewayRuns(state)) await new Promise(resolve => setTimeout(resolve, 50))
     process.stdout.write('drained\n')
     return 0
