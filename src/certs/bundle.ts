@@ -100,6 +100,7 @@ export function parseBundle(text: BundleText, options: BundleOptions = {}): Load
     subject: nameText(fields.subjectDer),
     issuer: nameText(fields.issuerDer),
     source: chainFile,
+    mustStaple: fields.mustStaple,
   }
   return { bundle, warnings: warningsOf(chain, chainFile, options) }
 }

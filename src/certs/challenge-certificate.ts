@@ -23,7 +23,7 @@ export function challengeCertificate(name: string, keyAuthorization: string): Bu
     notAfter: now + 24 * 3_600_000,
     ...sortNames([name]),
     keyUsage: ['digitalSignature'],
-    extensions: [extension(acmeIdentifier, true, octetString(digest))],
+    otherExtensions: [extension(acmeIdentifier, true, octetString(digest))],
   })
   const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
   const source = `the challenge of ${name}`

@@ -3,9 +3,10 @@
  * list counts at once, and it counts for resumed sessions and open connections too. A list is taken only when one of
  * the CAs has signed it; one that has ended, or a CA without a list, refuses (fail closed).
  */
-import { type KeyObject, verify, type X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { UsageError } from '../base/errors.ts'
-import { children, DerError, expectTag, read, readOid, readTime, tags } from './der.ts'
+import { children, DerError, expectTag, read, readTime, tags } from './der.ts'
+import { signedBy } from './signature.ts'
 import { readCertificate, serialOf } from './x509-read.ts'
 
 export type Crl = {
@@ -14,16 +15,6 @@ export type Crl = {
   readonly nextUpdate: number
   /** Serial numbers as hex */
   readonly revoked: ReadonlySet<string>
-}
-
-const digests: Readonly<Record<string, string | null>> = {
-  '1.2.840.113549.1.1.11': 'sha256',
-  '1.2.840.113549.1.1.12': 'sha384',
-  '1.2.840.113549.1.1.13': 'sha512',
-  '1.2.840.10045.4.3.2': 'sha256',
-  '1.2.840.10045.4.3.3': 'sha384',
-  '1.2.840.10045.4.3.4': 'sha512',
-  '1.3.101.112': null,
 }
 
 /** Reads lists in PEM or DER. @param what names the file, for errors. Throws UsageError. */
@@ -59,13 +50,11 @@ function readCrl(der: Buffer, cas: readonly X509Certificate[], what: string): Cr
   if (entries?.tag === tags.sequence) {
     for (const entry of children(entries)) revoked.add(serialOf(expectTag(children(entry)[0], tags.integer)))
   }
-  const id = readOid(expectTag(children(expectTag(algorithm, tags.sequence))[0]))
-  const digest = digests[id]
-  if (digest === undefined) throw new UsageError(`${what}: the CRL is signed with ${id}, which is not supported`)
-  const bits = expectTag(signature, tags.bitString).content.subarray(1)
-  const signed = (key: KeyObject) => verify(digest ?? undefined, expectTag(list).raw, key, bits)
+  const signed = signedBy(list, algorithm, signature)
+  if (signed.unknown !== null)
+    throw new UsageError(`${what}: the CRL is signed with ${signed.unknown}, which is not supported`)
   const by = cas.filter(ca => readCertificate(ca.raw).subjectDer.equals(issuer.raw))
-  if (!by.some(ca => signed(ca.publicKey)))
+  if (!by.some(ca => signed.by(ca.publicKey)))
     throw new UsageError(`${what}: the CRL was not signed by any of the CAs in clients.ca`)
   return { issuerDer: issuer.raw, nextUpdate, revoked }
 }

@@ -17,7 +17,7 @@ export type DistinguishedName = {
 }
 
 export type KeyUsage = 'digitalSignature' | 'keyEncipherment' | 'keyCertSign' | 'cRLSign'
-export type ExtendedKeyUsage = 'serverAuth' | 'clientAuth'
+export type ExtendedKeyUsage = 'serverAuth' | 'clientAuth' | 'OCSPSigning'
 
 export type CertificateRequest = {
   readonly subject: DistinguishedName
@@ -44,8 +44,8 @@ export type CertificateRequest = {
   readonly subjectKeyId?: Uint8Array
   /** The issuer's subjectKeyId; computed from signingKey when left out */
   readonly authorityKeyId?: Uint8Array
-  /** Others, each a whole Extension in DER, as `extension` gives it */
-  readonly extensions?: readonly Uint8Array[]
+  /** Further ones, each made with `extension` */
+  readonly otherExtensions?: readonly Uint8Array[]
 }
 
 export type BuiltCertificate = { readonly der: Buffer; readonly pem: string }
@@ -60,7 +60,11 @@ const attributeOids = {
 /** Bits of section 4.2.1.3. */
 const keyUsageBits = { digitalSignature: 0, keyEncipherment: 2, keyCertSign: 5, cRLSign: 6 } as const
 
-const extendedKeyUsageOids = { serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3.2' } as const
+const extendedKeyUsageOids = {
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+  OCSPSigning: '1.3.6.1.5.5.7.3.9',
+} as const
 
 /** The longest commonName (RFC 5280 appendix A.1, ub-common-name), in characters. */
 export const maxCommonName = 64
@@ -150,7 +154,7 @@ function extensions(request: CertificateRequest): Uint8Array[] {
   const names = alternativeNames(request)
   const critical = Object.values(request.subject).every(value => value === undefined)
   if (names.length > 0) list.push(extension('2.5.29.17', critical, der.sequence(...names)))
-  return [...list, ...(request.extensions ?? [])]
+  return [...list, ...(request.otherExtensions ?? [])]
 }
 
 type AlternativeNames = Pick<CertificateRequest, 'dnsNames' | 'uris' | 'ipAddresses'>

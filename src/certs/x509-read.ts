@@ -27,6 +27,10 @@ export type CertificateFields = {
   readonly authorityKeyId: Buffer | null
   /** Object identifiers; null where the certificate may be used for anything */
   readonly extendedKeyUsage: readonly string[] | null
+  /** Where its OCSP responder is (authorityInfoAccess), http and https only */
+  readonly ocspUrls: readonly string[]
+  /** Clients shall refuse it without an OCSP response in the handshake (RFC 7633) */
+  readonly mustStaple: boolean
 }
 
 export function readCertificate(bytes: Uint8Array): CertificateFields {
@@ -42,6 +46,8 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
   const keyId = found.get('2.5.29.14')
   const authority = found.get('2.5.29.35')
   const uses = found.get('2.5.29.37')
+  const access = found.get('1.3.6.1.5.5.7.1.1')
+  const features = found.get('1.3.6.1.5.5.7.1.24')
   return {
     subjectDer: expectTag(subject, tags.sequence).raw,
     issuerDer: expectTag(issuer, tags.sequence).raw,
@@ -55,6 +61,8 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
     subjectKeyId: keyId ? expectTag(keyId, tags.octetString).content : null,
     authorityKeyId: (authority && children(authority).find(value => value.tag === 0x80)?.content) ?? null,
     extendedKeyUsage: uses ? children(uses).map(readOid) : null,
+    ocspUrls: access ? readOcspUrls(access) : [],
+    mustStaple: features !== undefined && children(features).some(isStatusRequest),
   }
 }
 
@@ -73,7 +81,31 @@ function readExtensions(value: DerValue | undefined): Map<string, DerValue> {
   return found
 }
 
-const known = new Set(['2.5.29.14', '2.5.29.17', '2.5.29.19', '2.5.29.35', '2.5.29.37'])
+const known = new Set([
+  '2.5.29.14',
+  '2.5.29.17',
+  '2.5.29.19',
+  '2.5.29.35',
+  '2.5.29.37',
+  '1.3.6.1.5.5.7.1.1',
+  '1.3.6.1.5.5.7.1.24',
+])
+
+/** status_request among the TLS features that the certificate asks of its server. */
+const isStatusRequest = ({ tag, content }: DerValue): boolean =>
+  tag === tags.integer && content.length === 1 && content[0] === 5
+
+/** RFC 5280 section 4.2.2.1. */
+function readOcspUrls(value: DerValue): string[] {
+  const urls: string[] = []
+  for (const description of children(value)) {
+    const [method, location] = children(description)
+    if (readOid(expectTag(method)) !== '1.3.6.1.5.5.7.48.1' || location?.tag !== 0x86) continue
+    const url = location.content.toString('latin1')
+    if (/^https?:\/\/[\x21-\x7e]+$/i.test(url) && URL.canParse(url)) urls.push(url)
+  }
+  return urls
+}
 
 function readNames(value: DerValue): string[] {
   const names: string[] = []

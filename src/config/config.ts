@@ -52,6 +52,8 @@ export type SiteConfig = {
   readonly certificate: CertificateConfig | null
   /** A key of Config.policies */
   readonly policy: string
+  /** OCSP responses are sent with the certificate */
+  readonly staple: boolean
   /** Null: no client certificate is asked for */
   readonly clients: ClientsConfig | null
   /** Null: nothing is said about it */

@@ -45,6 +45,7 @@ export type SiteInput = {
   default?: boolean
   certificate?: 'local' | KeyPairInput | readonly KeyPairInput[]
   policy?: string
+  ocsp?: 'off' | 'staple'
   clients?: ClientsInput
   ja4?: Ja4Input
   hsts?: HstsInput

@@ -20,6 +20,7 @@ import {
   validateClients,
 } from './validate-clients.ts'
 import { type RawHsts, validateHsts } from './validate-hsts.ts'
+import { validateOcsp } from './validate-ocsp.ts'
 import type { Policies } from './validate-policies.ts'
 import { keyPair, type RawKeyPair, type RawLayer4, type RawTarget, type Upstreams } from './validate-upstreams.ts'
 
@@ -34,6 +35,7 @@ export type RawSite = {
     | null
     | undefined
   policy: string | null | undefined
+  ocsp: 'off' | 'staple' | undefined
   clients: RawClients | null | undefined
   hsts: RawHsts | null | undefined
   ja4: { forward: boolean | undefined; block: string[] | undefined } | undefined
@@ -115,6 +117,7 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
   if (clients === undefined) return undefined
   if (clients === null && action.kind === 'http') checkNoClients(action.routes, problems, node)
   const hsts = validateHsts(raw.hsts, node, problems)
+  const staple = validateOcsp(raw.ocsp, certificate, node, problems)
   const { forward, block } = raw.ja4 ?? {}
   if (forward === undefined || block === undefined || hsts === undefined) return undefined
   const hosts = raw.host
@@ -125,6 +128,7 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
     default: raw.default,
     certificate,
     policy,
+    staple,
     clients,
     hsts,
     ja4: { forward, block },

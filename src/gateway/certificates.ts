@@ -3,6 +3,7 @@ import { type OpenedBundle, openBundle } from '../certs/bundle.ts'
 import type { LocalCa } from '../certs/local-ca.ts'
 import type { KeyPairFiles } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
+import type { Staple } from '../model/tls-terms.ts'
 import type { Certificates } from '../tls/site-tls.ts'
 
 /** Names that a client made up are cheap to ask for; the oldest certificate goes when there are more than this. */
@@ -10,24 +11,30 @@ const maxIssued = 1_000
 /** A local certificate is issued anew when it has less than this left. */
 const renewBeforeMs = 30 * 86_400_000
 
-/** @param eager reads and checks all files now: a mistake stops the start, rather than the first handshake */
+/**
+ * @param stapleOf what is to be stapled to a bundle, or null; throws UsageError where it must be and cannot
+ * @param eager reads and checks all files now: a mistake stops the start, rather than the first handshake
+ */
 export function fromFiles(
   pairs: readonly KeyPairFiles[],
   eager: boolean,
   warn: (text: string) => void,
+  stapleOf: (bundle: Bundle) => Staple | null,
 ): Certificates {
   const opened: OpenedBundle[] = pairs.map(files => openBundle(files))
   let bundles: readonly Bundle[] | null = null
+  const staples = new Map<Bundle, Staple | null>()
   const load = (): readonly Bundle[] => {
     bundles ??= opened.map(each => {
       const { bundle, warnings } = each.load()
       for (const warning of warnings) warn(warning)
+      staples.set(bundle, stapleOf(bundle))
       return bundle
     })
     return bundles
   }
   if (eager) load()
-  return { for: load }
+  return { for: load, staple: bundle => staples.get(bundle) ?? null }
 }
 
 export function fromLocalCa(ca: LocalCa, hosts: readonly string[]): Certificates {

@@ -4,12 +4,14 @@
  */
 import { balancers } from '../balance/all.ts'
 import type { Config, HstsConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
+import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
 import { byPhase } from '../model/filter.ts'
 import type { Policy } from '../model/policies.ts'
 import type { Route, RouteAction } from '../model/route.ts'
 import type { Site, SiteAction, SiteTls } from '../model/site.ts'
 import type { Snapshot } from '../model/snapshot.ts'
+import type { Staple } from '../model/tls-terms.ts'
 import type { Endpoint, Upstream } from '../model/upstream.ts'
 import { routeTable } from '../route/match.ts'
 import { Names } from '../route/names.ts'
@@ -18,6 +20,7 @@ import { type Certificates, policyKey, siteTls } from '../tls/site-tls.ts'
 import { fromFiles, fromLocalCa } from './certificates.ts'
 import { clientTerms } from './clients.ts'
 import type { Registries } from './registries.ts'
+import { staplingOf } from './staples.ts'
 
 /** Up to this many sites every certificate is read and checked at start; beyond, when it is first needed. */
 const eagerSites = 200
@@ -26,6 +29,8 @@ export type Compiled = {
   readonly snapshot: Snapshot
   readonly sites: readonly Site[]
   readonly endpoints: ReadonlySet<Endpoint>
+  /** Keys of staples; grows when a certificate is read later */
+  readonly staples: ReadonlySet<string>
 }
 
 export function compile(
@@ -36,6 +41,7 @@ export function compile(
 ): Compiled {
   const upstreams = new Map<UpstreamConfig, Upstream>()
   const endpoints = new Set<Endpoint>()
+  const staples = new Set<string>()
   const upstreamOf = (from: UpstreamConfig): Upstream => {
     const known = upstreams.get(from)
     if (known !== undefined) return known
@@ -73,7 +79,11 @@ export function compile(
   for (const from of config.sites) {
     const clients = from.clients === null ? null : clientTerms(from.clients, warn)
     const policy = policyOf(from.policy)
-    const tls = tlsOf(from, config, registries, eager, clients, policy, warn)
+    const stapleOf = (bundle: Bundle) => {
+      const stapling = staplingOf(bundle, from.staple, warn)
+      return stapling && registries.staples.of(stapling, config.state, staples, warn)
+    }
+    const tls = tlsOf(from, config, registries, eager, clients, policy, warn, stapleOf)
     const site: Site = {
       name: from.name,
       hosts: from.hosts,
@@ -95,7 +105,7 @@ export function compile(
     limits: config.limits,
     timeouts: config.timeouts,
   }
-  return { snapshot, sites, endpoints }
+  return { snapshot, sites, endpoints, staples }
 }
 
 const hstsText = ({ maxAge, subdomains, preload }: HstsConfig): string =>
@@ -147,12 +157,13 @@ function tlsOf(
   clients: ClientTerms | null,
   policy: Policy,
   warn: (text: string) => void,
+  stapleOf: (bundle: Bundle) => Staple | null,
 ): SiteTls | null {
   if (from.certificate === null) return null
   const certificates: Certificates =
     from.certificate.kind === 'local'
       ? fromLocalCa(registries.localCa(config.state), from.hosts)
-      : fromFiles(from.certificate.pairs, eager, warn)
+      : fromFiles(from.certificate.pairs, eager, warn, stapleOf)
   // Behind `tcp` is a protocol of the client's own choosing: no ALPN is negotiated for it.
   const alpn = from.action.kind === 'http' ? ['h2', 'http/1.1', 'http/1.0'] : []
   return siteTls(certificates, policy, alpn, clients)

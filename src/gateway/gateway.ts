@@ -40,7 +40,7 @@ export type GatewayOptions = {
   readonly tlsKeyLog?: string
   /** The self-test of the TLS library was made by another process of this start */
   readonly selfTested?: boolean
-  /** The clock by which ticket keys are rotated, milliseconds since 1970; the system's when left out */
+  /** The clock by which ticket keys and OCSP responses age, milliseconds since 1970; the system's when left out */
   readonly now?: () => number
 }
 
@@ -51,7 +51,7 @@ export class Gateway {
   /** The last that failed */
   readonly handshakes = new HandshakeLog()
   private readonly services: Services
-  private readonly registries = new Registries()
+  private readonly registries: Registries
   private readonly options: GatewayOptions
   private readonly tickets: TicketKeyring
   private listeners: Listener[] = []
@@ -62,6 +62,7 @@ export class Gateway {
     this.options = options
     const out = options.out ?? ((text: string) => void process.stdout.write(text))
     this.log = createLog({ ...config.log, out })
+    this.registries = new Registries(options.now)
     this.tickets = new TicketKeyring(text => this.log.write('warn', text), options.now)
     const events = logEvents(this.log, config.log.access, this.handshakes)
     const prefix = randomBytes(5).toString('hex')
@@ -111,6 +112,7 @@ export class Gateway {
     if (this.options.selfTested !== true) await selfTest(this.services.transport)
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
+    await this.registries.staples.prepare(compiled.staples)
     const listeners = this.config.listen.map(listen => this.listener(listen))
     try {
       for (const listener of listeners) await bind(listener)
@@ -119,6 +121,7 @@ export class Gateway {
       throw error
     }
     this.listeners = listeners
+    this.registries.staples.start(compiled.staples)
   }
 
   /** Puts a new configuration into force; open connections are not disturbed. Throws and changes nothing if it cannot. */
@@ -137,6 +140,7 @@ export class Gateway {
       if (known) kept.push(known)
       else fresh.push(this.listener(listen))
     }
+    await this.registries.staples.prepare(compiled.staples)
     for (const listener of fresh) await bind(listener)
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
@@ -149,6 +153,7 @@ export class Gateway {
     }
     this.listeners = [...kept, ...fresh]
     this.registries.keepOnly(compiled.endpoints)
+    this.registries.staples.start(compiled.staples)
   }
 
   /**

@@ -1,6 +1,6 @@
 /**
  * What outlives a reload: endpoints with their pools, by what makes them the same backend; the local CA; certificates
- * read from files. A new snapshot borrows them, so that a reload opens no connection and forgets no session.
+ * read from files; OCSP responses. A new snapshot borrows them, so that a reload opens no connection and forgets no session.
  */
 import { readFileSync } from 'node:fs'
 import { UsageError } from '../base/errors.ts'
@@ -9,10 +9,17 @@ import type { EndpointConfig, UpstreamConfig, UpstreamTlsConfig } from '../confi
 import type { ClientTls } from '../model/tls-terms.ts'
 import type { Endpoint } from '../model/upstream.ts'
 import { addressesOf } from './addresses.ts'
+import { Staples } from './staples.ts'
 
 export class Registries {
   private readonly endpoints = new Map<string, Endpoint>()
+  readonly staples: Staples
   private localCaOf: { state: string; ca: LocalCa } | null = null
+
+  /** @param now the clock of what ages */
+  constructor(now?: () => number) {
+    this.staples = new Staples(now)
+  }
 
   endpoint(upstream: UpstreamConfig, config: EndpointConfig, resolveMs: number): Endpoint {
     const alpn = upstream.http === 1 ? ['http/1.1'] : upstream.http === 2 ? ['h2'] : ['h2', 'http/1.1']
@@ -47,6 +54,7 @@ export class Registries {
   }
 
   closeIdle(): void {
+    this.staples.stop()
     this.keepOnly(new Set())
   }
 

@@ -21,4 +21,6 @@ export type Bundle = {
   readonly issuer: string
   /** Where it comes from, for logs: a file, `local CA`, ... */
   readonly source: string
+  /** Clients shall refuse it without an OCSP response in the handshake (RFC 7633) */
+  readonly mustStaple?: boolean
 }

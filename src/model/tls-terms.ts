@@ -22,10 +22,18 @@ export type ServerTls = {
   readonly serverOrder: boolean
   /** Client certificates: the CAs that may have issued them, PEM, and whether a handshake without one fails */
   readonly clients: { readonly caPem: string; readonly require: boolean } | null
+  /** OCSP responses for those clients who ask; null where there are none */
+  readonly staple: Staple | null
   /** What a resumed session must have been made under */
   readonly sessionContext: string
   /** The runtime's own context, once it was needed; owned by the transport */
   native: unknown
+}
+
+/** The proof that a certificate is not revoked, as its CA has signed it (RFC 6960). */
+export interface Staple {
+  /** Null where there is none that is in force now */
+  current(): Buffer | null
 }
 
 /** Terms for the client side, toward a backend. */

@@ -63,6 +63,7 @@ function terms(name: 'intermediate' | 'modern', alpn: readonly string[]): Server
     alpn,
     serverOrder: false,
     clients: null,
+    staple: null,
     sessionContext: `self-test ${name}`,
     native: null,
   }

@@ -10,7 +10,7 @@ import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
 import { cipherIds, groupIds, type Policy, versionNumber } from '../model/policies.ts'
 import type { SiteTls } from '../model/site.ts'
-import type { ServerTls } from '../model/tls-terms.ts'
+import type { ServerTls, Staple } from '../model/tls-terms.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
 
 /** Gives a bundle its certificate terms. The object is made at once and small; the native context comes with the first handshake. */
@@ -19,9 +19,10 @@ export function serverTerms(
   policy: Policy,
   alpn: readonly string[],
   clients: ClientTerms | null,
-  sameAs: string = bundle.fingerprint256,
+  certificates: Omit<Certificates, 'for'> = {},
 ): ServerTls {
   const groups = policy.groups.join(':')
+  const sameAs = certificates.sameAs?.(bundle) ?? bundle.fingerprint256
   // A session may not be taken up where the certificate or the policy differ, even if a context were shared by mistake.
   const session = createHash('sha256')
     .update(`${policyKey(policy)}\n${sameAs}\n${alpn.join()}\n${clients?.key ?? ''}`)
@@ -36,6 +37,7 @@ export function serverTerms(
     alpn,
     serverOrder: policy.order === 'server',
     clients: clients === null ? null : { caPem: clients.caPem, require: clients.mode === 'require' },
+    staple: certificates.staple?.(bundle) ?? null,
     sessionContext: session.slice(0, 32),
     native: null,
   }
@@ -50,6 +52,8 @@ export type Certificates = {
   for(serverName: string): readonly Bundle[] | Promise<readonly Bundle[]>
   /** Sessions may go on under bundles of which this is the same; the fingerprint where left out */
   readonly sameAs?: (bundle: Bundle) => string
+  /** OCSP responses for a bundle that it gave */
+  readonly staple?: (bundle: Bundle) => Staple | null
 }
 
 export function siteTls(
@@ -64,7 +68,7 @@ export function siteTls(
     const bundle = choose(bundles, hello, policy)
     let terms = made.get(bundle)
     if (terms === undefined) {
-      terms = serverTerms(bundle, policy, alpn, clients, certificates.sameAs?.(bundle))
+      terms = serverTerms(bundle, policy, alpn, clients, certificates)
       made.set(bundle, terms)
     }
     return terms

@@ -46,10 +46,21 @@ export function serverOf(
   if (server === undefined) {
     const ticketKeys = (windows[at] as TicketWindow).key(terms.sessionContext)
     server = makeServer(terms, ticketKeys, tickets.lifetimeSeconds)
+    staple(server, terms)
     prepare(server)
     native.servers[at] = server
   }
   return server
+}
+
+/** Asked only by clients that want to know, and not on resumed sessions. */
+function staple(server: tls.Server, { staple: own }: ServerTls): void {
+  if (own === null) return
+  server.on(
+    'OCSPRequest',
+    (_leaf: Buffer, _issuer: Buffer, answer: (error: Error | null, response?: Buffer) => void) =>
+      answer(null, own.current() ?? undefined),
+  )
 }
 
 function makeServer(terms: ServerTls, ticketKeys: Buffer, sessionTimeout: number): tls.Server {

@@ -8,7 +8,12 @@ import path from 'node:path'
 import * as der from '../../src/certs/der.ts'
 import { createCa } from '../../src/certs/local-ca.ts'
 import { sortNames } from '../../src/certs/names.ts'
-import { buildCertificate, type DistinguishedName, type ExtendedKeyUsage } from '../../src/certs/x509-build.ts'
+import {
+  buildCertificate,
+  type DistinguishedName,
+  type ExtendedKeyUsage,
+  extension,
+} from '../../src/certs/x509-build.ts'
 import { readCertificate } from '../../src/certs/x509-read.ts'
 
 const dayMs = 86_400_000
@@ -41,6 +46,9 @@ export type IssueOptions = {
   readonly uris?: readonly string[]
   /** serverAuth when left out */
   readonly use?: readonly ExtendedKeyUsage[]
+  /** Of the OCSP responder */
+  readonly ocspUrl?: string
+  readonly mustStaple?: boolean
 }
 
 export type IssuedFiles = {
@@ -160,7 +168,19 @@ function leaf(
     keyUsage: rsa ? ['digitalSignature', 'keyEncipherment'] : ['digitalSignature'],
     extendedKeyUsage: use,
     authorityKeyId: ca?.keyId,
+    otherExtensions: ocspExtensions(options),
   }).pem
+}
+
+function ocspExtensions({ ocspUrl, mustStaple }: IssueOptions): Buffer[] {
+  const list: Buffer[] = []
+  if (ocspUrl !== undefined) {
+    const location = der.implicit(6, Buffer.from(ocspUrl, 'latin1'))
+    const access = der.sequence(der.sequence(der.oid('1.3.6.1.5.5.7.48.1'), location))
+    list.push(extension('1.3.6.1.5.5.7.1.1', false, access))
+  }
+  if (mustStaple) list.push(extension('1.3.6.1.5.5.7.1.24', false, der.sequence(der.integer(5))))
+  return list
 }
 
 function newKeys({ rsa, ed25519, rsaBits = 2048 }: IssueOptions): { publicKey: KeyObject; privateKey: KeyObject } {

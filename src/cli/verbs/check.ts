@@ -6,6 +6,7 @@ import { loadConfig } from '../../config/load.ts'
 import { formatProblem } from '../../config/problem.ts'
 import { compile } from '../../gateway/compile.ts'
 import { Registries } from '../../gateway/registries.ts'
+import { staplingOf } from '../../gateway/staples.ts'
 import type { Verb } from '../verb.ts'
 
 export const check: Verb = {
@@ -25,7 +26,9 @@ export const check: Verb = {
       if (site.certificate?.kind !== 'files') continue
       for (const pair of site.certificate.pairs) {
         try {
-          for (const warning of readBundle(pair).warnings) process.stderr.write(`${warning}\n`)
+          const { bundle, warnings } = readBundle(pair)
+          for (const warning of warnings) process.stderr.write(`${warning}\n`)
+          staplingOf(bundle, site.staple, warning => void process.stderr.write(`warning: ${warning}\n`))
         } catch (error) {
           if (!(error instanceof UsageError)) throw error
           failed = true

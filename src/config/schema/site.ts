@@ -39,6 +39,14 @@ export const siteShape: Shape = {
       docs: 'TLS versions, ciphers and groups: the name of a policy. `sallyport policies` lists them.',
       example: 'modern',
     },
+    ocsp: {
+      kind: { type: 'choice', of: ['off', 'staple'] },
+      default: 'off',
+      docs:
+        '`staple`: the OCSP response of the CA is sent with the certificate, fetched from the responder that the certificate names. ' +
+        'The issuer must be in the chain. A must-staple certificate is refused without it. On Node only.',
+      example: 'staple',
+    },
     clients: {
       kind: { type: 'object', shape: clientsShape },
       docs: 'Client certificates: who must show one. None is asked for when this is left out.',

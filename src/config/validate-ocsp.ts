@@ -1,0 +1,29 @@
+/** `ocsp`, from rows to config.ts, and where it cannot be had. */
+import { abilities, runtime } from '../base/runtime.ts'
+import type { CertificateConfig } from './config.ts'
+import type { Problems } from './problem.ts'
+import { childOf, type Node, placeOfKey } from './tree.ts'
+
+/** @returns whether OCSP responses are stapled */
+export function validateOcsp(
+  raw: 'off' | 'staple' | undefined,
+  certificate: CertificateConfig | null,
+  node: Node,
+  problems: Problems,
+): boolean {
+  if (raw !== 'staple' || !childOf(node, 'ocsp')) return false
+  const at = placeOfKey(node, 'ocsp')
+  if (certificate === null) {
+    problems.error(at, 'ocsp: staple is for sites with a certificate here', 'remove it')
+    return false
+  }
+  if (certificate.kind === 'local') {
+    problems.error(at, 'ocsp: staple needs a CA with an OCSP responder, and the local CA has none', 'remove it')
+    return false
+  }
+  if (!abilities.stapling) {
+    const hint = 'remove it, or use --runtime node'
+    problems.warn(at, `ocsp: staple: ${runtime.name}'s TLS library staples nothing, so this has no effect`, hint)
+  }
+  return true
+}

@@ -1,0 +1,29 @@
+/** Asks an OCSP responder over HTTP (RFC 6960 appendix A). What it answers is bounded in time and size, and not yet believed. */
+import { mostResponseBytes, type OcspSubject, ocspRequest } from '../certs/ocsp.ts'
+
+const fetchMs = 10_000
+
+/** Rejects with why there is no answer. Redirects are not followed: the certificate says who is to be asked. */
+export async function fetchOcsp(url: string, subject: OcspSubject): Promise<Buffer> {
+  const signal = AbortSignal.timeout(fetchMs)
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/ocsp-request', accept: 'application/ocsp-response' },
+    body: new Uint8Array(ocspRequest(subject)),
+    redirect: 'manual',
+    signal,
+  })
+  if (response.status !== 200) {
+    await response.body?.cancel()
+    throw new Error(`the responder answered ${response.status}`)
+  }
+  const parts: Uint8Array[] = []
+  let length = 0
+  for await (const part of response.body ?? []) {
+    length += part.length
+    // Leaving the loop cancels the rest.
+    if (length > mostResponseBytes) throw new Error(`the answer is over ${mostResponseBytes} bytes`)
+    parts.push(part)
+  }
+  return Buffer.concat(parts)
+}
