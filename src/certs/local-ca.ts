@@ -7,21 +7,11 @@
  * never overwritten: a damaged file is an error that names it. The key never leaves this module except into that file.
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { messageOf, UsageError } from '../base/errors.ts'
 import type { Bundle } from '../model/certificate.ts'
+import { modeWarnings, syncFolder, writeSynced } from './durable.ts'
 import { sortNames } from './names.ts'
 import { certificateBlocks, checkChainMarkers, checkKeyMarkers, keyBlock, readText } from './pem.ts'
 import { buildCertificate, keyId, maxCommonName } from './x509-build.ts'
@@ -91,7 +81,7 @@ export function openLocalCa(stateFolder: string): LocalCa {
   const pair = { certificatePem: readPart(file, folder), keyPem: readPart(keyFile, folder) }
   const now = Date.now()
   const parsed = parsePair(pair, file, keyFile, now)
-  const warnings = modeWarnings(keyFile)
+  const warnings = modeWarnings(keyFile, 'any site to those who trust the local CA')
   const days = Math.floor((parsed.fields.notAfter - now) / dayMs)
   if (days < soonDays) warnings.push(`${file}: the local CA expires in ${days} days`)
   return localCa(parsed, file, warnings)
@@ -129,37 +119,6 @@ function createFolder(folder: string): void {
   } finally {
     if (draft !== null) rmSync(draft, { recursive: true, force: true })
   }
-}
-
-function writeSynced(file: string, text: string, mode: number): void {
-  const descriptor = openSync(file, 'wx', mode)
-  try {
-    writeFileSync(descriptor, text)
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
-}
-
-/** Makes the names in a folder durable. Windows cannot open a folder. */
-function syncFolder(folder: string): void {
-  if (process.platform === 'win32') return
-  const descriptor = openSync(folder, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
-}
-
-function modeWarnings(keyFile: string): string[] {
-  if (process.platform === 'win32') return []
-  const mode = statSync(keyFile).mode & 0o777
-  if ((mode & 0o077) === 0) return []
-  return [
-    `${keyFile}: others than its owner may read it (mode ${mode.toString(8).padStart(4, '0')}), and who has it can pose as ` +
-      `any site to those who trust the local CA; run: chmod 600 ${keyFile}`,
-  ]
 }
 
 type ParsedPair = {

@@ -20,24 +20,30 @@ One command, nothing installed:
   curl --cacert ${file} https://localhost:8443/
   NODE_EXTRA_CA_CERTS=${file} node app.js
 
-Debian, Ubuntu:
-  sudo cp ${file} /usr/local/share/ca-certificates/sallyport-local-ca.crt
+${trustPlaces(ca.file, 'sallyport-local-ca', 'Sallyport local CA')}`
+}
+
+/** How each system is told to trust a CA. @param slug the file's name there @param title what people see in a list */
+export function trustPlaces(caFile: string, slug: string, title: string): string {
+  const file = shellQuote(caFile)
+  return `Debian, Ubuntu:
+  sudo cp ${file} /usr/local/share/ca-certificates/${slug}.crt
   sudo update-ca-certificates
 
 Fedora, RHEL:
-  sudo cp ${file} /etc/pki/ca-trust/source/anchors/sallyport-local-ca.pem
+  sudo cp ${file} /etc/pki/ca-trust/source/anchors/${slug}.pem
   sudo update-ca-trust
 
 macOS:
   sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ${file}
 
 Windows (as administrator):
-  certutil -addstore -f ROOT "${ca.file}"
+  certutil -addstore -f ROOT "${caFile}"
 
 Firefox: Settings, Privacy & Security, View Certificates, Authorities, Import. Or, with NSS's certutil (Debian: libnss3-tools):
-  certutil -d sql:"$HOME/.mozilla/firefox/PROFILE" -A -t C,, -n 'Sallyport local CA' -i ${file}
+  certutil -d sql:"$HOME/.mozilla/firefox/PROFILE" -A -t C,, -n ${shellQuote(title)} -i ${file}
 
 Chrome and Chromium on Linux:
-  certutil -d sql:"$HOME/.pki/nssdb" -A -t C,, -n 'Sallyport local CA' -i ${file}
+  certutil -d sql:"$HOME/.pki/nssdb" -A -t C,, -n ${shellQuote(title)} -i ${file}
 `
 }

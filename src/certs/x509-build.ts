@@ -1,11 +1,12 @@
 /**
- * Makes X.509 v3 certificates (RFC 5280) with ECDSA or RSA and SHA-256: what the local CA issues, and what tests need.
+ * Makes X.509 v3 certificates (RFC 5280) with ECDSA or RSA and SHA-2: what our CAs issue, and what tests need.
  *
  * Invariants: the result passes `openssl verify -x509_strict`; names are only in subjectAltName, which is critical when
  * the subject is empty (section 4.2.1.6); times are cut to whole seconds.
  */
 import { createHash, createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto'
 import * as der from './der.ts'
+import { encodeNameConstraints, type NameConstraints } from './name-constraints.ts'
 import { addressBytes } from './names.ts'
 
 /** Parts of a distinguished name, written in this order; an empty object is the empty name. */
@@ -40,6 +41,8 @@ export type CertificateRequest = {
   readonly pathLength?: number
   readonly keyUsage?: readonly KeyUsage[]
   readonly extendedKeyUsage?: readonly ExtendedKeyUsage[]
+  /** Which names those below a CA may have; only with isCa */
+  readonly nameConstraints?: NameConstraints
   /** Computed from publicKey when left out */
   readonly subjectKeyId?: Uint8Array
   /** The issuer's subjectKeyId; computed from signingKey when left out */
@@ -83,7 +86,7 @@ export function buildCertificate(request: CertificateRequest): BuiltCertificate 
     request.publicKey.export({ type: 'spki', format: 'der' }),
     der.explicit(3, der.sequence(...extensions(request))),
   )
-  const bytes = der.sequence(body, algorithm, der.bitString(sign('sha256', body, request.signingKey)))
+  const bytes = signSequence(body, request.signingKey)
   return { der: bytes, pem: toPem('CERTIFICATE', bytes) }
 }
 
@@ -129,7 +132,17 @@ export function toPem(label: string, bytes: Uint8Array): string {
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
 }
 
+/** What X.509 signs, then with what, then the signature: the outside of certificates, requests and revocation lists. */
+export function signSequence(body: Uint8Array, key: KeyObject): Buffer {
+  const digest = isP384(key) ? 'sha384' : 'sha256'
+  return der.sequence(body, signatureAlgorithm(key), der.bitString(sign(digest, body, key)))
+}
+
+const isP384 = (key: KeyObject) => key.asymmetricKeyDetails?.namedCurve === 'secp384r1'
+
 export function signatureAlgorithm(key: KeyObject): Buffer {
+  // RFC 5758 section 3.2: a digest as long as the curve.
+  if (isP384(key)) return der.sequence(der.oid('1.2.840.10045.4.3.3'))
   if (key.asymmetricKeyType === 'ec') return der.sequence(der.oid('1.2.840.10045.4.3.2'))
   // RFC 4055 section 5: the parameters of sha256WithRSAEncryption are NULL, and must be there.
   if (key.asymmetricKeyType === 'rsa') return der.sequence(der.oid('1.2.840.113549.1.1.11'), der.encode(0x05))
@@ -151,6 +164,8 @@ function extensions(request: CertificateRequest): Uint8Array[] {
   list.push(extension('2.5.29.14', false, der.octetString(request.subjectKeyId ?? keyId(request.publicKey))))
   const authority = der.implicit(0, request.authorityKeyId ?? keyId(request.signingKey))
   list.push(extension('2.5.29.35', false, der.sequence(authority)))
+  if (isCa && request.nameConstraints !== undefined)
+    list.push(extension('2.5.29.30', true, encodeNameConstraints(request.nameConstraints)))
   const names = alternativeNames(request)
   const critical = Object.values(request.subject).every(value => value === undefined)
   if (names.length > 0) list.push(extension('2.5.29.17', critical, der.sequence(...names)))

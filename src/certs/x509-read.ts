@@ -25,6 +25,8 @@ export type CertificateFields = {
   readonly subjectKeyId: Buffer | null
   /** The issuer's subjectKeyId; null also where the extension names the issuer in another way */
   readonly authorityKeyId: Buffer | null
+  /** The extension as it is (section 4.2.1.10); name-constraints.ts reads it */
+  readonly nameConstraints: Buffer | null
   /** Object identifiers; null where the certificate may be used for anything */
   readonly extendedKeyUsage: readonly string[] | null
   /** Where its OCSP responder is (authorityInfoAccess), http and https only */
@@ -45,6 +47,7 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
   const basic = found.get('2.5.29.19')
   const keyId = found.get('2.5.29.14')
   const authority = found.get('2.5.29.35')
+  const constraints = found.get('2.5.29.30')
   const uses = found.get('2.5.29.37')
   const access = found.get('1.3.6.1.5.5.7.1.1')
   const features = found.get('1.3.6.1.5.5.7.1.24')
@@ -60,6 +63,7 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
     isCa: basic ? children(basic)[0]?.tag === tags.boolean : false,
     subjectKeyId: keyId ? expectTag(keyId, tags.octetString).content : null,
     authorityKeyId: (authority && children(authority).find(value => value.tag === 0x80)?.content) ?? null,
+    nameConstraints: constraints?.raw ?? null,
     extendedKeyUsage: uses ? children(uses).map(readOid) : null,
     ocspUrls: access ? readOcspUrls(access) : [],
     mustStaple: features !== undefined && children(features).some(isStatusRequest),
@@ -85,6 +89,7 @@ const known = new Set([
   '2.5.29.14',
   '2.5.29.17',
   '2.5.29.19',
+  '2.5.29.30',
   '2.5.29.35',
   '2.5.29.37',
   '1.3.6.1.5.5.7.1.1',

@@ -1,5 +1,6 @@
 /** Every verb, in the order in which `help` lists them. */
 import type { Verb } from '../verb.ts'
+import { ca } from './ca.ts'
 import { certs } from './certs.ts'
 import { check } from './check.ts'
 import { explain } from './explain.ts'
@@ -24,6 +25,7 @@ const without: readonly Verb[] = [
   drain,
   handshakes,
   certs,
+  ca,
   map,
   policies,
   probe,
