@@ -68,6 +68,9 @@ export function internalAuthority(ca: InternalCa): InternalAuthority {
       const verified = new X509Certificate(certificateDer).verify(new X509Certificate(ca.chainPem).publicKey)
       return verified ? records.get(fields.serial) : null
     },
+    async findById(authorityKeyId, serial) {
+      return ca.signer.keyId.equals(authorityKeyId) && /^[0-9a-f]{1,40}$/.test(serial) ? records.get(serial) : null
+    },
     async revoke(serial, reason) {
       return records.revoke(serial, Date.now(), reason)
     },

@@ -20,6 +20,8 @@ export type InternalCa = {
   readonly folder: string
   /** What clients must trust; null for an intermediate of the operator's own */
   readonly rootFile: string | null
+  /** Where the certificate that signs is */
+  readonly chainFile: string
   /** Certificates between a leaf and the root, PEM, the signing one first */
   readonly chainPem: string
   readonly signer: { readonly key: KeyObject; readonly fields: CertificateFields; readonly keyId: Buffer }
@@ -158,6 +160,7 @@ export function openInternalCa(state: string, own: CaFiles | null): InternalCa {
   return {
     folder,
     rootFile,
+    chainFile,
     chainPem: above.join(''),
     signer: { key, fields: signer, keyId: signer.subjectKeyId ?? keyId(key) },
     subject: nameText(signer.subjectDer),

@@ -76,6 +76,8 @@ export interface Authority {
   issue(terms: CertificateTerms): Promise<IssuedCertificate>
   /** Null for a certificate of somebody else's, or one that ended long ago */
   find(certificateDer: Uint8Array): Promise<CertificateRecord | null>
+  /** The same by the issuer's key identifier and a serial number in hex, as in RFC 9773 section 4.1 */
+  findById(authorityKeyId: Uint8Array, serial: string): Promise<CertificateRecord | null>
   /** @param reason as in RFC 5280 section 5.3.1. @returns false where it was revoked before: the first reason stands */
   revoke(serial: string, reason: number): Promise<boolean>
 }

@@ -7,18 +7,20 @@ export class MemoryStorage implements Storage {
   readonly aside: string[] = []
   /** Called before each operation; throws what should be thrown */
   before: (operation: string, key: string) => void = () => {}
+  /** Every call fails while it is, as when Redis is away */
+  away = false
   private readonly locks = new Map<string, number>()
   private readonly watchers = new Set<{ readonly prefix: string; readonly changed: (key: string | null) => void }>()
   private fence = 0
 
   async get(key: string): Promise<Buffer | null> {
-    this.before('get', key)
+    this.begin('get', key)
     const found = this.values.get(key)
     return found === undefined || found.until < Date.now() ? null : found.value
   }
 
   async put(key: string, value: Uint8Array, options: { ttlMs?: number; lease?: Lease } = {}): Promise<void> {
-    this.before('put', key)
+    this.begin('put', key)
     if (options.lease?.lost.aborted) throw new StorageError('lost', 'the lock is somebody else’s now')
     const until = options.ttlMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + options.ttlMs
     this.values.set(key, { value: Buffer.from(value), until })
@@ -26,12 +28,12 @@ export class MemoryStorage implements Storage {
   }
 
   async delete(key: string): Promise<void> {
-    this.before('delete', key)
+    this.begin('delete', key)
     if (this.values.delete(key)) this.tell(key)
   }
 
   async list(prefix: string): Promise<readonly string[]> {
-    this.before('list', prefix)
+    this.begin('list', prefix)
     return [...this.values.keys()].filter(key => key.startsWith(prefix)).sort()
   }
 
@@ -42,7 +44,7 @@ export class MemoryStorage implements Storage {
   }
 
   async lock(name: string): Promise<Lease | null> {
-    this.before('lock', name)
+    this.begin('lock', name)
     if (this.locks.has(name)) return null
     const fence = ++this.fence
     this.locks.set(name, fence)
@@ -64,6 +66,14 @@ export class MemoryStorage implements Storage {
   }
 
   async close(): Promise<void> {}
+
+  /** As strict about keys as the real ones */
+  private begin(operation: string, key: string): void {
+    for (const part of key.replace(/\/$/, '').split('/'))
+      if (!/^[a-z0-9._:-]{1,200}$/.test(part) || part === '.' || part === '..') throw new RangeError(`not a key: ${key}`)
+    if (this.away) throw new StorageError('away', 'the storage of the test is away')
+    this.before(operation, key)
+  }
 
   private tell(key: string): void {
     for (const { prefix, changed } of this.watchers) if (key.startsWith(prefix)) setImmediate(changed, key)

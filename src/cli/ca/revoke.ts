@@ -144,10 +144,13 @@ export async function writeCrl(words: Words): Promise<number> {
     throw new UsageError(`${file}: cannot be written: ${messageOf(error)}`)
   }
   const count = list.count === 1 ? '1 certificate' : `${list.count} certificates`
+  // A CA is asked for by those who verify a chain, and the one that signs by those who look for the issuer of the list.
+  const root = authority.ca.rootFile ?? 'ROOT.pem'
+  const cas = [root, authority.ca.chainFile].map(shellQuote).join(', ')
   process.stdout.write(`${file}: list ${list.number}, ${count} revoked, holds until ${timeText(list.nextUpdate)}
 
 Make a new one before then, and after every ca revoke. The gateway checks clients by it:
-  clients: { ca: ${shellQuote(path.join(authority.ca.folder, 'intermediate.pem'))}, crl: ${shellQuote(file)} }
+  clients: { ca: [${cas}], crl: ${shellQuote(file)} }
 `)
   return 0
 }
