@@ -15,6 +15,9 @@ export const peers = {
   chromium: ['chromium'],
   sslscan: ['sslscan'],
   testssl: ['testssl.sh'],
+  caddy: ['caddy'],
+  certbot: ['certbot'],
+  'redis-server': ['redis-server'],
 }
 
 /** @returns {string | null} the path of `command`, looked for in PATH and the sbin folders */

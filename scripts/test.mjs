@@ -7,6 +7,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { findBun } from '../bin/runtime.mjs'
 import { ensureInstalled, root } from './install.mjs'
+import { ensurePebble, pebble } from './pebble.mjs'
 import { ensurePeers, peers } from './peers.mjs'
 
 const argv = process.argv.slice(2)
@@ -66,6 +67,8 @@ const env = { ...process.env, FORCE_COLOR: '0', SALLYPORT_TEST: '1' }
 if (!unit) {
   ensureInstalled(path.join(root, 'test/runtime'), { dev: true })
   const missing = ensurePeers(peers)
+  if (!ensurePebble()) missing.push('pebble')
+  else env.PATH = `${path.dirname(pebble())}:${env.PATH}`
   if (missing.length > 0) {
     console.error(`not installed and not installable here: ${missing.join(', ')}; tests against them are skipped`)
     if (process.env['CI'] === 'true') failures.push(`peers missing: ${missing.join(', ')}`)
