@@ -9,6 +9,7 @@ import type { ClientMatch, ForwardedForm } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
 import type { Policy } from '../model/policies.ts'
 import type { NameAndValue, RouteMatch } from '../model/route.ts'
+import type { AcmeConfig } from './config-acme.ts'
 
 export type Config = {
   /** Absolute path of the file, null for a configuration given in code */
@@ -23,6 +24,8 @@ export type Config = {
   readonly log: LogConfig
   /** Absolute path of the folder for the local CA and whatever else must outlive the process */
   readonly state: string
+  /** Null: no site has its certificate from an ACME CA */
+  readonly acme: AcmeConfig | null
   readonly limits: LimitsConfig
   readonly timeouts: TimeoutsConfig
   /** Filters of every route; RouteConfig.filters already begins with them */
@@ -85,6 +88,7 @@ export type ClientsConfig = {
 export type CertificateConfig =
   | { readonly kind: 'files'; readonly pairs: readonly KeyPairFiles[] }
   | { readonly kind: 'local' }
+  | { readonly kind: 'acme' }
 
 export type KeyPairFiles = { readonly chainFile: string; readonly keyFile: string }
 

@@ -2,6 +2,7 @@
  * What a user writes, typed, for `sallyport.config.ts` and for the library. Meaning, units and defaults of every key are
  * in docs/config.md; the schema rows are checked against these types by the compiler.
  */
+import type { ChallengeKind } from '../model/challenge.ts'
 import type { ForwardedForm } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
 import type { TlsVersion } from '../model/tls-terms.ts'
@@ -20,6 +21,7 @@ export type ConfigInput = {
   tickets?: TicketsInput
   log?: LogInput
   state?: string
+  acme?: AcmeInput
   limits?: LimitsInput
   timeouts?: TimeoutsInput
   filters?: readonly FilterInput[]
@@ -43,7 +45,7 @@ export type ProxyProtocolInput = { from: string | readonly string[] }
 export type SiteInput = {
   host: string | readonly string[]
   default?: boolean
-  certificate?: 'local' | KeyPairInput | readonly KeyPairInput[]
+  certificate?: 'acme' | 'local' | KeyPairInput | readonly KeyPairInput[]
   policy?: string
   ocsp?: 'off' | 'staple'
   clients?: ClientsInput
@@ -134,6 +136,64 @@ export type UpstreamTlsInput = { ca?: string; serverName?: string; certificate?:
 export type PoolInput = { idle?: number }
 
 export type LogInput = { access?: boolean; format?: 'json' | 'text'; level?: 'debug' | 'info' | 'warn' | 'error' }
+
+export type AcmeInput = {
+  email?: string
+  directory?: string
+  ca?: string
+  challenges?: readonly ChallengeKind[]
+  dns?: AcmeDnsInput
+  profile?: string
+  keys?: readonly ('ecdsa' | 'rsa')[]
+  externalAccount?: ExternalAccountInput
+  fallback?: readonly AcmeFallbackInput[]
+  /** A URL, or `none` */
+  staging?: string
+  preferredChain?: string
+  renewBefore?: DurationInput
+  onDemand?: OnDemandInput
+}
+
+export type ExternalAccountInput = { keyId: string; key: string }
+
+export type AcmeFallbackInput = {
+  directory: string
+  email?: string
+  ca?: string
+  externalAccount?: ExternalAccountInput
+  profile?: string
+}
+
+export type OnDemandInput = {
+  ask?: string
+  allow?: string | readonly string[]
+  perMinute?: number
+  burst?: number
+  maxPending?: number
+}
+
+/** Which keys belong to which provider is in docs/acme.md. */
+export type AcmeDnsInput = {
+  provider: 'rfc2136' | 'webhook' | 'acme-dns' | 'program'
+  server?: string
+  zone?: string
+  tsig?: TsigInput
+  url?: string
+  token?: string
+  secret?: string
+  ca?: string
+  username?: string
+  password?: string
+  subdomain?: string
+  program?: string
+  timeout?: DurationInput
+  resolvers?: string | readonly string[]
+  propagation?: PropagationInput
+}
+
+export type TsigInput = { name: string; algorithm?: 'hmac-sha256' | 'hmac-sha512'; secret: string }
+
+export type PropagationInput = { timeout?: DurationInput | 'none'; wait?: DurationInput | 'none' }
 
 export type RouteLimitsInput = { body?: SizeInput | 'none' }
 

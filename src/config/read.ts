@@ -84,7 +84,7 @@ export function readValue(node: Node, kind: Kind, reader: Reader, example?: stri
     case 'integer':
       return readInteger(node, kind, reader)
     case 'duration':
-      return readDuration(node, kind.words, reader)
+      return readDuration(node, kind, reader)
     case 'size':
       return readSize(node, kind, reader)
     case 'choice': {
@@ -156,7 +156,8 @@ function readInteger(node: Node, kind: Kind & { type: 'integer' }, reader: Reade
   return wrongKind(node, `a whole number${orWords(kind.words)}`, reader, hint)
 }
 
-function readDuration(node: Node, words: Words | undefined, reader: Reader): unknown {
+function readDuration(node: Node, kind: Kind & { type: 'duration' }, reader: Reader): unknown {
+  const { words, maxMs = maxDurationMs } = kind
   const value = node.kind === 'scalar' ? node.value : null
   if (typeof value === 'string' && words && Object.hasOwn(words, value)) return words[value]
   const ms = typeof value === 'string' ? parseDuration(value) : null
@@ -164,13 +165,9 @@ function readDuration(node: Node, words: Words | undefined, reader: Reader): unk
     const hint = typeof value === 'number' ? `with its unit: ${value}s or ${value}ms?` : undefined
     return wrongKind(node, `a duration as in 250ms, 30s, 5m, 12h or 1d${orWords(words)}`, reader, hint)
   }
-  if (ms >= 1 && ms <= maxDurationMs) return ms
+  if (ms >= 1 && ms <= maxMs) return ms
   const hint = words && ms === 0 ? `for no such timeout write ${Object.keys(words).join(' or ')}` : undefined
-  reader.problems.error(
-    node.at,
-    `${lastKey(node.at)} is 1ms to ${formatDuration(maxDurationMs)}, not ${value}`,
-    hint,
-  )
+  reader.problems.error(node.at, `${lastKey(node.at)} is 1ms to ${formatDuration(maxMs)}, not ${value}`, hint)
   return undefined
 }
 

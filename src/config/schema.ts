@@ -1,6 +1,7 @@
 /** The whole configuration as rows: one per option. Validation, defaults, docs/config.md and the JSON Schema come from here. */
 import type { ConfigInput, LogInput } from './define-config.ts'
 import { policyName, upstreamName } from './forms.ts'
+import { acmeShape } from './schema/acme.ts'
 import type { Rows, Shape } from './schema/kinds.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { listenShape } from './schema/listen.ts'
@@ -84,6 +85,11 @@ export const configShape: Shape = {
       docs: 'The folder for what must outlive the process: the local CA, the root of ticket keys. Made when first needed.',
       example: '/var/lib/sallyport',
     },
+    acme: {
+      kind: { type: 'object', shape: acmeShape },
+      docs: "Certificates from an ACME CA. Let's Encrypt when left out, for the sites that say `certificate: acme`.",
+      example: '{ email: ops@example.com }',
+    },
     limits: {
       kind: { type: 'object', shape: limitsShape },
       default: {},
@@ -107,10 +113,4 @@ export const configShape: Shape = {
       example: 'auto',
     },
   } satisfies Rows<ConfigInput>,
-  later: {
-    acme: {
-      what: 'certificates from an ACME directory (acme)',
-      hint: 'remove it, and give sites certificate: { chain: FILE, key: FILE } or certificate: local',
-    },
-  },
 }

@@ -29,7 +29,7 @@ export type RawSite = {
   host: string[] | undefined
   default: boolean | undefined
   certificate:
-    | { as: 'text'; value: 'local' }
+    | { as: 'text'; value: 'acme' | 'local' }
     | { as: 'list'; value: (RawKeyPair | undefined)[] }
     | { as: 'map'; value: RawKeyPair }
     | null
@@ -220,12 +220,12 @@ function validateCertificate(raw: RawSite, node: Node, checks: SiteChecks): Cert
     problems.error(
       node.at,
       'certificate is missing',
-      'as in certificate: { chain: shop.pem, key: shop.key }, or certificate: local',
+      'as in certificate: { chain: shop.pem, key: shop.key }, certificate: acme, or certificate: local',
     )
     return undefined
   }
   if (!raw.certificate) return undefined
-  if (raw.certificate.as === 'text') return { kind: 'local' }
+  if (raw.certificate.as === 'text') return { kind: raw.certificate.value }
   const pairs = (raw.certificate.as === 'map' ? [raw.certificate.value] : raw.certificate.value).map(keyPair)
   const whole = pairs.filter(pair => pair !== null)
   return whole.length === pairs.length ? { kind: 'files', pairs: whole } : undefined

@@ -9,6 +9,7 @@ import { type Reader, readDefaults, readObject } from './read.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { configShape } from './schema.ts'
 import { childOf, type Node, type Place, placeOf, placeOfKey } from './tree.ts'
+import { type RawAcme, validateAcme } from './validate-acme.ts'
 import { Policies, type RawPolicy } from './validate-policies.ts'
 import { type RawSite, type SiteChecks, validateSite } from './validate-sites.ts'
 import { type RawTickets, validateTickets } from './validate-tickets.ts'
@@ -31,6 +32,7 @@ type Raw = {
   tickets: RawTickets | undefined
   log: LogConfig | undefined
   state: string | null | undefined
+  acme: RawAcme | null | undefined
   limits: LimitsConfig | undefined
   timeouts: TimeoutsConfig | undefined
   filters: Filter[] | undefined
@@ -74,12 +76,17 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     defaultSite: null,
   }
   const sites: SiteConfig[] = []
+  const nodes: { site: SiteConfig; node: Node }[] = []
   const list = childOf(tree, 'sites')
   raw.sites?.forEach((one, index) => {
-    const site = one && list?.kind === 'list' ? validateSite(one, list.items[index]!, checks) : undefined
-    if (site) sites.push(site)
+    if (!one || list?.kind !== 'list') return
+    const site = validateSite(one, list.items[index]!, checks)
+    if (!site) return
+    sites.push(site)
+    nodes.push({ site, node: list.items[index]! })
   })
   if (!checks.tlsListener && listen.length > 0) warnUnreachable(list, problems)
+  const acme = validateAcme(raw.acme, tree, nodes, listen, problems)
   checkLimits(limits, tree, problems)
   const tickets = validateTickets(raw.tickets, tree, problems)
   const all = upstreams.finish()
@@ -94,6 +101,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     tickets,
     log: raw.log,
     state,
+    acme,
     limits,
     timeouts,
     filters,

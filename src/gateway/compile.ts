@@ -2,7 +2,9 @@
  * Configuration to snapshot. Everything that can fail does so here, before anything is replaced: files that cannot be
  * read, keys that do not match. The result is immutable and knows nothing of configuration.
  */
+
 import { balancers } from '../balance/all.ts'
+import { UsageError } from '../base/errors.ts'
 import type { Config, HstsConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
@@ -160,6 +162,8 @@ function tlsOf(
   stapleOf: (bundle: Bundle) => Staple | null,
 ): SiteTls | null {
   if (from.certificate === null) return null
+  if (from.certificate.kind === 'acme')
+    throw new UsageError(`${from.name}: certificate: acme is not wired into the gateway yet`)
   const certificates: Certificates =
     from.certificate.kind === 'local'
       ? fromLocalCa(registries.localCa(config.state), from.hosts)

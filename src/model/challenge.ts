@@ -1,7 +1,8 @@
 /** Proofs that we hold a name: ACME challenges (RFC 8555 section 8, RFC 8737). */
 import type { ServerTls } from './tls-terms.ts'
 
-export type ChallengeKind = 'http-01' | 'tls-alpn-01' | 'dns-01'
+export const challengeKinds = ['http-01', 'tls-alpn-01', 'dns-01'] as const
+export type ChallengeKind = (typeof challengeKinds)[number]
 
 /** RFC 8737 section 6.2 */
 export const acmeProtocol = 'acme-tls/1'

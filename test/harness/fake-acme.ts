@@ -359,7 +359,8 @@ export async function fakeAcme(): Promise<FakeAcme> {
     }
     const certificate = new X509Certificate(Buffer.from(payload.certificate, 'base64url'))
     const isOwn =
-      kid !== null || createPublicKey({ key: jwk as Record<string, string>, format: 'jwk' }).equals(certificate.publicKey)
+      kid !== null ||
+      createPublicKey({ key: jwk as Record<string, string>, format: 'jwk' }).equals(certificate.publicKey)
     if (!isOwn) throw new Refusal(403, 'unauthorized', 'not yours')
     if (fake.revoked.has(certificate.serialNumber)) throw new Refusal(400, 'alreadyRevoked', 'twice')
     fake.revoked.add(certificate.serialNumber)

@@ -9,8 +9,9 @@ import { freePort, listening } from './ports.ts'
 export const pebbleCommand = process.env['PEBBLE'] ?? 'pebble'
 
 export const pebbleIsMissing =
-  ['pebble-challtestsrv', pebbleCommand].filter(command => spawnSync(command, ['-help']).error !== undefined).join(', ') ||
-  false
+  ['pebble-challtestsrv', pebbleCommand]
+    .filter(command => spawnSync(command, ['-help']).error !== undefined)
+    .join(', ') || false
 
 export type Pebble = {
   readonly directory: string
@@ -105,7 +106,10 @@ export async function startPebble({ ca, externalKeys, ownAnswers, env = {} }: Pe
     dns: `127.0.0.1:${dnsPort}`,
     management,
     async tell(what, body) {
-      const answer = await fetch(`http://127.0.0.1:${tellPort}/${what}`, { method: 'POST', body: JSON.stringify(body) })
+      const answer = await fetch(`http://127.0.0.1:${tellPort}/${what}`, {
+        method: 'POST',
+        body: JSON.stringify(body),
+      })
       if (!answer.ok) throw new Error(`${what}: ${answer.status}`)
     },
     stop,
@@ -114,4 +118,6 @@ export async function startPebble({ ca, externalKeys, ownAnswers, env = {} }: Pe
 
 const known = spawnSync('pebble-challtestsrv', ['-help'], { encoding: 'utf8' })
 /** Options that differ between versions of the test server are given only where it has them. */
-const spawnOptions = new Set([...`${known.stdout}${known.stderr}`.matchAll(/^\s+(-\w+)/gm)].map(found => found[1] as string))
+const spawnOptions = new Set(
+  [...`${known.stdout}${known.stderr}`.matchAll(/^\s+(-\w+)/gm)].map(found => found[1] as string),
+)

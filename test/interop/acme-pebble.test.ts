@@ -54,7 +54,8 @@ describe('Pebble', { skip: pebbleIsMissing ? `not installed: ${pebbleIsMissing}`
     })
   const http01 = solver(
     'http-01',
-    async ({ token, keyAuthorization }) => void served.set(`/.well-known/acme-challenge/${token}`, keyAuthorization),
+    async ({ token, keyAuthorization }) =>
+      void served.set(`/.well-known/acme-challenge/${token}`, keyAuthorization),
     async ({ token }) => void served.delete(`/.well-known/acme-challenge/${token}`),
   )
   const tlsAlpn01 = solver(
@@ -149,13 +150,17 @@ describe('Pebble', { skip: pebbleIsMissing ? `not installed: ${pebbleIsMissing}`
           [
             solver(
               'tls-alpn-01',
-              ({ name, keyAuthorization }) => strict.tell('add-tlsalpn01', { host: name, content: keyAuthorization }),
+              ({ name, keyAuthorization }) =>
+                strict.tell('add-tlsalpn01', { host: name, content: keyAuthorization }),
               ({ name }) => strict.tell('del-tlsalpn01', { host: name }),
             ),
           ],
           { directory: strict.directory, account: { store: store(), email: null, externalAccount } },
         )
-      await assert.rejects(own(null).issue(orderFor(['a.shop.test']), never), { kind: 'rejected', message: /externalAccount/ })
+      await assert.rejects(own(null).issue(orderFor(['a.shop.test']), never), {
+        kind: 'rejected',
+        message: /externalAccount/,
+      })
       await assert.rejects(own({ keyId: 'kid-1', key: 'AAAA' }).issue(orderFor(['a.shop.test']), never), {
         kind: 'rejected',
       })

@@ -6,14 +6,8 @@ import { loadConfig } from '../../src/config/load.ts'
 import { problemsOf, withFolder } from './config-folder.ts'
 
 const later = {
-  acmeSite: '    certificate: acme\n',
   clients: `    clients: { ca: partners.pem, verify: require, crl: partners.crl,     # mutual TLS: off | optional | require
                forward: [client-cert, xfcc, x-client-cert, x-client-dn] }\n`,
-  acme: `acme:
-  email: ops@example.com
-  directory: https://acme.example/dir  # default: Let's Encrypt
-  ca: acme-api-ca.pem                  # extra trust for a private directory's own TLS
-  challenges: [tls-alpn-01, http-01]   # answered on the listeners above; or [dns-01] with \`dns: {...}\`\n`,
   health: ', health: { path: /health }',
 }
 
@@ -32,7 +26,8 @@ sites:
       - to: http://10.0.0.7:8080
 
   - host: [pay.example.com, pay.example.org]     # bridge: TLS in, inspected, TLS out
-${later.acmeSite}    policy: modern
+    certificate: acme
+    policy: modern
 ${later.clients}    to:
       endpoints: [https://10.0.1.5:8443]
       tls: { ca: internal.pem, serverName: pay.internal, certificate: { chain: gw.pem, key: gw.key } }
@@ -48,16 +43,27 @@ log: { access: true, format: json }
 
 state: /var/lib/sallyport              # local CA, ACME account and certificates; default $STATE_DIRECTORY, else .sallyport beside the file
 
-${later.acme}
+acme:
+  email: ops@example.com
+  directory: https://acme.example/dir  # default: Let's Encrypt
+  ca: acme-api-ca.pem                  # extra trust for a private directory's own TLS
+  challenges: [tls-alpn-01, http-01]   # answered on the listeners above; or [dns-01] with \`dns: {...}\`
+
 upstreams:                             # named, shared by routes as \`to: orders\`
   orders: { endpoints: [http://10.0.4.1:80, http://10.0.4.2:80], balance: least-requests${later.health} }
 `
 
 const files = Object.fromEntries(
-  ['shop.pem', 'shop.key', 'internal.pem', 'gw.pem', 'gw.key', 'partners.pem', 'partners.crl'].map(name => [
-    name,
-    'x',
-  ]),
+  [
+    'shop.pem',
+    'shop.key',
+    'internal.pem',
+    'gw.pem',
+    'gw.key',
+    'partners.pem',
+    'partners.crl',
+    'acme-api-ca.pem',
+  ].map(name => [name, 'x']),
 )
 
 describe("the contract's example", () => {
@@ -66,8 +72,6 @@ describe("the contract's example", () => {
     assert.deepEqual(
       found.map(problem => problem.split('\n')[0]),
       [
-        'sallyport.yaml:16:18: not supported yet: certificate: acme',
-        'sallyport.yaml:35:1: not supported yet: certificates from an ACME directory (acme)',
         'sallyport.yaml:42:91: not supported yet: active health checks',
         'sallyport.yaml:42:11: warning: the upstream orders is not used',
       ],
@@ -76,10 +80,7 @@ describe("the contract's example", () => {
   })
 
   it('without that is what it says', async () => {
-    const yaml = example
-      .replace(later.acmeSite, '    certificate: local\n')
-      .replace(later.acme, '')
-      .replace(later.health, '')
+    const yaml = example.replace(later.health, '')
     await withFolder({ 'sallyport.yaml': yaml, ...files }, async cwd => {
       const { config, warnings } = await loadConfig({ cwd })
       assert.deepEqual(
@@ -129,6 +130,25 @@ describe("the contract's example", () => {
         host: 'preserve',
         http: 'auto',
         proxyProtocol: null,
+      })
+      assert.deepEqual(pay!.certificate, { kind: 'acme' })
+      assert.deepEqual(config.acme, {
+        issuers: [
+          {
+            directory: 'https://acme.example/dir',
+            email: 'ops@example.com',
+            caFile: path.join(cwd, 'acme-api-ca.pem'),
+            externalAccount: null,
+            profile: null,
+            preferredChain: null,
+            staging: null,
+          },
+        ],
+        challenges: ['tls-alpn-01', 'http-01'],
+        dns: null,
+        keys: ['ecdsa'],
+        renewBeforeMs: null,
+        onDemand: null,
       })
       assert.ok(bank!.action.kind === 'passthrough' && bank!.certificate === null)
       assert.deepEqual(

@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { didYouMean, nearest } from '../../src/config/nearest.ts'
+import { configShape } from '../../src/config/schema.ts'
 import { around, problemsOf } from './config-folder.ts'
+
+const keys = Object.keys(configShape.rows)
+const topLevel = `${keys.slice(0, -1).join(', ')} and ${keys.at(-1)}`
 
 describe('did you mean', () => {
   it('finds misspelled, swapped, abbreviated and wrongly capitalised words', () => {
@@ -63,8 +67,8 @@ describe('did you mean', () => {
     assert.deepEqual(found, [
       'sallyport.yaml:6:8: unknown key constructor\nhere may be access, format and level',
       'sallyport.yaml:6:24: unknown key xyzzy\nhere may be access, format and level',
-      'sallyport.yaml:7:1: unknown key toString\nhere may be listen, sites, upstreams, policy, policies, tickets, log, state, limits, timeouts, filters and workers',
-      'sallyport.yaml:8:1: unknown key __proto__\nhere may be listen, sites, upstreams, policy, policies, tickets, log, state, limits, timeouts, filters and workers',
+      `sallyport.yaml:7:1: unknown key toString\nhere may be ${topLevel}`,
+      `sallyport.yaml:8:1: unknown key __proto__\nhere may be ${topLevel}`,
     ])
   })
 })

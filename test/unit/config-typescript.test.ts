@@ -58,10 +58,10 @@ describe('a TypeScript configuration', () => {
     })
   })
   it('has its errors at the file and the path of the value', async () => {
-    await withFolder({ 'sallyport.config.ts': source('a b').replace("'local'", "'acme'") }, async cwd => {
+    await withFolder({ 'sallyport.config.ts': source('a b').replace("'local'", "'acmee'") }, async cwd => {
       await assert.rejects(
         loadConfig({ cwd }),
-        /^ConfigError: sallyport\.config\.ts: sites\[0\]\.host: a b is not a host name\nsallyport\.config\.ts: sites\[0\]\.certificate: not supported yet/,
+        /^ConfigError: sallyport\.config\.ts: sites\[0\]\.host: a b is not a host name\nsallyport\.config\.ts: sites\[0\]\.certificate: certificate takes acme or local/,
       )
     })
   })

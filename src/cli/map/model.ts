@@ -142,7 +142,9 @@ function clientHop(config: Config, site: SiteConfig): Hop {
   const key =
     certificate?.kind === 'local'
       ? 'the gateway (issued by its local CA)'
-      : `the gateway (${keyFiles(site).join(', ')})`
+      : certificate?.kind === 'acme'
+        ? 'the gateway (in its state folder, for ACME)'
+        : `the gateway (${keyFiles(site).join(', ')})`
   return {
     from: 'client',
     to: 'gateway',

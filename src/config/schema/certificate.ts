@@ -1,4 +1,4 @@
-/** Rows for certificates in files. */
+/** Rows for the certificate of a site. */
 import type { KeyPairInput } from '../define-config.ts'
 import type { Kind, Rows, Shape } from './kinds.ts'
 
@@ -20,13 +20,7 @@ export const certificateKind: Kind = {
   type: 'either',
   text: {
     type: 'choice',
-    of: ['local'],
-    later: {
-      acme: {
-        what: 'certificate: acme',
-        hint: 'give it certificate: { chain: FILE, key: FILE }, or certificate: local for one from the built-in CA',
-      },
-    },
+    of: ['acme', 'local'],
   },
   list: { type: 'list', of: { type: 'object', shape: keyPairShape } },
   map: { type: 'object', shape: keyPairShape },

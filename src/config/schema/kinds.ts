@@ -10,7 +10,7 @@ export type Kind =
   | { readonly type: 'boolean' }
   | { readonly type: 'integer'; readonly min: number; readonly max: number; readonly words?: Words }
   /** Becomes milliseconds in a field named `<key>Ms` */
-  | { readonly type: 'duration'; readonly words?: Words }
+  | { readonly type: 'duration'; readonly words?: Words; readonly maxMs?: number }
   /** Becomes bytes in a field named `<key>Bytes` */
   | { readonly type: 'size'; readonly min: number; readonly max: number; readonly words?: Words }
   | { readonly type: 'choice'; readonly of: readonly (string | number)[]; readonly later?: Later }

@@ -1,0 +1,251 @@
+/** The `acme` section, from rows to config-acme.ts, held against sites and listeners. */
+import { isIP } from 'node:net'
+import type { ChallengeKind } from '../model/challenge.ts'
+import type { ListenConfig, SiteConfig } from './config.ts'
+import type { AcmeConfig, AcmeIssuerConfig } from './config-acme.ts'
+import type { Problems } from './problem.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
+import { type RawDns, validateDns } from './validate-acme-dns.ts'
+
+/** As readObject gives it; undefined is what was wrong, and reported. */
+export type RawAcme = RawIssuer & {
+  challenges: ChallengeKind[] | undefined
+  dns: RawDns | null | undefined
+  keys: ('ecdsa' | 'rsa')[] | undefined
+  fallback: (RawIssuer | undefined)[] | undefined
+  staging: string | null | undefined
+  preferredChain: string | null | undefined
+  renewBeforeMs: number | null | undefined
+  onDemand:
+    | {
+        ask: string | null | undefined
+        allow: string[] | undefined
+        perMinute: number | undefined
+        burst: number | undefined
+        maxPending: number | undefined
+      }
+    | null
+    | undefined
+}
+
+type RawIssuer = {
+  email: string | null | undefined
+  directory: string | undefined
+  caFile: string | null | undefined
+  profile: string | null | undefined
+  externalAccount: { keyId: string | undefined; key: string | undefined } | null | undefined
+}
+
+const letsEncrypt = 'https://acme-v02.api.letsencrypt.org/directory'
+const stagingOf: Readonly<Record<string, string>> = {
+  [letsEncrypt]: 'https://acme-staging-v02.api.letsencrypt.org/directory',
+}
+
+export const acmeDefaults: RawAcme = {
+  email: null,
+  directory: letsEncrypt,
+  caFile: null,
+  challenges: [],
+  dns: null,
+  profile: null,
+  keys: [],
+  externalAccount: null,
+  fallback: [],
+  staging: null,
+  preferredChain: null,
+  renewBeforeMs: null,
+  onDemand: null,
+}
+
+/** @param raw null where the section is not written. @returns null where no site asks for it */
+export function validateAcme(
+  raw: RawAcme | null | undefined,
+  tree: Node,
+  sites: readonly { readonly site: SiteConfig; readonly node: Node }[],
+  listen: readonly ListenConfig[],
+  problems: Problems,
+): AcmeConfig | null {
+  if (raw === undefined) return null
+  const node = childOf(tree, 'acme')
+  const asking = sites.filter(({ site }) => site.certificate?.kind === 'acme')
+  if (asking.length === 0 && node)
+    problems.warn(placeOfKey(tree, 'acme'), 'no site says certificate: acme, so that nothing is ordered')
+  if (asking.length === 0 && !node) return null
+  const section = raw ?? acmeDefaults
+  const { email, directory, challenges, dns, keys, fallback, renewBeforeMs, onDemand } = section
+  if (email === null && asking.length > 0) {
+    const at = node?.at ?? placeOfKey(asking[0]!.node, 'certificate')
+    problems.warn(
+      at,
+      'no e-mail address for the ACME account',
+      'add acme: { email: ops@example.com }, where the CA can write to',
+    )
+  }
+  const dnsConfig = dns && node ? validateDns(dns, childOf(node, 'dns')!, problems) : null
+  const kinds = challenges && validateChallenges(challenges, dns !== null, node, listen, problems)
+  const demand = onDemand && node ? validateOnDemand(onDemand, childOf(node, 'onDemand')!, problems) : null
+  if (keys && new Set(keys).size < keys.length && node)
+    problems.error(placeOf(node, 'keys'), 'a kind of key is written twice')
+  const first = issuerOf(section, section)
+  const rest = fallback?.map(one => one && issuerOf(one, { ...section, preferredChain: null, staging: null }))
+  fallback?.forEach((one, index) => {
+    const before = [directory, ...fallback.slice(0, index).map(other => other?.directory)]
+    if (one?.directory !== undefined && before.includes(one.directory) && node)
+      problems.error(
+        placeOf(node, 'fallback', index),
+        'this CA comes before already',
+        'a fallback is another directory',
+      )
+  })
+  if (kinds && directory !== undefined)
+    for (const { site, node: at } of asking) checkHosts(site, at, kinds, directory, demand !== null, problems)
+  if (!first || !rest || !kinds || !keys || dnsConfig === undefined || demand === undefined) return null
+  if (renewBeforeMs === undefined) return null
+  return {
+    issuers: [first, ...rest.filter(one => one !== undefined)],
+    challenges: kinds,
+    dns: dnsConfig,
+    keys: keys.length === 0 ? ['ecdsa'] : keys,
+    renewBeforeMs,
+    onDemand: demand,
+  }
+}
+
+function issuerOf(
+  raw: RawIssuer,
+  section: Pick<RawAcme, 'email' | 'preferredChain' | 'staging'>,
+): AcmeIssuerConfig | undefined {
+  const { directory, caFile, profile, externalAccount } = raw
+  const email = raw.email === null ? section.email : raw.email
+  const { preferredChain, staging } = section
+  if (directory === undefined || email === undefined || caFile === undefined || profile === undefined)
+    return undefined
+  if (preferredChain === undefined || staging === undefined || externalAccount === undefined) return undefined
+  const { keyId, key } = externalAccount ?? {}
+  if (externalAccount !== null && (keyId === undefined || key === undefined)) return undefined
+  return {
+    directory,
+    email,
+    caFile,
+    externalAccount: keyId === undefined || key === undefined ? null : { keyId, key },
+    profile,
+    preferredChain,
+    staging: staging === 'none' ? null : (staging ?? stagingOf[directory] ?? null),
+  }
+}
+
+/** Written ones must be possible; of the usual ones, those that are. */
+function validateChallenges(
+  written: readonly ChallengeKind[],
+  hasDns: boolean,
+  node: Node | undefined,
+  listen: readonly ListenConfig[],
+  problems: Problems,
+): readonly ChallengeKind[] | undefined {
+  const clear = listen.filter(one => one.cleartext !== null)
+  const secure = listen.filter(one => one.cleartext === null)
+  const usual: ChallengeKind[] = hasDns
+    ? ['dns-01']
+    : [...(secure.length > 0 ? ['tls-alpn-01' as const] : []), ...(clear.length > 0 ? ['http-01' as const] : [])]
+  const kinds = written.length > 0 ? written : usual
+  const at = node ? placeOf(node, 'challenges') : null
+  const before = problems.failed
+  if (at && written.length > 0) {
+    if (new Set(written).size < written.length) problems.error(at, 'a challenge is written twice')
+    if (written.includes('dns-01') && !hasDns)
+      problems.error(at, 'dns-01 needs dns', 'as in dns: { provider: program, program: ./dns.sh }')
+    if (written.includes('http-01') && clear.length === 0)
+      problems.error(
+        at,
+        'http-01 needs a cleartext listener',
+        'as in listen: [{ port: 443 }, { port: 80, cleartext: redirect }]',
+      )
+    if (written.includes('tls-alpn-01') && secure.length === 0)
+      problems.error(at, 'tls-alpn-01 needs a TLS listener', 'as in listen: [{ port: 443 }]')
+    if (hasDns && !written.includes('dns-01'))
+      problems.warn(placeOfKey(node!, 'dns'), 'dns has no effect: challenges does not have dns-01')
+  }
+  // The CA comes to these ports and no others (RFC 8555 section 8.3, RFC 8737 section 3).
+  const lacks = (kind: ChallengeKind, on: readonly ListenConfig[], port: number) =>
+    kinds.includes(kind) && on.length > 0 && !on.some(one => one.port === port)
+  const where = at ?? node ?? null
+  const place = where === null ? null : 'kind' in where ? where.at : where
+  const alone = kinds.length === 1
+  if (place && lacks('http-01', clear, 80) && (written.length > 0 || alone))
+    problems.warn(
+      place,
+      'http-01: a CA comes to port 80, where no cleartext listener is',
+      'something in front must lead it here',
+    )
+  if (place && lacks('tls-alpn-01', secure, 443) && (written.length > 0 || alone))
+    problems.warn(
+      place,
+      'tls-alpn-01: a CA comes to port 443, where no TLS listener is',
+      'something in front must lead it here',
+    )
+  return problems.failed && !before ? undefined : kinds
+}
+
+function validateOnDemand(
+  raw: NonNullable<RawAcme['onDemand']>,
+  node: Node,
+  problems: Problems,
+): AcmeConfig['onDemand'] | undefined {
+  const { ask, allow, perMinute, burst, maxPending } = raw
+  if (ask === null && allow?.length === 0) {
+    // Whoever points a name at this machine could otherwise have certificates ordered until rate limits are used up.
+    problems.error(
+      node.at,
+      'onDemand needs ask, allow, or both',
+      'as in onDemand: { ask: "http://127.0.0.1:5555/check" }',
+    )
+    return undefined
+  }
+  if (ask === undefined || !allow || perMinute === undefined || burst === undefined || maxPending === undefined)
+    return undefined
+  return { ask, allow, perMinute, burst, maxPending }
+}
+
+function checkHosts(
+  site: SiteConfig,
+  node: Node,
+  kinds: readonly ChallengeKind[],
+  directory: string,
+  onDemand: boolean,
+  problems: Problems,
+): void {
+  const list = childOf(node, 'host') ?? node
+  site.hosts.forEach((host, index) => {
+    const at = placeOf(list, index)
+    const bare = host.replace(/^\[|\]$/g, '')
+    const isPublic = directory in stagingOf
+    if (host.startsWith('*.') && !kinds.includes('dns-01') && !onDemand) {
+      problems.error(
+        at,
+        `${host}: a wildcard certificate needs the dns-01 challenge`,
+        'add acme: { dns: { provider: ... } }, or list the names',
+      )
+    } else if (isIP(bare) !== 0) {
+      if (kinds.every(kind => kind === 'dns-01'))
+        problems.error(
+          at,
+          `${host}: an IP address cannot be proved by dns-01`,
+          'add http-01 or tls-alpn-01 to acme.challenges',
+        )
+      else if (isPublic)
+        problems.warn(
+          at,
+          `${host}: Let's Encrypt issues for public IP addresses only, and with profile: shortlived`,
+        )
+    } else if (
+      isPublic &&
+      (!bare.includes('.') || /\.(local|localhost|internal|test|example|invalid|lan|home\.arpa)$/.test(bare))
+    ) {
+      problems.warn(
+        at,
+        `${host}: no public CA issues for this name`,
+        'write certificate: local, or give acme.directory of a private CA',
+      )
+    }
+  })
+}
