@@ -17,7 +17,7 @@ const layers: readonly (readonly string[])[] = [
   ['model'],
   // The seam between the runtimes' sockets and the rest: used by proxy, and by whatever else opens a connection.
   ['transport'],
-  ['proxy', 'route', 'balance', 'filters', 'tls', 'certs', 'acme', 'acme-server', 'vault', 'health', 'config'],
+  ['proxy', 'route', 'balance', 'filters', 'tls', 'certs', 'acme', 'acme-server', 'vault', 'health', 'storage', 'config'],
   ['gateway'],
   ['admin'],
   ['cli'],

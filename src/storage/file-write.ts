@@ -1,0 +1,145 @@
+/**
+ * Writing a file so that a reader finds the old content or the new, whenever the process or the machine stops: a
+ * temporary file in the same folder, fsync, rename, fsync of the folder. 0600, folders 0700.
+ *
+ * A temporary file is `~WHERE.PID.START.RANDOM.part`: its name says whose it is, so that the next to open the folder can
+ * take away what a dead process left.
+ */
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
+import path from 'node:path'
+import { messageOf } from '../base/errors.ts'
+import { StorageError } from '../model/storage.ts'
+import { formatIdentity, isDead, type ProcessIdentity, parseIdentity } from './process-identity.ts'
+
+export const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException | null)?.code ?? ''
+
+/** What a file operation threw, as the storage says it. What the storage threw itself stays as it is. */
+export function storageError(error: unknown, doing: string): Error {
+  if (error instanceof StorageError || error instanceof RangeError) return error
+  const text = `${doing}: ${messageOf(error)}`
+  switch (codeOf(error)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+    case 'EFBIG':
+      return new StorageError('full', text, error)
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new StorageError(
+        'refused',
+        `${text} (the folder must belong to the user that the gateway runs as)`,
+        error,
+      )
+    case 'ENOTDIR':
+    case 'ELOOP':
+    case 'ENOTEMPTY':
+    case 'EISDIR':
+    case 'EEXIST':
+    case 'ENAMETOOLONG':
+      return new StorageError('refused', text, error)
+    default:
+      // EIO, ESTALE, ETIMEDOUT, EMFILE: what is there cannot be known now.
+      return new StorageError('away', text, error)
+  }
+}
+
+/** Makes the folders of `folder` below `root` that are missing, each durable. */
+export async function makeFolders(root: string, folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  for (let made = folder; made.length > root.length && made.length >= first.length; made = path.dirname(made))
+    await syncFolder(path.dirname(made))
+}
+
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } catch (error) {
+    // Some network file systems have no fsync for folders; there is nothing else to do there.
+    if (codeOf(error) !== 'EINVAL' && codeOf(error) !== 'ENOTSUP') throw error
+  } finally {
+    await handle.close()
+  }
+}
+
+export function temporaryName(self: ProcessIdentity): string {
+  return `~${formatIdentity(self)}.${randomBytes(8).toString('hex')}.part`
+}
+
+/** A temporary file with this content, durable, in a folder that may have to be made first. @returns its path */
+export async function writeTemporary(
+  root: string,
+  folder: string,
+  content: Uint8Array,
+  self: ProcessIdentity,
+): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    await makeFolders(root, folder)
+    const temporary = path.join(folder, temporaryName(self))
+    let handle: FileHandle
+    try {
+      handle = await open(temporary, 'wx', 0o600)
+    } catch (error) {
+      // Somebody removed the folder in between, because it was empty.
+      if (codeOf(error) === 'ENOENT' && attempt < 20) continue
+      throw error
+    }
+    try {
+      try {
+        await handle.writeFile(content)
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      return temporary
+    } catch (error) {
+      await unlink(temporary).catch(() => {})
+      throw error
+    }
+  }
+}
+
+/** @param ready looks once more whether it may be done, at the last moment */
+export async function replaceFile(
+  root: string,
+  file: string,
+  content: Uint8Array,
+  self: ProcessIdentity,
+  ready: () => Promise<void>,
+): Promise<void> {
+  const folder = path.dirname(file)
+  const temporary = await writeTemporary(root, folder, content, self)
+  try {
+    await ready()
+    await rename(temporary, file)
+  } catch (error) {
+    await unlink(temporary).catch(() => {})
+    throw error
+  }
+  await syncFolder(folder)
+}
+
+/** Of a process that cannot be asked about: another machine's, or of an earlier boot. */
+const strangersMs = 3_600_000
+
+/** Takes away the temporary files of processes that are no more, at any depth. */
+export async function removeStale(folder: string, self: ProcessIdentity): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  for (const entry of entries) {
+    const full = path.join(folder, entry.name)
+    if (entry.isDirectory()) await removeStale(full, self)
+    else if (entry.isFile() && (await isStale(full, entry.name, self))) await unlink(full).catch(() => {})
+  }
+}
+
+async function isStale(file: string, name: string, self: ProcessIdentity): Promise<boolean> {
+  const found = /^~(.+)\.[0-9a-f]{16}\.part$/.exec(name)
+  const owner = found ? parseIdentity(found[1]!) : null
+  if (owner === null) return false
+  const dead = isDead(owner, self)
+  if (dead !== null) return dead
+  const stats = await stat(file).catch(() => null)
+  return stats !== null && Date.now() - stats.mtimeMs > strangersMs
+}
