@@ -106,6 +106,8 @@ export class FileLocks {
     } else {
       if (this.#seen.size >= maxSeen) this.#seen.clear()
       this.#seen.set(folder, { fence, mtimeMs, at: nowMs() })
+      // We have seen its heart beat, whatever its clock says.
+      if (seen?.fence === fence) return false
     }
     // A process of ours that is alive is only judged by what we see it miss: the clock may have jumped.
     if (dead === false) return false
