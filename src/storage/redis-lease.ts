@@ -1,0 +1,85 @@
+/**
+ * A lock in Redis that we hold: a key with a random token that ends by itself, renewed each third of its time. It is lost
+ * when the token is another's, or when no renewal was confirmed for a whole lease, counted from the moment the
+ * last confirmed one was sent: by then the server may have let it go.
+ */
+import { nowMs } from '../base/deadlines.ts'
+import { type Lease, StorageError } from '../model/storage.ts'
+
+export type LeaseActs = {
+  /** False: the token is no longer ours. Throws where it cannot be known */
+  renew(): Promise<boolean>
+  release(): Promise<void>
+}
+
+export class RedisLease implements Lease {
+  readonly fence: number
+  readonly token: string
+  readonly name: string
+  readonly lost: AbortSignal
+  readonly #abort = new AbortController()
+  readonly #acts: LeaseActs
+  readonly #leaseMs: number
+  readonly #renewal: NodeJS.Timeout
+  #end: NodeJS.Timeout
+  #renewing = false
+  #over = false
+
+  constructor(name: string, token: string, fence: number, sentAt: number, leaseMs: number, acts: LeaseActs) {
+    this.name = name
+    this.token = token
+    this.fence = fence
+    this.lost = this.#abort.signal
+    this.#acts = acts
+    this.#leaseMs = leaseMs
+    this.#renewal = setInterval(() => void this.#renew(), leaseMs / 3).unref()
+    this.#end = this.#endAt(sentAt)
+  }
+
+  /** Throws StorageError `lost` when it is known not to be ours; the server has the last word. */
+  check(): void {
+    if (this.lost.aborted) throw this.lost.reason
+    if (this.#over) throw new StorageError('lost', `the lock ${this.name} was given back before the write`)
+  }
+
+  async release(): Promise<void> {
+    if (this.#over) return
+    this.#stop()
+    // Where it cannot be said, it ends by itself.
+    await this.#acts.release().catch(() => {})
+  }
+
+  lose(why: string): void {
+    if (this.#over) return
+    this.#stop()
+    this.#abort.abort(new StorageError('lost', `the lock ${this.name} is lost: ${why}`))
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#renewing) return
+    this.#renewing = true
+    const sentAt = nowMs()
+    try {
+      if (!(await this.#acts.renew())) this.lose('another node has it, or the server has forgotten it')
+      else if (!this.#over) {
+        clearTimeout(this.#end)
+        this.#end = this.#endAt(sentAt)
+      }
+    } catch {
+      // The next third, or the end.
+    } finally {
+      this.#renewing = false
+    }
+  }
+
+  #endAt(sentAt: number): NodeJS.Timeout {
+    const why = `not renewed for ${this.#leaseMs} ms`
+    return setTimeout(() => this.lose(why), sentAt + this.#leaseMs - nowMs()).unref()
+  }
+
+  #stop(): void {
+    this.#over = true
+    clearInterval(this.#renewal)
+    clearTimeout(this.#end)
+  }
+}

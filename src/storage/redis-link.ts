@@ -1,0 +1,221 @@
+/**
+ * One connection to Redis or Valkey that is there or is not, and says so at once: nothing queues while it is away, every
+ * command has a deadline, and a connection that missed one is dropped, since what hangs once hangs again. It is opened
+ * anew for ever, with growing pauses and jitter, so that a fleet does not come back all at once.
+ *
+ * The client library's own reconnecting is switched off: it knows no deadline for a server that accepts and then
+ * says nothing. What the server says in an error is cut and stripped before it goes anywhere; the password goes nowhere.
+ */
+import { isIP } from 'node:net'
+import { createClient, RESP_TYPES } from '@redis/client'
+import { nowMs } from '../base/deadlines.ts'
+import { messageOf } from '../base/errors.ts'
+import { StorageError } from '../model/storage.ts'
+
+export type RedisServer = {
+  readonly host: string
+  readonly port: number
+  readonly database: number
+  readonly username: string | null
+  readonly password: string | null
+  /** Null: cleartext. `ca` is PEM, null for the CAs that the runtime trusts; `certificate` is what we show when asked */
+  readonly tls: {
+    readonly ca: string | null
+    readonly certificate: { readonly chain: string; readonly key: string } | null
+  } | null
+}
+
+export type LinkOptions = {
+  readonly server: RedisServer
+  readonly deadlineMs: number
+  /** Told when it goes away, and when it is back */
+  readonly notice: (text: string) => void
+  /** A message on a channel that was subscribed to */
+  readonly message: (text: string) => void
+  /** Runs on each new connection before anybody else may use it */
+  readonly prepare: (connection: RedisConnection) => Promise<void>
+}
+
+type Client = ReturnType<typeof createClient>
+export type RedisArgument = string | Buffer
+
+/** A connection that is open. */
+export type RedisConnection = {
+  /** Strings in the reply are Buffers */
+  send(...args: readonly RedisArgument[]): Promise<unknown>
+  subscribe(channel: string): Promise<void>
+}
+
+const firstPauseMs = 100
+const maxPauseMs = 5_000
+/** One that lasts this long was no flapping, and pauses begin small again. */
+const steadyMs = 10_000
+
+export class RedisLink {
+  readonly name: string
+  readonly #options: LinkOptions
+  #client: Client | null = null
+  /** The one that is being opened */
+  #opening: Client | null = null
+  #connection: RedisConnection | null = null
+  #timer: NodeJS.Timeout | null = null
+  #failures = 0
+  #readyAt = 0
+  #awaySince: number | null = null
+  #reason: StorageError
+  #closed = false
+
+  constructor(options: LinkOptions) {
+    const { host, port } = options.server
+    this.name = `redis ${isIP(host) === 6 ? `[${host}]` : host}:${port}`
+    this.#options = options
+    this.#reason = new StorageError('away', `${this.name} is not connected yet`)
+  }
+
+  /** Resolves when the first attempt has ended, either way. */
+  async open(): Promise<void> {
+    const { server, deadlineMs, prepare, message } = this.#options
+    const client = createClient(clientOptions(server, deadlineMs))
+    this.#opening = client
+    client.on('error', error => this.#down(client, error))
+    client.on('end', () => this.#down(client, new Error('the connection was closed')))
+    const connection: RedisConnection = {
+      send: (...args) => client.sendCommand([...args], { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } }),
+      subscribe: channel => client.subscribe(channel, message),
+    }
+    try {
+      await within(deadlineMs, client.connect())
+      await within(deadlineMs, prepare(connection))
+    } catch (error) {
+      this.#down(client, error)
+      return
+    }
+    // It may have gone away, or been closed, in the meantime.
+    if (this.#opening !== client) return
+    this.#opening = null
+    this.#client = client
+    this.#connection = connection
+    this.#readyAt = nowMs()
+    if (this.#awaySince !== null) {
+      const seconds = Math.round((nowMs() - this.#awaySince) / 1000)
+      this.#awaySince = null
+      this.#options.notice(`${this.name} is back after ${seconds} s`)
+    }
+  }
+
+  /** Throws StorageError, and nothing else. */
+  async run<T>(doing: string, act: (connection: RedisConnection) => Promise<T>): Promise<T> {
+    const [client, connection] = [this.#client, this.#connection]
+    if (client === null || connection === null)
+      throw new StorageError(this.#reason.kind, `${doing}: ${this.#reason.message}`, this.#reason)
+    try {
+      return await within(this.#options.deadlineMs, act(connection))
+    } catch (error) {
+      // What hangs once hangs again. A replica now: its name may lead to the new primary when it is looked up anew.
+      if (error instanceof Overdue || /^READONLY\b/.test(messageOf(error))) this.#down(client, error)
+      throw storageErrorOf(error, this.name, doing)
+    }
+  }
+
+  #down(client: Client, error: unknown): void {
+    if (client !== this.#client && client !== this.#opening) return
+    if (client === this.#client && nowMs() - this.#readyAt >= steadyMs) this.#failures = 0
+    this.#client = null
+    this.#opening = null
+    this.#connection = null
+    destroy(client)
+    if (this.#closed) return
+    this.#reason = storageErrorOf(error, this.name, null)
+    if (this.#awaySince === null) {
+      this.#awaySince = nowMs()
+      this.#options.notice(`${this.#reason.message}; trying again until it is back`)
+    }
+    const pause = Math.min(firstPauseMs * 2 ** Math.min(this.#failures++, 10), maxPauseMs)
+    this.#timer = setTimeout(() => void this.open(), pause * (0.5 + Math.random())).unref()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#reason = new StorageError('away', `${this.name} was closed here`)
+    if (this.#timer) clearTimeout(this.#timer)
+    for (const client of [this.#client, this.#opening]) if (client) destroy(client)
+    this.#client = null
+    this.#opening = null
+    this.#connection = null
+  }
+}
+
+function clientOptions(server: RedisServer, deadlineMs: number): NonNullable<Parameters<typeof createClient>[0]> {
+  const { host, port, tls } = server
+  const common = { host, port, connectTimeout: deadlineMs, reconnectStrategy: false } as const
+  const secure = tls && {
+    ...common,
+    tls: true as const,
+    minVersion: 'TLSv1.2' as const,
+    ...(isIP(host) === 0 && { servername: host }),
+    ...(tls.ca !== null && { ca: tls.ca }),
+    ...(tls.certificate && { cert: tls.certificate.chain, key: tls.certificate.key }),
+  }
+  return {
+    socket: secure ?? common,
+    database: server.database,
+    ...(server.username !== null && { username: server.username }),
+    ...(server.password !== null && { password: server.password }),
+    // RESP3 carries messages and replies on one connection, in order.
+    RESP: 3,
+    disableOfflineQueue: true,
+    // CLIENT SETINFO needs one more permission, for nothing.
+    disableClientInfo: true,
+    maintNotifications: 'disabled',
+  }
+}
+
+function destroy(client: Client): void {
+  try {
+    client.destroy()
+  } catch {
+    // Already closed.
+  }
+}
+
+class Overdue extends StorageError {}
+
+/** What comes after the deadline is dropped, whether it is an answer or an error. */
+async function within<T>(deadlineMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const overdue = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Overdue('away', `no answer within ${deadlineMs} ms`)), deadlineMs)
+  })
+  try {
+    return await Promise.race([work, overdue])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** By the first word of what the server answered (its error codes), or that it did not. */
+function storageErrorOf(error: unknown, name: string, doing: string | null): StorageError {
+  if (error instanceof StorageError && !(error instanceof Overdue)) return error
+  const text = messageOf(error)
+    .replace(/[^\x20-\x7e]/g, ' ')
+    .slice(0, 200)
+  const message = `${doing === null ? '' : `${doing}: `}${name}: ${text}`
+  const code = /^[A-Z]+\b/.exec(text)?.[0]
+  switch (code) {
+    case 'OOM':
+    case 'MISCONF':
+      return new StorageError('full', message, error)
+    case 'WRONGTYPE':
+      return new StorageError('damaged', message, error)
+    case 'NOAUTH':
+    case 'WRONGPASS':
+    case 'NOPERM':
+    case 'NOPROTO':
+    case 'MOVED':
+    case 'CROSSSLOT':
+    case 'ERR':
+      return new StorageError('refused', message, error)
+    default:
+      return new StorageError('away', message, error)
+  }
+}
