@@ -18,6 +18,7 @@ export const peers = {
   caddy: ['caddy'],
   certbot: ['certbot'],
   'redis-server': ['redis-server'],
+  knotd: ['knot'],
 }
 
 /** @returns {string | null} the path of `command`, looked for in PATH and the sbin folders */

@@ -22,8 +22,6 @@ export type Pebble = {
   readonly dns: string
   /** Tells the test server: `add-http01`, `set-txt` and so on */
   tell(what: string, body: object): Promise<void>
-  /** One of Pebble's own roots, PEM */
-  management: number
   stop(): void
 }
 
@@ -34,10 +32,12 @@ export type PebbleOptions = {
   readonly externalKeys?: Readonly<Record<string, string>>
   /** The ports for http-01 and tls-alpn-01 are left free for somebody else */
   readonly ownAnswers?: boolean
+  /** Another DNS server for Pebble to ask */
+  readonly dns?: string
   readonly env?: Readonly<Record<string, string>>
 }
 
-export async function startPebble({ ca, externalKeys, ownAnswers, env = {} }: PebbleOptions): Promise<Pebble> {
+export async function startPebble({ ca, externalKeys, ownAnswers, dns, env = {} }: PebbleOptions): Promise<Pebble> {
   const [port, management, httpPort, tlsPort, dnsPort, tellPort] = (await Promise.all(
     Array.from({ length: 6 }, freePort),
   )) as [number, number, number, number, number, number]
@@ -83,7 +83,7 @@ export async function startPebble({ ca, externalKeys, ownAnswers, env = {} }: Pe
       ].filter((_, at, all) => spawnOptions.has(all[at - (at % 2)] as string)),
       { stdio },
     ),
-    spawn(pebbleCommand, ['-config', file, '-dnsserver', `127.0.0.1:${dnsPort}`, '-strict'], {
+    spawn(pebbleCommand, ['-config', file, '-dnsserver', dns ?? `127.0.0.1:${dnsPort}`, '-strict'], {
       stdio,
       env: {
         ...process.env,
@@ -104,7 +104,6 @@ export async function startPebble({ ca, externalKeys, ownAnswers, env = {} }: Pe
     httpPort,
     tlsPort,
     dns: `127.0.0.1:${dnsPort}`,
-    management,
     async tell(what, body) {
       const answer = await fetch(`http://127.0.0.1:${tellPort}/${what}`, {
         method: 'POST',
