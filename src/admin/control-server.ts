@@ -57,7 +57,9 @@ async function respond(line: string, controls: Controls): Promise<unknown> {
   try {
     const { ask, of } = JSON.parse(line) as { ask?: unknown; of?: unknown }
     const control = typeof ask === 'string' && Object.hasOwn(controls, ask) ? controls[ask] : undefined
-    return control === undefined ? { error: `there is no '${String(ask)}'` } : { ok: await control(typeof of === 'string' ? of : '') }
+    return control === undefined
+      ? { error: `there is no '${String(ask)}'` }
+      : { ok: await control(typeof of === 'string' ? of : '') }
   } catch (error) {
     return { error: messageOf(error) }
   }

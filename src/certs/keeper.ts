@@ -27,7 +27,7 @@ export class Keeper {
   private readonly subjects = new Map<string, readonly Subject[]>()
   private readonly byPart = new Map<string, Subject>()
   private readonly bundlesOf = new Map<string, readonly Bundle[]>()
-  private readonly working = new Set<Subject>()
+  private readonly working = new Map<Subject, Promise<void>>()
   private readonly waiters = new Map<string, Promise<readonly Bundle[]>>()
   private readonly stopped = new AbortController()
   private timer: NodeJS.Timeout | null = null
@@ -93,7 +93,7 @@ export class Keeper {
     if (subjects === undefined) throw new Error(`${name} has no certificate that is kept here`)
     const before = this.bundles(name)
     for (const subject of subjects) {
-      if (this.working.has(subject)) throw new Error(`${name} is being ordered at this moment`)
+      await this.working.get(subject)
       await this.work(subject, true)
       if (subject.problem !== null) throw new Error(subject.problem)
     }
@@ -109,10 +109,12 @@ export class Keeper {
     this.bundlesOf.delete(name)
   }
 
-  stop(): void {
+  /** Orders under way are left as they are, to be taken up again; resolves when nothing touches storage any more. */
+  async stop(): Promise<void> {
     this.unwatch()
     this.stopped.abort()
     if (this.timer !== null) clearTimeout(this.timer)
+    await Promise.all(this.working.values())
   }
 
   private add(name: string): readonly Subject[] {
@@ -185,12 +187,10 @@ export class Keeper {
   }
 
   private async work(subject: Subject, forced = false): Promise<void> {
-    this.working.add(subject)
-    try {
-      await subject.step(this.stopped.signal, forced)
-    } finally {
-      this.working.delete(subject)
-    }
+    const step = subject.step(this.stopped.signal, forced)
+    this.working.set(subject, step)
+    await step
+    this.working.delete(subject)
   }
 
   private async noticed(key: string | null): Promise<void> {

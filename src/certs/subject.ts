@@ -187,8 +187,8 @@ export class Subject {
       const record = { chainPem, keyPem: pending.keyPem, issuer: issuer.name, obtainedAt: now() }
       const { bundle } = this.parse(record)
       this.adopt(record, bundle)
-      log('info', 'certificate obtained', { ...this.named, issuer: issuer.name, ...validity(bundle) })
       await this.store(lease)
+      log('info', 'certificate obtained', { ...this.named, issuer: issuer.name, ...validity(bundle) })
     } catch (error) {
       if (!(error instanceof IssueError)) throw error
       await this.failed(error, lease)

@@ -5,6 +5,7 @@ import type { KeyPairFiles } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { Staple } from '../model/tls-terms.ts'
 import type { Certificates } from '../tls/site-tls.ts'
+import type { ManagedSite } from './managed-certificates.ts'
 
 /** Names that a client made up are cheap to ask for; the oldest certificate goes when there are more than this. */
 const maxIssued = 1_000
@@ -35,6 +36,15 @@ export function fromFiles(
   }
   if (eager) load()
   return { for: load, staple: bundle => staples.get(bundle) ?? null }
+}
+
+/** Certificates that are ordered and renewed; a session goes on under the next one for the same names. */
+export function fromManaged(site: ManagedSite, stapleOf: (bundle: Bundle) => Staple | null): Certificates {
+  return {
+    for: serverName => site.for(serverName),
+    sameAs: bundle => `${bundle.source} ${bundle.keyType} ${bundle.names.join()}`,
+    staple: stapleOf,
+  }
 }
 
 export function fromLocalCa(ca: LocalCa, hosts: readonly string[]): Certificates {

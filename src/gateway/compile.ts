@@ -4,7 +4,6 @@
  */
 
 import { balancers } from '../balance/all.ts'
-import { UsageError } from '../base/errors.ts'
 import type { Config, HstsConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
@@ -19,8 +18,9 @@ import { routeTable } from '../route/match.ts'
 import { Names } from '../route/names.ts'
 import { offerOf } from '../tls/offer.ts'
 import { type Certificates, policyKey, siteTls } from '../tls/site-tls.ts'
-import { fromFiles, fromLocalCa } from './certificates.ts'
+import { fromFiles, fromLocalCa, fromManaged } from './certificates.ts'
 import { clientTerms } from './clients.ts'
+import type { ManagedSite } from './managed-certificates.ts'
 import type { Registries } from './registries.ts'
 import { staplingOf } from './staples.ts'
 
@@ -40,6 +40,7 @@ export function compile(
   registries: Registries,
   version: number,
   warn: (text: string) => void,
+  managed: (site: SiteConfig) => ManagedSite,
 ): Compiled {
   const upstreams = new Map<UpstreamConfig, Upstream>()
   const endpoints = new Set<Endpoint>()
@@ -85,7 +86,7 @@ export function compile(
       const stapling = staplingOf(bundle, from.staple, warn)
       return stapling && registries.staples.of(stapling, config.state, staples, warn)
     }
-    const tls = tlsOf(from, config, registries, eager, clients, policy, warn, stapleOf)
+    const tls = tlsOf(from, config, registries, eager, clients, policy, warn, stapleOf, managed)
     const site: Site = {
       name: from.name,
       hosts: from.hosts,
@@ -160,14 +161,15 @@ function tlsOf(
   policy: Policy,
   warn: (text: string) => void,
   stapleOf: (bundle: Bundle) => Staple | null,
+  managed: (site: SiteConfig) => ManagedSite,
 ): SiteTls | null {
   if (from.certificate === null) return null
-  if (from.certificate.kind === 'acme')
-    throw new UsageError(`${from.name}: certificate: acme is not wired into the gateway yet`)
   const certificates: Certificates =
-    from.certificate.kind === 'local'
-      ? fromLocalCa(registries.localCa(config.state), from.hosts)
-      : fromFiles(from.certificate.pairs, eager, warn, stapleOf)
+    from.certificate.kind === 'acme'
+      ? fromManaged(managed(from), stapleOf)
+      : from.certificate.kind === 'local'
+        ? fromLocalCa(registries.localCa(config.state), from.hosts)
+        : fromFiles(from.certificate.pairs, eager, warn, stapleOf)
   // Behind `tcp` is a protocol of the client's own choosing: no ALPN is negotiated for it.
   const alpn = from.action.kind === 'http' ? ['h2', 'http/1.1', 'http/1.0'] : []
   return siteTls(certificates, policy, alpn, clients)

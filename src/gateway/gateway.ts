@@ -14,7 +14,6 @@ import { createLog, type Log } from '../base/log.ts'
 import { abilities } from '../base/runtime.ts'
 import { Turn } from '../base/turn.ts'
 import type { Config, ListenConfig } from '../config/config.ts'
-import { noChallenges } from '../model/challenge.ts'
 import type { Site } from '../model/site.ts'
 import { Listener } from '../proxy/listener.ts'
 import type { Services } from '../proxy/services.ts'
@@ -23,9 +22,10 @@ import { TicketKeyring } from '../tls/ticket-keys.ts'
 import { currentTransport } from '../transport/current.ts'
 import { ScratchPool } from '../transport/scratch.ts'
 import type { KeyLog } from '../transport/transport.ts'
-import { compile } from './compile.ts'
+import { type Compiled, compile } from './compile.ts'
 import { logEvents } from './events.ts'
 import { HandshakeLog } from './handshake-log.ts'
+import { ManagedCertificates, type Prepared } from './managed-certificates.ts'
 import { Registries } from './registries.ts'
 
 export type GatewayOptions = {
@@ -54,7 +54,11 @@ export class Gateway {
   private readonly registries: Registries
   private readonly options: GatewayOptions
   private readonly tickets: TicketKeyring
+  /** Certificates that are ordered and renewed here */
+  readonly managed: ManagedCertificates
   private listeners: Listener[] = []
+  /** One at a time: the next begins with what the last has made */
+  private reloading: Promise<void> = Promise.resolve()
   private ids = 0
 
   constructor(config: Config, options: GatewayOptions = {}) {
@@ -64,6 +68,7 @@ export class Gateway {
     this.log = createLog({ ...config.log, out })
     this.registries = new Registries(options.now)
     this.tickets = new TicketKeyring(text => this.log.write('warn', text), options.now)
+    this.managed = new ManagedCertificates(this.log)
     const events = logEvents(this.log, config.log.access, this.handshakes)
     const prefix = randomBytes(5).toString('hex')
     this.services = {
@@ -79,7 +84,7 @@ export class Gateway {
         timeouts: config.timeouts,
       },
       draining: false,
-      challenges: noChallenges,
+      challenges: this.managed,
       events,
       nextId: () => `${prefix}-${(++this.ids).toString(36)}`,
       httpsPort: () => this.httpsPort(),
@@ -107,7 +112,19 @@ export class Gateway {
   }
 
   async start(): Promise<void> {
-    const compiled = compile(this.config, this.registries, 1, text => this.log.write('warn', text))
+    const managed = await this.managed.prepare(this.config)
+    try {
+      await this.open(managed)
+    } catch (error) {
+      await managed.discard()
+      throw error
+    }
+    managed.commit()
+  }
+
+  private async open(managed: Prepared): Promise<void> {
+    const compiled = this.compile(this.config, managed)
+    await managed.load()
     this.useTickets()
     if (this.options.selfTested !== true) await selfTest(this.services.transport)
     this.services.snapshot = compiled.snapshot
@@ -125,10 +142,26 @@ export class Gateway {
   }
 
   /** Puts a new configuration into force; open connections are not disturbed. Throws and changes nothing if it cannot. */
-  async reload(config: Config): Promise<void> {
-    const compiled = compile(config, this.registries, this.services.snapshot.version + 1, text =>
-      this.log.write('warn', text),
-    )
+  reload(config: Config): Promise<void> {
+    const reloaded = this.reloading.then(() => this.reloadNow(config))
+    this.reloading = reloaded.catch(() => {})
+    return reloaded
+  }
+
+  private async reloadNow(config: Config): Promise<void> {
+    const managed = await this.managed.prepare(config)
+    try {
+      await this.replace(config, managed)
+    } catch (error) {
+      await managed.discard()
+      throw error
+    }
+    managed.commit()
+  }
+
+  private async replace(config: Config, managed: Prepared): Promise<void> {
+    const compiled = this.compile(config, managed)
+    await managed.load()
     const same = (listen: ListenConfig) => (listener: Listener) =>
       listener.options.address === listen.address &&
       (listener.options.port === listen.port || listener.port === listen.port) &&
@@ -162,6 +195,7 @@ export class Gateway {
    */
   async drain(drainMs = this.config.timeouts.drainMs): Promise<number> {
     this.services.draining = true
+    await this.managed.close()
     for (const listener of this.listeners) {
       listener.stopAccepting()
       listener.drain()
@@ -174,6 +208,11 @@ export class Gateway {
     this.registries.closeIdle()
     this.log.flush()
     return cut
+  }
+
+  private compile(config: Config, managed: Prepared): Compiled {
+    const warn = (text: string) => this.log.write('warn', text)
+    return compile(config, this.registries, this.services.snapshot.version + 1, warn, site => managed.site(site))
   }
 
   private useTickets(): void {

@@ -8,10 +8,13 @@ export type KeptNames = {
   of(serverName: string): string | null
 }
 
-/** @param onDemand wildcard hosts, and the default site's other names, are ordered name by name as they are asked for */
-export function keptNames(site: SiteConfig, onDemand: boolean): KeptNames {
+/**
+ * @param onDemand names that no host is, or that are below a wildcard host, may be ordered as they are asked for
+ * @param wildcards wildcard hosts can be proved, and are kept as they are
+ */
+export function keptNames(site: SiteConfig, onDemand: boolean, wildcards: boolean): KeptNames {
   const hosts = site.hosts.map(host => host.replace(/^\[|\]$/g, ''))
-  const names = onDemand ? hosts.filter(host => !host.startsWith('*.')) : hosts
+  const names = onDemand && !wildcards ? hosts.filter(host => !host.startsWith('*.')) : hosts
   const known = new Set(names)
   // The default site's clients may ask for any name, or for none.
   const fallback = onDemand ? null : (hosts[0] as string)

@@ -15,7 +15,7 @@ import { type ChallengeAnswers, noChallenges } from '../model/challenge.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Storage } from '../model/storage.ts'
 import { StoredAnswers } from './challenge-answers.ts'
-import { type IssuerChoice, issuerChoices, type ManagedKind, openIssuer } from './issuers.ts'
+import { type IssuerChoice, issuerChoices, type ManagedKind } from './issuers.ts'
 import { type KeptNames, keptNames } from './kept-names.ts'
 import { openStorage } from './storage.ts'
 
@@ -23,9 +23,10 @@ import { openStorage } from './storage.ts'
 type Kept = {
   readonly issuer: Issuer
   readonly keeper: Keeper
+  readonly wildcards: boolean
   /** For names that are first seen in a handshake */
   readonly demand: { readonly onDemand: OnDemand; readonly keeper: Keeper } | null
-  close(): void
+  close(): Promise<void>
 }
 
 /** Certificates of one site, as they are at the moment. */
@@ -73,7 +74,7 @@ export class ManagedCertificates implements ChallengeAnswers {
   async prepare(config: Config): Promise<Prepared> {
     const choices = issuerChoices(config)
     if (choices.length === 0) return this.prepared(config, this.opened, new Map(), [])
-    const key = JSON.stringify([config.storage, config.state])
+    const key = JSON.stringify([config.state])
     const opened = this.opened?.key === key ? this.opened : await this.open(key, config)
     const kept = new Map<string, Kept>()
     const fresh: Kept[] = []
@@ -86,7 +87,7 @@ export class ManagedCertificates implements ChallengeAnswers {
         kept.set(own, made)
       }
     } catch (error) {
-      for (const each of fresh) each.close()
+      for (const each of fresh) await each.close()
       if (opened !== this.opened) await opened.storage.close()
       throw error
     }
@@ -109,10 +110,10 @@ export class ManagedCertificates implements ChallengeAnswers {
   }
 
   async close(): Promise<void> {
-    for (const each of this.kept.values()) each.close()
-    this.kept.clear()
-    const { opened } = this
+    const { kept, opened } = this
+    this.kept = new Map()
     this.opened = null
+    for (const each of kept.values()) await each.close()
     await opened?.storage.close().catch(() => {})
   }
 
@@ -122,7 +123,7 @@ export class ManagedCertificates implements ChallengeAnswers {
   }
 
   private make(choice: IssuerChoice, { storage, answers }: Opened): Kept {
-    const opened = openIssuer(choice, storage, answers, (level, text, fields) => this.log.write(level, text, fields))
+    const opened = choice.open(storage, answers, text => this.log.write('warn', text))
     const { issuer } = opened
     const options: KeeperOptions = {
       storage,
@@ -139,10 +140,10 @@ export class ManagedCertificates implements ChallengeAnswers {
     return {
       issuer,
       keeper,
+      wildcards: choice.wildcards,
       demand,
-      close() {
-        keeper.stop()
-        demand?.keeper.stop()
+      async close() {
+        await Promise.all([keeper.stop(), demand?.keeper.stop()])
         opened.close()
       },
     }
@@ -161,7 +162,7 @@ export class ManagedCertificates implements ChallengeAnswers {
       site: site => {
         const kind = site.certificate?.kind as ManagedKind
         const own = of.get(kind) as Kept
-        const names = keptNames(site, own.demand !== null)
+        const names = keptNames(site, own.demand !== null, own.wildcards)
         const all = byKind.get(kind) ?? new Set()
         for (const name of names.names) all.add(name)
         byKind.set(kind, all)
@@ -169,15 +170,18 @@ export class ManagedCertificates implements ChallengeAnswers {
       },
       load: async () => {
         // Those that are served now stay until the new snapshot is in force.
-        for (const [kind, own] of of) await own.keeper.keep([...new Set([...own.keeper.names(), ...(byKind.get(kind) ?? [])])])
+        for (const [kind, own] of of)
+          await own.keeper.keep([...new Set([...own.keeper.names(), ...(byKind.get(kind) ?? [])])])
       },
       commit: () => {
         const before = this.kept
         const storage = this.opened
         this.kept = kept
         this.opened = opened
-        for (const [own, each] of before) if (!kept.has(own)) each.close()
-        if (storage !== null && storage !== opened) void storage.storage.close().catch(() => {})
+        const over = [...before].filter(([own]) => !kept.has(own)).map(([, each]) => each.close())
+        void Promise.all(over).then(() =>
+          storage === opened ? undefined : storage?.storage.close().catch(() => {}),
+        )
         for (const [kind, own] of of) {
           const names = byKind.get(kind) ?? new Set()
           for (const name of own.keeper.names()) if (!names.has(name)) own.keeper.forget(name)
@@ -186,7 +190,7 @@ export class ManagedCertificates implements ChallengeAnswers {
         }
       },
       discard: async () => {
-        for (const each of fresh) each.close()
+        for (const each of fresh) await each.close()
         if (opened !== null && opened !== this.opened) await opened.storage.close().catch(() => {})
       },
     }

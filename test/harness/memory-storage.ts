@@ -70,7 +70,8 @@ export class MemoryStorage implements Storage {
   /** As strict about keys as the real ones */
   private begin(operation: string, key: string): void {
     for (const part of key.replace(/\/$/, '').split('/'))
-      if (!/^[a-z0-9._:-]{1,200}$/.test(part) || part === '.' || part === '..') throw new RangeError(`not a key: ${key}`)
+      if (!/^[a-z0-9._:-]{1,200}$/.test(part) || part === '.' || part === '..')
+        throw new RangeError(`not a key: ${key}`)
     if (this.away) throw new StorageError('away', 'the storage of the test is away')
     this.before(operation, key)
   }

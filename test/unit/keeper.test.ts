@@ -48,7 +48,7 @@ function bench(act: (b: Bench) => Promise<void>): () => Promise<void> {
     try {
       await act(b)
     } finally {
-      for (const keeper of b.keepers) keeper.stop()
+      for (const keeper of b.keepers) await keeper.stop()
     }
   }
 }
@@ -75,7 +75,7 @@ describe('a name that is kept', () => {
       const [bundle] = await kept(keeper)
       assert.deepEqual(bundle!.names, ['shop.test'])
       await until(() => b.record('pending/shop.test.ecdsa') === null)
-      keeper.stop()
+      await keeper.stop()
       const next = b.keeper()
       await next.keep(['shop.test'])
       assert.equal(next.bundles('shop.test')![0]!.fingerprint256, bundle!.fingerprint256)
@@ -151,7 +151,7 @@ describe('a name that is kept', () => {
       await keeper.keep(['shop.test'])
       keeper.begin()
       const [old] = await kept(keeper)
-      keeper.stop()
+      await keeper.stop()
       const another = new FakeIssuer('https://other.test/dir', () => b.time)
       const next = b.keeper({ issuer: another })
       await next.keep(['shop.test'])
@@ -193,7 +193,7 @@ describe('on a bad day', () => {
       assert.equal(said['why'], 'too many certificates')
       assert.equal(said['servesUntil'], new Date(old!.notAfter).toISOString())
       assert.equal(said['next'], new Date(b.time + 7 * 3_600_000 + 2_500).toISOString())
-      keeper.stop()
+      await keeper.stop()
       const next = b.keeper()
       await next.keep(['shop.test'])
       b.issuer.during = () => {}
@@ -243,7 +243,7 @@ describe('on a bad day', () => {
       await keeper.keep(['shop.test'])
       keeper.begin()
       await until(() => b.record('pending/shop.test.ecdsa')?.['progress'] === 'order 7')
-      keeper.stop()
+      await keeper.stop()
       await until(() => b.record('failures/shop.test.ecdsa') === null)
       b.issuer.during = () => {}
       const next = b.keeper()
@@ -284,7 +284,7 @@ describe('on a bad day', () => {
       await first.keep(['shop.test'])
       first.begin()
       await kept(first)
-      first.stop()
+      await first.stop()
       b.storage.before = () => {
         throw new StorageError('away', 'redis is away')
       }

@@ -45,6 +45,9 @@ export const check: Verb = {
       new Registries(),
       0,
       text => void process.stderr.write(`warning: ${text}\n`),
+      site => {
+        throw new Error(`${site.name}: no certificate is looked at here`)
+      },
     )
     const sites = `${config.sites.length} ${config.sites.length === 1 ? 'site' : 'sites'}`
     const ports = config.listen.map(listen => listen.port).join(', ')
