@@ -157,6 +157,8 @@ export type UpstreamTlsConfig = {
   readonly caFile: string | null
   /** For SNI and verification; null: the endpoint's host */
   readonly serverName: string | null
+  /** SPIFFE ids, of which the backend must have one; where there are any, its name counts only if `serverName` is given */
+  readonly spiffe: readonly string[]
   /** What we show when the backend asks for a client certificate */
   readonly certificate: KeyPairFiles | null
   readonly verify: boolean

@@ -131,7 +131,13 @@ export type UpstreamInput = {
   http?: 'auto' | 1 | 2
 }
 
-export type UpstreamTlsInput = { ca?: string; serverName?: string; certificate?: KeyPairInput; verify?: boolean }
+export type UpstreamTlsInput = {
+  ca?: string
+  serverName?: string
+  spiffe?: readonly string[]
+  certificate?: KeyPairInput
+  verify?: boolean
+}
 
 export type PoolInput = { idle?: number }
 

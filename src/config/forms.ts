@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
+import { isSpiffeId } from '../model/spiffe.ts'
 
 export type Formed<T> = { readonly ok: T } | { readonly wrong: string; readonly hint?: string }
 
@@ -248,6 +249,13 @@ export function spiffeId(text: string): Formed<string> {
       hint: 'as in spiffe://example.org/ns/shop/sa/web, or with a * at its end',
     }
   return { ok: text }
+}
+
+/** A SPIFFE id that a backend may have, or all below one. */
+export function backendSpiffeId(text: string): Formed<string> {
+  const hint = 'as in spiffe://example.org/ns/shop/sa/pay, or spiffe://example.org/ns/shop/* for all below'
+  const bare = text.endsWith('/*') ? text.slice(0, -2) : text
+  return isSpiffeId(bare) ? { ok: text } : { wrong: `${text} is not a SPIFFE id`, hint }
 }
 
 /** SHA-256 as lower-case hex without colons. */

@@ -19,6 +19,7 @@ export type RawUpstream = {
 type RawUpstreamTls = {
   caFile: string | null | undefined
   serverName: string | null | undefined
+  spiffe: string[] | undefined
   certificate: RawKeyPair | null | undefined
   verify: boolean | undefined
 }
@@ -151,6 +152,7 @@ function build(name: string, raw: RawUpstream, node: Node, problems: Problems): 
     )
     return undefined
   }
+  if (tls?.spiffe !== undefined && tls.spiffe.length > 0 && !checkSpiffe(tls, node, problems)) return undefined
   if (tls?.verify === false) {
     const hint = 'give tls.ca the CA of the backend instead'
     problems.warn(
@@ -164,6 +166,7 @@ function build(name: string, raw: RawUpstream, node: Node, problems: Problems): 
     pool?.idle === undefined ||
     host === undefined ||
     tls?.verify === undefined ||
+    tls.spiffe === undefined ||
     http === undefined
   )
     return undefined
@@ -178,6 +181,7 @@ function build(name: string, raw: RawUpstream, node: Node, problems: Problems): 
         ? {
             caFile: tls.caFile ?? null,
             serverName: tls.serverName ?? null,
+            spiffe: tls.spiffe,
             certificate: keyPair(tls.certificate),
             verify: tls.verify,
           }
@@ -186,6 +190,19 @@ function build(name: string, raw: RawUpstream, node: Node, problems: Problems): 
     host,
     proxyProtocol: null,
   }
+}
+
+/** Fails closed: an id proves nothing by itself, only with the CAs of its trust domain. */
+function checkSpiffe(tls: RawUpstreamTls, node: Node, problems: Problems): boolean {
+  const at = placeOf(node, 'tls', 'spiffe')
+  if (tls.verify === false) {
+    problems.error(at, 'tls.spiffe and verify: false: nothing would be verified', 'remove verify')
+    return false
+  }
+  if (tls.caFile !== null) return true
+  const hint = 'give tls.ca the bundle of the trust domain; the CAs of the runtime issue no SPIFFE ids'
+  problems.error(at, 'tls.spiffe needs tls.ca', hint)
+  return false
 }
 
 export function keyPair(raw: RawKeyPair | null | undefined): KeyPairFiles | null {

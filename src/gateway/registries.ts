@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { UsageError } from '../base/errors.ts'
 import { type LocalCa, openLocalCa } from '../certs/local-ca.ts'
+import { spiffeIdentity } from '../certs/spiffe.ts'
 import type { EndpointConfig, UpstreamConfig, UpstreamTlsConfig } from '../config/config.ts'
 import type { ClientTls } from '../model/tls-terms.ts'
 import type { Endpoint } from '../model/upstream.ts'
@@ -70,6 +71,8 @@ function clientTls(config: UpstreamTlsConfig, host: string, alpn: readonly strin
     chainPem: config.certificate === null ? null : read(config.certificate.chainFile),
     keyPem: config.certificate === null ? null : read(config.certificate.keyFile),
     serverName: config.serverName ?? host,
+    checkName: config.spiffe.length === 0 || config.serverName !== null,
+    identity: config.spiffe.length === 0 ? null : spiffeIdentity(config.spiffe),
     verify: config.verify,
     alpn,
     session: null,

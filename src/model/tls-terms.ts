@@ -43,14 +43,24 @@ export type ClientTls = {
   /** Our own certificate, when the backend asks for one */
   readonly chainPem: string | null
   readonly keyPem: string | null
-  /** Sent as SNI (unless it is an IP address) and verified against the certificate */
+  /** Sent as SNI (unless it is an IP address) and, where `checkName` says so, verified against the certificate */
   readonly serverName: string
+  readonly checkName: boolean
+  /** Whom the certificate must name besides; null for nobody in particular */
+  readonly identity: PeerIdentity | null
   readonly verify: boolean
   readonly alpn: readonly string[]
   /** The session to resume; replaced by the transport with each new ticket */
   session: Buffer | null
   /** The runtime's own context, once it was needed; owned by the transport */
   native: unknown
+}
+
+/** Who a backend must be, by a certificate whose chain verifies. */
+export interface PeerIdentity {
+  readonly spiffe: readonly string[]
+  /** What is wrong with this leaf (DER), as a sentence, or null */
+  problem(leaf: Uint8Array): string | null
 }
 
 /** Bytes of an ALPN protocol list as in RFC 7301 section 3.1, without the outer length. */

@@ -74,6 +74,8 @@ const trusted = (): ClientTls => ({
   chainPem: null,
   keyPem: null,
   serverName: testName,
+  checkName: true,
+  identity: null,
   verify: true,
   alpn: ['http/1.1'],
   session: null,

@@ -21,6 +21,8 @@ export class BunLink implements Link {
   handshake: ((error: ProxyError | null) => void) | null = null
   /** The terms of a TLS connection that we opened: they keep its latest session */
   clientTls: ClientTls | null = null
+  /** A session that came before the peer was verified */
+  heldSession: Buffer | null = null
   closed = false
   secured = false
   /** Why the peer's certificate does not verify */

@@ -105,7 +105,8 @@ function clientTls(terms: ClientTls): BunTls {
     ALPNProtocols: alpnWire(terms.alpn),
     serverName: terms.serverName,
     servername: terms.serverName,
-    rejectUnauthorized: terms.verify,
+    // A name that need not fit would end the handshake before `peerProblem` could judge it.
+    rejectUnauthorized: terms.verify && terms.checkName,
   } satisfies BunTls
   return terms.native as BunTls
 }
@@ -212,23 +213,46 @@ function connectingHandlers(fault: FaultSink, secure: boolean): BunHandlers {
     handshake(socket, success, reason) {
       const link = socket.data as BunLink
       if (link.closed) return
-      // Where the certificate need not verify, a finished handshake is known by its cipher.
-      const unverified = link.clientTls?.verify === false && Boolean(socket.getCipher()?.name)
-      if (!success && !unverified) {
-        link.onClosed(clientHandshakeError(link.remoteAddress, link.remotePort, reason))
+      const terms = link.clientTls
+      const problem = peerProblem(socket, terms, success, reason)
+      if (problem !== null) {
+        link.onClosed(clientHandshakeError(link.remoteAddress, link.remotePort, problem))
         socket.terminate()
         return
       }
       link.secured = true
+      if (terms !== null && link.heldSession !== null) terms.session = link.heldSession
       opened(socket, link)
     },
     session(socket, session) {
-      const terms = (socket.data as BunLink).clientTls
-      if (terms !== null) terms.session = session
+      const link = socket.data as BunLink
+      // Who has not been verified yet, or was refused, must not be whom we resume with.
+      if (!link.secured) link.heldSession = session
+      else if (link.clientTls !== null) link.clientTls.session = session
     },
     connectError(socket, error) {
       const link = socket.data as BunLink
       link.onClosed(connectError(link.remoteAddress, link.remotePort, error))
     },
   }
+}
+
+type Reason = (Error & { code?: string }) | null | undefined
+
+/**
+ * Why the peer is not whom we want to talk to, or null. Bun looks at the name last: ERR_TLS_CERT_ALTNAME_INVALID says that
+ * the chain has verified (test/gateway/spiffe-backends.test.ts), and any other reason that it has not, also where
+ * `success` is true because nothing was to be rejected.
+ */
+function peerProblem(socket: BunSocket, terms: ClientTls | null, success: boolean, reason: Reason): Reason {
+  const failed = reason ?? new Error('the handshake failed')
+  if (terms === null) return failed
+  // Where the certificate need not verify, a finished handshake is known by its cipher.
+  if (!terms.verify) return success || socket.getCipher()?.name ? null : failed
+  const onlyTheName = !terms.checkName && reason?.code === 'ERR_TLS_CERT_ALTNAME_INVALID'
+  if (!onlyTheName && (!success || (reason ?? null) !== null)) return failed
+  if (terms.identity === null) return null
+  const leaf = socket.getPeerCertificate(true)?.raw
+  const problem = leaf === undefined ? 'the backend has shown no certificate' : terms.identity.problem(leaf)
+  return problem === null ? null : new Error(problem)
 }

@@ -145,9 +145,16 @@ function tlsConnect(address: string, port: number, terms: ClientTls): tls.TLSSoc
     ALPNProtocols: [...terms.alpn],
     session: terms.session ?? undefined,
     ...(net.isIP(terms.serverName) ? {} : { servername: terms.serverName }),
-    checkServerIdentity: (_host: string, certificate: tls.PeerCertificate) =>
-      tls.checkServerIdentity(terms.serverName, certificate),
+    checkServerIdentity: (_host: string, certificate: tls.PeerCertificate) => checkPeer(terms, certificate),
   } as tls.ConnectionOptions)
   socket.on('session', (session: Buffer) => void (terms.session = session))
   return socket
+}
+
+/** Called once the chain has verified; not for a resumed session, which Node gives us only after this has passed. */
+function checkPeer(terms: ClientTls, certificate: tls.PeerCertificate): Error | undefined {
+  const wrongName = terms.checkName ? tls.checkServerIdentity(terms.serverName, certificate) : undefined
+  if (wrongName !== undefined || terms.identity === null) return wrongName
+  const problem = terms.identity.problem(certificate.raw)
+  return problem === null ? undefined : new Error(problem)
 }

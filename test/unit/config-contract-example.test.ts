@@ -123,6 +123,7 @@ describe("the contract's example", () => {
         tls: {
           caFile: path.join(cwd, 'internal.pem'),
           serverName: 'pay.internal',
+          spiffe: [],
           certificate: { chainFile: path.join(cwd, 'gw.pem'), keyFile: path.join(cwd, 'gw.key') },
           verify: true,
         },

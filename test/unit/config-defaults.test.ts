@@ -42,7 +42,7 @@ describe('defaults', () => {
       scheme: 'https',
       endpoints: [{ host: 'b.test', port: 443 }],
       balance: 'round-robin',
-      tls: { caFile: null, serverName: null, certificate: null, verify: true },
+      tls: { caFile: null, serverName: null, spiffe: [], certificate: null, verify: true },
       pool: { idle: 2048 },
       host: 'preserve',
       http: 'auto',

@@ -57,6 +57,22 @@ describe('the map', () => {
     assert.deepEqual(best?.missing, [])
   })
 
+  it('says by what a backend is verified', async () => {
+    const told = async (tls: string) => {
+      const [path] = await pathsOf(site(`to: { endpoints: https://10.0.0.1:443, tls: { ca: ca.pem, ${tls} } }`))
+      return path?.hops[1]?.verified.replace(/\S+\/ca\.pem/, 'ca.pem').split(';')[0]
+    }
+    assert.equal(await told('serverName: in.test'), 'verified as in.test by ca.pem')
+    assert.equal(
+      await told('spiffe: [spiffe://a.test/x, spiffe://a.test/y/*]'),
+      'verified by SPIFFE id spiffe://a.test/x or spiffe://a.test/y/*, signed by ca.pem',
+    )
+    assert.equal(
+      await told('serverName: in.test, spiffe: spiffe://a.test/x'),
+      'verified by SPIFFE id spiffe://a.test/x and as in.test, signed by ca.pem',
+    )
+  })
+
   it('shows cleartext listeners, but not for sites that they never reach', async () => {
     const listen = '{ port: 443 }, { port: 80, cleartext: serve }, { port: 81, cleartext: redirect }'
     const open = await pathsOf(site('to: http://127.0.0.1:1'), listen)

@@ -2,7 +2,14 @@
  * Where traffic is plaintext, and who holds the keys: for every site and route each hop from client to backend, read
  * from a configuration. Pure; the same model is drawn as text, as JSON and as a picture, and judged by `--require`.
  */
-import type { ClientsConfig, Config, RouteConfig, SiteConfig, UpstreamConfig } from '../../config/config.ts'
+import type {
+  ClientsConfig,
+  Config,
+  RouteConfig,
+  SiteConfig,
+  UpstreamConfig,
+  UpstreamTlsConfig,
+} from '../../config/config.ts'
 import { type Policy, versionRange } from '../../model/policies.ts'
 
 export type Pattern = 'edge' | 'bridge' | 'passthrough' | 'unwrap' | 'answered here' | 'cleartext'
@@ -197,14 +204,21 @@ function plainHop(to: string, what: string, upstream: UpstreamConfig): Hop {
   }
 }
 
+/** @param name that of the endpoint, where the configuration says no other */
+export function verifiedText(tls: UpstreamTlsConfig, name: string): string {
+  if (!tls.verify) return 'NOT verified (verify: false)'
+  const byName = tls.spiffe.length === 0 || tls.serverName !== null ? [`as ${tls.serverName ?? name}`] : []
+  const byId = tls.spiffe.length === 0 ? [] : [`by SPIFFE id ${tls.spiffe.join(' or ')}`]
+  const signed = byId.length > 0 ? ', signed by' : ' by'
+  return `verified ${[...byId, ...byName].join(' and ')}${signed} ${tls.caFile ?? "the system's CAs"}`
+}
+
 function tlsHop(to: string, upstream: UpstreamConfig): Hop {
   const tls = upstream.tls as NonNullable<UpstreamConfig['tls']>
   const name = tls.serverName ?? [...new Set(upstream.endpoints.map(endpoint => endpoint.host))].join(', ')
   const own =
     tls.certificate === null ? 'the gateway shows no certificate' : `the gateway shows ${tls.certificate.chainFile}`
-  const server = tls.verify
-    ? `verified as ${name} by ${tls.caFile ?? "the system's CAs"}`
-    : 'NOT verified (verify: false)'
+  const server = verifiedText(tls, name)
   return {
     from: 'gateway',
     to,

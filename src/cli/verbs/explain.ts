@@ -10,6 +10,7 @@ import { Names } from '../../route/names.ts'
 import { Fields } from '../../wire/fields.ts'
 import { canonicalHost } from '../../wire/host.ts'
 import { parseTarget } from '../../wire/target.ts'
+import { verifiedText } from '../map/model.ts'
 import type { Verb } from '../verb.ts'
 
 export const explain: Verb = {
@@ -148,14 +149,7 @@ function sayUpstream(say: Say, upstream: import('../../config/config.ts').Upstre
   say('upstream', `${upstream.name} (${upstream.balance})`)
   for (const { host, port } of upstream.endpoints) {
     const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
-    const how =
-      tls === null
-        ? scheme === 'http'
-          ? 'plain HTTP'
-          : 'TCP'
-        : tls.verify
-          ? `TLS, verified as ${tls.serverName ?? host} by ${tls.caFile ?? "the system's CAs"}`
-          : 'TLS, NOT verified'
+    const how = tls === null ? (scheme === 'http' ? 'plain HTTP' : 'TCP') : `TLS, ${verifiedText(tls, host)}`
     say('endpoint', `${address} (${how})`)
   }
 }

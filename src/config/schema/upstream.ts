@@ -1,6 +1,6 @@
 /** Rows for upstreams: sets of backends, named or in place. */
 import type { Layer4Input, PoolInput, UpstreamInput, UpstreamTlsInput } from '../define-config.ts'
-import { endpointUrl, hostPort, serverName, target } from '../forms.ts'
+import { backendSpiffeId, endpointUrl, hostPort, serverName, target } from '../forms.ts'
 import { keyPairShape } from './certificate.ts'
 import type { Kind, Row, Rows, Shape } from './kinds.ts'
 
@@ -26,6 +26,14 @@ const upstreamTlsShape: Shape = {
       defaultDocs: "the endpoint's host",
       docs: 'The name that is asked for (SNI) and that the certificate must have.',
       example: 'pay.internal',
+    },
+    spiffe: {
+      kind: { type: 'list', of: { type: 'string', form: backendSpiffeId, write: 'SPIFFE id' }, single: true },
+      docs:
+        'The backend is verified by SPIFFE id: its certificate is signed by one of the CAs in `ca`, which must be given, and has one ' +
+        'of these as its only URI. An id may end with `/*`, for everything below. Its name is then not verified, unless ' +
+        '`serverName` is written too.',
+      example: '[spiffe://example.org/ns/shop/sa/pay, spiffe://example.org/ns/x/*]',
     },
     certificate: {
       kind: { type: 'object', shape: keyPairShape },
