@@ -2,16 +2,24 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { demoConfig, exampleBackends } from '../examples/demo/config.ts'
+import { mapOf } from '../src/cli/map/model.ts'
+import { mapSvg } from '../src/cli/map/svg.ts'
 import { jsonSchema } from '../src/config/json-schema.ts'
+import { loadConfig } from '../src/config/load.ts'
 import { configMarkdown, errorsMarkdown } from '../src/config/markdown.ts'
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
 const check = process.argv.includes('--check')
 
+// Some file that is there stands for the CA, which is not in the picture.
+const demo = demoConfig(8443, '.sallyport', path.join(root, 'package.json'), exampleBackends)
+
 const pages = {
   'docs/config.md': configMarkdown(),
   'docs/config.schema.json': `${JSON.stringify(jsonSchema(), null, 2)}\n`,
   'docs/errors.md': errorsMarkdown(),
+  'docs/map.svg': mapSvg(mapOf((await loadConfig({ value: demo })).config)),
 }
 
 const stale: string[] = []

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, it } from 'node:test'
+import { demoConfig, exampleBackends } from '../examples/demo/config.ts'
 import { errorTable } from '../src/base/errors.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { temporaryFolder } from './harness/certificates.ts'
@@ -42,6 +43,13 @@ describe('every example', () => {
     writeFileSync(path.join(folder, 'sallyport.yaml'), read('examples/mutual-tls/sallyport.yaml'))
     writeFileSync(path.join(folder, 'clients.pem'), '')
     assert.equal((await loadConfig({ cwd: folder })).config.sites[0]?.clients?.mode, 'optional')
+  })
+
+  it('demo is a valid configuration', async () => {
+    const folder = temporaryFolder('sallyport-docs-')
+    writeFileSync(path.join(folder, 'ca.pem'), '')
+    const value = demoConfig(8443, folder, path.join(folder, 'ca.pem'), exampleBackends)
+    assert.equal((await loadConfig({ value })).config.sites.length, 4)
   })
 
   for (const name of ['edge', 'bridge', 'passthrough', 'tcp', 'grpc', 'typescript']) {

@@ -6,6 +6,7 @@ import path from 'node:path'
 import { openLocalCa } from '../../src/certs/local-ca.ts'
 import { createGateway, type Gateway } from '../../src/index.ts'
 import { startBackends } from './backends.ts'
+import { demoConfig } from './config.ts'
 import { hints } from './hints.ts'
 
 const folder = import.meta.dirname
@@ -15,24 +16,7 @@ const port = Number(process.env['PORT'] ?? 8443)
 async function main(): Promise<Gateway> {
   const ca = openLocalCa(state)
   const backends = await startBackends(ca)
-  const gateway = await createGateway({
-    listen: [{ port, address: '127.0.0.1' }],
-    state,
-    sites: [
-      { host: 'localhost', default: true, certificate: 'local', to: [`http://127.0.0.1:${backends.http}`] },
-      {
-        host: 'bridge.localhost',
-        certificate: 'local',
-        to: {
-          endpoints: [`https://127.0.0.1:${backends.https}`],
-          tls: { ca: ca.file ?? '', serverName: 'internal.localhost' },
-        },
-      },
-      { host: 'passthrough.localhost', passthrough: { to: [`127.0.0.1:${backends.https}`] } },
-      { host: 'tcp.localhost', certificate: 'local', tcp: { to: [`127.0.0.1:${backends.echo}`] } },
-    ],
-    log: { access: true, format: 'text' },
-  })
+  const gateway = await createGateway(demoConfig(port, state, ca.file ?? '', backends))
   process.stderr.write(hints(port, ca.file ?? ''))
   return gateway
 }

@@ -1,6 +1,9 @@
 /** The map of where traffic is plaintext: patterns, hops, what is missing, and what `--require` finds. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { describe, it } from 'node:test'
+import { demoConfig, exampleBackends } from '../../examples/demo/config.ts'
 import { mapOf, type Path, shortfalls } from '../../src/cli/map/model.ts'
 import { mapSvg } from '../../src/cli/map/svg.ts'
 import { mapText } from '../../src/cli/map/text.ts'
@@ -120,6 +123,18 @@ describe('the map', () => {
       assert.deepEqual(found, expected)
     })
   }
+
+  it('is in the README and in docs/map.svg as the demo has it: else run npm run docs, and copy the text', async () => {
+    const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8')
+    const paths = await withFolder({ '.sallyport/local-ca/ca.pem': 'x' }, async cwd => {
+      const state = path.join(cwd, '.sallyport')
+      const value = demoConfig(8443, state, path.join(state, 'local-ca/ca.pem'), exampleBackends)
+      const { config } = await loadConfig({ value, cwd })
+      return mapOf({ ...config, file: path.join(cwd, 'sallyport.config.ts') })
+    })
+    assert.ok(read('README.md').includes(`\n\`\`\`\n${mapText(paths)}\`\`\`\n`), mapText(paths))
+    assert.equal(read('docs/map.svg'), mapSvg(paths))
+  })
 
   it('is drawn as text and as a picture, with nothing of the configuration as markup', async () => {
     const paths = await pathsOf(

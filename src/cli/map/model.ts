@@ -2,6 +2,7 @@
  * Where traffic is plaintext, and who holds the keys: for every site and route each hop from client to backend, read
  * from a configuration. Pure; the same model is drawn as text, as JSON and as a picture, and judged by `--require`.
  */
+import path from 'node:path'
 import type {
   ClientsConfig,
   Config,
@@ -120,7 +121,7 @@ function httpPath(config: Config, site: SiteConfig, route: RouteConfig, plain: L
   const second =
     upstream.tls === null
       ? plainHop(where, upstream.http === 2 ? 'HTTP/2' : 'HTTP', upstream)
-      : tlsHop(where, upstream)
+      : tlsHop(config, where, upstream)
   const pattern = plain !== null ? 'cleartext' : upstream.tls === null ? 'edge' : 'bridge'
   if (upstream.tls === null)
     missing.push(`to reach end-to-end: give upstream ${upstream.name} https:// endpoints and tls: { ca }`)
@@ -151,13 +152,13 @@ function clientHop(config: Config, site: SiteConfig): Hop {
       ? 'the gateway (issued by its local CA)'
       : certificate?.kind === 'acme'
         ? 'the gateway (in its state folder, for ACME)'
-        : `the gateway (${keyFiles(site).join(', ')})`
+        : `the gateway (${keyFiles(config, site).join(', ')})`
   return {
     from: 'client',
     to: 'gateway',
     encrypted: true,
     how: `TLS ${versionRange(policy)} (${site.policy})`,
-    verified: `the client verifies the certificate of ${site.name}; ${clientsText(clients)}`,
+    verified: `the client verifies the certificate of ${site.name}; ${clientsText(config, clients)}`,
     serverVerified: true,
     mutual: clients?.mode === 'require',
     key,
@@ -165,14 +166,20 @@ function clientHop(config: Config, site: SiteConfig): Hop {
   }
 }
 
-const keyFiles = ({ certificate }: SiteConfig): string[] =>
-  certificate?.kind === 'files' ? certificate.pairs.map(pair => pair.keyFile) : []
+const keyFiles = (config: Config, { certificate }: SiteConfig): string[] =>
+  certificate?.kind === 'files' ? certificate.pairs.map(pair => shown(config, pair.keyFile)) : []
 
-function clientsText(clients: ClientsConfig | null): string {
+/** As people write it: from the folder of the configuration, where it is in there. */
+function shown({ file }: Config, name: string): string {
+  const relative = file === null ? name : path.relative(path.dirname(file), name)
+  return relative.startsWith('..') ? name : relative
+}
+
+function clientsText(config: Config, clients: ClientsConfig | null): string {
   if (clients === null) return 'clients are not asked who they are'
   const list = clients.allow.length > 0 ? ` and the list of ${clients.allow.length}` : ''
   const revoked = clients.crl.length > 0 ? ', revocation checked' : ''
-  return `clients ${clients.mode === 'require' ? 'must' : 'may'} show a certificate of ${clients.ca.join(', ')}${list}${revoked}`
+  return `clients ${clients.mode === 'require' ? 'must' : 'may'} show a certificate of ${clients.ca.map(file => shown(config, file)).join(', ')}${list}${revoked}`
 }
 
 function cleartextHop({ address, port }: Listener): Hop {
@@ -213,12 +220,14 @@ export function verifiedText(tls: UpstreamTlsConfig, name: string): string {
   return `verified ${[...byId, ...byName].join(' and ')}${signed} ${tls.caFile ?? "the system's CAs"}`
 }
 
-function tlsHop(to: string, upstream: UpstreamConfig): Hop {
+function tlsHop(config: Config, to: string, upstream: UpstreamConfig): Hop {
   const tls = upstream.tls as NonNullable<UpstreamConfig['tls']>
   const name = tls.serverName ?? [...new Set(upstream.endpoints.map(endpoint => endpoint.host))].join(', ')
   const own =
-    tls.certificate === null ? 'the gateway shows no certificate' : `the gateway shows ${tls.certificate.chainFile}`
-  const server = verifiedText(tls, name)
+    tls.certificate === null
+      ? 'the gateway shows no certificate'
+      : `the gateway shows ${shown(config, tls.certificate.chainFile)}`
+  const server = verifiedText({ ...tls, caFile: tls.caFile && shown(config, tls.caFile) }, name)
   return {
     from: 'gateway',
     to,

@@ -10,7 +10,8 @@ function blockOf(path: Path): string {
   const lines = [`${path.site}${path.route}   ${path.pattern.toUpperCase()}`, `  ${path.hops.map(arrow).join('')}`]
   const say = (title: string, text: string) => lines.push(`    ${title.padEnd(11)} ${text}`)
   for (const hop of path.hops) {
-    say(`${hop.from} ->`, `${hop.how}; ${hop.verified}`)
+    say(`${hop.from} ->`, hop.how)
+    for (const text of hop.verified.split('; ')) say('', text)
     if (hop.key !== null) say('', `private key: ${hop.key}`)
   }
   say('plaintext', path.plaintext.length > 0 ? path.plaintext.join('; ') : 'nowhere between client and backend')
