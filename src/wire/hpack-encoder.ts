@@ -5,7 +5,7 @@
  * the table stays as it was: for most answers of a connection, encoding is one comparison and one copy.
  */
 import { defaultTableBytes } from './hpack-decoder.ts'
-import { entryOverhead } from './hpack-field.ts'
+import { connectionNames, entryOverhead } from './hpack-field.ts'
 import { staticCount, staticTable } from './hpack-static.ts'
 import { huffmanEncode, huffmanLength } from './huffman.ts'
 
@@ -120,7 +120,10 @@ export class HpackEncoder {
     }
   }
 
-  /** Adds field lines as HTTP/1 has them, each with its CRLF. */
+  /**
+   * Adds field lines as HTTP/1 has them, each with its CRLF. Those about an HTTP/1 connection, which only a filter can have
+   * put there, are left out: a peer would take the whole message for malformed (RFC 9113 section 8.2.2).
+   */
   lines(text: string): void {
     if (text === '') return
     const slot = text.length % keptBlocks
@@ -140,7 +143,9 @@ export class HpackEncoder {
       let last = end
       while (first < last && isBlank(text.charCodeAt(first))) first++
       while (last > first && isBlank(text.charCodeAt(last - 1))) last--
-      this.field(text.slice(at, colon).toLowerCase(), text.slice(first, last))
+      const name = text.slice(at, colon).toLowerCase()
+      const value = text.slice(first, last)
+      if (!connectionNames.has(name) && (name !== 'te' || value === 'trailers')) this.field(name, value)
       at = end + 2
     }
     if (age === this.inserted) {

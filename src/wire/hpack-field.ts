@@ -36,12 +36,18 @@ export const kind = {
 } as const
 
 /** RFC 9113 section 8.2.2 */
-const connectionNames = ['connection', 'proxy-connection', 'keep-alive', 'transfer-encoding', 'upgrade']
+export const connectionNames: ReadonlySet<string> = new Set([
+  'connection',
+  'proxy-connection',
+  'keep-alive',
+  'transfer-encoding',
+  'upgrade',
+])
 
 const kinds = new Map<string, number>([
   ...identityNames.map(name => [name, kind.identity] as const),
   ...hopNames.map(name => [name, kind.hop] as const),
-  ...connectionNames.map(name => [name, kind.connection] as const),
+  ...[...connectionNames].map(name => [name, kind.connection] as const),
   ['host', kind.host],
   ['content-length', kind.contentLength],
   ['te', kind.te],

@@ -217,6 +217,23 @@ describe('encoding', () => {
     }
   })
 
+  it('leaves out what is about an HTTP/1 connection, in kept blocks too', () => {
+    const encoder = new HpackEncoder()
+    const decoder = new HpackDecoder()
+    const text =
+      'a: 1\r\nConnection: close, x\r\nKEEP-ALIVE: 5\r\nproxy-connection: x\r\ntransfer-encoding: chunked\r\nupgrade: h2c\r\n' +
+      'te: gzip\r\nte: trailers\r\nconnection-id: 7\r\n'
+    for (let turn = 0; turn < 4; turn++) {
+      encoder.begin()
+      encoder.lines(text)
+      assert.deepEqual(decodeAll(decoder, Buffer.from(encoder.bytes.subarray(0, encoder.length))), [
+        ['a', '1'],
+        ['te', 'trailers'],
+        ['connection-id', '7'],
+      ])
+    }
+  })
+
   it('gives up on names whose values never come again', () => {
     const encoder = new HpackEncoder()
     const kinds = Array.from(
