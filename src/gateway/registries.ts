@@ -2,9 +2,8 @@
  * What outlives a reload: endpoints with their pools, by what makes them the same backend; the local CA; certificates
  * read from files; OCSP responses. A new snapshot borrows them, so that a reload opens no connection and forgets no session.
  */
-import { readFileSync } from 'node:fs'
-import { UsageError } from '../base/errors.ts'
 import { type LocalCa, openLocalCa } from '../certs/local-ca.ts'
+import { readText } from '../certs/pem.ts'
 import { spiffeIdentity } from '../certs/spiffe.ts'
 import type { EndpointConfig, UpstreamConfig, UpstreamTlsConfig } from '../config/config.ts'
 import type { ClientTls } from '../model/tls-terms.ts'
@@ -67,9 +66,9 @@ export class Registries {
 
 function clientTls(config: UpstreamTlsConfig, host: string, alpn: readonly string[]): ClientTls {
   return {
-    caPem: config.caFile === null ? null : read(config.caFile),
-    chainPem: config.certificate === null ? null : read(config.certificate.chainFile),
-    keyPem: config.certificate === null ? null : read(config.certificate.keyFile),
+    caPem: config.caFile === null ? null : readText(config.caFile),
+    chainPem: config.certificate === null ? null : readText(config.certificate.chainFile),
+    keyPem: config.certificate === null ? null : readText(config.certificate.keyFile),
     serverName: config.serverName ?? host,
     checkName: config.spiffe.length === 0 || config.serverName !== null,
     identity: config.spiffe.length === 0 ? null : spiffeIdentity(config.spiffe),
@@ -77,13 +76,5 @@ function clientTls(config: UpstreamTlsConfig, host: string, alpn: readonly strin
     alpn,
     session: null,
     native: null,
-  }
-}
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new UsageError(`${file}: cannot be read: ${(error as Error).message}`)
   }
 }

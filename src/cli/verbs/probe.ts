@@ -1,7 +1,7 @@
 /** `sallyport probe HOST`: what a TLS server accepts and shows, held against a policy. */
-import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import { messageOf, UsageError } from '../../base/errors.ts'
+import { readText } from '../../certs/pem.ts'
 import { nearest } from '../../config/nearest.ts'
 import { type Policy, policies, policyNames } from '../../model/policies.ts'
 import { grade } from '../probe/grade.ts'
@@ -27,7 +27,7 @@ export const probe: Verb = {
       throw new UsageError(`there is no policy ${name}${close === null ? '' : `; did you mean ${close}?`}`)
     }
     const caFile = words.options.get('ca')
-    const ca = caFile === undefined ? null : readCa(caFile)
+    const ca = caFile === undefined ? null : readText(caFile)
     const progress = (text: string) => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`))
     try {
       const accepted = await scan(target, progress)
@@ -48,14 +48,6 @@ export const probe: Verb = {
       return 1
     }
   },
-}
-
-function readCa(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new UsageError(`${file}: ${messageOf(error)}`)
-  }
 }
 
 function targetOf(word: string | undefined, name: string | undefined): Target {
