@@ -82,7 +82,7 @@ export const configShape: Shape = {
     state: {
       kind: { type: 'folder' },
       defaultDocs: '`$STATE_DIRECTORY`, else `.sallyport` beside the file',
-      docs: 'The folder for what must outlive the process: the local CA, the root of ticket keys. Made when first needed.',
+      docs: 'The folder for what must outlive the process: the local CA, the root of ticket keys, OCSP responses. Made when first needed.',
       example: '/var/lib/sallyport',
     },
     acme: {

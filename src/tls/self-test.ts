@@ -3,7 +3,7 @@
  * options have been silently dropped before. Refuses to start where one has not. About 10 ms.
  *
  * Proven: the policy's lowest version is enforced, the ALPN list is answered, a backend with an untrusted certificate
- * or another name is refused, and a session made under one set of terms is not resumed under another.
+ * or another name is refused (and where only the id counts, the certificate still does), and a session made under one set of terms is not resumed under another.
  */
 
 import type { ProxyError } from '../base/errors.ts'
@@ -11,7 +11,7 @@ import { UsageError } from '../base/errors.ts'
 import { runtime } from '../base/runtime.ts'
 import type { Link, LinkHandler, TlsFacts } from '../model/link.ts'
 import { type Policy, policies } from '../model/policies.ts'
-import type { ClientTls, ServerTls } from '../model/tls-terms.ts'
+import type { ClientTls, PeerIdentity, ServerTls } from '../model/tls-terms.ts'
 import type { Transport } from '../transport/transport.ts'
 import { testChainPem, testKeyPem, testName } from './self-test-certificate.ts'
 
@@ -43,6 +43,11 @@ export async function selfTest(transport: Transport): Promise<void> {
     if (facts?.alpn !== 'http/1.1') fail(`ALPN is not answered (got ${facts?.alpn})`)
     await mustNot('a backend with an untrusted certificate', connect({ ...trusted(), caPem: null }))
     await mustNot('a backend with another name', connect({ ...trusted(), serverName: 'other.invalid' }))
+    // By SPIFFE id the name does not count, and the chain does: also where both are wrong.
+    const byId = { ...trusted(), serverName: 'other.invalid', checkName: false, identity: anybody }
+    await must('a backend that is known by its id', connect(byId))
+    const stranger = connect({ ...byId, caPem: null, session: null, native: null })
+    await mustNot('a backend with an untrusted certificate, where the name does not count,', stranger)
     current = other
     await must('a TLS connection to itself', connect(good))
     if ((served as TlsFacts | null)?.resumed) fail('a session is resumed under other terms than it was made with')
@@ -81,6 +86,8 @@ const trusted = (): ClientTls => ({
   session: null,
   native: null,
 })
+
+const anybody: PeerIdentity = { spiffe: [], problem: () => null }
 
 const quiet: LinkHandler = { onOpen() {}, onData() {}, onDrain() {}, onEnd() {}, onClose() {} }
 
