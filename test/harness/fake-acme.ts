@@ -2,7 +2,7 @@
  * An ACME CA for tests that does what it is told, the worst included. Strict where RFC 8555 is: nonces count once,
  * signatures, `url` and `kid` are checked, an order finalizes once. Each request can be answered by the test instead.
  */
-import { createPublicKey, X509Certificate } from 'node:crypto'
+import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import http from 'node:http'
 import type net from 'node:net'
 import { calculateJwkThumbprint, flattenedVerify, importJWK, type JWK } from 'jose'
@@ -358,9 +358,9 @@ export async function fakeAcme(): Promise<FakeAcme> {
       }
     }
     const certificate = new X509Certificate(Buffer.from(payload.certificate, 'base64url'))
-    const isOwn =
-      kid !== null ||
-      createPublicKey({ key: jwk as Record<string, string>, format: 'jwk' }).equals(certificate.publicKey)
+    const spki = (one: KeyObject) => one.export({ type: 'spki', format: 'der' })
+    const own = createPublicKey({ key: jwk as Record<string, string>, format: 'jwk' })
+    const isOwn = kid !== null || spki(own).equals(spki(certificate.publicKey))
     if (!isOwn) throw new Refusal(403, 'unauthorized', 'not yours')
     if (fake.revoked.has(certificate.serialNumber)) throw new Refusal(400, 'alreadyRevoked', 'twice')
     fake.revoked.add(certificate.serialNumber)
