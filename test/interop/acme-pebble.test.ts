@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import http from 'node:http'
 import { after, before, describe, test } from 'node:test'
+import { parseServer } from '../../src/acme/dns/client.ts'
+import { dnsSolver } from '../../src/acme/dns/solve-dns.ts'
 import { httpClient } from '../../src/acme/http.ts'
 import { type AcmeOptions, acmeIssuer } from '../../src/acme/issue.ts'
 import { buildCsr } from '../../src/certs/csr.ts'
@@ -58,12 +60,6 @@ describe('Pebble', { skip: pebbleIsMissing ? `not installed: ${pebbleIsMissing}`
       void served.set(`/.well-known/acme-challenge/${token}`, keyAuthorization),
     async ({ token }) => void served.delete(`/.well-known/acme-challenge/${token}`),
   )
-  const tlsAlpn01 = solver(
-    'tls-alpn-01',
-    ({ name, keyAuthorization }) => pebble.tell('add-tlsalpn01', { host: name, content: keyAuthorization }),
-    ({ name }) => pebble.tell('del-tlsalpn01', { host: name }),
-  )
-
   before(async () => {
     pebble = await startPebble({ ca, ownAnswers: true })
     web = http.createServer((request, response) => {
@@ -89,6 +85,51 @@ describe('Pebble', { skip: pebbleIsMissing ? `not installed: ${pebbleIsMissing}`
       assert.match(leaf.subjectAltName as string, /DNS:e\.shop\.test/)
     }
     assert.equal(served.size, 0)
+  })
+
+  test('dns-01: a wildcard and its apex, both values at one name', async () => {
+    const values = new Map<string, Set<string>>()
+    const show = async (fqdn: string) => {
+      await pebble.tell('clear-txt', { host: `${fqdn}.` })
+      for (const value of values.get(fqdn) ?? []) await pebble.tell('set-txt', { host: `${fqdn}.`, value })
+    }
+    const dns01 = dnsSolver({
+      provider: {
+        name: 'the test server',
+        async set(fqdn, value) {
+          values.set(fqdn, (values.get(fqdn) ?? new Set()).add(value))
+          await show(fqdn)
+        },
+        async unset(fqdn, value) {
+          values.get(fqdn)?.delete(value)
+          await show(fqdn)
+        },
+      },
+      resolvers: [parseServer(pebble.dns)],
+      propagation: { timeoutMs: 10_000, waitMs: 0 },
+      everyMs: 10,
+      warn: message => assert.fail(message),
+    })
+    const leaf = new X509Certificate(await issuer([dns01]).issue(orderFor(['*.wild.test', 'wild.test']), never))
+    assert.deepEqual(leaf.subjectAltName?.split(', ').sort(), ['DNS:*.wild.test', 'DNS:wild.test'])
+    assert.equal(values.get('_acme-challenge.wild.test')?.size, 0)
+  })
+
+  test('an order that was cut off is taken up again, and no other is made', async () => {
+    const account = { store: store(), email: null, externalAccount: null }
+    let pending = ''
+    const killed = new AbortController()
+    const progress = async (text: string) => {
+      assert.equal(pending === '' || pending === text, true)
+      pending = text
+      killed.abort()
+    }
+    const first = issuer([http01], { account }).issue({ ...orderFor(['cut.shop.test']), progress }, killed.signal)
+    await assert.rejects(first, { kind: 'cancelled' })
+    const again = { ...orderFor(['cut.shop.test']), pending, progress: () => assert.fail('another order was made') }
+    await issuer([http01], { account }).issue(again, never)
+    // And once more: the order is valid, and its certificate is fetched.
+    await issuer([], { account }).issue(again, never)
   })
 
   test('revocation by account, and by key', async () => {
@@ -169,5 +210,4 @@ describe('Pebble', { skip: pebbleIsMissing ? `not installed: ${pebbleIsMissing}`
       strict.stop()
     }
   })
-  void tlsAlpn01
 })
