@@ -34,6 +34,11 @@ export class Ca {
     this.http = http
   }
 
+  /** A URL that the CA names: in clear text only where its directory is, or a hostile CA could have us speak to programs beside us. */
+  mayAsk(url: string): boolean {
+    return isSafeUrl(url) && (url.startsWith('https:') || this.url.startsWith('http:'))
+  }
+
   async directory(signal: AbortSignal): Promise<Directory> {
     if (this.#known !== null && performance.now() - this.#known.at < maxAgeMs) return this.#known.directory
     const what = `GET ${shownUrl(this.url)}`
@@ -41,7 +46,7 @@ export class Ca {
       throw new IssueError('rejected', `${shownUrl(this.url)}: an ACME directory is read over https only`)
     const answer = await this.http.request({ method: 'GET', url: this.url }, signal)
     if (answer.status !== 200) throw problemError(what, answer)
-    const directory = parseDirectory(jsonOrNull(answer.body))
+    const directory = parseDirectory(jsonOrNull(answer.body), url => this.mayAsk(url))
     if (typeof directory === 'string')
       throw new IssueError('unavailable', `${what}: not an ACME directory: ${directory}`)
     this.#known = { directory, at: performance.now() }
@@ -50,13 +55,13 @@ export class Ca {
 }
 
 /** The directory, or what is wrong with it. */
-function parseDirectory(value: unknown): Directory | string {
+function parseDirectory(value: unknown, mayAsk: (url: string) => boolean): Directory | string {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'the answer is not a JSON object'
   const fields = value as Record<string, unknown>
   const wrong: string[] = []
   const url = (key: string): string => {
     const text = fields[key]
-    if (typeof text === 'string' && text.length <= 2000 && isSafeUrl(text)) return text
+    if (typeof text === 'string' && text.length <= 2000 && mayAsk(text)) return text
     wrong.push(text === undefined ? `${key} is missing` : `${key} is not an https URL`)
     return ''
   }

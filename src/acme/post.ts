@@ -61,7 +61,7 @@ async function withNonce(
   accept: string,
 ): Promise<Posted> {
   const what = `POST ${shownUrl(url)}`
-  if (!isSafeUrl(url)) throw new IssueError('unavailable', `${what}: the CA names a URL that is not https`)
+  if (!ca.mayAsk(url)) throw new IssueError('unavailable', `${what}: the CA names a URL that is not https`)
   const { newNonce } = await ca.directory(signal)
   for (let tries = 1; ; tries++) {
     const nonce = await ca.nonces.take(ca.http, newNonce, signal)

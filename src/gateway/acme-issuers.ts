@@ -1,109 +1,84 @@
-/**
- * The ACME CAs of the configuration as one issuer: accounts in storage, solvers, fall-back and trials.
- *
- * An account is found or made by one process at a time, under a lock: two would otherwise both make one.
- */
-import { createHash } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
-import { httpClient } from '../acme/http.ts'
+/** The CAs of a configuration as one issuer: accounts, solvers and trust, put together from what each part offers. */
+import { readFileSync } from 'node:fs'
+import type { AccountStore } from '../acme/account.ts'
+import { acmeDnsProvider } from '../acme/dns/acme-dns.ts'
+import { programProvider } from '../acme/dns/program.ts'
+import type { DnsProvider } from '../acme/dns/provider.ts'
+import { rfc2136Provider } from '../acme/dns/rfc2136.ts'
+import { dnsSolver } from '../acme/dns/solve-dns.ts'
+import { webhookProvider } from '../acme/dns/webhook.ts'
+import { type HttpClient, httpClient } from '../acme/http.ts'
 import { type AcmeIssuer, acmeIssuer } from '../acme/issue.ts'
-import { withFallback } from '../acme/issuers.ts'
-import { answerSolver } from '../acme/solve-answers.ts'
-import { messageOf } from '../base/errors.ts'
-import { readText } from '../certs/pem.ts'
-import type { AcmeConfig, AcmeIssuerConfig } from '../config/config-acme.ts'
+import { type Issuers, withFallback } from '../acme/issuers.ts'
+import { type Answers, answerSolver } from '../acme/solve-answers.ts'
+import type { AcmeConfig, AcmeIssuerConfig, DnsProviderConfig } from '../config/config-acme.ts'
 import type { Solver } from '../model/challenge.ts'
-import { IssueError, type Issuer } from '../model/issuer.ts'
-import type { Storage } from '../model/storage.ts'
-import type { StoredAnswers } from './challenge-answers.ts'
-import { dnsSolverOf } from './dns-solver.ts'
-import type { OpenedIssuer } from './issuers.ts'
 
-/** Between two looks whether another process has made the account. */
-const accountMs = 300
+export type AcmeParts = {
+  /** Where the account at a directory is kept; staging ones too */
+  readonly account: (directory: string) => AccountStore
+  readonly answers: Answers
+  readonly info: (message: string) => void
+  readonly warn: (message: string) => void
+}
 
-/** Throws UsageError where a file cannot be read. */
-export function acmeIssuers(
-  config: AcmeConfig,
-  storage: Storage,
-  answers: StoredAnswers,
-  warn: (text: string) => void,
-): OpenedIssuer {
-  const closers: (() => void)[] = []
-  const solvers: Solver[] = config.challenges.map(kind => {
-    if (kind !== 'dns-01') return answerSolver(kind, answers, warn)
-    const dns = dnsSolverOf(config.dns as NonNullable<AcmeConfig['dns']>, warn)
-    closers.push(dns.close)
-    return dns.solver
-  })
-  const issuerOf = (of: AcmeIssuerConfig): Issuer => {
-    const http = httpClient({ ca: of.caFile === null ? null : readText(of.caFile) })
-    closers.push(() => http.close())
-    const { directory, email, externalAccount, profile, preferredChain } = of
-    const key = accountKey(directory, email)
-    const store = {
-      load: async () => (await storage.get(key))?.toString('utf8') ?? null,
-      save: (text: string) => storage.put(key, Buffer.from(text)),
-    }
-    const account = { store, email, externalAccount }
-    return withAccount(acmeIssuer({ directory, http, account, solvers, profile, preferredChain }), storage, key)
+export type ConfiguredAcme = {
+  readonly issuers: Issuers
+  /** In the order of the configuration, without the staging ones: for roll-over and deactivation */
+  readonly accounts: readonly AcmeIssuer[]
+  /** Closes idle connections */
+  close(): void
+}
+
+export function acmeIssuers(config: AcmeConfig, { account, answers, info, warn }: AcmeParts): ConfiguredAcme {
+  const clients: HttpClient[] = []
+  const client = (caFile: string | null, timeoutMs?: number) => {
+    const made = httpClient({ ca: caFile === null ? null : readFileSync(caFile, 'utf8'), timeoutMs })
+    clients.push(made)
+    return made
   }
-  const entries = config.issuers.map(each => ({
-    issuer: issuerOf(each),
-    staging:
-      each.staging === null
-        ? null
-        : issuerOf({ ...each, directory: each.staging, externalAccount: null, preferredChain: null }),
-  }))
-  const [first] = config.issuers as readonly [AcmeIssuerConfig]
+  const solvers = config.challenges.map((kind): Solver => {
+    if (kind !== 'dns-01') return answerSolver(kind, answers, warn)
+    const { provider, resolvers, propagation } = config.dns as NonNullable<AcmeConfig['dns']>
+    return dnsSolver({ provider: providerOf(provider, client), resolvers, propagation, warn })
+  })
+  const issuerOf = (one: AcmeIssuerConfig, directory: string, http: HttpClient) =>
+    acmeIssuer({
+      directory,
+      http,
+      account: { store: account(directory), email: one.email, externalAccount: one.externalAccount },
+      solvers,
+      profile: one.profile,
+      preferredChain: one.preferredChain,
+    })
+  const accounts: AcmeIssuer[] = []
+  const entries = config.issuers.map(one => {
+    const http = client(one.caFile)
+    const issuer = issuerOf(one, one.directory, http)
+    accounts.push(issuer)
+    return { issuer, staging: one.staging === null ? null : issuerOf(one, one.staging, http) }
+  })
   return {
-    // By the first one's name: a fall-back that is added or removed is no reason to order everything anew.
-    issuer: { ...withFallback(entries, warn), name: first.directory },
-    close() {
-      for (const close of closers) close()
+    issuers: withFallback(entries, info),
+    accounts,
+    close: () => {
+      for (const each of clients) each.close()
     },
   }
 }
 
-const accountKey = (directory: string, email: string | null): string =>
-  `accounts/${createHash('sha256')
-    .update(`${directory} ${email ?? ''}`)
-    .digest('hex')
-    .slice(0, 32)}`
-
-function withAccount(issuer: AcmeIssuer, storage: Storage, key: string): Issuer {
-  let made = false
-  const make = async (signal: AbortSignal) => {
-    try {
-      for (;;) {
-        const lease = await storage.lock(key.replace('/', '.'))
-        if (lease === null) {
-          await delay(accountMs, undefined, { signal })
-          continue
-        }
-        try {
-          await issuer.account.signer(signal)
-          made = true
-          return
-        } finally {
-          await lease.release().catch(() => {})
-        }
-      }
-    } catch (error) {
-      if (error instanceof IssueError) throw error
-      throw new IssueError(signal.aborted ? 'cancelled' : 'unavailable', messageOf(error), { cause: error })
-    }
-  }
-  return {
-    name: issuer.name,
-    async issue(order, signal) {
-      if (!made) await make(signal)
-      return await issuer.issue(order, signal)
-    },
-    renewal: (id, signal) => issuer.renewal(id, signal),
-    async revoke(der, reason, signal) {
-      if (!made) await make(signal)
-      await issuer.revoke(der, reason, signal)
-    },
+function providerOf(
+  provider: DnsProviderConfig,
+  client: (caFile: string | null, timeoutMs: number) => HttpClient,
+): DnsProvider {
+  switch (provider.kind) {
+    case 'rfc2136':
+      return rfc2136Provider(provider)
+    case 'webhook':
+      return webhookProvider(client(provider.caFile, provider.timeoutMs), provider)
+    case 'acme-dns':
+      return acmeDnsProvider(client(provider.caFile, provider.timeoutMs), provider)
+    case 'program':
+      return programProvider(provider)
   }
 }
