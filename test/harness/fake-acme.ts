@@ -78,6 +78,8 @@ export type FakeAcme = {
   externalKeys: Map<string, string> | null
   alternate: TestCa | null
   count(kind: RequestKind): number
+  /** Every nonce given out so far is refused from now on */
+  forgetNonces(): void
   close(): Promise<void>
 }
 
@@ -118,6 +120,7 @@ export async function fakeAcme(): Promise<FakeAcme> {
     externalKeys: null,
     alternate: null,
     count: kind => fake.seen.filter(one => one.kind === kind).length,
+    forgetNonces: () => nonces.clear(),
     close: () =>
       new Promise(resolve => {
         server.closeAllConnections()

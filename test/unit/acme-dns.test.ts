@@ -7,7 +7,7 @@ import type net from 'node:net'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { acmeDnsProvider } from '../../src/acme/dns/acme-dns.ts'
-import { ask, followAliases, textAt } from '../../src/acme/dns/client.ts'
+import { ask, authoritativeServers, followAliases, textAt } from '../../src/acme/dns/client.ts'
 import { programProvider } from '../../src/acme/dns/program.ts'
 import type { DnsProvider } from '../../src/acme/dns/provider.ts'
 import { dnsSolver, recordValue } from '../../src/acme/dns/solve-dns.ts'
@@ -161,6 +161,41 @@ describe('the DNS client', () => {
     }
     assert.deepEqual(await textAt(dns, 'a.test', false, never), ['forged'])
     assert.deepEqual(dns.asked, ['udp a.test 16', 'udp a.test 16', 'tcp a.test 16'])
+  })
+
+  test('finds all addresses of the name servers of a zone, by whichever answer names the zone', async () => {
+    const soa = (name: string) => named(name, 6, 'ns1.example.com')
+    const address = (name: string, type: number, ...bytes: number[]) => ({
+      ...named(name, type, ''),
+      rdata: Buffer.from(bytes),
+    })
+    let negative = false
+    dns.answer = (name, type) => {
+      if (type === 6 && name === 'example.com') return { records: [soa(name)] }
+      if (type === 6 && negative) return { rcode: 3, authorities: [soa('example.com')] }
+      if (type === 2 && name === 'example.com')
+        return {
+          records: [
+            named(name, 2, 'ns1.example.com'),
+            named(name, 2, 'ns2.example.net'),
+            named(name, 2, 'gone.test'),
+          ],
+        }
+      if (type === 1 && name === 'ns1.example.com')
+        return { records: [address(name, 1, 192, 0, 2, 1), address(name, 1, 192, 0, 2, 2), address(name, 1, 9)] }
+      if (type === 28 && name === 'ns2.example.net')
+        return { records: [address(name, 28, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)] }
+      return { rcode: 3 }
+    }
+    for (negative of [false, true]) {
+      const found = await authoritativeServers([dns], '_acme-challenge.deep.example.com', never)
+      assert.deepEqual(
+        found.map(one => `${one.host} ${one.port}`),
+        ['192.0.2.1 53', '192.0.2.2 53', '2001:db8::1 53'],
+      )
+    }
+    dns.answer = () => ({ rcode: 3 })
+    await assert.rejects(authoritativeServers([dns], 'a.test', never), /no zone has a\.test/)
   })
 
   test('says who refuses; circles of aliases end', async () => {

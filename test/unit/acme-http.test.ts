@@ -5,6 +5,7 @@ import http from 'node:http'
 import https from 'node:https'
 import type net from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import { Ca } from '../../src/acme/directory.ts'
 import { httpClient, isSafeUrl, shownUrl } from '../../src/acme/http.ts'
 import { retryAfterMs } from '../../src/acme/retry-after.ts'
 import { issueFiles, testCa } from '../harness/certificates.ts'
@@ -137,6 +138,21 @@ test('URLs that may be spoken to, and how they are shown', () => {
     '/x',
   ])
     assert.equal(isSafeUrl(url), false, url)
+  // What a CA names: in clear text only where its directory is.
+  const [secureCa, localCa] = ['https://a.example/dir', 'http://127.0.0.1/dir'].map(
+    url => new Ca(url, httpClient()),
+  )
+  assert.deepEqual(
+    ['https://b.example/', 'http://127.0.0.1/', 'http://b.example/'].map(url => [
+      secureCa?.mayAsk(url),
+      localCa?.mayAsk(url),
+    ]),
+    [
+      [true, true],
+      [false, true],
+      [false, false],
+    ],
+  )
   assert.equal(shownUrl('https://user:secret@a.example/x?token=secret#secret'), 'https://a.example/x')
   assert.equal(shownUrl('secret'), 'a URL')
 })

@@ -384,6 +384,15 @@ describe('answers that make no sense', () => {
     assert.equal(fake.count('newOrder') - before, 10)
   })
 
+  test('when all nonces have grown old, one refusal is enough', async () => {
+    const one = issuer()
+    await one.issue(orderFor(['a.example.com', 'b.example.com', 'c.example.com', 'd.example.com']), never)
+    fake.forgetNonces()
+    const before = fake.count('newOrder')
+    await one.issue(orderFor(['a.example.com']), never)
+    assert.equal(fake.count('newOrder') - before, 2)
+  })
+
   test('a nonce that is none is ignored', async () => {
     fake.script = ({ kind }) =>
       kind === 'newNonce' ? { status: 200, headers: { 'replay-nonce': 'not a nonce!' } } : null
@@ -469,15 +478,22 @@ describe('the network', () => {
     )
     await issuer().issue(orderFor(['a.example.com'], keep), never)
     const before = fake.count('newOrder')
+    const valid = pending
     // Valid, and for the same key: only fetched again.
     await issuer().issue(orderFor(['a.example.com'], { pending }), never)
     assert.equal(fake.count('newOrder'), before)
     await issuer().issue(orderFor(['b.example.com'], { pending }), never)
     assert.equal(fake.count('newOrder'), before + 1)
+    // Under way, and for other names.
+    const cut = { progress: async (text: string) => Promise.reject(new Error((pending = text))) }
+    await fails(issuer().issue(orderFor(['c.example.com'], cut), never), 'unavailable', /order/)
+    await issuer().issue(orderFor(['d.example.com'], { pending }), never)
+    assert.equal(fake.count('newOrder'), before + 3)
+    pending = valid
     // Valid, and for a key that is lost.
     const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
     await issuer().issue(orderFor(['a.example.com'], { pending }, other), never)
-    assert.equal(fake.count('newOrder'), before + 2)
+    assert.equal(fake.count('newOrder'), before + 4)
   })
 
   test('finalized twice: the second answer is no failure', async () => {
