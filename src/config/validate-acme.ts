@@ -82,7 +82,7 @@ export function validateAcme(
     )
   }
   const dnsConfig = dns && node ? validateDns(dns, childOf(node, 'dns')!, problems) : null
-  const kinds = challenges && validateChallenges(challenges, dns !== null, node, listen, problems)
+  const kinds = challenges && validateChallenges(challenges, dns !== null, node, asking[0]?.node, listen, problems)
   const demand = onDemand && node ? validateOnDemand(onDemand, childOf(node, 'onDemand')!, problems) : null
   if (keys && new Set(keys).size < keys.length && node)
     problems.error(placeOf(node, 'keys'), 'a kind of key is written twice')
@@ -139,6 +139,7 @@ function validateChallenges(
   written: readonly ChallengeKind[],
   hasDns: boolean,
   node: Node | undefined,
+  asking: Node | undefined,
   listen: readonly ListenConfig[],
   problems: Problems,
 ): readonly ChallengeKind[] | undefined {
@@ -168,21 +169,14 @@ function validateChallenges(
   // The CA comes to these ports and no others (RFC 8555 section 8.3, RFC 8737 section 3).
   const lacks = (kind: ChallengeKind, on: readonly ListenConfig[], port: number) =>
     kinds.includes(kind) && on.length > 0 && !on.some(one => one.port === port)
-  const where = at ?? node ?? null
-  const place = where === null ? null : 'kind' in where ? where.at : where
-  const alone = kinds.length === 1
-  if (place && lacks('http-01', clear, 80) && (written.length > 0 || alone))
-    problems.warn(
-      place,
-      'http-01: a CA comes to port 80, where no cleartext listener is',
-      'something in front must lead it here',
-    )
-  if (place && lacks('tls-alpn-01', secure, 443) && (written.length > 0 || alone))
-    problems.warn(
-      place,
-      'tls-alpn-01: a CA comes to port 443, where no TLS listener is',
-      'something in front must lead it here',
-    )
+  const place = at ?? (asking ? placeOfKey(asking, 'certificate') : null)
+  const lost = [
+    ...(lacks('tls-alpn-01', secure, 443) ? ['tls-alpn-01: a CA comes to port 443, where no TLS listener is'] : []),
+    ...(lacks('http-01', clear, 80) ? ['http-01: a CA comes to port 80, where no cleartext listener is'] : []),
+  ]
+  // Of the usual ones, one that works is enough.
+  if (place && (written.length > 0 || lost.length === kinds.length))
+    for (const message of lost) problems.warn(place, message, 'something in front must lead it here')
   return problems.failed && !before ? undefined : kinds
 }
 
