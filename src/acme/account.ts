@@ -2,7 +2,7 @@
  * The account at a CA (RFC 8555 section 7.3). Its key is kept by the caller, and is written before the CA hears of it:
  * a process killed at any moment finds the account again by its key.
  *
- * Two processes must not make an account at once: the caller holds a lock around whatever may need one.
+ * Two processes must not make an account at once: `AccountStore.alone` sees to it.
  */
 import type { JWK } from 'jose'
 import { IssueError } from '../model/issuer.ts'
@@ -15,6 +15,8 @@ import { excerpt, problemOf } from './problem.ts'
 export interface AccountStore {
   load(): Promise<string | null>
   save(text: string): Promise<void>
+  /** Runs `work` while no other process finds, makes or changes this account; left out where there is no other */
+  alone?<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>
 }
 
 export type ExternalAccount = {
@@ -52,7 +54,7 @@ export class Account {
 
   /** The account, found or made: once in a process. */
   async signer(signal: AbortSignal): Promise<Signer> {
-    this.#signer ??= this.#find(signal).catch(error => {
+    this.#signer ??= this.#alone(() => this.#find(signal), signal).catch(error => {
       this.#signer = null
       throw error
     })
@@ -84,6 +86,10 @@ export class Account {
   /** Section 7.3.5: a new key for the same account. Both keys are kept until the CA has answered. */
   async rollOver(signal: AbortSignal): Promise<void> {
     const signer = await this.signer(signal)
+    await this.#alone(() => this.#rollOver(signer, signal), signal)
+  }
+
+  async #rollOver(signer: Signer, signal: AbortSignal): Promise<void> {
     const { keyChange } = await this.#ca.directory(signal)
     if (keyChange === null) throw new IssueError('rejected', `${this.#ca.url} has no key change`)
     const kept = (await this.#load()) as Kept
@@ -105,6 +111,11 @@ export class Account {
     const signer = await this.signer(signal)
     await post(this.#ca, signer.kid as string, { status: 'deactivated' }, signer, signal)
     this.#signer = null
+  }
+
+  #alone<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { store } = this.#options
+    return store.alone === undefined ? work() : store.alone(work, signal)
   }
 
   async #find(signal: AbortSignal): Promise<Signer> {

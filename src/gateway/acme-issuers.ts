@@ -1,5 +1,4 @@
 /** The CAs of a configuration as one issuer: accounts, solvers and trust, put together from what each part offers. */
-import { readFileSync } from 'node:fs'
 import type { AccountStore } from '../acme/account.ts'
 import { acmeDnsProvider } from '../acme/dns/acme-dns.ts'
 import { programProvider } from '../acme/dns/program.ts'
@@ -11,12 +10,13 @@ import { type HttpClient, httpClient } from '../acme/http.ts'
 import { type AcmeIssuer, acmeIssuer } from '../acme/issue.ts'
 import { type Issuers, withFallback } from '../acme/issuers.ts'
 import { type Answers, answerSolver } from '../acme/solve-answers.ts'
+import { readText } from '../certs/pem.ts'
 import type { AcmeConfig, AcmeIssuerConfig, DnsProviderConfig } from '../config/config-acme.ts'
 import type { Solver } from '../model/challenge.ts'
 
 export type AcmeParts = {
   /** Where the account at a directory is kept; staging ones too */
-  readonly account: (directory: string) => AccountStore
+  readonly account: (directory: string, email: string | null) => AccountStore
   readonly answers: Answers
   readonly info: (message: string) => void
   readonly warn: (message: string) => void
@@ -33,7 +33,7 @@ export type ConfiguredAcme = {
 export function acmeIssuers(config: AcmeConfig, { account, answers, info, warn }: AcmeParts): ConfiguredAcme {
   const clients: HttpClient[] = []
   const client = (caFile: string | null, timeoutMs?: number) => {
-    const made = httpClient({ ca: caFile === null ? null : readFileSync(caFile, 'utf8'), timeoutMs })
+    const made = httpClient({ ca: caFile === null ? null : readText(caFile), timeoutMs })
     clients.push(made)
     return made
   }
@@ -46,7 +46,7 @@ export function acmeIssuers(config: AcmeConfig, { account, answers, info, warn }
     acmeIssuer({
       directory,
       http,
-      account: { store: account(directory), email: one.email, externalAccount: one.externalAccount },
+      account: { store: account(directory, one.email), email: one.email, externalAccount: one.externalAccount },
       solvers,
       profile: one.profile,
       preferredChain: one.preferredChain,

@@ -1,9 +1,11 @@
 /** Which issuers a configuration needs, and how they are opened: one for each word that a site's `certificate` may be. */
+import type { Level } from '../base/log.ts'
 import type { ManagedKey } from '../certs/records.ts'
 import type { Config } from '../config/config.ts'
-import type { OnDemandConfig } from '../config/config-acme.ts'
+import type { AcmeIssuerConfig, OnDemandConfig } from '../config/config-acme.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Storage } from '../model/storage.ts'
+import { accountStore } from './account-store.ts'
 import { acmeIssuers } from './acme-issuers.ts'
 import type { StoredAnswers } from './challenge-answers.ts'
 
@@ -21,7 +23,7 @@ export type IssuerChoice = {
   readonly onDemand: OnDemandConfig | null
   /** Wildcard names can be proved, so they need not be ordered name by name */
   readonly wildcards: boolean
-  open(storage: Storage, answers: StoredAnswers, warn: (text: string) => void): OpenedIssuer
+  open(storage: Storage, answers: StoredAnswers, log: (level: Level, text: string) => void): OpenedIssuer
 }
 
 export function issuerChoices(config: Config): IssuerChoice[] {
@@ -37,7 +39,14 @@ export function issuerChoices(config: Config): IssuerChoice[] {
       renewBeforeMs,
       onDemand,
       wildcards: acme.challenges.includes('dns-01'),
-      open: (storage, answers, warn) => acmeIssuers(acme, storage, answers, warn),
+      open(storage, answers, log) {
+        const account = (directory: string, email: string | null) => accountStore(storage, directory, email)
+        const info = (text: string) => log('info', text)
+        const { issuers, close } = acmeIssuers(acme, { account, answers, info, warn: text => log('warn', text) })
+        const [first] = acme.issuers as readonly [AcmeIssuerConfig]
+        // By the first one's name: a fall-back that is added or removed is no reason to order everything anew.
+        return { issuer: { ...issuers, name: first.directory }, close }
+      },
     })
   }
   return choices

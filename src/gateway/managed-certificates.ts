@@ -123,7 +123,7 @@ export class ManagedCertificates implements ChallengeAnswers {
   }
 
   private make(choice: IssuerChoice, { storage, answers }: Opened): Kept {
-    const opened = choice.open(storage, answers, text => this.log.write('warn', text))
+    const opened = choice.open(storage, answers, (level, text) => this.log.write(level, text))
     const { issuer } = opened
     const options: KeeperOptions = {
       storage,
