@@ -8,11 +8,15 @@ import path from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { Storage } from '../../src/model/storage.ts'
 import { openRedisStorage, type RedisStorageOptions } from '../../src/storage/redis.ts'
+import { sealed } from '../../src/storage/sealed.ts'
 import { freePort } from '../harness/ports.ts'
 import { hasRedis, type Redis, startRedis } from '../harness/redis.ts'
 import { behavesAsStorage, eventually, isKind } from '../unit/storage-behaviour.ts'
 
 const skip = hasRedis ? false : 'redis-server is not installed'
+/** As docs/storage.md has it */
+const allowed =
+  '+hello +select +eval +subscribe +publish +get +set +del +exists +strlen +incr +rename +persist +pexpire +time +zadd +zrem +zrangebylex'
 const quick = { deadlineMs: 400, leaseMs: 1_200, pollMs: 100 }
 
 describe('redis', { skip }, () => {
@@ -34,6 +38,22 @@ describe('redis', { skip }, () => {
       await other.close()
     }
     return { storage, other, close }
+  })
+
+  describe('sealed', () => {
+    behavesAsStorage(async () => {
+      const prefix = `test${++count}`
+      const secret = { key: Buffer.alloc(32, 3) }
+      const [storage, other] = [
+        await sealed(await open({ prefix }), secret),
+        await sealed(await open({ prefix }), secret),
+      ]
+      const close = async () => {
+        await storage.close()
+        await other.close()
+      }
+      return { storage, other, close }
+    })
   })
 
   it('keeps two prefixes apart', async () => {
@@ -291,7 +311,7 @@ describe('a redis with bad days', { skip }, () => {
       '--requirepass',
       'secret-word',
       '--user',
-      ...'gate on >other-word ~sallyport:* &sallyport:* +@all'.split(' '),
+      ...`gate on >other-word ~sallyport:* &sallyport:* ${allowed}`.split(' '),
     )
     const notices: string[] = []
     const open = (username: string | null, password: string | null, prefix = 'sallyport') =>
@@ -321,6 +341,8 @@ describe('a redis with bad days', { skip }, () => {
     ] as const) {
       const storage = await open(username, password)
       await storage.put('k', Buffer.from('x'))
+      await storage.put('short', Buffer.from('x'), { ttlMs: 5_000 })
+      await storage.setAside('short')
       await (await storage.lock('l'))!.release()
       assert.deepEqual(await storage.list('x/'), [])
       await storage.close()

@@ -1,0 +1,105 @@
+/**
+ * A storage with a copy beside it: what was last read and written under chosen prefixes is kept in a local folder, as it
+ * comes from the storage (sealed, where that is). A gateway that starts while Redis is away finds its certificates there.
+ *
+ * Invariants: the copy answers only where the storage says `away`, and only `get` and `list`; it never says that
+ * there is nothing, since it cannot know. Locks and writes need the storage. A copy that cannot be kept is a
+ * notice, and fails nothing.
+ */
+import { messageOf } from '../base/errors.ts'
+import { type Storage, StorageError } from '../model/storage.ts'
+
+export type CacheOptions = {
+  /** Each ends with `/`; for values without a life time */
+  readonly prefixes: readonly string[]
+  readonly notice: (text: string) => void
+}
+
+/** @param copy closed together with the storage */
+export function cached(storage: Storage, copy: Storage, { prefixes, notice }: CacheOptions): Storage {
+  const keeps = (key: string) => prefixes.some(prefix => key.startsWith(prefix))
+  /** Writes under way and done, by key: what was read before one of them began is old */
+  const writes = new Map<string, number>()
+  /** One at a time: the copy ends up with what came last */
+  let queue: Promise<void> = Promise.resolve()
+  let failing = false
+
+  const keep = (key: string, value: Uint8Array | null, writesBefore: number | null): Promise<void> => {
+    queue = queue.then(async () => {
+      if (writesBefore !== null && (writes.get(key) ?? 0) !== writesBefore) return
+      try {
+        if (value === null) await copy.delete(key)
+        else if (!(await copy.get(key).catch(() => null))?.equals(value)) await copy.put(key, value)
+        failing = false
+      } catch (error) {
+        if (!failing) notice(`the copy in ${copy.name} cannot be kept: ${messageOf(error)}`)
+        failing = true
+      }
+    })
+    return queue
+  }
+
+  const forgetOthers = async (prefix: string, keys: readonly string[]): Promise<void> => {
+    const there = new Set(keys)
+    for (const key of await copy.list(prefix).catch(() => []))
+      if (!there.has(key)) await keep(key, null, writes.get(key) ?? 0)
+  }
+
+  /** Runs a change of the storage, and then of the copy. */
+  const write = async (key: string, value: Uint8Array | null, act: () => Promise<unknown>): Promise<void> => {
+    if (!keeps(key)) return void (await act())
+    const count = (writes.get(key) ?? 0) + 1
+    writes.set(key, count)
+    await act()
+    await keep(key, value, count)
+  }
+
+  return {
+    name: storage.name,
+    async get(key) {
+      const before = writes.get(key) ?? 0
+      try {
+        const value = await storage.get(key)
+        if (keeps(key)) await keep(key, value, before)
+        return value
+      } catch (error) {
+        if (!isAway(error) || !keeps(key)) throw error
+        const value = await copy.get(key).catch(() => null)
+        if (value === null) throw error
+        return value
+      }
+    },
+    async list(prefix) {
+      try {
+        const keys = await storage.list(prefix)
+        if (keeps(prefix)) await forgetOthers(prefix, keys)
+        return keys
+      } catch (error) {
+        if (!isAway(error) || !keeps(prefix)) throw error
+        const keys = await copy.list(prefix).catch(() => [])
+        if (keys.length === 0) throw error
+        return keys
+      }
+    },
+    put: (key, value, options) => write(key, value, () => storage.put(key, value, options)),
+    delete: key => write(key, null, () => storage.delete(key)),
+    async setAside(key) {
+      let place = ''
+      await write(key, null, async () => {
+        place = await storage.setAside(key)
+      })
+      return place
+    },
+    lock: name => storage.lock(name),
+    watch: (prefix, changed) => storage.watch(prefix, changed),
+    async close() {
+      await storage.close()
+      await queue
+      await copy.close()
+    },
+  }
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof StorageError && error.kind === 'away'
+}

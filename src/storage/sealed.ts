@@ -1,0 +1,123 @@
+/**
+ * Values sealed with AES-256-GCM before any storage sees them. Keys, locks and life times stay readable.
+ *
+ *   "\0SPSEAL"  version (1)  key id (8 bytes)  nonce (12)  ciphertext  tag (16)
+ *
+ * The header and the value's key are authenticated with it, so that one value cannot stand in for another. An older
+ * value can stand in for a newer one of the same key: who can write to the storage can bring back what was there.
+ * A value that was there before sealing was switched on is read as it is, and sealed when it is next put. Nothing we
+ * store begins with a zero byte, so that a sealed value cut short anywhere is never taken for one of those.
+ *
+ * Nonces are random: 2^32 writes with one key before they are likely enough to meet (NIST SP 800-38D section 8.3),
+ * which is one a second for a hundred years.
+ */
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { type Storage, StorageError } from '../model/storage.ts'
+import { maxValueBytes } from './keys.ts'
+import { type KeyRing, openKeyRing, recordKey, type SealKey, type Secret } from './seal-keys.ts'
+
+const magic = Buffer.from('\0SPSEAL\x01', 'latin1')
+const headBytes = magic.length + 8
+const nonceBytes = 12
+const tagBytes = 16
+const overheadBytes = headBytes + nonceBytes + tagBytes
+
+/**
+ * Throws UsageError when what is there is sealed with another secret. Where the storage is away now the keys are found
+ * when it is back, and until then everything throws StorageError `away`.
+ * @param previous secrets that were in use before: read with, never written with
+ */
+export async function sealed(storage: Storage, secret: Secret, previous: readonly Secret[] = []): Promise<Storage> {
+  let opening: Promise<KeyRing> | null = null
+  const ring = (): Promise<KeyRing> => {
+    opening ??= openKeyRing(storage, secret, previous).catch(error => {
+      opening = null
+      throw error
+    })
+    return opening
+  }
+  await ring().catch(error => {
+    if (!(error instanceof StorageError && error.kind === 'away')) throw error
+  })
+  return {
+    name: `${storage.name}, sealed`,
+    async get(key) {
+      const content = await storage.get(key)
+      return content && (await unseal(key, content, await ringOf(ring)))
+    },
+    async put(key, value, options) {
+      refuseRecord(key)
+      if (value.byteLength > maxValueBytes - overheadBytes)
+        throw new StorageError(
+          'refused',
+          `${key} has ${value.byteLength} bytes; a sealed value has ${maxValueBytes - overheadBytes} at most`,
+        )
+      const { current } = await ringOf(ring)
+      await storage.put(key, seal(key, value, current), options)
+    },
+    async delete(key) {
+      refuseRecord(key)
+      await storage.delete(key)
+    },
+    async setAside(key) {
+      refuseRecord(key)
+      return storage.setAside(key)
+    },
+    list: prefix => storage.list(prefix),
+    lock: name => storage.lock(name),
+    watch: (prefix, changed) => storage.watch(prefix, changed),
+    close: () => storage.close(),
+  }
+}
+
+/** After the start a wrong secret is an answer like others, not the end of the process. */
+async function ringOf(ring: () => Promise<KeyRing>): Promise<KeyRing> {
+  try {
+    return await ring()
+  } catch (error) {
+    if (error instanceof StorageError) throw error
+    throw new StorageError('refused', (error as Error).message, error)
+  }
+}
+
+/** Without it nothing can be read any more. */
+function refuseRecord(key: string): void {
+  if (key === recordKey) throw new RangeError(`${recordKey} is kept by the sealing itself`)
+}
+
+function seal(key: string, value: Uint8Array, { id, key: secret }: SealKey): Buffer {
+  const head = Buffer.concat([magic, Buffer.from(id, 'hex')])
+  const nonce = randomBytes(nonceBytes)
+  const cipher = createCipheriv('aes-256-gcm', secret, nonce, { authTagLength: tagBytes })
+  cipher.setAAD(Buffer.concat([head, Buffer.from(key)]))
+  const ciphertext = [cipher.update(value), cipher.final()]
+  return Buffer.concat([head, nonce, ...ciphertext, cipher.getAuthTag()])
+}
+
+async function unseal(key: string, content: Buffer, ring: KeyRing): Promise<Buffer> {
+  if (content.length > 0 && content[0] !== 0) return content
+  if (content.length < overheadBytes || !content.subarray(0, magic.length).equals(magic))
+    throw new StorageError('damaged', `${key} is sealed, and its first bytes are damaged or missing`)
+  const head = content.subarray(0, headBytes)
+  const id = head.toString('hex', magic.length)
+  const found = await ring.find(id)
+  if (!found)
+    throw new StorageError(
+      'refused',
+      `${key} is sealed with the key ${id}, which is none of those given; give its secret as storage.seal.previous`,
+    )
+  const body = content.subarray(headBytes + nonceBytes, -tagBytes)
+  const nonce = content.subarray(headBytes, headBytes + nonceBytes)
+  const decipher = createDecipheriv('aes-256-gcm', found.key, nonce, { authTagLength: tagBytes })
+  decipher.setAAD(Buffer.concat([head, Buffer.from(key)]))
+  decipher.setAuthTag(content.subarray(-tagBytes))
+  try {
+    return Buffer.concat([decipher.update(body), decipher.final()])
+  } catch (error) {
+    throw new StorageError(
+      'damaged',
+      `${key} does not authenticate: it was damaged, changed, or is another value`,
+      error,
+    )
+  }
+}
