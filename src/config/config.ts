@@ -26,12 +26,38 @@ export type Config = {
   readonly state: string
   /** Null: no site has its certificate from an ACME CA */
   readonly acme: AcmeConfig | null
+  readonly storage: StorageConfig
   readonly limits: LimitsConfig
   readonly timeouts: TimeoutsConfig
   /** Filters of every route; RouteConfig.filters already begins with them */
   readonly filters: readonly Filter[]
   readonly workers: number | 'auto'
 }
+
+export type StorageConfig = {
+  /** Null: files in the state folder */
+  readonly redis: RedisConfig | null
+  /** Null: values are stored as they are */
+  readonly seal: SealConfig | null
+}
+
+export type RedisConfig = {
+  /** A name or an IP address without brackets */
+  readonly host: string
+  readonly port: number
+  readonly database: number
+  readonly tls: boolean
+  readonly username: string | null
+  readonly password: string | null
+  readonly prefix: string
+  /** PEM; null: the CAs that the runtime trusts */
+  readonly caFile: string | null
+  readonly certificate: KeyPairFiles | null
+}
+
+export type SealConfig = { readonly secret: SecretConfig; readonly previous: readonly SecretConfig[] }
+
+export type SecretConfig = { readonly passphrase: string } | { readonly keyFile: string }
 
 export type ListenConfig = {
   /** IP address; "::" takes IPv4 too */

@@ -22,6 +22,7 @@ export type ConfigInput = {
   log?: LogInput
   state?: string
   acme?: AcmeInput
+  storage?: StorageInput
   limits?: LimitsInput
   timeouts?: TimeoutsInput
   filters?: readonly FilterInput[]
@@ -140,6 +141,21 @@ export type UpstreamTlsInput = {
 }
 
 export type PoolInput = { idle?: number }
+
+export type StorageInput = {
+  redis?: string
+  ca?: string
+  certificate?: KeyPairInput
+  prefix?: string
+  username?: string
+  password?: string
+  seal?: SealInput
+}
+
+/** Exactly one of the two. */
+export type SecretInput = { passphrase?: string; keyFile?: string }
+
+export type SealInput = SecretInput & { previous?: SecretInput | readonly SecretInput[] }
 
 export type LogInput = { access?: boolean; format?: 'json' | 'text'; level?: 'debug' | 'info' | 'warn' | 'error' }
 

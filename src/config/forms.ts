@@ -275,3 +275,63 @@ export function ja4(text: string): Formed<string> {
         hint: 'as in t13d1516h2_8daaf6152771_02713d6af862; the access log has them',
       }
 }
+
+export type RedisUrl = {
+  readonly host: string
+  readonly port: number
+  readonly database: number
+  readonly tls: boolean
+  readonly username: string | null
+  readonly password: string | null
+}
+
+/** `redis://` or `rediss://`. It may hold a password, so no message repeats it. */
+export function redisUrl(text: string): Formed<RedisUrl> {
+  const hint =
+    'as in rediss://redis.internal:6379/0; a password with other characters than letters and digits goes to password:'
+  const found = /^(rediss?):\/\/(?:([^@/?#]*)@)?(\[[^\]]*\]|[^:/?#@]*)(?::([^/?#@]*))?(?:\/([0-9]{0,3}))?$/.exec(
+    text,
+  )
+  if (!found) return { wrong: 'not the URL of a Redis server', hint }
+  const host = endpointHost(found[3]!)
+  if (host === null) return { wrong: 'the URL of the Redis server has no host', hint }
+  const port = found[4] === undefined ? 6379 : portOf(found[4])
+  if (port === null) return { wrong: 'the URL of the Redis server: a port is 1 to 65535' }
+  const [username, password] = credentials(found[2] ?? '')
+  if (username === undefined)
+    return { wrong: 'the URL of the Redis server: % is followed by two hexadecimal digits', hint }
+  return { ok: { host, port, database: Number(found[5] || 0), tls: found[1] === 'rediss', username, password } }
+}
+
+/** `user:password`, `:password` or `user`; undefined: not percent-encoded as it must be. */
+function credentials(text: string): [string | null, string | null] | [undefined, null] {
+  const colon = text.indexOf(':')
+  const [user, password] = colon < 0 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)]
+  try {
+    return [decodeURIComponent(user) || null, decodeURIComponent(password) || null]
+  } catch {
+    return [undefined, null]
+  }
+}
+
+export function redisPrefix(text: string): Formed<string> {
+  if (/^[A-Za-z0-9._:-]{1,64}$/.test(text)) return { ok: text }
+  return {
+    wrong: `${JSON.stringify(text.slice(0, 80))} cannot be a prefix`,
+    hint: 'letters, digits, ., _, : and -, 64 at most',
+  }
+}
+
+/** A user name or password; never repeated. */
+export function redisWord(text: string): Formed<string> {
+  return text === '' ? { wrong: 'empty', hint: 'remove it, or set the variable that it comes from' } : { ok: text }
+}
+
+/** Never repeated. */
+export function passphrase(text: string): Formed<string> {
+  if ([...text].length >= 12) return { ok: text }
+  return {
+    wrong: 'a passphrase has at least 12 characters',
+    hint: 'whoever has a copy of the storage can guess at it for ever; openssl rand -base64 24 makes a good one',
+  }
+}

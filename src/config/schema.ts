@@ -7,6 +7,7 @@ import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { listenShape } from './schema/listen.ts'
 import { policyShape } from './schema/policy.ts'
 import { siteShape } from './schema/site.ts'
+import { storageShape } from './schema/storage.ts'
 import { ticketsShape } from './schema/tickets.ts'
 import { upstreamShape } from './schema/upstream.ts'
 
@@ -89,6 +90,11 @@ export const configShape: Shape = {
       kind: { type: 'object', shape: acmeShape },
       docs: "Certificates from an ACME CA. Let's Encrypt when left out, for the sites that say `certificate: acme`.",
       example: '{ email: ops@example.com }',
+    },
+    storage: {
+      kind: { type: 'object', shape: storageShape },
+      docs: 'Where certificates live, for one gateway or for a fleet. Files in `state` when left out.',
+      example: '{ redis: rediss://redis.internal:6379/0 }',
     },
     limits: {
       kind: { type: 'object', shape: limitsShape },

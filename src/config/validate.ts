@@ -12,6 +12,7 @@ import { childOf, type Node, type Place, placeOf, placeOfKey } from './tree.ts'
 import { type RawAcme, validateAcme } from './validate-acme.ts'
 import { Policies, type RawPolicy } from './validate-policies.ts'
 import { type RawSite, type SiteChecks, validateSite } from './validate-sites.ts'
+import { type RawStorage, validateStorage } from './validate-storage.ts'
 import { type RawTickets, validateTickets } from './validate-tickets.ts'
 import { type RawUpstream, Upstreams } from './validate-upstreams.ts'
 
@@ -33,6 +34,7 @@ type Raw = {
   log: LogConfig | undefined
   state: string | null | undefined
   acme: RawAcme | null | undefined
+  storage: RawStorage | null | undefined
   limits: LimitsConfig | undefined
   timeouts: TimeoutsConfig | undefined
   filters: Filter[] | undefined
@@ -89,6 +91,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const acme = validateAcme(raw.acme, tree, nodes, listen, problems)
   checkLimits(limits, tree, problems)
   const tickets = validateTickets(raw.tickets, tree, problems)
+  const storage = validateStorage(raw.storage, tree, problems)
   const all = upstreams.finish()
   if (problems.failed || !raw.log || !tickets || raw.workers === undefined) return undefined
   const state = raw.state ?? defaultState(origin)
@@ -102,6 +105,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     log: raw.log,
     state,
     acme,
+    storage,
     limits,
     timeouts,
     filters,

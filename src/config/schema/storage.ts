@@ -1,0 +1,95 @@
+/** Rows for where certificates, accounts and challenge answers live, and for sealing them. */
+import type { SealInput, SecretInput, StorageInput } from '../define-config.ts'
+import { passphrase, redisPrefix, redisUrl, redisWord } from '../forms.ts'
+import { keyPairShape } from './certificate.ts'
+import type { Kind, Rows, Shape } from './kinds.ts'
+
+/** Secrets come from the environment; the quotes keep the braces from YAML. */
+const variable = (name: string) => `"\${${name}}"`
+
+const passphraseKind: Kind = { type: 'string', form: passphrase, write: 'text' }
+
+const secretShape: Shape = {
+  name: 'seal previous',
+  docs: 'A secret that was in use before. Exactly one of these.',
+  rows: {
+    passphrase: {
+      kind: passphraseKind,
+      docs: 'The old passphrase.',
+      example: variable('OLD_SEAL_PASSPHRASE'),
+    },
+    keyFile: { kind: { type: 'file' }, docs: 'The old key file.', example: 'old-seal.key' },
+  } satisfies Rows<SecretInput>,
+}
+
+const sealShape: Shape = {
+  name: 'seal',
+  docs:
+    'Values are sealed with AES-256-GCM before they are stored, in files as in Redis. Exactly one of `passphrase` and `keyFile`. ' +
+    'What was there before is read as it is, and sealed when it is next written.',
+  rows: {
+    passphrase: {
+      kind: passphraseKind,
+      docs: 'The key is made from it by scrypt, at start, with 64 MB of memory for a moment. At least 12 characters.',
+      example: variable('SEAL_PASSPHRASE'),
+    },
+    keyFile: {
+      kind: { type: 'file' },
+      docs: 'A file with the key: 32 bytes, raw, in hex or in base64, as from `openssl rand -base64 32`.',
+      example: '/etc/sallyport/seal.key',
+    },
+    previous: {
+      kind: { type: 'list', of: { type: 'object', shape: secretShape }, single: true, empty: true },
+      docs: 'Secrets that were in use before: values sealed with them are still read, and new ones never sealed with them.',
+      example: `{ passphrase: ${variable('OLD_SEAL_PASSPHRASE')} }`,
+    },
+  } satisfies Rows<SealInput>,
+}
+
+export const storageShape: Shape = {
+  name: 'storage',
+  docs:
+    'Where certificates, accounts and challenge answers live: files in the state folder, or Redis (or Valkey) for a fleet that shares ' +
+    'them. See [storage](storage.md).',
+  rows: {
+    redis: {
+      kind: { type: 'string', form: redisUrl, write: 'URL' },
+      defaultDocs: 'files in `state`',
+      docs:
+        '`redis://HOST:PORT/DATABASE`, or `rediss://` with TLS. A user name and password may stand in front of the host; characters ' +
+        'other than letters and digits are then percent-encoded.',
+      example: 'rediss://redis.internal:6379/0',
+    },
+    ca: {
+      kind: { type: 'file' },
+      docs: "PEM file with the CAs that may have signed the server's certificate; no others count.",
+      example: 'redis-ca.pem',
+    },
+    certificate: {
+      kind: { type: 'object', shape: keyPairShape },
+      docs: 'What the gateway shows when the server asks for a client certificate, as Redis does unless told otherwise.',
+      example: '{ chain: redis-client.pem, key: redis-client.key }',
+    },
+    prefix: {
+      kind: { type: 'string', form: redisPrefix, write: 'text' },
+      defaultDocs: '`sallyport`',
+      docs: 'Stands in front of every key, with a `:`; gateways with the same prefix are one fleet.',
+      example: 'edge-eu',
+    },
+    username: {
+      kind: { type: 'string', form: redisWord, write: 'text' },
+      docs: 'The ACL user.',
+      example: 'sallyport',
+    },
+    password: {
+      kind: { type: 'string', form: redisWord, write: 'text' },
+      docs: 'The password, of the user or of the server.',
+      example: variable('REDIS_PASSWORD'),
+    },
+    seal: {
+      kind: { type: 'object', shape: sealShape },
+      docs: 'Seals values at rest. Off when left out.',
+      example: `{ passphrase: ${variable('SEAL_PASSPHRASE')} }`,
+    },
+  } satisfies Rows<StorageInput>,
+}

@@ -1,0 +1,89 @@
+/** Storage, from rows to config.ts: options that fit together, and no secret on the wire by accident. */
+import type { KeyPairFiles, SealConfig, SecretConfig, StorageConfig } from './config.ts'
+import type { RedisUrl } from './forms.ts'
+import type { Problems } from './problem.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
+
+type RawSecret = { passphrase: string | null | undefined; keyFileFile: string | null | undefined }
+
+/** As readObject gives it; undefined is what was wrong, and reported. */
+export type RawStorage = {
+  redis: RedisUrl | null | undefined
+  caFile: string | null | undefined
+  certificate: { chainFile: string | undefined; keyFile: string | undefined } | null | undefined
+  prefix: string | null | undefined
+  username: string | null | undefined
+  password: string | null | undefined
+  seal: (RawSecret & { previous: (RawSecret | undefined)[] | undefined }) | null | undefined
+}
+
+const onlyRedis = ['ca', 'certificate', 'prefix', 'username', 'password']
+const onlyTls = ['ca', 'certificate']
+
+/** @param node the whole configuration */
+export function validateStorage(raw: RawStorage | null | undefined, node: Node, problems: Problems): StorageConfig {
+  const files: StorageConfig = { redis: null, seal: null }
+  const storage = childOf(node, 'storage')
+  if (!raw || !storage) return files
+  const seal = validateSeal(raw.seal, childOf(storage, 'seal'), problems)
+  const url = raw.redis
+  const refuse = (keys: readonly string[], message: string, hint: string) => {
+    for (const key of keys)
+      if (childOf(storage, key)) problems.error(placeOfKey(storage, key), `${key} ${message}`, hint)
+  }
+  if (!childOf(storage, 'redis'))
+    refuse(onlyRedis, 'is for Redis, and there is none', 'add redis: rediss://HOST:PORT, or remove it')
+  if (!url) return { redis: null, seal }
+  if (!url.tls) refuse(onlyTls, 'is for TLS, and redis:// is without', 'write rediss://')
+  if (url.username !== null) refuse(['username'], 'is in the URL as well', 'write it once')
+  if (url.password !== null) refuse(['password'], 'is in the URL as well', 'write it once, best here')
+  if (!url.tls && !isLocal(url.host))
+    problems.warn(
+      placeOf(storage, 'redis'),
+      'redis:// sends the password, and private keys unless they are sealed, in cleartext over the network',
+      'write rediss://, with TLS on the server',
+    )
+  const { chainFile, keyFile } = raw.certificate ?? {}
+  const certificate: KeyPairFiles | null = chainFile && keyFile ? { chainFile, keyFile } : null
+  return {
+    redis: {
+      host: url.host,
+      port: url.port,
+      database: url.database,
+      tls: url.tls,
+      username: url.username ?? raw.username ?? null,
+      password: url.password ?? raw.password ?? null,
+      prefix: raw.prefix ?? 'sallyport',
+      caFile: raw.caFile ?? null,
+      certificate,
+    },
+    seal,
+  }
+}
+
+function validateSeal(raw: RawStorage['seal'], node: Node | undefined, problems: Problems): SealConfig | null {
+  if (!raw || !node) return null
+  const secret = oneSecret(raw, node, problems)
+  const list = childOf(node, 'previous')
+  const previous = (raw.previous ?? []).flatMap((each, index) => {
+    const at = list?.kind === 'list' ? list.items[index] : list
+    const found = each && at && oneSecret(each, at, problems)
+    return found ? [found] : []
+  })
+  return secret && { secret, previous }
+}
+
+function oneSecret(raw: RawSecret, node: Node, problems: Problems): SecretConfig | null {
+  const [passphrase, keyFile] = [childOf(node, 'passphrase'), childOf(node, 'keyFile')]
+  if (passphrase && keyFile)
+    problems.error(placeOfKey(node, 'keyFile'), 'a seal has a passphrase or a key file, not both', 'remove one')
+  else if (!passphrase && !keyFile)
+    problems.error(node.at, 'a seal needs a passphrase or a keyFile', 'as in keyFile: seal.key')
+  else if (raw.passphrase) return { passphrase: raw.passphrase }
+  else if (raw.keyFileFile) return { keyFile: raw.keyFileFile }
+  return null
+}
+
+function isLocal(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
+}
