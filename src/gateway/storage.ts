@@ -12,7 +12,7 @@ import { openFileStorage } from '../storage/files.ts'
 import { openRedisStorage } from '../storage/redis.ts'
 import type { RedisServer } from '../storage/redis-link.ts'
 import { parseKeyFile, type Secret } from '../storage/seal-keys.ts'
-import { sealed } from '../storage/sealed.ts'
+import { sealed, unsealed } from '../storage/sealed.ts'
 
 /** What of Redis is kept on disk as well: certificates with their keys, and the salt that opens sealed ones. */
 export const copiedPrefixes: readonly string[] = ['certificates/', 'seal/']
@@ -31,9 +31,8 @@ export async function openStorage(config: Config, warn: (text: string) => void):
   const base = redis
     ? await openFleet(redis, config.state, warn)
     : await openFileStorage(path.join(config.state, 'storage'))
-  if (!secret) return base
   try {
-    return await sealed(base, secret, previous)
+    return secret ? await sealed(base, secret, previous) : await unsealed(base)
   } catch (error) {
     await base.close()
     throw error

@@ -12,6 +12,7 @@
  * which is one a second for a hundred years.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { UsageError } from '../base/errors.ts'
 import { type Storage, StorageError } from '../model/storage.ts'
 import { maxValueBytes } from './keys.ts'
 import { type KeyRing, openKeyRing, recordKey, type SealKey, type Secret } from './seal-keys.ts'
@@ -63,6 +64,32 @@ export async function sealed(storage: Storage, secret: Secret, previous: readonl
       refuseRecord(key)
       return storage.setAside(key)
     },
+    list: prefix => storage.list(prefix),
+    lock: name => storage.lock(name),
+    watch: (prefix, changed) => storage.watch(prefix, changed),
+    close: () => storage.close(),
+  }
+}
+
+/**
+ * A storage without sealing, where values may be sealed from before: they are refused, since whoever got them as they are
+ * would take them for damaged ones.
+ */
+export async function unsealed(storage: Storage): Promise<Storage> {
+  const hint = 'give the secret as storage.seal'
+  const record = await storage.get(recordKey).catch(() => null)
+  if (record !== null) throw new UsageError(`${storage.name}: values here are sealed; ${hint}`)
+  return {
+    name: storage.name,
+    async get(key) {
+      const content = await storage.get(key)
+      if (content?.subarray(0, magic.length).equals(magic))
+        throw new StorageError('refused', `${key} in ${storage.name} is sealed; ${hint}`)
+      return content
+    },
+    put: (key, value, options) => storage.put(key, value, options),
+    delete: key => storage.delete(key),
+    setAside: key => storage.setAside(key),
     list: prefix => storage.list(prefix),
     lock: name => storage.lock(name),
     watch: (prefix, changed) => storage.watch(prefix, changed),

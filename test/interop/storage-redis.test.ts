@@ -256,6 +256,9 @@ describe('a redis with bad days', { skip }, () => {
       const storage = await open()
       const lease = await storage.lock('l')
       await storage.put('k', Buffer.from('old'))
+      const renewedBy = performance.now() + quick.leaseMs
+      await eventually('it has been renewed', () => performance.now() > renewedBy)
+      assert.equal(lease!.lost.aborted, false)
       redis.signal('SIGSTOP')
       await isAway(storage, quick.deadlineMs + 1_500)
       // From now on it is known to be away, and nobody waits.

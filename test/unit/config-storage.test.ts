@@ -129,7 +129,17 @@ describe('what it opens', () => {
       assert.equal((await storage.get('certificates/a'))?.toString(), 'before')
       await storage.put('certificates/a', Buffer.from('after'))
       assert.ok(!readFileSync(path.join(state, 'storage/certificates/a')).includes('after'))
+      // Without the secret nothing is read as if it were a value.
+      await assert.rejects(
+        open({ redis: null, seal: null }),
+        /values here are sealed; give the secret as storage\.seal/,
+      )
+      rmSync(path.join(state, 'storage/seal'), { recursive: true })
+      const careless = await open({ redis: null, seal: null })
+      await assert.rejects(careless.get('certificates/a'), isKind('refused'))
+      await careless.close()
       await storage.close()
+      await (await open({ redis: null, seal: { secret: { keyFile }, previous: [] } })).close()
       writeFileSync(keyFile, Buffer.alloc(32, 8).toString('hex'))
       await assert.rejects(open({ redis: null, seal: { secret: { keyFile }, previous: [] } }), UsageError)
       writeFileSync(keyFile, 'x')

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcessByStdio, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -68,12 +69,22 @@ describe('a process killed while it writes', () => {
     withFolder(async folder => {
       const last = new Map<string, number>()
       let halfWay = 0
+      let reads = 0
+      const reader = await openFileStorage(folder)
       for (let round = 0; round < 50; round++) {
         const child = new Child('put', folder)
         await child.says('ready')
         // Half of them are killed as soon as a temporary file is seen, in the middle of a put; the others anywhere.
-        if (round % 2 === 0) await delay(Math.random() * 25)
-        else await eventually('a put is under way', () => partsIn(folder).length > 0)
+        const until = performance.now() + Math.random() * 25
+        const seen = () => (round % 2 === 0 ? performance.now() > until : partsIn(folder).length > 0)
+        // A reader finds whole values also while they are being written.
+        do {
+          for (const key of ['a/x', 'a/y', 'b/x', 'c']) {
+            const value = await reader.get(key)
+            if (value) numberOf(value)
+            reads++
+          }
+        } while (!seen() && performance.now() < until + 10_000)
         await child.kill()
         halfWay += partsIn(folder).length
         for (const line of child.lines.slice(1)) {
@@ -90,6 +101,8 @@ describe('a process killed while it writes', () => {
         assert.deepEqual(partsIn(folder), [])
         await storage.close()
       }
+      await reader.close()
+      assert.ok(reads >= 200, `only ${reads} reads`)
       assert.ok(halfWay > 20, `only ${halfWay} puts were interrupted half-way`)
     }))
 })
@@ -179,6 +192,62 @@ describe('a lock', () => {
       await child.kill()
       const lease = await storage.lock('l')
       assert.equal(lease?.fence, 2)
+      await storage.close()
+    }))
+
+  it(
+    'of a holder that was killed, and whose parent does not care, goes to the next at once',
+    { skip: !existsSync('/proc/self/stat') },
+    () =>
+      withFolder(async folder => {
+        const parent = spawn(
+          'sh',
+          ['-c', '"$0" "$1" hold "$2" 600000 & exec sleep 60', process.execPath, program, folder],
+          {
+            stdio: ['pipe', 'ignore', 'ignore'],
+          },
+        )
+        const file = path.join(folder, '~locks/l~/1')
+        await eventually('it holds the lock', () => existsSync(file) && statSync(file).size > 0)
+        const pid = Number(readFileSync(file, 'latin1').split('.')[1])
+        process.kill(pid, 'SIGKILL')
+        await eventually('it is a zombie', () => / Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')))
+        const storage = await openFileStorage(folder)
+        assert.equal((await storage.lock('l'))?.fence, 2)
+        await storage.close()
+        parent.kill('SIGKILL')
+        await once(parent, 'close')
+      }),
+  )
+
+  it('that is lost while a value is being written refuses the write', () =>
+    withFolder(async folder => {
+      const storage = await openFileStorage(folder)
+      let refused = 0
+      for (let round = 0; round < 50 && refused === 0; round++) {
+        const lease = await storage.lock(`l${round}`)
+        const locks = path.join(folder, `~locks/l${round}~`)
+        const key = `k${round}`
+        const writing = storage.put(`k/${key}`, Buffer.alloc(1_000_000), { lease: lease! }).then(
+          () => 'written',
+          error => error.kind,
+        )
+        // Seen half-way; whether the rename was still to come shows in the answer.
+        const parts = () => existsSync(path.join(folder, 'k')) && partsIn(path.join(folder, 'k')).length > 0
+        const until = performance.now() + 10_000
+        while (!parts() && performance.now() < until) await new Promise(setImmediate)
+        writeFileSync(
+          path.join(locks, '2'),
+          readFileSync(path.join(locks, '1'), 'latin1').replace(/[0-9a-f]{32}/, 'f'.repeat(32)),
+        )
+        const answer = await writing
+        if (answer === 'written') continue
+        assert.equal(answer, 'lost')
+        assert.equal(await storage.get(`k/${key}`), null)
+        refused++
+      }
+      assert.equal(refused, 1)
+      assert.deepEqual(partsIn(folder), [])
       await storage.close()
     }))
 
