@@ -74,7 +74,7 @@ export class ManagedCertificates implements ChallengeAnswers {
   async prepare(config: Config): Promise<Prepared> {
     const choices = issuerChoices(config)
     if (choices.length === 0) return this.prepared(config, this.opened, new Map(), [])
-    const key = JSON.stringify([config.state])
+    const key = JSON.stringify([config.storage, config.state])
     const opened = this.opened?.key === key ? this.opened : await this.open(key, config)
     const kept = new Map<string, Kept>()
     const fresh: Kept[] = []
