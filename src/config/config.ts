@@ -5,6 +5,7 @@
  * Infinity means "no limit"); file names are absolute; host names are lower-case punycode without a trailing dot; a
  * named upstream is one object, shared by every route that names it. The input types are in define-config.ts.
  */
+import type { ChallengeKind } from '../model/challenge.ts'
 import type { ClientMatch, ForwardedForm } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
 import type { Policy } from '../model/policies.ts'
@@ -27,6 +28,8 @@ export type Config = {
   /** Null: no site has its certificate from an ACME CA */
   readonly acme: AcmeConfig | null
   readonly storage: StorageConfig
+  /** Null: no internal CA */
+  readonly ca: CaConfig | null
   readonly limits: LimitsConfig
   readonly timeouts: TimeoutsConfig
   /** Filters of every route; RouteConfig.filters already begins with them */
@@ -58,6 +61,31 @@ export type RedisConfig = {
 export type SealConfig = { readonly secret: SecretConfig; readonly previous: readonly SecretConfig[] }
 
 export type SecretConfig = { readonly passphrase: string } | { readonly keyFile: string }
+
+export type CaConfig = {
+  /** An intermediate of the operator's own; null: that of the state folder */
+  readonly own: KeyPairFiles | null
+  readonly lifetimeMs: number
+  readonly maxLifetimeMs: number
+  /** Names, `*.` names (all below) and address ranges; empty: all that the CA may give */
+  readonly allow: readonly string[]
+  readonly acme: AcmeServerConfig | null
+}
+
+export type AcmeServerConfig = {
+  readonly listen: { readonly port: number; readonly address: string }
+  readonly host: string
+  readonly challenges: readonly ChallengeKind[]
+  /** By key identifier */
+  readonly externalAccounts: ReadonlyMap<string, { readonly key: Buffer; readonly allow: readonly string[] }>
+  readonly http01Port: number
+  readonly tlsAlpn01Port: number
+  /** Null: everywhere but to the addresses that validate.ts of acme-server names */
+  readonly networks: readonly string[] | null
+  readonly resolve: ReadonlyMap<string, string>
+  /** Empty: those of the system */
+  readonly resolvers: readonly string[]
+}
 
 export type ListenConfig = {
   /** IP address; "::" takes IPv4 too */

@@ -23,6 +23,7 @@ export type ConfigInput = {
   state?: string
   acme?: AcmeInput
   storage?: StorageInput
+  ca?: CaInput
   limits?: LimitsInput
   timeouts?: TimeoutsInput
   filters?: readonly FilterInput[]
@@ -87,6 +88,32 @@ export type HstsInput = { maxAge: number; subdomains?: boolean; preload?: boolea
 export type Ja4Input = { forward?: boolean; block?: readonly string[] }
 
 export type KeyPairInput = { chain: string; key: string }
+
+/** The internal CA; `chain` and `key` for an intermediate of one's own. */
+export type CaInput = {
+  chain?: string
+  key?: string
+  lifetime?: DurationInput
+  maxLifetime?: DurationInput
+  allow?: string | readonly string[]
+  acme?: AcmeServerInput
+}
+
+export type AcmeServerInput = {
+  listen: AcmeServerListenInput
+  host: string
+  challenges?: ChallengeKind | readonly ChallengeKind[]
+  externalAccounts?: Readonly<Record<string, ExternalAccountInput>>
+  http01Port?: number
+  tlsAlpn01Port?: number
+  networks?: string | readonly string[]
+  resolve?: Readonly<Record<string, string>>
+  resolvers?: string | readonly string[]
+}
+
+export type AcmeServerListenInput = { port: number; address?: string }
+
+export type ExternalAccountInput = { key: string; allow?: string | readonly string[] }
 
 export type Layer4Input = {
   /** `host:port` */

@@ -2,6 +2,7 @@
 import type { ConfigInput, LogInput } from './define-config.ts'
 import { policyName, upstreamName } from './forms.ts'
 import { acmeShape } from './schema/acme.ts'
+import { caShape } from './schema/ca.ts'
 import type { Rows, Shape } from './schema/kinds.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { listenShape } from './schema/listen.ts'
@@ -95,6 +96,11 @@ export const configShape: Shape = {
       kind: { type: 'object', shape: storageShape },
       docs: 'Where certificates live, for one gateway or for a fleet. Files in `state` when left out.',
       example: '{ redis: rediss://redis.internal:6379/0 }',
+    },
+    ca: {
+      kind: { type: 'object', shape: caShape },
+      docs: 'The internal CA, for backends and their clients.',
+      example: '{ allow: ["*.internal"], acme: { listen: { port: 9443 }, host: ca.internal } }',
     },
     limits: {
       kind: { type: 'object', shape: limitsShape },

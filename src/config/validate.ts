@@ -10,6 +10,7 @@ import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { configShape } from './schema.ts'
 import { childOf, type Node, type Place, placeOf, placeOfKey } from './tree.ts'
 import { type RawAcme, validateAcme } from './validate-acme.ts'
+import { type RawCa, validateCa } from './validate-ca.ts'
 import { Policies, type RawPolicy } from './validate-policies.ts'
 import { type RawSite, type SiteChecks, validateSite } from './validate-sites.ts'
 import { type RawStorage, validateStorage } from './validate-storage.ts'
@@ -35,6 +36,7 @@ type Raw = {
   state: string | null | undefined
   acme: RawAcme | null | undefined
   storage: RawStorage | null | undefined
+  ca: RawCa | null | undefined
   limits: LimitsConfig | undefined
   timeouts: TimeoutsConfig | undefined
   filters: Filter[] | undefined
@@ -94,6 +96,8 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const storage = validateStorage(raw.storage, tree, problems)
   const all = upstreams.finish()
   if (problems.failed || !raw.log || !tickets || raw.workers === undefined) return undefined
+  const ca = validateCa(raw.ca, childOf(tree, 'ca'), listen, problems)
+  if (problems.failed || ca === undefined || !raw.log || raw.workers === undefined) return undefined
   const state = raw.state ?? defaultState(origin)
   return {
     file: origin.file,
@@ -106,6 +110,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     state,
     acme,
     storage,
+    ca,
     limits,
     timeouts,
     filters,

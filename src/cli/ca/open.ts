@@ -12,7 +12,7 @@ export async function placeOfCa(words: Words): Promise<CaPlace> {
   if (state !== undefined && file !== undefined) throw new UsageError('--state or -c, not both')
   if (state !== undefined) return { state, own: null }
   const { config } = await loadConfig(file === undefined ? {} : { file })
-  return { state: config.state, own: null }
+  return { state: config.state, own: config.ca?.own ?? null }
 }
 
 export async function caOf(words: Words): Promise<InternalCa> {

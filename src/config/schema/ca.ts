@@ -1,0 +1,163 @@
+/** Rows for the internal CA and its ACME server. */
+import type { AcmeServerInput, AcmeServerListenInput, CaInput, ExternalAccountInput } from '../define-config.ts'
+import { addressRange, ipAddress, serverName } from '../forms.ts'
+import { allowedName, caHost, dnsServer, hmacKey, keyIdentifier } from '../forms-ca.ts'
+import type { Kind, Rows, Shape } from './kinds.ts'
+
+const names: Kind = { type: 'list', of: { type: 'string', form: allowedName, write: 'name' }, single: true }
+
+const listenShape: Shape = {
+  name: 'ca.acme.listen',
+  docs: 'Where the ACME server listens. It is no listener of the gateway: it has a certificate of the CA itself, and no routes.',
+  rows: {
+    port: {
+      kind: { type: 'integer', min: 0, max: 65_535 },
+      required: true,
+      docs: '0 lets the system choose.',
+      example: '9443',
+    },
+    address: {
+      kind: { type: 'string', form: ipAddress, write: 'IP address' },
+      default: '::',
+      docs: 'Best one that only the inside network reaches.',
+      example: '10.0.0.1',
+    },
+  } satisfies Rows<AcmeServerListenInput>,
+}
+
+const externalAccountShape: Shape = {
+  name: 'external account',
+  docs: 'What a team or a service gets to make its ACME accounts with (external account binding): a key id, a key, and the names it may have.',
+  rows: {
+    key: {
+      kind: { type: 'string', form: hmacKey, write: 'base64url' },
+      required: true,
+      docs: 'HMAC key, base64url of at least 32 bytes: `openssl rand -base64 32 | tr +/ -_ | tr -d =`.',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: how a file names an environment variable
+      example: '"${ORDERS_EAB_KEY}"',
+    },
+    allow: {
+      kind: names,
+      docs: 'Names that accounts made with this key get without a challenge. Others are proved by a challenge, if any is configured.',
+      example: '["*.orders.internal"]',
+    },
+  } satisfies Rows<ExternalAccountInput>,
+}
+
+const acmeShape: Shape = {
+  name: 'ca.acme',
+  docs:
+    'An ACME server (RFC 8555) that issues from the internal CA, for certbot, Caddy, acme.sh, another Sallyport, or anything ' +
+    'else that speaks ACME. One process of the gateway serves it.',
+  rows: {
+    listen: {
+      kind: { type: 'object', shape: listenShape },
+      required: true,
+      docs: 'Where it listens.',
+      example: '{ port: 9443 }',
+    },
+    host: {
+      kind: { type: 'string', form: caHost, write: 'host name' },
+      required: true,
+      docs: 'The name or IP address by which clients reach it; the directory is `https://HOST:PORT/directory`.',
+      example: 'ca.internal',
+    },
+    challenges: {
+      kind: {
+        type: 'list',
+        of: { type: 'choice', of: ['http-01', 'tls-alpn-01', 'dns-01'] },
+        single: true,
+        empty: true,
+      },
+      default: 'http-01',
+      docs: 'How clients prove that they have a name. With `[]` only names of external accounts are given.',
+      example: '[]',
+    },
+    externalAccounts: {
+      kind: {
+        type: 'map',
+        key: keyIdentifier,
+        keyName: 'key identifier',
+        of: { type: 'object', shape: externalAccountShape },
+      },
+      docs: 'Who may make accounts. Without any, everybody who reaches the server may.',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: how a file names an environment variable
+      example: '{ orders: { key: "${ORDERS_EAB_KEY}", allow: ["*.orders.internal"] } }',
+    },
+    http01Port: {
+      kind: { type: 'integer', min: 1, max: 65_535 },
+      default: 80,
+      docs: 'The port that http-01 answers are fetched from. No redirect is followed.',
+      example: '8080',
+    },
+    tlsAlpn01Port: {
+      kind: { type: 'integer', min: 1, max: 65_535 },
+      default: 443,
+      docs: 'The port for tls-alpn-01.',
+      example: '8443',
+    },
+    networks: {
+      kind: { type: 'list', of: { type: 'string', form: addressRange, write: 'address or range' }, single: true },
+      defaultDocs: 'everything but loopback, link-local, multicast and unspecified addresses',
+      docs: 'Where http-01 and tls-alpn-01 may connect to: whoever may order makes the server connect to the names of the order.',
+      example: '[10.0.0.0/8]',
+    },
+    resolve: {
+      kind: {
+        type: 'map',
+        key: serverName,
+        keyName: 'host name',
+        of: { type: 'string', form: ipAddress, write: 'IP address' },
+      },
+      docs: 'Addresses of names for http-01 and tls-alpn-01, in place of DNS.',
+      example: '{ orders.internal: 10.0.0.5 }',
+    },
+    resolvers: {
+      kind: { type: 'list', of: { type: 'string', form: dnsServer, write: 'DNS server' }, single: true },
+      defaultDocs: 'those of the system',
+      docs: 'DNS servers that are asked for dns-01.',
+      example: '[10.0.0.53]',
+    },
+  } satisfies Rows<AcmeServerInput>,
+}
+
+export const caShape: Shape = {
+  name: 'ca',
+  docs: 'The internal CA: certificates for backends and their clients. `sallyport ca init` makes it; docs/internal-ca.md is the way from there.',
+  rows: {
+    chain: {
+      kind: { type: 'file' },
+      defaultDocs: 'the intermediate that `sallyport ca init` makes in the state folder',
+      docs: 'An intermediate of your own in PEM, then what is between it and its root.',
+      example: 'issuing-ca.pem',
+    },
+    key: {
+      kind: { type: 'file' },
+      docs: 'Its private key, not encrypted; with `chain`.',
+      example: 'issuing-ca.key',
+    },
+    lifetime: {
+      kind: { type: 'duration' },
+      default: '24h',
+      docs: 'How long a certificate from the ACME server lives; at least 5m. Clients renew at two thirds of it.',
+      example: '12h',
+    },
+    maxLifetime: {
+      kind: { type: 'duration' },
+      defaultDocs: 'the same as `lifetime`',
+      docs: 'The longest that an ACME client may ask for (`notAfter`).',
+      example: '7d',
+    },
+    allow: {
+      kind: names,
+      defaultDocs: 'every name that the certificate of the CA permits',
+      docs: 'Names that the ACME server gives at all; `*.internal` is everything below `internal`.',
+      example: '["*.internal", 10.0.0.0/8]',
+    },
+    acme: {
+      kind: { type: 'object', shape: acmeShape },
+      docs: 'Serves ACME.',
+      example: '{ listen: { port: 9443 }, host: ca.internal }',
+    },
+  } satisfies Rows<CaInput>,
+}

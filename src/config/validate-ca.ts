@@ -1,0 +1,116 @@
+/** The internal CA, from rows to config.ts, and that somebody can get a certificate from it, and not just anybody. */
+import type { ChallengeKind } from '../model/challenge.ts'
+import type { AcmeServerConfig, CaConfig, ListenConfig } from './config.ts'
+import type { Problems } from './problem.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
+
+/** As readObject gives it; undefined is what was wrong, and reported. */
+export type RawCa = {
+  chainFile: string | null | undefined
+  keyFile: string | null | undefined
+  lifetimeMs: number | undefined
+  maxLifetimeMs: number | null | undefined
+  allow: string[] | undefined
+  acme: RawAcmeServer | null | undefined
+}
+
+type RawAcmeServer = {
+  listen: { port: number | undefined; address: string | undefined } | undefined
+  host: string | undefined
+  challenges: ChallengeKind[] | undefined
+  externalAccounts: Map<string, { key: Buffer | undefined; allow: string[] | undefined } | undefined> | undefined
+  http01Port: number | undefined
+  tlsAlpn01Port: number | undefined
+  networks: string[] | undefined
+  resolve: Map<string, string | undefined> | undefined
+  resolvers: string[] | undefined
+}
+
+const minLifetimeMs = 300_000
+
+export function validateCa(
+  raw: RawCa | null | undefined,
+  node: Node | undefined,
+  listen: readonly ListenConfig[],
+  problems: Problems,
+): CaConfig | null | undefined {
+  if (!node || raw === null) return null
+  if (!raw) return undefined
+  const alone = ['chain', 'key'].filter(key => childOf(node, key))
+  if (alone.length === 1)
+    problems.error(placeOfKey(node, alone[0] as string), 'chain and key belong together', 'give both, or neither')
+  const { lifetimeMs, maxLifetimeMs } = raw
+  if (lifetimeMs !== undefined && lifetimeMs < minLifetimeMs)
+    problems.error(
+      placeOf(node, 'lifetime'),
+      'lifetime is at least 5m',
+      'clients need time to renew, and clocks differ',
+    )
+  if (lifetimeMs !== undefined && typeof maxLifetimeMs === 'number' && maxLifetimeMs < lifetimeMs)
+    problems.error(
+      placeOf(node, 'maxLifetime'),
+      'maxLifetime is shorter than lifetime',
+      'raise it, or leave it out',
+    )
+  const acmeNode = childOf(node, 'acme')
+  const acme = acmeNode ? raw.acme && validateAcme(raw.acme, acmeNode, listen, problems) : null
+  if (acmeNode && raw.acme && raw.allow?.length === 0 && (raw.acme.externalAccounts?.size ?? 0) === 0)
+    problems.warn(
+      placeOfKey(node, 'acme'),
+      'whoever answers for a name gets a certificate for it, whatever the name',
+      'give ca an allow list, as in allow: ["*.internal"], or acme.externalAccounts',
+    )
+  const { allow, chainFile, keyFile } = raw
+  if (lifetimeMs === undefined || maxLifetimeMs === undefined || !allow || acme === undefined) return undefined
+  const own = chainFile && keyFile ? { chainFile, keyFile } : null
+  return { own, lifetimeMs, maxLifetimeMs: maxLifetimeMs ?? lifetimeMs, allow, acme }
+}
+
+function validateAcme(
+  raw: RawAcmeServer,
+  node: Node,
+  listen: readonly ListenConfig[],
+  problems: Problems,
+): AcmeServerConfig | undefined {
+  const { host, challenges, http01Port, tlsAlpn01Port, networks, resolvers } = raw
+  const { port, address } = raw.listen ?? {}
+  if (port !== undefined && port !== 0 && listen.some(each => each.port === port))
+    problems.error(
+      placeOf(node, 'listen', 'port'),
+      `a listener of the gateway already has port ${port}`,
+      'the ACME server has a port of its own, as in 9443',
+    )
+  const externalAccounts = new Map<string, { key: Buffer; allow: readonly string[] }>()
+  for (const [id, account] of raw.externalAccounts ?? [])
+    if (account?.key && account.allow) externalAccounts.set(id, { key: account.key, allow: account.allow })
+  if (challenges?.length === 0 && ![...externalAccounts.values()].some(each => each.allow.length > 0)) {
+    const hint = 'give challenges: [http-01], or externalAccounts with allow lists'
+    problems.error(placeOf(node, 'challenges'), 'nobody can get a certificate: there are no challenges', hint)
+  }
+  const resolve = new Map<string, string>()
+  for (const [name, to] of raw.resolve ?? []) if (to !== undefined) resolve.set(name, to)
+  if (
+    port === undefined ||
+    address === undefined ||
+    host === undefined ||
+    !challenges ||
+    http01Port === undefined ||
+    tlsAlpn01Port === undefined ||
+    !networks ||
+    !resolvers ||
+    !raw.externalAccounts ||
+    !raw.resolve
+  )
+    return undefined
+  return {
+    listen: { port, address },
+    host,
+    challenges,
+    externalAccounts,
+    http01Port,
+    tlsAlpn01Port,
+    networks: networks.length === 0 ? null : networks,
+    resolve,
+    resolvers,
+  }
+}
