@@ -19,6 +19,8 @@ export type ServeTerms = Omit<AcmeServerTerms, 'baseUrl'> & {
   readonly port: number
   /** A DNS name or an IP address: what clients are told, and what the certificate is for */
   readonly host: string
+  /** For a handshake, a request's head, and its body, each */
+  readonly requestMs: number
 }
 
 export type ServedAcme = {
@@ -28,7 +30,7 @@ export type ServedAcme = {
   close(): Promise<void>
 }
 
-const requestMs = 15_000
+export const requestMs = 15_000
 const headBytes = 16 * 1024
 const mostConnections = 256
 const closeMs = 3_000
@@ -40,7 +42,8 @@ export async function serveAcme(terms: ServeTerms): Promise<ServedAcme> {
   const { host } = terms
   const first = await ownCertificate(terms)
   let acme: AcmeServer | null = null
-  const onRequest = (request: IncomingMessage, response: ServerResponse) => void serve(acme, request, response)
+  const onRequest = (request: IncomingMessage, response: ServerResponse) =>
+    void serve(acme, request, response, terms.requestMs)
   let server = await listen(terms, first.tls, terms.port, onRequest)
   const { port } = server.address() as AddressInfo
   const name = host.includes(':') ? `[${host}]` : host
@@ -58,7 +61,7 @@ export async function serveAcme(terms: ServeTerms): Promise<ServedAcme> {
       if (closed) return
       const old = server
       // Without `await`: the listening socket is free when close() returns, the rest is for what is under way.
-      const ended = end(old, requestMs)
+      const ended = end(old, closeMs)
       server = await listenAgain(terms, next.tls, port, onRequest)
       if (closed) void end(server, 0)
       else renewAt(next.renewAt)
@@ -103,7 +106,7 @@ async function ownCertificate({ authority, host, now }: ServeTerms): Promise<{ t
 type OnRequest = (request: IncomingMessage, response: ServerResponse) => void
 
 async function listen(
-  { address }: ServeTerms,
+  { address, requestMs }: ServeTerms,
   own: OwnTls,
   port: number,
   onRequest: OnRequest,
@@ -123,6 +126,12 @@ async function listen(
   )
   server.maxConnections = mostConnections
   server.setTimeout(requestMs)
+  // One runtime looks only at how long a connection is silent: a head that comes byte by byte would never end.
+  server.on('connection', socket => {
+    const timer = setTimeout(() => socket.destroy(), requestMs * 4)
+    timer.unref()
+    socket.once('close', () => clearTimeout(timer))
+  })
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -164,10 +173,15 @@ async function end(server: https.Server, graceMs: number): Promise<void> {
   clearTimeout(timer)
 }
 
-async function serve(acme: AcmeServer | null, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(
+  acme: AcmeServer | null,
+  request: IncomingMessage,
+  response: ServerResponse,
+  bodyMs: number,
+): Promise<void> {
   response.on('error', () => {})
   try {
-    const body = await readBody(request)
+    const body = await readBody(request, bodyMs)
     if (body === null || acme === null) {
       const status = acme === null ? 503 : 413
       send(response, request, { status, fields: { connection: 'close' }, body: '' })
@@ -189,11 +203,11 @@ async function serve(acme: AcmeServer | null, request: IncomingMessage, response
 }
 
 /** Null where it is too long. Rejects when it does not come in time. */
-function readBody(request: IncomingMessage): Promise<Buffer | null> {
+function readBody(request: IncomingMessage, bodyMs: number): Promise<Buffer | null> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
-    const timer = setTimeout(() => reject(new Error('the body came too slowly')), requestMs)
+    const timer = setTimeout(() => reject(new Error('the body came too slowly')), bodyMs)
     const done = (body: Buffer | null) => {
       clearTimeout(timer)
       resolve(body)

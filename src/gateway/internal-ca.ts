@@ -6,7 +6,7 @@
  * The keys of the CA are in the state folder: in a fleet, only on the nodes that should be able to take over.
  */
 import { allowList } from '../acme-server/names.ts'
-import { type ServedAcme, serveAcme } from '../acme-server/serve.ts'
+import { requestMs, type ServedAcme, serveAcme } from '../acme-server/serve.ts'
 import { validator } from '../acme-server/validate.ts'
 import { messageOf, UsageError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -119,6 +119,7 @@ class ElectedServer {
       externalAccounts: new Map(externalAccounts),
       validate: validator({ http01Port, tlsAlpn01Port, networks, resolve, resolvers }),
       now: Date.now,
+      requestMs,
     })
     this.#log.write('info', 'internal CA: ACME server listens', {
       directory: this.#served.directory,

@@ -1,0 +1,193 @@
+/** The ACME server on its port: bounds on bytes and time, challenges over real connections, and one process at a time. */
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, before, describe, test } from 'node:test'
+import tls from 'node:tls'
+import { ChallengeFailure, validator } from '../../src/acme-server/validate.ts'
+import { startInternalCa } from '../../src/gateway/internal-ca.ts'
+import { TestAcmeClient } from '../harness/acme-client.ts'
+import { askHttps, servedCa } from '../harness/internal-ca.ts'
+
+type Served = Awaited<ReturnType<typeof servedCa>>
+
+/** Sends text over TLS and gives what came back until the connection ended. */
+function exchange(served: Served, text: string, hold = false): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const port = Number(new URL(served.directory).port)
+    const socket = tls.connect(
+      { host: '127.0.0.1', port, servername: 'localhost', ca: readFileSync(served.rootFile) },
+      () => {
+        socket.write(text)
+        if (!hold) return
+      },
+    )
+    let received = ''
+    socket.on('data', chunk => void (received += chunk))
+    // A server that has enough may reset the connection; what it said first counts.
+    socket.on('error', error =>
+      received === '' && /ECONN|EPIPE/.test(error.message) ? resolve('') : resolve(received),
+    )
+    socket.on('close', () => resolve(received))
+    socket.on('error', () => reject)
+  })
+}
+
+describe('the ACME server on a port', () => {
+  let served: Served
+  before(async () => {
+    served = await servedCa({ challenges: 'http-01' }, ['a.internal'])
+  })
+  after(() => served.server.close())
+
+  test('has a certificate of the CA for its own name', async () => {
+    const base = served.directory.replace('/directory', '')
+    const answer = await askHttps(
+      base,
+      served.rootFile,
+    )({ method: 'GET', path: '/directory', contentType: '', body: Buffer.alloc(0) })
+    assert.equal(JSON.parse(answer.body).newNonce, `${base}/new-nonce`)
+    const [own] = served.authority.records.list().records
+    assert.deepEqual([own?.names, own?.requester], [['localhost'], 'acme server'])
+  })
+
+  test('refuses a body that is announced or sent too long, without reading it', async () => {
+    const head = 'POST /new-account HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/jose+json\r\n'
+    assert.match(await exchange(served, `${head}content-length: 10000000\r\n\r\n`), /^HTTP\/1\.1 413 /)
+    const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`
+    assert.match(
+      await exchange(served, `${head}transfer-encoding: chunked\r\n\r\n${chunk}${chunk}`),
+      /^HTTP\/1\.1 413 /,
+    )
+  })
+
+  test('refuses a head that is too long', async () => {
+    const long = `GET /directory HTTP/1.1\r\nhost: localhost\r\nx: ${'x'.repeat(40_000)}\r\n\r\n`
+    assert.match(await exchange(served, long), /^$|^HTTP\/1\.1 4(31|13|00) /)
+  })
+})
+
+describe('http-01', () => {
+  let answer: http.RequestListener = (_, response) => response.end()
+  const server = http.createServer((request, response) => answer(request, response))
+  let port = 0
+  before(async () => {
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    port = (server.address() as AddressInfo).port
+  })
+  after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+
+  const keyAuthorization = 'token.thumbprint'
+  const asked = (name = 'a.internal') => ({
+    kind: 'http-01' as const,
+    name,
+    token: 'token',
+    keyAuthorization,
+    digest: createHash('sha256').update(keyAuthorization).digest(),
+  })
+  const validate = (networks: string[] | null, name?: string) =>
+    validator({
+      http01Port: port,
+      tlsAlpn01Port: 1,
+      resolve: new Map([['a.internal', '127.0.0.1']]),
+      networks,
+      resolvers: [],
+    })(asked(name), new AbortController().signal)
+  const loopback = ['127.0.0.0/8']
+  const fails = (why: RegExp) => (error: unknown) => error instanceof ChallengeFailure && why.test(error.message)
+
+  test('is asked for at the one path, by name, and taken with whitespace behind it', async () => {
+    let seen = ''
+    answer = (request, response) => {
+      seen = `${request.method} ${request.headers.host} ${request.url}`
+      response.end(`${keyAuthorization}\r\n`)
+    }
+    await validate(loopback)
+    assert.equal(seen, `GET a.internal:${port} /.well-known/acme-challenge/token`)
+  })
+
+  test('wrong, long and redirected answers are failures that tell nothing of what was read', async () => {
+    answer = (_, response) => response.end('the secret of another server')
+    await assert.rejects(
+      validate(loopback),
+      error => fails(/not with the key authorization/)(error) && !/secret/.test(String(error)),
+    )
+    answer = (_, response) => response.end('x'.repeat(100_000))
+    await assert.rejects(validate(loopback), fails(/over 4096 bytes/))
+    answer = (_, response) => response.writeHead(302, { location: 'http://169.254.169.254/' }).end()
+    await assert.rejects(validate(loopback), fails(/redirects are not followed/))
+    answer = (_, response) => response.writeHead(404).end(keyAuthorization)
+    await assert.rejects(validate(loopback), fails(/status 404/))
+    answer = request => request.socket.destroy()
+    await assert.rejects(validate(loopback), fails(/ECONNRESET|cannot be reached/))
+  })
+
+  test('is not asked of loopback, link-local and the like, nor outside of the networks', async () => {
+    answer = (_, response) => response.end(keyAuthorization)
+    for (const name of [
+      'a.internal',
+      '127.0.0.1',
+      '169.254.169.254',
+      '0.0.0.0',
+      '::1',
+      'fe80::1',
+      '::ffff:127.0.0.1',
+      'localhost',
+    ])
+      await assert.rejects(validate(null, name), fails(/outside of the networks/), name)
+    await assert.rejects(validate(['10.0.0.0/8']), fails(/outside of the networks/))
+    await assert.rejects(validate(['10.0.0.0/8'], '192.0.2.1'), fails(/outside of the networks/))
+  })
+})
+
+describe('of several processes with one storage', () => {
+  test('one serves, and the next takes over the port with accounts as they were', async () => {
+    const first = await servedCa(
+      { externalAccounts: { k: { key: Buffer.alloc(32, 7).toString('base64url'), allow: 'a.internal' } } },
+      [],
+    )
+    const { port } = new URL(first.directory)
+    const base = first.directory.replace('/directory', '')
+    const config = {
+      ...first.config,
+      ca: {
+        ...first.config.ca!,
+        acme: { ...first.config.ca!.acme!, listen: { port: Number(port), address: '127.0.0.1' } },
+      },
+    }
+    const waiting = await startInternalCa(config, first.storage, first.log)
+    assert.equal(waiting.directory(), null)
+    const client = new TestAcmeClient(base, askHttps(base, first.rootFile))
+    await client.register({ externalAccountBinding: client.binding('k', Buffer.alloc(32, 7)) })
+    await first.server.close()
+    await waiting.close()
+    const second = await startInternalCa(config, first.storage, first.log)
+    assert.equal(second.directory(), first.directory)
+    const refused = await client.order('a.internal')
+    assert.match(refused.body.type, /badNonce/)
+    assert.equal((await client.order('a.internal')).body.status, 'ready')
+    await second.close()
+  })
+
+  test('a mistake stops the start: no CA, a name it may not give, a port that is taken', async () => {
+    const one = await servedCa({}, [])
+    const ca = one.config.ca!
+    const at = (port: number, host = 'localhost') => ({
+      ca: { ...ca, acme: { ...ca.acme!, host, listen: { port, address: '127.0.0.1' } } },
+      state: one.state,
+    })
+    const { memoryStorage } = await import('../harness/memory-storage.ts')
+    const port = Number(new URL(one.directory).port)
+    await assert.rejects(startInternalCa(at(port), memoryStorage(), one.log), /cannot listen on 127\.0\.0\.1:/)
+    await assert.rejects(
+      startInternalCa({ ...at(0), state: `${one.state}/none` }, memoryStorage(), one.log),
+      /sallyport ca init/,
+    )
+    await one.server.close()
+  })
+})
