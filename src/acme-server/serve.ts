@@ -197,8 +197,8 @@ async function serve(
     send(response, request, answer)
   } catch {
     // The client went away, or was too slow.
-    response.destroy()
-    request.socket?.destroy()
+    if (!response.headersSent) send(response, request, { status: 408, fields: { connection: 'close' }, body: '' })
+    request.destroy()
   }
 }
 

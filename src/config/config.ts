@@ -30,6 +30,8 @@ export type Config = {
   readonly storage: StorageConfig
   /** Null: no internal CA */
   readonly ca: CaConfig | null
+  /** Not null where a site has `certificate: vault` */
+  readonly vault: VaultConfig | null
   readonly limits: LimitsConfig
   readonly timeouts: TimeoutsConfig
   /** Filters of every route; RouteConfig.filters already begins with them */
@@ -87,6 +89,29 @@ export type AcmeServerConfig = {
   readonly resolvers: readonly string[]
 }
 
+export type VaultConfig = {
+  /** Without a path */
+  readonly address: string
+  readonly mount: string
+  readonly role: string
+  /** Null: what the role says */
+  readonly ttlMs: number | null
+  readonly namespace: string | null
+  readonly caFile: string | null
+  readonly auth: VaultAuthConfig
+}
+
+export type VaultAuthConfig =
+  | { readonly kind: 'token'; readonly token: string }
+  | { readonly kind: 'tokenFile'; readonly file: string }
+  | {
+      readonly kind: 'approle'
+      readonly mount: string
+      readonly roleId: string
+      readonly secret: { readonly value: string } | { readonly file: string } | null
+    }
+  | { readonly kind: 'kubernetes'; readonly mount: string; readonly role: string; readonly jwtFile: string }
+
 export type ListenConfig = {
   /** IP address; "::" takes IPv4 too */
   readonly address: string
@@ -143,6 +168,8 @@ export type CertificateConfig =
   | { readonly kind: 'files'; readonly pairs: readonly KeyPairFiles[] }
   | { readonly kind: 'local' }
   | { readonly kind: 'acme' }
+  /** From Config.vault */
+  | { readonly kind: 'vault' }
 
 export type KeyPairFiles = { readonly chainFile: string; readonly keyFile: string }
 

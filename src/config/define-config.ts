@@ -24,6 +24,7 @@ export type ConfigInput = {
   acme?: AcmeInput
   storage?: StorageInput
   ca?: CaInput
+  vault?: VaultInput
   limits?: LimitsInput
   timeouts?: TimeoutsInput
   filters?: readonly FilterInput[]
@@ -48,6 +49,7 @@ export type SiteInput = {
   host: string | readonly string[]
   default?: boolean
   certificate?: 'acme' | 'local' | KeyPairInput | readonly KeyPairInput[]
+  certificate?: 'local' | 'vault' | KeyPairInput | readonly KeyPairInput[]
   policy?: string
   ocsp?: 'off' | 'staple'
   clients?: ClientsInput
@@ -103,7 +105,7 @@ export type AcmeServerInput = {
   listen: AcmeServerListenInput
   host: string
   challenges?: ChallengeKind | readonly ChallengeKind[]
-  externalAccounts?: Readonly<Record<string, ExternalAccountInput>>
+  externalAccounts?: Readonly<Record<string, ExternalAccountKeyInput>>
   http01Port?: number
   tlsAlpn01Port?: number
   networks?: string | readonly string[]
@@ -113,7 +115,29 @@ export type AcmeServerInput = {
 
 export type AcmeServerListenInput = { port: number; address?: string }
 
-export type ExternalAccountInput = { key: string; allow?: string | readonly string[] }
+export type ExternalAccountKeyInput = { key: string; allow?: string | readonly string[] }
+
+export type VaultInput = {
+  address: string
+  mount?: string
+  role: string
+  ttl?: DurationInput
+  namespace?: string
+  ca?: string
+  auth: VaultAuthInput
+}
+
+/** Exactly one. */
+export type VaultAuthInput = {
+  token?: string
+  tokenFile?: string
+  approle?: VaultAppRoleInput
+  kubernetes?: VaultKubernetesInput
+}
+
+export type VaultAppRoleInput = { roleId: string; secretId?: string; secretIdFile?: string; mount?: string }
+
+export type VaultKubernetesInput = { role: string; jwtFile?: string; mount?: string }
 
 export type Layer4Input = {
   /** `host:port` */

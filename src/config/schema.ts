@@ -11,6 +11,7 @@ import { siteShape } from './schema/site.ts'
 import { storageShape } from './schema/storage.ts'
 import { ticketsShape } from './schema/tickets.ts'
 import { upstreamShape } from './schema/upstream.ts'
+import { vaultShape } from './schema/vault.ts'
 
 const logShape: Shape = {
   name: 'log',
@@ -101,6 +102,11 @@ export const configShape: Shape = {
       kind: { type: 'object', shape: caShape },
       docs: 'The internal CA, for backends and their clients.',
       example: '{ allow: ["*.internal"], acme: { listen: { port: 9443 }, host: ca.internal } }',
+    },
+    vault: {
+      kind: { type: 'object', shape: vaultShape },
+      docs: 'HashiCorp Vault, for sites with `certificate: vault`.',
+      example: '{ address: "https://vault.internal:8200", role: web, auth: { tokenFile: /run/vault/token } }',
     },
     limits: {
       kind: { type: 'object', shape: limitsShape },

@@ -29,7 +29,7 @@ export type RawSite = {
   host: string[] | undefined
   default: boolean | undefined
   certificate:
-    | { as: 'text'; value: 'acme' | 'local' }
+    | { as: 'text'; value: 'acme' | 'local' | 'vault' }
     | { as: 'list'; value: (RawKeyPair | undefined)[] }
     | { as: 'map'; value: RawKeyPair }
     | null

@@ -16,6 +16,7 @@ import { type RawSite, type SiteChecks, validateSite } from './validate-sites.ts
 import { type RawStorage, validateStorage } from './validate-storage.ts'
 import { type RawTickets, validateTickets } from './validate-tickets.ts'
 import { type RawUpstream, Upstreams } from './validate-upstreams.ts'
+import { type RawVault, validateVault } from './validate-vault.ts'
 
 export type Origin = {
   /** Absolute; null for code without a file */
@@ -37,6 +38,7 @@ type Raw = {
   acme: RawAcme | null | undefined
   storage: RawStorage | null | undefined
   ca: RawCa | null | undefined
+  vault: RawVault | null | undefined
   limits: LimitsConfig | undefined
   timeouts: TimeoutsConfig | undefined
   filters: Filter[] | undefined
@@ -88,6 +90,14 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     if (!site) return
     sites.push(site)
     nodes.push({ site, node: list.items[index]! })
+    const site = one && list?.kind === 'list' ? validateSite(one, list.items[index]!, checks) : undefined
+    if (site) sites.push(site)
+    if (site?.certificate?.kind === 'vault' && list && !childOf(tree, 'vault'))
+      problems.error(
+        placeOf(list, index, 'certificate'),
+        'certificate: vault, and there is no vault',
+        'add vault: { address: URL, role: NAME, auth: { tokenFile: FILE } }',
+      )
   })
   if (!checks.tlsListener && listen.length > 0) warnUnreachable(list, problems)
   const acme = validateAcme(raw.acme, tree, nodes, listen, problems)
@@ -97,7 +107,9 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const all = upstreams.finish()
   if (problems.failed || !raw.log || !tickets || raw.workers === undefined) return undefined
   const ca = validateCa(raw.ca, childOf(tree, 'ca'), listen, problems)
-  if (problems.failed || ca === undefined || !raw.log || raw.workers === undefined) return undefined
+  const vault = validateVault(raw.vault, childOf(tree, 'vault'), problems)
+  if (problems.failed || ca === undefined || vault === undefined || !raw.log || raw.workers === undefined)
+    return undefined
   const state = raw.state ?? defaultState(origin)
   return {
     file: origin.file,
@@ -111,6 +123,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     acme,
     storage,
     ca,
+    vault,
     limits,
     timeouts,
     filters,

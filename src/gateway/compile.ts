@@ -4,6 +4,7 @@
  */
 
 import { balancers } from '../balance/all.ts'
+import { UsageError } from '../base/errors.ts'
 import type { Config, HstsConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
@@ -164,6 +165,10 @@ function tlsOf(
   managed: (site: SiteConfig) => ManagedSite,
 ): SiteTls | null {
   if (from.certificate === null) return null
+  if (from.certificate.kind === 'vault')
+    throw new UsageError(
+      `${from.name}: certificate: vault cannot be used yet; give it files, or certificate: local`,
+    )
   const certificates: Certificates =
     from.certificate.kind === 'acme'
       ? fromManaged(managed(from), stapleOf)

@@ -88,7 +88,9 @@ export function explainUrl(config: Config, url: URL, method: string): string[] {
         ? 'issued by the local CA'
         : certificate.kind === 'acme'
           ? `from ${config.acme?.issuers[0]?.directory}`
-          : certificate.pairs.map(pair => pair.chainFile).join(', '),
+          : certificate.kind === 'vault'
+            ? `issued by ${config.vault?.address}`
+            : certificate.pairs.map(pair => pair.chainFile).join(', '),
     )
   }
   if (site.action.kind === 'tcp') {

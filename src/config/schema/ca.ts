@@ -1,5 +1,5 @@
 /** Rows for the internal CA and its ACME server. */
-import type { AcmeServerInput, AcmeServerListenInput, CaInput, ExternalAccountInput } from '../define-config.ts'
+import type { AcmeServerInput, AcmeServerListenInput, CaInput, ExternalAccountKeyInput } from '../define-config.ts'
 import { addressRange, ipAddress, serverName } from '../forms.ts'
 import { allowedName, caHost, dnsServer, hmacKey, keyIdentifier } from '../forms-ca.ts'
 import type { Kind, Rows, Shape } from './kinds.ts'
@@ -41,7 +41,7 @@ const externalAccountShape: Shape = {
       docs: 'Names that accounts made with this key get without a challenge. Others are proved by a challenge, if any is configured.',
       example: '["*.orders.internal"]',
     },
-  } satisfies Rows<ExternalAccountInput>,
+  } satisfies Rows<ExternalAccountKeyInput>,
 }
 
 const acmeShape: Shape = {

@@ -20,7 +20,7 @@ export const certificateKind: Kind = {
   type: 'either',
   text: {
     type: 'choice',
-    of: ['acme', 'local'],
+    of: ['acme', 'local', 'vault'],
   },
   list: { type: 'list', of: { type: 'object', shape: keyPairShape } },
   map: { type: 'object', shape: keyPairShape },

@@ -1,0 +1,137 @@
+/** Rows for HashiCorp Vault as an issuer of certificates. */
+import type { VaultAppRoleInput, VaultAuthInput, VaultInput, VaultKubernetesInput } from '../define-config.ts'
+import { secretText, vaultAddress, vaultPath } from '../forms-vault.ts'
+import type { Rows, Shape } from './kinds.ts'
+
+const appRoleShape: Shape = {
+  name: 'vault.auth.approle',
+  docs: 'Login by AppRole. Of `secretId` and `secretIdFile` one, or neither for a role that is bound to addresses alone.',
+  rows: {
+    roleId: {
+      kind: { type: 'string', form: secretText, write: 'role id' },
+      required: true,
+      docs: 'The role id.',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: how a file names an environment variable
+      example: '"${VAULT_ROLE_ID}"',
+    },
+    secretId: {
+      kind: { type: 'string', form: secretText, write: 'secret id' },
+      docs: 'The secret id.',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: how a file names an environment variable
+      example: '"${VAULT_SECRET_ID}"',
+    },
+    secretIdFile: {
+      kind: { type: 'file' },
+      docs: 'A file with the secret id, read anew for each login.',
+      example: 'secret-id',
+    },
+    mount: {
+      kind: { type: 'string', form: vaultPath, write: 'path' },
+      default: 'approle',
+      docs: 'Where the method is mounted.',
+      example: 'approle',
+    },
+  } satisfies Rows<VaultAppRoleInput>,
+}
+
+const kubernetesShape: Shape = {
+  name: 'vault.auth.kubernetes',
+  docs: "Login by the pod's service account.",
+  rows: {
+    role: {
+      kind: { type: 'string', form: vaultPath, write: 'role' },
+      required: true,
+      docs: 'The role of the Kubernetes method.',
+      example: 'sallyport',
+    },
+    jwtFile: {
+      kind: { type: 'file' },
+      defaultDocs: '`/var/run/secrets/kubernetes.io/serviceaccount/token`',
+      docs: 'The token of the service account, read anew for each login.',
+      example: '/var/run/secrets/tokens/vault',
+    },
+    mount: {
+      kind: { type: 'string', form: vaultPath, write: 'path' },
+      default: 'kubernetes',
+      docs: 'Where the method is mounted.',
+      example: 'kubernetes',
+    },
+  } satisfies Rows<VaultKubernetesInput>,
+}
+
+const authShape: Shape = {
+  name: 'vault.auth',
+  docs: 'How the gateway comes to a token: exactly one of these.',
+  rows: {
+    token: {
+      kind: { type: 'string', form: secretText, write: 'token' },
+      docs: 'A token; renewed with each use, so it should live longer than the certificates.',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: how a file names an environment variable
+      example: '"${VAULT_TOKEN}"',
+    },
+    tokenFile: {
+      kind: { type: 'file' },
+      docs: 'A file that Vault Agent keeps fresh; read anew for each use.',
+      example: '/run/vault/token',
+    },
+    approle: {
+      kind: { type: 'object', shape: appRoleShape },
+      docs: 'AppRole.',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: how a file names an environment variable
+      example: '{ roleId: "${VAULT_ROLE_ID}", secretIdFile: secret-id }',
+    },
+    kubernetes: {
+      kind: { type: 'object', shape: kubernetesShape },
+      docs: 'Kubernetes service accounts.',
+      example: '{ role: sallyport }',
+    },
+  } satisfies Rows<VaultAuthInput>,
+}
+
+export const vaultShape: Shape = {
+  name: 'vault',
+  docs: "HashiCorp Vault's PKI engine, or OpenBao's, as the issuer of sites with `certificate: vault`.",
+  rows: {
+    address: {
+      kind: { type: 'string', form: vaultAddress, write: 'URL' },
+      required: true,
+      docs: 'Where Vault is; `http://` only on this machine.',
+      example: 'https://vault.internal:8200',
+    },
+    mount: {
+      kind: { type: 'string', form: vaultPath, write: 'path' },
+      default: 'pki',
+      docs: 'Where the PKI engine is mounted.',
+      example: 'pki/issuing',
+    },
+    role: {
+      kind: { type: 'string', form: vaultPath, write: 'role' },
+      required: true,
+      docs: 'The role that certificates are signed by.',
+      example: 'web',
+    },
+    ttl: {
+      kind: { type: 'duration' },
+      defaultDocs: 'what the role says',
+      docs: 'How long certificates should live.',
+      example: '72h',
+    },
+    namespace: {
+      kind: { type: 'string', form: vaultPath, write: 'path' },
+      docs: 'The namespace (Vault Enterprise, OpenBao).',
+      example: 'team/a',
+    },
+    ca: {
+      kind: { type: 'file' },
+      defaultDocs: 'the CAs the runtime trusts',
+      docs: "PEM file with the CAs of Vault's own certificate.",
+      example: 'vault-ca.pem',
+    },
+    auth: {
+      kind: { type: 'object', shape: authShape },
+      required: true,
+      docs: 'How to log in.',
+      example: '{ tokenFile: /run/vault/token }',
+    },
+  } satisfies Rows<VaultInput>,
+}

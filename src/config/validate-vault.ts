@@ -1,0 +1,94 @@
+/** Vault, from rows to config.ts: exactly one way to log in. */
+import type { VaultAuthConfig, VaultConfig } from './config.ts'
+import type { Problems } from './problem.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
+
+/** As readObject gives it; undefined is what was wrong, and reported. */
+export type RawVault = {
+  address: string | undefined
+  mount: string | undefined
+  role: string | undefined
+  ttlMs: number | null | undefined
+  namespace: string | null | undefined
+  caFile: string | null | undefined
+  auth: RawAuth | undefined
+}
+
+type RawAuth = {
+  token: string | null | undefined
+  tokenFileFile: string | null | undefined
+  approle:
+    | {
+        roleId: string | undefined
+        secretId: string | null | undefined
+        secretIdFileFile: string | null | undefined
+        mount: string | undefined
+      }
+    | null
+    | undefined
+  kubernetes:
+    | { role: string | undefined; jwtFileFile: string | null | undefined; mount: string | undefined }
+    | null
+    | undefined
+}
+
+const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount/token'
+
+/** Null: there is none. */
+export function validateVault(
+  raw: RawVault | null | undefined,
+  node: Node | undefined,
+  problems: Problems,
+): VaultConfig | null | undefined {
+  if (!node || raw === null) return null
+  if (!raw) return undefined
+  const { address, mount, role, ttlMs, namespace, caFile } = raw
+  const authNode = childOf(node, 'auth')
+  const auth = raw.auth && authNode ? validateAuth(raw.auth, authNode, problems) : undefined
+  if (
+    !address ||
+    !mount ||
+    !role ||
+    ttlMs === undefined ||
+    namespace === undefined ||
+    caFile === undefined ||
+    !auth
+  )
+    return undefined
+  return { address, mount, role, ttlMs, namespace, caFile, auth }
+}
+
+function validateAuth(raw: RawAuth, node: Node, problems: Problems): VaultAuthConfig | undefined {
+  const ways = ['token', 'tokenFile', 'approle', 'kubernetes'].filter(key => childOf(node, key))
+  if (ways.length !== 1) {
+    const what =
+      ways.length === 0 ? 'auth names no way to log in' : `auth names ${ways.join(' and ')}, and one is enough`
+    problems.error(node.at, what, 'give it one of token, tokenFile, approle and kubernetes')
+    return undefined
+  }
+  const { token, tokenFileFile, approle, kubernetes } = raw
+  if (token) return { kind: 'token', token }
+  if (tokenFileFile) return { kind: 'tokenFile', file: tokenFileFile }
+  if (approle?.roleId && approle.mount) {
+    const { roleId, secretId, secretIdFileFile, mount } = approle
+    if (secretId && secretIdFileFile) {
+      const at = childOf(node, 'approle')
+      problems.error(
+        at ? placeOfKey(at, 'secretId') : placeOf(node),
+        'secretId and secretIdFile: one of them is enough',
+        'remove the other',
+      )
+      return undefined
+    }
+    const secret = secretId ? { value: secretId } : secretIdFileFile ? { file: secretIdFileFile } : null
+    return { kind: 'approle', mount, roleId, secret }
+  }
+  if (kubernetes?.role && kubernetes.mount)
+    return {
+      kind: 'kubernetes',
+      mount: kubernetes.mount,
+      role: kubernetes.role,
+      jwtFile: kubernetes.jwtFileFile ?? serviceAccount,
+    }
+  return undefined
+}

@@ -1,0 +1,123 @@
+/**
+ * Requests to HashiCorp Vault's HTTP API: one JSON object there, one back, within bounds. Over node:https, since it must
+ * trust a CA of its own on both runtimes. What Vault says about an error is cut and cleaned before it stands in a message.
+ */
+import http from 'node:http'
+import https from 'node:https'
+import { IssueError } from '../model/issuer.ts'
+
+export type VaultPlace = {
+  /** `https://vault.internal:8200`, without a final slash */
+  readonly address: string
+  readonly namespace: string | null
+  /** PEM; null: the CAs that the runtime trusts */
+  readonly caPem: string | null
+}
+
+export type VaultAnswer = {
+  readonly status: number
+  readonly body: Record<string, unknown>
+  readonly retryAfter: string | null
+}
+
+const maxBytes = 1024 * 1024
+const waitMs = 30_000
+
+/** @param path behind `/v1/`. Throws IssueError `unavailable` or `cancelled`; statuses are the caller's to judge. */
+export function askVault(
+  place: VaultPlace,
+  path: string,
+  body: object,
+  token: string | null,
+  signal: AbortSignal,
+): Promise<VaultAnswer> {
+  const url = new URL(`${place.address}/v1/${path}`)
+  const text = JSON.stringify(body)
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'content-length': `${Buffer.byteLength(text)}`,
+    // Refused by Vault where it is missing behind an agent that asks for it; means "not a browser that was tricked".
+    'x-vault-request': 'true',
+  }
+  if (token !== null) headers['x-vault-token'] = token
+  if (place.namespace !== null) headers['x-vault-namespace'] = place.namespace
+  return new Promise((resolve, reject) => {
+    const bounded = AbortSignal.any([signal, AbortSignal.timeout(waitMs)])
+    const options = { method: 'POST', headers, agent: false, signal: bounded }
+    const fail = (why: string, cause?: unknown) => {
+      const gone = signal.aborted
+      reject(
+        new IssueError(gone ? 'cancelled' : 'unavailable', `${place.address}: ${gone ? 'cancelled' : why}`, {
+          cause,
+        }),
+      )
+    }
+    const answered = (response: http.IncomingMessage) => {
+      const chunks: Buffer[] = []
+      let size = 0
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length
+        chunks.push(chunk)
+        if (size <= maxBytes) return
+        fail(`the answer is over ${maxBytes} bytes`)
+        request.destroy()
+      })
+      response.on('error', error => fail(error.message, error))
+      response.on('end', () => {
+        const content = Buffer.concat(chunks).toString('utf8')
+        const retryAfter = response.headers['retry-after'] ?? null
+        const status = response.statusCode ?? 0
+        const value = content === '' ? {} : parse(content)
+        // A proxy in front may answer errors in HTML: the status says enough.
+        if (value === null && status < 400) fail(`answered ${status} with something that is not a JSON object`)
+        else resolve({ status, body: value ?? {}, retryAfter })
+      })
+    }
+    const request =
+      url.protocol === 'https:'
+        ? https.request(url, { ...options, ...(place.caPem === null ? {} : { ca: place.caPem }) }, answered)
+        : http.request(url, options, answered)
+    request.on('error', error =>
+      fail(bounded.aborted ? `no answer within ${waitMs / 1000} s` : error.message, error),
+    )
+    request.end(text)
+  })
+}
+
+function parse(content: string): Record<string, unknown> | null {
+  try {
+    const value = JSON.parse(content)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null
+  } catch {
+    return null
+  }
+}
+
+/** An answer that is no success, as the kind of failure that it is. */
+export function failureOf(place: VaultPlace, what: string, { status, body, retryAfter }: VaultAnswer): IssueError {
+  const said = Array.isArray(body['errors'])
+    ? body['errors'].filter(each => typeof each === 'string').join('; ')
+    : ''
+  const clean = said
+    .replace(/[^\x21-\x7e]+/g, ' ')
+    .trim()
+    .slice(0, 300)
+  const message = `${place.address}: ${what}: ${status}${clean === '' ? '' : ` ${clean}`}`
+  const retryAt = retryAfter === null ? null : retryTime(retryAfter)
+  if (status === 429) return new IssueError('rate-limited', message, { retryAt })
+  // 472 and 473 are standbys of a replica, 503 is sealed or in maintenance, 412 is a replica that lags.
+  const passing =
+    status >= 500 ||
+    status === 412 ||
+    status === 472 ||
+    status === 473 ||
+    status === 408 ||
+    (status >= 300 && status < 400)
+  return new IssueError(passing ? 'unavailable' : 'rejected', message, { retryAt })
+}
+
+/** Seconds or a date (RFC 9110 section 10.2.3), at most a day ahead. */
+function retryTime(text: string): number | null {
+  const at = /^\d{1,9}$/.test(text) ? Date.now() + Number(text) * 1000 : Date.parse(text)
+  return Number.isNaN(at) ? null : Math.min(at, Date.now() + 86_400_000)
+}
