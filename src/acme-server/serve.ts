@@ -26,6 +26,8 @@ export type ServeTerms = Omit<AcmeServerTerms, 'baseUrl'> & {
 export type ServedAcme = {
   readonly port: number
   readonly directory: string
+  /** A new certificate for the server itself, now; it is done in time without being asked for */
+  renew(): Promise<void>
   /** Ends the listening at once, and what is under way within some seconds */
   close(): Promise<void>
 }
@@ -77,6 +79,10 @@ export async function serveAcme(terms: ServeTerms): Promise<ServedAcme> {
   return {
     port,
     directory: `${baseUrl}/directory`,
+    async renew() {
+      if (timer !== null) clearTimeout(timer)
+      await renew()
+    },
     async close() {
       closed = true
       if (timer !== null) clearTimeout(timer)

@@ -1,15 +1,25 @@
 /** The ACME server on its port: bounds on bytes and time, challenges over real connections, and one process at a time. */
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import tls from 'node:tls'
+import { requestMs, serveAcme } from '../../src/acme-server/serve.ts'
 import { ChallengeFailure, validator } from '../../src/acme-server/validate.ts'
+import * as der from '../../src/certs/der.ts'
+import {
+  alternativeNames,
+  encodeName,
+  extension,
+  signatureAlgorithm,
+  signSequence,
+  toPem,
+} from '../../src/certs/x509-build.ts'
 import { startInternalCa } from '../../src/gateway/internal-ca.ts'
 import { TestAcmeClient } from '../harness/acme-client.ts'
-import { askHttps, servedCa } from '../harness/internal-ca.ts'
+import { acmeServer, askHttps, servedCa } from '../harness/internal-ca.ts'
 
 type Served = Awaited<ReturnType<typeof servedCa>>
 
@@ -189,5 +199,132 @@ describe('of several processes with one storage', () => {
       /sallyport ca init/,
     )
     await one.server.close()
+  })
+})
+
+describe('a client that is slow', () => {
+  test('loses its connection: in the handshake, in the head, in the body', async () => {
+    const { terms } = acmeServer()
+    const served = await serveAcme({ ...terms, address: '127.0.0.1', port: 0, host: 'localhost', requestMs: 300 })
+    const options = { port: served.port, host: '127.0.0.1', rejectUnauthorized: false }
+    const texts = [
+      '',
+      'GET /directory HTTP/1.1\r\nhos',
+      'POST /new-order HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nab',
+    ]
+    const answers = await Promise.all(
+      texts.map(
+        text =>
+          new Promise<string>(resolve => {
+            const socket = tls.connect(options, () => void (text === '' || socket.write(text)))
+            let received = ''
+            socket.on('data', chunk => void (received += chunk))
+            socket.on('error', () => {})
+            socket.on('close', () => resolve(received))
+          }),
+      ),
+    )
+    for (const answer of answers) assert.match(answer, /^$|^HTTP\/1\.1 408 /)
+    await served.close()
+  })
+})
+
+describe('the certificate of the server', () => {
+  test('is replaced before it ends, on the same port', async () => {
+    const { terms, authority } = acmeServer()
+    let at = Date.now()
+    const served = await serveAcme({
+      ...terms,
+      now: () => at,
+      address: '127.0.0.1',
+      port: 0,
+      host: 'localhost',
+      requestMs,
+    })
+    const serial = () =>
+      new Promise<string>((resolve, reject) => {
+        const socket = tls.connect(
+          {
+            port: served.port,
+            host: '127.0.0.1',
+            servername: 'localhost',
+            ca: readFileSync(authority.ca.rootFile as string),
+          },
+          () => {
+            resolve(socket.getPeerCertificate().serialNumber)
+            socket.destroy()
+          },
+        )
+        socket.on('error', reject)
+      })
+    const first = await serial()
+    at += 6 * 24 * 3_600_000
+    await served.renew()
+    assert.notEqual(await serial(), first)
+    await served.close()
+    await assert.rejects(serial())
+  })
+})
+
+describe('tls-alpn-01', () => {
+  test('takes the certificate of RFC 8737 and no other', async () => {
+    const digest = createHash('sha256').update('token.thumbprint').digest()
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const certificate = (name: string, value: Buffer, critical = true) => {
+      const now = Date.now()
+      const body = der.sequence(
+        der.explicit(0, der.integer(2)),
+        der.integer(7),
+        signatureAlgorithm(privateKey),
+        encodeName({}),
+        der.sequence(der.time(now - 1000), der.time(now + 86_400_000)),
+        encodeName({}),
+        publicKey.export({ type: 'spki', format: 'der' }),
+        der.explicit(
+          3,
+          der.sequence(
+            extension('2.5.29.17', true, der.sequence(...alternativeNames({ dnsNames: [name] }))),
+            extension('1.3.6.1.5.5.7.1.31', critical, der.octetString(value)),
+          ),
+        ),
+      )
+      return toPem('CERTIFICATE', signSequence(body, privateKey))
+    }
+    const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+    const attempt = async (cert: string, protocols: string[]) => {
+      const server = tls.createServer({ cert, key, ALPNProtocols: protocols }, socket =>
+        socket.on('error', () => {}),
+      )
+      await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+      const { port } = server.address() as AddressInfo
+      const validate = validator({
+        http01Port: 1,
+        tlsAlpn01Port: port,
+        resolve: new Map([['a.internal', '127.0.0.1']]),
+        networks: ['127.0.0.1/32'],
+        resolvers: [],
+      })
+      const asked = {
+        kind: 'tls-alpn-01',
+        name: 'a.internal',
+        token: 'token',
+        keyAuthorization: 'token.thumbprint',
+        digest,
+      } as const
+      try {
+        return await validate(asked, new AbortController().signal).then(
+          () => 'valid',
+          (error: ChallengeFailure) => error.type,
+        )
+      } finally {
+        server.close()
+      }
+    }
+    const acme = ['acme-tls/1']
+    assert.equal(await attempt(certificate('a.internal', digest), acme), 'valid')
+    assert.equal(await attempt(certificate('b.internal', digest), acme), 'unauthorized')
+    assert.equal(await attempt(certificate('a.internal', createHash('sha256').digest()), acme), 'unauthorized')
+    assert.equal(await attempt(certificate('a.internal', digest, false), acme), 'unauthorized')
+    assert.match(await attempt(certificate('a.internal', digest), ['http/1.1']), /tls|connection/)
   })
 })
