@@ -48,8 +48,7 @@ export type ProxyProtocolInput = { from: string | readonly string[] }
 export type SiteInput = {
   host: string | readonly string[]
   default?: boolean
-  certificate?: 'acme' | 'local' | KeyPairInput | readonly KeyPairInput[]
-  certificate?: 'local' | 'vault' | KeyPairInput | readonly KeyPairInput[]
+  certificate?: 'acme' | 'local' | 'vault' | KeyPairInput | readonly KeyPairInput[]
   policy?: string
   ocsp?: 'off' | 'staple'
   clients?: ClientsInput

@@ -90,9 +90,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     if (!site) return
     sites.push(site)
     nodes.push({ site, node: list.items[index]! })
-    const site = one && list?.kind === 'list' ? validateSite(one, list.items[index]!, checks) : undefined
-    if (site) sites.push(site)
-    if (site?.certificate?.kind === 'vault' && list && !childOf(tree, 'vault'))
+    if (site.certificate?.kind === 'vault' && !childOf(tree, 'vault'))
       problems.error(
         placeOf(list, index, 'certificate'),
         'certificate: vault, and there is no vault',

@@ -1,0 +1,93 @@
+/** `sallyport ca` as a user types it. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, test } from 'node:test'
+import { buildCsr } from '../../src/certs/csr.ts'
+import { readCertificate } from '../../src/certs/x509-read.ts'
+import { temporaryFolder } from '../harness/certificates.ts'
+
+const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
+
+describe('sallyport ca', () => {
+  const folder = temporaryFolder()
+  const state = path.join(folder, 'it is')
+  const ca = (...words: string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'ca', ...words], {
+      cwd: folder,
+      encoding: 'utf8',
+    })
+    return { code: status, out: stdout, err: stderr }
+  }
+  const here = ['--state', state]
+
+  test('makes a CA, issues, lists, revokes, and writes the list', () => {
+    assert.match(ca('issue', 'a.internal', ...here).err, /no internal CA yet; make one with: sallyport ca init/)
+    const made = ca('init', '--name', 'Example', '--names', '*.internal', ...here)
+    assert.equal(made.code, 0, made.err)
+    assert.match(made.out, /'.*it is\/internal-ca\/root\.pem'/)
+    assert.match(made.out, /names +internal and \*\.internal/)
+    assert.match(ca('init', ...here).err, /never overwritten/)
+
+    const issued = ca('issue', 'a.internal', '--hours', '48', '--out', 'out', ...here)
+    assert.equal(issued.code, 0, issued.err)
+    assert.equal(statSync(path.join(folder, 'out/a.internal.key')).mode & 0o777, 0o600)
+    const leaf = new X509Certificate(readFileSync(path.join(folder, 'out/a.internal.pem')))
+    assert.ok(Math.abs(leaf.validToDate.getTime() - Date.now() - 48 * 3_600_000) < 60_000)
+    assert.match(ca('issue', 'a.internal', '--out', 'out', ...here).err, /is there already/)
+    assert.match(ca('issue', 'a.example.com', ...here).err, /may not give a\.example\.com/)
+
+    const client = ca('issue', 'b.internal', '--client', '--spiffe', 'spiffe://example.org/b', ...here)
+    assert.match(client.out, /for +clients/)
+    const fields = readCertificate(new X509Certificate(readFileSync(path.join(folder, 'b.internal.pem'))).raw)
+    assert.deepEqual([fields.uris, fields.extendedKeyUsage], [['spiffe://example.org/b'], ['1.3.6.1.5.5.7.3.2']])
+
+    writeFileSync(
+      path.join(folder, 'c.csr'),
+      buildCsr(['c.internal'], generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
+    )
+    assert.equal(ca('issue', '--csr', 'c.csr', ...here).code, 0)
+    assert.match(ca('issue', 'x.internal', '--csr', 'c.csr', ...here).err, /names are those of the request/)
+
+    const listed = JSON.parse(ca('list', '--json', ...here).out)
+    assert.deepEqual(listed.map((row: { names: string[] }) => row.names[0]).sort(), [
+      'a.internal',
+      'b.internal',
+      'c.internal',
+    ])
+    assert.match(
+      ca('revoke', 'a.internal', '--reason', 'keyCompromised', ...here).err,
+      /did you mean keyCompromise\?/,
+    )
+    assert.match(
+      ca('revoke', 'a.internal', '--reason', 'keyCompromise', ...here).out,
+      /^revoked [0-9a-f]{32} \(a\.internal\)/,
+    )
+    assert.match(ca('revoke', 'a.internal', ...here).err, /no certificate in force/)
+    assert.match(ca('revoke', listed[0].serial, ...here).out, /revoked/)
+    assert.match(ca('list', ...here).out, /a\.internal +server +revoked: keyCompromise/)
+    assert.match(ca('crl', ...here).out, /^-----BEGIN X509 CRL-----/)
+    assert.match(ca('crl', '--out', 'ca.crl', ...here).out, /2 certificates revoked|1 certificate revoked/)
+  })
+
+  test('refuses what it does not know, with exit code 2', () => {
+    const cases: [string[], RegExp][] = [
+      [[], /ca needs one of init, issue, list, revoke, crl/],
+      [['isue'], /did you mean issue\?/],
+      [['list', '--hours', '3', ...here], /--hours is not an option of ca list/],
+      [['issue', ...here], /needs a name/],
+      [['issue', 'a.internal', '--hours', '0', ...here], /--hours is a whole number/],
+      [['issue', 'a.internal', '--spiffe', 'http://x', ...here], /not a SPIFFE id/],
+      [['init', 'internal', '--state', 'other'], /names go into --names/],
+      [['init', '--names', 'a.*.b', '--state', 'other'], /--names/],
+      [['list', '-c', 'x.yaml', ...here], /not both/],
+    ]
+    for (const [words, wanted] of cases) {
+      const done = ca(...words)
+      assert.equal(done.code, 2, done.out)
+      assert.match(done.err, wanted)
+    }
+  })
+})
