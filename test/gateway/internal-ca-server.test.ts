@@ -1,6 +1,7 @@
 /** The ACME server on its port: bounds on bytes and time, challenges over real connections, and one process at a time. */
 import assert from 'node:assert/strict'
 import { createHash, generateKeyPairSync } from 'node:crypto'
+import dgram from 'node:dgram'
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -326,5 +327,52 @@ describe('tls-alpn-01', () => {
     assert.equal(await attempt(certificate('a.internal', createHash('sha256').digest()), acme), 'unauthorized')
     assert.equal(await attempt(certificate('a.internal', digest, false), acme), 'unauthorized')
     assert.match(await attempt(certificate('a.internal', digest), ['http/1.1']), /tls|connection/)
+  })
+})
+
+describe('dns-01', () => {
+  test('takes the digest in any TXT record of the name, from the servers that are given', async () => {
+    const digest = createHash('sha256').update('token.thumbprint').digest()
+    let texts: string[] = []
+    let wanted = ''
+    const server = dgram.createSocket('udp4')
+    server.on('message', (query, from) => {
+      const end = query.indexOf(0, 12) + 5
+      wanted = query
+        .subarray(12, end - 4)
+        .toString('latin1')
+        .replace(/[\x00-\x1f]/g, '.')
+        .slice(1, -1)
+      const head = Buffer.concat([
+        query.subarray(0, 2),
+        Buffer.from([0x81, 0x80, 0, 1, 0, texts.length, 0, 0, 0, 0]),
+      ])
+      const answers = texts.map(text =>
+        Buffer.concat([
+          Buffer.from([0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 0, 0, text.length + 1, text.length]),
+          Buffer.from(text),
+        ]),
+      )
+      server.send(Buffer.concat([head, query.subarray(12, end), ...answers]), from.port, from.address)
+    })
+    await new Promise<void>(resolve => server.bind(0, '127.0.0.1', resolve))
+    const resolvers = [`127.0.0.1:${server.address().port}`]
+    const validate = validator({ http01Port: 1, tlsAlpn01Port: 1, resolve: new Map(), networks: [], resolvers })
+    const asked = {
+      kind: 'dns-01',
+      name: 'a.internal',
+      token: 'token',
+      keyAuthorization: 'token.thumbprint',
+      digest,
+    } as const
+    try {
+      texts = ['something else', digest.toString('base64url')]
+      await validate(asked, new AbortController().signal)
+      assert.equal(wanted, '_acme-challenge.a.internal')
+      texts = ['token.thumbprint', digest.toString('hex')]
+      await assert.rejects(validate(asked, new AbortController().signal), /has no TXT record with the answer/)
+    } finally {
+      server.close()
+    }
   })
 })
