@@ -19,8 +19,6 @@ export const peers = {
   certbot: ['certbot'],
   'redis-server': ['redis-server'],
   knotd: ['knot'],
-  certbot: ['certbot'],
-  caddy: ['caddy'],
 }
 
 /** @returns {string | null} the path of `command`, looked for in PATH and the sbin folders */

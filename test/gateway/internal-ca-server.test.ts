@@ -192,11 +192,11 @@ describe('of several processes with one storage', () => {
       ca: { ...ca, acme: { ...ca.acme!, host, listen: { port, address: '127.0.0.1' } } },
       state: one.state,
     })
-    const { memoryStorage } = await import('../harness/memory-storage.ts')
+    const { MemoryStorage } = await import('../harness/memory-storage.ts')
     const port = Number(new URL(one.directory).port)
-    await assert.rejects(startInternalCa(at(port), memoryStorage(), one.log), /cannot listen on 127\.0\.0\.1:/)
+    await assert.rejects(startInternalCa(at(port), new MemoryStorage(), one.log), /cannot listen on 127\.0\.0\.1:/)
     await assert.rejects(
-      startInternalCa({ ...at(0), state: `${one.state}/none` }, memoryStorage(), one.log),
+      startInternalCa({ ...at(0), state: `${one.state}/none` }, new MemoryStorage(), one.log),
       /sallyport ca init/,
     )
     await one.server.close()

@@ -74,7 +74,7 @@ export async function servedCa(
       },
     },
   })
-  const storage = memoryStorage()
+  const storage = new MemoryStorage()
   const lines: string[] = []
   const log = createLog({ level: 'debug', format: 'json', out: text => void lines.push(text) })
   const server = await startInternalCa(config, storage, log)

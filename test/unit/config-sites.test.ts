@@ -116,7 +116,7 @@ describe('a site', () => {
         'sallyport.yaml:4:5: certificate is missing',
         'sallyport.yaml:5:21: a passthrough site is never decrypted and has no certificate',
         'sallyport.yaml:5:41: a passthrough site has no TLS policy',
-        'sallyport.yaml:6:34: certificate takes acme or local, not "acmee"',
+        'sallyport.yaml:6:34: certificate takes acme, local or vault, not "acmee"',
         'sallyport.yaml:7:34: certificate is empty',
         'sallyport.yaml:8:34: key is missing',
         'sallyport.yaml:8:43: . is a folder',

@@ -61,7 +61,7 @@ describe('a TypeScript configuration', () => {
     await withFolder({ 'sallyport.config.ts': source('a b').replace("'local'", "'acmee'") }, async cwd => {
       await assert.rejects(
         loadConfig({ cwd }),
-        /^ConfigError: sallyport\.config\.ts: sites\[0\]\.host: a b is not a host name\nsallyport\.config\.ts: sites\[0\]\.certificate: certificate takes acme or local/,
+        /^ConfigError: sallyport\.config\.ts: sites\[0\]\.host: a b is not a host name\nsallyport\.config\.ts: sites\[0\]\.certificate: certificate takes acme, local or vault/,
       )
     })
   })
