@@ -10,10 +10,10 @@ export type Reply<T> = { readonly pid: number; readonly ok?: T; readonly error?:
 const answerMs = 30_000
 
 /** The answers of every process, or of one where that is enough. Throws UsageError where nobody is there. */
-export async function askGateway<T>(state: string, question: string, one = false): Promise<Reply<T>[]> {
+export async function askGateway<T>(state: string, question: string, one = false, about = ''): Promise<Reply<T>[]> {
   const replies: Reply<T>[] = []
   for (const file of controlSockets(state)) {
-    const reply = await ask<T>(file, question)
+    const reply = await ask<T>(file, question, about)
     if (reply === null) continue
     replies.push(reply)
     if (one) break
@@ -32,11 +32,11 @@ export async function gatewayRuns(state: string): Promise<boolean> {
 }
 
 /** Null where the process is gone; its socket is removed then. */
-function ask<T>(file: string, question: string): Promise<Reply<T> | null> {
+function ask<T>(file: string, question: string, about = ''): Promise<Reply<T> | null> {
   const pid = Number(path.basename(file, '.sock'))
   return new Promise(resolve => {
     let text = ''
-    const socket = net.connect(file, () => socket.write(`${JSON.stringify({ ask: question })}\n`))
+    const socket = net.connect(file, () => socket.write(`${JSON.stringify({ ask: question, about })}\n`))
     socket.setTimeout(answerMs, () => socket.destroy(new Error('no answer')))
     socket.on('data', chunk => {
       text += chunk.toString('utf8')

@@ -8,7 +8,8 @@ import path from 'node:path'
 import { messageOf } from '../base/errors.ts'
 import { controlFolder } from './control-path.ts'
 
-export type Controls = Readonly<Record<string, () => unknown | Promise<unknown>>>
+/** By the word that asks; some take another word with it. */
+export type Controls = Readonly<Record<string, (about: string) => unknown | Promise<unknown>>>
 
 /** A question is a word; more is a mistake. */
 const longestQuestion = 1_000
@@ -54,9 +55,11 @@ function answer(socket: net.Socket, controls: Controls): void {
 
 async function respond(line: string, controls: Controls): Promise<unknown> {
   try {
-    const { ask } = JSON.parse(line) as { ask?: unknown }
+    const { ask, about } = JSON.parse(line) as { ask?: unknown; about?: unknown }
     const control = typeof ask === 'string' && Object.hasOwn(controls, ask) ? controls[ask] : undefined
-    return control === undefined ? { error: `there is no '${String(ask)}'` } : { ok: await control() }
+    return control === undefined
+      ? { error: `there is no '${String(ask)}'` }
+      : { ok: await control(typeof about === 'string' ? about : '') }
   } catch (error) {
     return { error: messageOf(error) }
   }

@@ -6,8 +6,8 @@
  * 0.07-0.1 s and 31 MB, and are all loaded in another 0.8-1.2 s and 90 MB; RSA (4.5 kB) in 0.08 s and 65 MB, 1.4-1.5 s and
  * 190 MB. These are quiet runs; with other work on the machine single ones took 1.3 s to open and 2.0 s (P-256) or 3.9 s
  * (RSA) to load. Node 26, one run, P-256: 0.16 s and 50 MB, 1.7 s and 75 MB. The first stage keeps the text: about 2 kB more
- * each than keeping only the paths, and a file that is replaced later cannot change a snapshot that is in use, or pair a
- * new chain with an old key.
+ * each than keeping only the paths, and a file that is replaced later cannot pair a new chain with an old key. What comes
+ * after a change of the files is a bundle of its own: watched-pair.ts.
  *
  * Invariants: after `load()` the key fits the leaf, the chain is in order, and the key is strong enough for today's
  * clients. An expired certificate is a warning, not an error: a gateway that does not start helps no one. Signatures in
@@ -16,7 +16,9 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { messageOf, UsageError } from '../base/errors.ts'
 import type { Bundle, KeyType } from '../model/certificate.ts'
-import { certificateBlocks, checkChainMarkers, checkKeyMarkers, keyBlock, readText } from './pem.ts'
+import { type LeafSummary, summaryOf } from './leaf.ts'
+import { certificateBlocks, checkChainMarkers, checkKeyMarkers, keyBlock } from './pem.ts'
+import { readPair } from './stamped.ts'
 import { type CertificateFields, nameText, readCertificate } from './x509-read.ts'
 
 /** Two files, or the same one twice where it holds both. */
@@ -37,6 +39,12 @@ export type LoadedBundle = { readonly bundle: Bundle; readonly warnings: readonl
 
 export type OpenedBundle = {
   readonly files: BundleFiles
+  /** Of both files as they were read, and whether a change right after that might not show in it: see stamped.ts */
+  readonly stamp: string
+  readonly young: boolean
+  readonly loaded: boolean
+  /** What the first certificate says, at a hundredth of what load() costs; null where it cannot be read */
+  leaf(): LeafSummary | null
   /** The full check. The first call does the work; later ones return the same object, or throw the same error. */
   load(): LoadedBundle
 }
@@ -44,11 +52,18 @@ export type OpenedBundle = {
 /** The cheap stage. Throws UsageError where a file is missing, is not PEM, or holds an encrypted key. */
 export function openBundle(files: BundleFiles, options: BundleOptions = {}): OpenedBundle {
   const { chainFile, keyFile } = files
-  let text: BundleText | null = readMarked(files)
+  const { stamp, young, ...marked } = readMarked(files)
+  let text: BundleText | null = marked
   let loaded: LoadedBundle | null = null
   let failure: unknown = null
   return {
     files: { chainFile, keyFile },
+    stamp,
+    young,
+    get loaded() {
+      return loaded !== null
+    },
+    leaf: () => (loaded ?? text) && summaryOf((loaded?.bundle ?? (text as BundleText)).chainPem),
     load() {
       if (loaded) return loaded
       if (!text) throw failure
@@ -68,12 +83,11 @@ export function readBundle(files: BundleFiles, options: BundleOptions = {}): Loa
   return parseBundle(readMarked(files), options)
 }
 
-function readMarked({ chainFile, keyFile }: BundleFiles): BundleText {
-  const chainPem = readText(chainFile)
+function readMarked({ chainFile, keyFile }: BundleFiles): BundleText & { stamp: string; young: boolean } {
+  const { chainText: chainPem, keyText: keyPem, stamp, young } = readPair(chainFile, keyFile)
   checkChainMarkers(chainPem, chainFile)
-  const keyPem = keyFile === chainFile ? chainPem : readText(keyFile)
   checkKeyMarkers(keyPem, keyFile)
-  return { chainFile, keyFile, chainPem, keyPem }
+  return { chainFile, keyFile, chainPem, keyPem, stamp, young }
 }
 
 /** The full check of texts that are already in memory. Throws UsageError. */
@@ -219,6 +233,6 @@ function subjectOf({ fields }: Parsed): string {
 }
 
 /** `2026-03-31 12:00:00 UTC` */
-function dateText(ms: number): string {
+export function dateText(ms: number): string {
   return new Date(ms).toISOString().replace('T', ' ').replace('.000Z', ' UTC')
 }

@@ -27,6 +27,15 @@ export type CertificateFields = {
   readonly authorityKeyId: Buffer | null
   /** Object identifiers; null where the certificate may be used for anything */
   readonly extendedKeyUsage: readonly string[] | null
+  /** Object identifier of the algorithm that the issuer signed it with */
+  readonly signatureAlgorithm: string
+  /** Object identifier of the kind of its key */
+  readonly keyAlgorithm: string
+  /** Where the issuer's certificate, and its word on revocation, are to be had (RFC 5280 section 4.2.2.1); http URLs only */
+  readonly issuerUrls: readonly string[]
+  readonly ocspUrls: readonly string[]
+  /** It says that certificate transparency logs have it (RFC 6962 section 3.3) */
+  readonly logged: boolean
 }
 
 export function readCertificate(bytes: Uint8Array): CertificateFields {
@@ -34,7 +43,7 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
   const fields = children(expectTag(certificate[0], tags.sequence))
   // [0] version is DEFAULT v1; only a v3 certificate has extensions.
   const first = fields[0]?.tag === 0xa0 ? 1 : 0
-  const [serial, , issuer, validity, subject] = fields.slice(first)
+  const [serial, signature, issuer, validity, subject, publicKey] = fields.slice(first)
   const [begin, end] = children(expectTag(validity, tags.sequence))
   const found = readExtensions(fields.find(value => value.tag === 0xa3))
   const names = found.get('2.5.29.17')
@@ -42,6 +51,7 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
   const keyId = found.get('2.5.29.14')
   const authority = found.get('2.5.29.35')
   const uses = found.get('2.5.29.37')
+  const access = found.get('1.3.6.1.5.5.7.1.1')
   return {
     subjectDer: expectTag(subject, tags.sequence).raw,
     issuerDer: expectTag(issuer, tags.sequence).raw,
@@ -55,7 +65,23 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
     subjectKeyId: keyId ? expectTag(keyId, tags.octetString).content : null,
     authorityKeyId: (authority && children(authority).find(value => value.tag === 0x80)?.content) ?? null,
     extendedKeyUsage: uses ? children(uses).map(readOid) : null,
+    signatureAlgorithm: firstOid(expectTag(signature, tags.sequence)),
+    keyAlgorithm: firstOid(expectTag(children(expectTag(publicKey, tags.sequence))[0], tags.sequence)),
+    issuerUrls: access ? readUrls(access, '1.3.6.1.5.5.7.48.2') : [],
+    ocspUrls: access ? readUrls(access, '1.3.6.1.5.5.7.48.1') : [],
+    logged: found.has('1.3.6.1.4.1.11129.2.4.2'),
   }
+}
+
+const firstOid = (value: DerValue): string => readOid(expectTag(children(value)[0], tags.oid))
+
+/** URLs of one access method. They end up in front of people: what is not plain http or https is left out. */
+function readUrls(access: DerValue, method: string): string[] {
+  return children(access)
+    .map(children)
+    .filter(([id, location]) => id?.tag === tags.oid && readOid(id) === method && location?.tag === 0x86)
+    .map(([, location]) => (location as DerValue).content.toString('latin1'))
+    .filter(url => url.length <= 300 && /^https?:\/\/[\x21-\x7e]+$/.test(url))
 }
 
 function readExtensions(value: DerValue | undefined): Map<string, DerValue> {
@@ -69,11 +95,25 @@ function readExtensions(value: DerValue | undefined): Map<string, DerValue> {
     const content = expectTag(parts.at(-1), tags.octetString).content
     // Others are not ours to judge, and may hold anything.
     if (known.has(id)) found.set(id, read(content))
+    else if (shown.has(id)) showable(content, value => found.set(id, value))
   }
   return found
 }
 
 const known = new Set(['2.5.29.14', '2.5.29.17', '2.5.29.19', '2.5.29.35', '2.5.29.37'])
+
+/** Only for people to look at: one that is damaged is as good as none. */
+const shown = new Set(['1.3.6.1.5.5.7.1.1', '1.3.6.1.4.1.11129.2.4.2'])
+
+function showable(content: Buffer, keep: (value: DerValue) => void): void {
+  try {
+    const value = read(content)
+    if (value.tag === tags.sequence) for (const access of children(value)) children(access)
+    keep(value)
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error
+  }
+}
 
 function readNames(value: DerValue): string[] {
   const names: string[] = []

@@ -20,6 +20,8 @@ export type Config = {
   /** The named ones and those of the file, by name */
   readonly policies: Readonly<Record<string, Policy>>
   readonly log: LogConfig
+  /** Null: nobody is told of certificates that near their end, except by the log */
+  readonly alerts: AlertsConfig | null
   /** Absolute path of the folder for the local CA and whatever else must outlive the process */
   readonly state: string
   readonly limits: LimitsConfig
@@ -81,6 +83,8 @@ export type ClientsConfig = {
 
 export type CertificateConfig =
   | { readonly kind: 'files'; readonly pairs: readonly KeyPairFiles[] }
+  /** Absolute path of a folder of certificates with their keys */
+  | { readonly kind: 'directory'; readonly folder: string }
   | { readonly kind: 'local' }
 
 export type KeyPairFiles = { readonly chainFile: string; readonly keyFile: string }
@@ -153,6 +157,17 @@ export type UpstreamTlsConfig = {
   /** What we show when the backend asks for a client certificate */
   readonly certificate: KeyPairFiles | null
   readonly verify: boolean
+}
+
+export type AlertsConfig = {
+  readonly url: string
+  /** Days before the end of a certificate; empty: the usual ones */
+  readonly days: readonly number[]
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  /** Sent as `Authorization: Bearer` */
+  readonly token: string | null
+  /** PEM; null: the CAs that the runtime trusts */
+  readonly caFile: string | null
 }
 
 export type LogConfig = {

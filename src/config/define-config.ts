@@ -18,6 +18,7 @@ export type ConfigInput = {
   policy?: string
   policies?: Readonly<Record<string, PolicyInput>>
   log?: LogInput
+  alerts?: AlertsInput
   state?: string
   limits?: LimitsInput
   timeouts?: TimeoutsInput
@@ -42,7 +43,7 @@ export type ProxyProtocolInput = { from: string | readonly string[] }
 export type SiteInput = {
   host: string | readonly string[]
   default?: boolean
-  certificate?: 'local' | KeyPairInput | readonly KeyPairInput[]
+  certificate?: 'local' | KeyPairInput | readonly KeyPairInput[] | CertificateFolderInput
   policy?: string
   clients?: ClientsInput
   ja4?: Ja4Input
@@ -80,6 +81,9 @@ export type HstsInput = { maxAge: number; subdomains?: boolean; preload?: boolea
 export type Ja4Input = { forward?: boolean; block?: readonly string[] }
 
 export type KeyPairInput = { chain: string; key: string }
+
+/** A folder of certificates with their keys, in the forms of docs/certificates.md */
+export type CertificateFolderInput = { directory: string }
 
 export type Layer4Input = {
   /** `host:port` */
@@ -128,6 +132,14 @@ export type UpstreamInput = {
 export type UpstreamTlsInput = { ca?: string; serverName?: string; certificate?: KeyPairInput; verify?: boolean }
 
 export type PoolInput = { idle?: number }
+
+export type AlertsInput = {
+  url: string
+  days?: readonly number[]
+  headers?: Readonly<Record<string, string>>
+  token?: string
+  ca?: string
+}
 
 export type LogInput = { access?: boolean; format?: 'json' | 'text'; level?: 'debug' | 'info' | 'warn' | 'error' }
 

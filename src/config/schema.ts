@@ -1,6 +1,7 @@
 /** The whole configuration as rows: one per option. Validation, defaults, docs/config.md and the JSON Schema come from here. */
 import type { ConfigInput, LogInput } from './define-config.ts'
 import { policyName, upstreamName } from './forms.ts'
+import { alertsShape } from './schema/alerts.ts'
 import type { Rows, Shape } from './schema/kinds.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { listenShape } from './schema/listen.ts'
@@ -70,6 +71,11 @@ export const configShape: Shape = {
       default: {},
       docs: 'What is logged, and how.',
       example: '{ format: text }',
+    },
+    alerts: {
+      kind: { type: 'object', shape: alertsShape },
+      docs: 'A webhook that is told of certificates that near their end, or cannot be read or renewed.',
+      example: '{ url: "https://hooks.example.com/tls" }',
     },
     state: {
       kind: { type: 'folder' },

@@ -12,6 +12,7 @@ import type {
 } from './config.ts'
 import type { Problems } from './problem.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
+import { certificateOf, type RawCertificate } from './validate-certificate.ts'
 import {
   checkNoClients,
   clientMatches,
@@ -30,7 +31,7 @@ export type RawSite = {
   certificate:
     | { as: 'text'; value: 'local' }
     | { as: 'list'; value: (RawKeyPair | undefined)[] }
-    | { as: 'map'; value: RawKeyPair }
+    | { as: 'map'; value: RawCertificate }
     | null
     | undefined
   policy: string | null | undefined
@@ -222,7 +223,8 @@ function validateCertificate(raw: RawSite, node: Node, checks: SiteChecks): Cert
   }
   if (!raw.certificate) return undefined
   if (raw.certificate.as === 'text') return { kind: 'local' }
-  const pairs = (raw.certificate.as === 'map' ? [raw.certificate.value] : raw.certificate.value).map(keyPair)
+  if (raw.certificate.as === 'map') return certificateOf(raw.certificate.value, written, problems)
+  const pairs = raw.certificate.value.map(keyPair)
   const whole = pairs.filter(pair => pair !== null)
   return whole.length === pairs.length ? { kind: 'files', pairs: whole } : undefined
 }

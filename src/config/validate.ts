@@ -9,6 +9,7 @@ import { type Reader, readDefaults, readObject } from './read.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { configShape } from './schema.ts'
 import { childOf, type Node, type Place, placeOf, placeOfKey } from './tree.ts'
+import { type RawAlerts, validateAlerts } from './validate-alerts.ts'
 import { Policies, type RawPolicy } from './validate-policies.ts'
 import { type RawSite, type SiteChecks, validateSite } from './validate-sites.ts'
 import { type RawUpstream, Upstreams } from './validate-upstreams.ts'
@@ -28,6 +29,7 @@ type Raw = {
   policy: string | undefined
   policies: Map<string, RawPolicy | undefined> | undefined
   log: LogConfig | undefined
+  alerts: RawAlerts | null | undefined
   state: string | null | undefined
   limits: LimitsConfig | undefined
   timeouts: TimeoutsConfig | undefined
@@ -79,8 +81,9 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   })
   if (!checks.tlsListener && listen.length > 0) warnUnreachable(list, problems)
   checkLimits(limits, tree, problems)
+  const alerts = validateAlerts(raw.alerts, tree, problems)
   const all = upstreams.finish()
-  if (problems.failed || !raw.log || raw.workers === undefined) return undefined
+  if (problems.failed || !raw.log || raw.workers === undefined || alerts === undefined) return undefined
   const state = raw.state ?? defaultState(origin)
   return {
     file: origin.file,
@@ -89,6 +92,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     upstreams: all,
     policies: policies.all,
     log: raw.log,
+    alerts,
     state,
     limits,
     timeouts,

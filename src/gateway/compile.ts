@@ -14,8 +14,8 @@ import type { Endpoint, Upstream } from '../model/upstream.ts'
 import { routeTable } from '../route/match.ts'
 import { Names } from '../route/names.ts'
 import { offerOf } from '../tls/offer.ts'
-import { type Certificates, policyKey, siteTls } from '../tls/site-tls.ts'
-import { fromFiles, fromLocalCa } from './certificates.ts'
+import { policyKey, siteTls } from '../tls/site-tls.ts'
+import { type CertificateSource, fromFiles, fromFolder, fromLocalCa } from './certificates.ts'
 import { clientTerms } from './clients.ts'
 import type { Registries } from './registries.ts'
 
@@ -26,7 +26,11 @@ export type Compiled = {
   readonly snapshot: Snapshot
   readonly sites: readonly Site[]
   readonly endpoints: ReadonlySet<Endpoint>
+  readonly certificates: readonly SiteCertificates[]
 }
+
+/** Which certificates a site has, for lists and for watching their expiry. */
+export type SiteCertificates = { readonly site: string; readonly source: CertificateSource }
 
 export function compile(
   config: Config,
@@ -54,6 +58,13 @@ export function compile(
     return upstream
   }
 
+  const certificates: SiteCertificates[] = []
+  const said = new Set<string>()
+  // Several sites may share a file, and one word about it is enough.
+  const warnOnce = (text: string): void => {
+    if (!said.has(text)) warn(text)
+    said.add(text)
+  }
   const offers = new Map<string, Policy>()
   const policyOf = (name: string): Policy => {
     let policy = offers.get(name)
@@ -73,7 +84,9 @@ export function compile(
   for (const from of config.sites) {
     const clients = from.clients === null ? null : clientTerms(from.clients, warn)
     const policy = policyOf(from.policy)
-    const tls = tlsOf(from, config, registries, eager, clients, policy, warn)
+    const source = certificatesOf(from, config, registries, eager, warnOnce)
+    if (source !== null) certificates.push({ site: from.name, source })
+    const tls = source === null ? null : tlsOf(from, source, clients, policy)
     const site: Site = {
       name: from.name,
       hosts: from.hosts,
@@ -95,7 +108,7 @@ export function compile(
     limits: config.limits,
     timeouts: config.timeouts,
   }
-  return { snapshot, sites, endpoints }
+  return { snapshot, sites, endpoints, certificates }
 }
 
 const hstsText = ({ maxAge, subdomains, preload }: HstsConfig): string =>
@@ -139,21 +152,27 @@ function actionOf(
   }
 }
 
-function tlsOf(
-  from: SiteConfig,
+function certificatesOf(
+  { certificate, hosts }: SiteConfig,
   config: Config,
   registries: Registries,
   eager: boolean,
-  clients: ClientTerms | null,
-  policy: Policy,
   warn: (text: string) => void,
-): SiteTls | null {
-  if (from.certificate === null) return null
-  const certificates: Certificates =
-    from.certificate.kind === 'local'
-      ? fromLocalCa(registries.localCa(config.state), from.hosts)
-      : fromFiles(from.certificate.pairs, eager, warn)
+): CertificateSource | null {
+  switch (certificate?.kind) {
+    case undefined:
+      return null
+    case 'local':
+      return fromLocalCa(registries.localCa(config.state), hosts)
+    case 'directory':
+      return fromFolder(certificate.folder, hosts, registries.certificates, eager, warn)
+    case 'files':
+      return fromFiles(certificate.pairs, hosts, registries.certificates, eager, warn)
+  }
+}
+
+function tlsOf(from: SiteConfig, source: CertificateSource, clients: ClientTerms | null, policy: Policy): SiteTls {
   // Behind `tcp` is a protocol of the client's own choosing: no ALPN is negotiated for it.
   const alpn = from.action.kind === 'http' ? ['h2', 'http/1.1', 'http/1.0'] : []
-  return siteTls(certificates, policy, alpn, clients)
+  return siteTls(source, policy, alpn, clients)
 }

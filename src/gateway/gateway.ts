@@ -12,7 +12,9 @@ import { messageOf, UsageError } from '../base/errors.ts'
 import { CidrSet } from '../base/ip.ts'
 import { createLog, type Log } from '../base/log.ts'
 import { Turn } from '../base/turn.ts'
+import type { CertificateRow } from '../certs/list.ts'
 import type { Config, ListenConfig } from '../config/config.ts'
+import type { Bundle } from '../model/certificate.ts'
 import type { Site } from '../model/site.ts'
 import { Listener } from '../proxy/listener.ts'
 import type { Services } from '../proxy/services.ts'
@@ -20,7 +22,9 @@ import { selfTest } from '../tls/self-test.ts'
 import { currentTransport } from '../transport/current.ts'
 import { ScratchPool } from '../transport/scratch.ts'
 import type { KeyLog } from '../transport/transport.ts'
-import { compile } from './compile.ts'
+import { alertTarget } from './alerts.ts'
+import { CertificateReports } from './certificate-reports.ts'
+import { type Compiled, compile } from './compile.ts'
 import { logEvents } from './events.ts'
 import { HandshakeLog } from './handshake-log.ts'
 import { Registries } from './registries.ts'
@@ -37,7 +41,11 @@ export type GatewayOptions = {
   readonly tlsKeyLog?: string
   /** The self-test of the TLS library was made by another process of this start */
   readonly selfTested?: boolean
+  /** False where another process of this gateway says what becomes of certificates: this one only logs its swaps */
+  readonly reportsCertificates?: boolean
 }
+
+export type Readiness = { readonly ready: boolean; readonly reasons: string[] }
 
 export class Gateway {
   readonly log: Log
@@ -45,6 +53,7 @@ export class Gateway {
   sites: readonly Site[] = []
   /** The last that failed */
   readonly handshakes = new HandshakeLog()
+  private readonly reports: CertificateReports
   private readonly services: Services
   private readonly registries = new Registries()
   private readonly options: GatewayOptions
@@ -56,6 +65,8 @@ export class Gateway {
     this.options = options
     const out = options.out ?? ((text: string) => void process.stdout.write(text))
     this.log = createLog({ ...config.log, out })
+    this.reports = new CertificateReports(this.log, { silent: options.reportsCertificates === false })
+    this.registries.certificates.onChange = change => this.reports.changed(change)
     const events = logEvents(this.log, config.log.access, this.handshakes)
     const prefix = randomBytes(5).toString('hex')
     this.services = {
@@ -99,6 +110,7 @@ export class Gateway {
 
   async start(): Promise<void> {
     const compiled = compile(this.config, this.registries, 1, text => this.log.write('warn', text))
+    const alerts = this.config.alerts === null ? null : alertTarget(this.config.alerts)
     if (this.options.selfTested !== true) await selfTest(this.services.transport)
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
@@ -110,6 +122,7 @@ export class Gateway {
       throw error
     }
     this.listeners = listeners
+    this.reports.use(compiled.certificates, this.config.alerts, alerts)
   }
 
   /** Puts a new configuration into force; open connections are not disturbed. Throws and changes nothing if it cannot. */
@@ -117,6 +130,7 @@ export class Gateway {
     const compiled = compile(config, this.registries, this.services.snapshot.version + 1, text =>
       this.log.write('warn', text),
     )
+    const alerts = config.alerts === null ? null : alertTarget(config.alerts)
     const same = (listen: ListenConfig) => (listener: Listener) =>
       listener.options.address === listen.address &&
       (listener.options.port === listen.port || listener.port === listen.port) &&
@@ -132,6 +146,7 @@ export class Gateway {
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
     this.config = config
+    this.reports.use(compiled.certificates, config.alerts, alerts)
     for (const listener of this.listeners) {
       if (kept.includes(listener)) continue
       listener.stopAccepting()
@@ -139,6 +154,7 @@ export class Gateway {
     }
     this.listeners = [...kept, ...fresh]
     this.registries.keepOnly(compiled.endpoints)
+    this.registries.certificates.keepOnly(watchedIn(compiled))
   }
 
   /**
@@ -157,8 +173,28 @@ export class Gateway {
     const cut = this.connections
     for (const listener of this.listeners) listener.cut()
     this.registries.closeIdle()
+    this.registries.certificates.close()
+    this.reports.close()
     this.log.flush()
     return cut
+  }
+
+  /** All that are in force or should be, each once, the soonest to end first. */
+  certificates(): CertificateRow[] {
+    return this.reports.rows()
+  }
+
+  /** The certificates that a client asking for this host may be shown; none where its TLS does not end here. */
+  bundlesFor(host: string): readonly Bundle[] {
+    const site = this.services.snapshot.site(host) ?? this.services.snapshot.defaultSite
+    return (site && this.reports.bundlesFor(site.name, host)) ?? []
+  }
+
+  /** Whether traffic should be sent here, for load balancers and probes. It is served in any case. */
+  readiness(): Readiness {
+    const reasons = this.reports.reasons()
+    if (this.services.draining) reasons.unshift('draining')
+    return { ready: reasons.length === 0, reasons }
   }
 
   private keyLog(file: string | undefined): KeyLog {
@@ -189,6 +225,8 @@ export class Gateway {
     return tls === undefined || tls.port === 443 ? '' : `:${tls.port}`
   }
 }
+
+const watchedIn = ({ certificates }: Compiled) => new Set(certificates.flatMap(({ source }) => source.watched))
 
 async function bind(listener: Listener): Promise<void> {
   try {

@@ -9,8 +9,10 @@ import type { EndpointConfig, UpstreamConfig, UpstreamTlsConfig } from '../confi
 import type { ClientTls } from '../model/tls-terms.ts'
 import type { Endpoint } from '../model/upstream.ts'
 import { addressesOf } from './addresses.ts'
+import { CertificateWatch } from './certificate-watch.ts'
 
 export class Registries {
+  readonly certificates = new CertificateWatch()
   private readonly endpoints = new Map<string, Endpoint>()
   private localCaOf: { state: string; ca: LocalCa } | null = null
 

@@ -157,7 +157,11 @@ function clientHop(config: Config, site: SiteConfig): Hop {
 }
 
 const keyFiles = ({ certificate }: SiteConfig): string[] =>
-  certificate?.kind === 'files' ? certificate.pairs.map(pair => pair.keyFile) : []
+  certificate?.kind === 'files'
+    ? certificate.pairs.map(pair => pair.keyFile)
+    : certificate?.kind === 'directory'
+      ? [`files in ${certificate.folder}`]
+      : []
 
 function clientsText(clients: ClientsConfig | null): string {
   if (clients === null) return 'clients are not asked who they are'

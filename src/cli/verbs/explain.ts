@@ -85,7 +85,9 @@ export function explainUrl(config: Config, url: URL, method: string): string[] {
       'cert',
       certificate.kind === 'local'
         ? 'issued by the local CA'
-        : certificate.pairs.map(pair => pair.chainFile).join(', '),
+        : certificate.kind === 'directory'
+          ? `the best in ${certificate.folder} for the name`
+          : certificate.pairs.map(pair => pair.chainFile).join(', '),
     )
   }
   if (site.action.kind === 'tcp') {
