@@ -16,10 +16,11 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { messageOf, UsageError } from '../base/errors.ts'
 import type { Bundle, KeyType } from '../model/certificate.ts'
+import { type CheckOptions, checkSignatures, type Parsed, subjectOf, warningsOf } from './chain-checks.ts'
 import { type LeafSummary, summaryOf } from './leaf.ts'
 import { certificateBlocks, checkChainMarkers, checkKeyMarkers, keyBlock } from './pem.ts'
 import { readPair } from './stamped.ts'
-import { type CertificateFields, nameText, readCertificate } from './x509-read.ts'
+import { nameText, readCertificate } from './x509-read.ts'
 
 /** Two files, or the same one twice where it holds both. */
 export type BundleFiles = { readonly chainFile: string; readonly keyFile: string }
@@ -27,12 +28,7 @@ export type BundleFiles = { readonly chainFile: string; readonly keyFile: string
 /** Texts that need not come from files; the names stand in errors and in Bundle.source. */
 export type BundleText = BundleFiles & { readonly chainPem: string; readonly keyPem: string }
 
-export type BundleOptions = {
-  /** Milliseconds since 1970, for the warnings about validity; the present when left out */
-  readonly now?: number
-  /** Which extended key usage is asked for; `server` when left out */
-  readonly purpose?: 'server' | 'client'
-}
+export type BundleOptions = CheckOptions
 
 /** Warnings begin with the file's name, like the errors. */
 export type LoadedBundle = { readonly bundle: Bundle; readonly warnings: readonly string[] }
@@ -115,10 +111,9 @@ export function parseBundle(text: BundleText, options: BundleOptions = {}): Load
     issuer: nameText(fields.issuerDer),
     source: chainFile,
   }
+  checkSignatures(chain, chainFile)
   return { bundle, warnings: warningsOf(chain, chainFile, options) }
 }
-
-type Parsed = { readonly x509: X509Certificate; readonly fields: CertificateFields }
 
 function parseCertificate(pem: string, file: string, number: number): Parsed {
   try {
@@ -206,33 +201,4 @@ function checkOrder(chain: readonly Parsed[], file: string): void {
       )
     }
   }
-}
-
-function warningsOf(chain: readonly Parsed[], file: string, options: BundleOptions): string[] {
-  const { now = Date.now(), purpose = 'server' } = options
-  const warnings: string[] = []
-  for (const [index, { fields }] of chain.entries()) {
-    const which = `${file}: certificate ${index + 1} (${nameText(fields.subjectDer)})`
-    if (now > fields.notAfter) warnings.push(`${which} expired on ${dateText(fields.notAfter)}`)
-    if (now < fields.notBefore) warnings.push(`${which} is not valid before ${dateText(fields.notBefore)}`)
-  }
-  const [{ fields: leaf }] = chain
-  if (purpose === 'server' && leaf.names.length === 0) {
-    warnings.push(`${file}: the leaf has no subjectAltName, so clients will not accept it for any host`)
-  }
-  const wanted = purpose === 'server' ? '1.3.6.1.5.5.7.3.1' : '1.3.6.1.5.5.7.3.2'
-  const uses = leaf.extendedKeyUsage
-  if (uses && !uses.includes(wanted) && !uses.includes('2.5.29.37.0')) {
-    warnings.push(`${file}: the leaf's extended key usage does not allow ${purpose}Auth`)
-  }
-  return warnings
-}
-
-function subjectOf({ fields }: Parsed): string {
-  return nameText(fields.subjectDer) || fields.names[0] || 'a certificate without a name'
-}
-
-/** `2026-03-31 12:00:00 UTC` */
-export function dateText(ms: number): string {
-  return new Date(ms).toISOString().replace('T', ' ').replace('.000Z', ' UTC')
 }

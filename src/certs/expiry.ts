@@ -42,3 +42,8 @@ export function durationText(ms: number): string {
         : [Math.floor(amount / 60_000), 'minutes']
   return `${count} ${unit}`
 }
+
+/** `2026-03-31 12:00:00 UTC` */
+export function dateText(ms: number): string {
+  return new Date(ms).toISOString().replace('T', ' ').replace('.000Z', ' UTC')
+}

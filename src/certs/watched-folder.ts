@@ -9,6 +9,7 @@
 import { statSync } from 'node:fs'
 import { UsageError } from '../base/errors.ts'
 import type { Bundle, KeyType } from '../model/certificate.ts'
+import type { BundleOptions } from './bundle.ts'
 import { type FolderScan, type Searched, scanFolder } from './folder-scan.ts'
 import type { LeafSummary } from './leaf.ts'
 import { stampOf } from './stamped.ts'
@@ -34,6 +35,7 @@ type Unit = { stamp: string; scannedAt: number; keys: readonly string[] }
 
 export class WatchedFolder {
   readonly folder: string
+  private readonly options: BundleOptions
   readonly members = new Map<string, Member>()
   private readonly units = new Map<string, Unit>()
   private inner: readonly string[] = []
@@ -46,8 +48,9 @@ export class WatchedFolder {
   private unreadable = ''
 
   /** Scans at once. Throws UsageError where the folder cannot be read. */
-  constructor(folder: string) {
+  constructor(folder: string, options: BundleOptions = {}) {
     this.folder = folder
+    this.options = options
     this.scanAll([])
     this.rebuild([])
   }
@@ -172,7 +175,7 @@ export class WatchedFolder {
           this.tell(`${this.folder}: holds more than ${mostPairs} certificates; the rest is not used`, changes)
           break
         }
-        const pair = WatchedPair.find(files)
+        const pair = WatchedPair.find(files, this.options)
         this.members.set(key, { pair, gone: false, staysTold: false })
         changes.push({ kind: 'added', source: files.chainFile, leaf: pair.leaf() })
         this.dirty = true

@@ -8,7 +8,8 @@
  */
 import { messageOf, UsageError } from '../base/errors.ts'
 import type { Bundle } from '../model/certificate.ts'
-import { type BundleFiles, dateText, type LoadedBundle, type OpenedBundle, openBundle } from './bundle.ts'
+import { type BundleFiles, type BundleOptions, type LoadedBundle, type OpenedBundle, openBundle } from './bundle.ts'
+import { dateText } from './expiry.ts'
 import type { LeafSummary } from './leaf.ts'
 import { pairStamp } from './stamped.ts'
 
@@ -35,6 +36,7 @@ const mostSilentMs = 5_000
 
 export class WatchedPair {
   readonly files: BundleFiles
+  private readonly options: BundleOptions
   /** Null while the files never held anything with the looks of a pair */
   private inForce: OpenedBundle | null = null
   /** Of what was read last */
@@ -47,14 +49,15 @@ export class WatchedPair {
   private brokenSince = 0
   private summary: LeafSummary | null | undefined = undefined
 
-  private constructor(files: BundleFiles) {
+  private constructor(files: BundleFiles, options: BundleOptions) {
     this.files = files
+    this.options = options
   }
 
   /** The cheap stage. Throws UsageError as openBundle does. */
-  static open(files: BundleFiles): WatchedPair {
-    const pair = new WatchedPair(files)
-    const opened = openBundle(files)
+  static open(files: BundleFiles, options: BundleOptions = {}): WatchedPair {
+    const pair = new WatchedPair(files, options)
+    const opened = openBundle(files, options)
     pair.inForce = opened
     pair.stamp = opened.stamp
     pair.young = opened.young
@@ -62,12 +65,12 @@ export class WatchedPair {
   }
 
   /** The same for files that nobody has named: what is wrong with them is a `problem`, and they are tried again. */
-  static find(files: BundleFiles, now = Date.now()): WatchedPair {
+  static find(files: BundleFiles, options: BundleOptions = {}, now = Date.now()): WatchedPair {
     try {
-      return WatchedPair.open(files)
+      return WatchedPair.open(files, options)
     } catch (error) {
       if (!(error instanceof UsageError)) throw error
-      const pair = new WatchedPair(files)
+      const pair = new WatchedPair(files, options)
       pair.broken(error.message, now)
       return pair
     }
@@ -106,7 +109,7 @@ export class WatchedPair {
       if (pairStamp(this.files.chainFile, this.files.keyFile) === this.stamp) return same
     }
     try {
-      const fresh = openBundle(this.files)
+      const fresh = openBundle(this.files, this.options)
       const look = this.take(fresh, now)
       this.stamp = fresh.stamp
       this.young = fresh.young
@@ -153,13 +156,14 @@ export class WatchedPair {
   }
 
   private broken(why: string, now: number): Look {
-    if (this.why === null) this.brokenSince = now
-    if (why !== this.why) this.whySince = now
+    if (why !== this.why) {
+      if (this.why === null || this.why === this.told) this.brokenSince = now
+      this.whySince = now
+    }
     this.why = why
     if (why === this.told) return same
     if (now - this.whySince < sureAfterMs && now - this.brokenSince < mostSilentMs) return same
     this.told = why
-    this.brokenSince = now
     return { kind: 'broken', why }
   }
 }

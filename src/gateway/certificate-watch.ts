@@ -9,6 +9,7 @@
  */
 import type { BundleFiles } from '../certs/bundle.ts'
 import type { LeafSummary } from '../certs/leaf.ts'
+import { knownRoots } from '../certs/roots.ts'
 import { WatchedFolder } from '../certs/watched-folder.ts'
 import { type Look, WatchedPair } from '../certs/watched-pair.ts'
 
@@ -37,6 +38,7 @@ export class CertificateWatch {
   /** Goes up with everything that a snapshot may have to choose anew */
   generation = 0
   onChange: (change: CertificateChange) => void = () => {}
+  private readonly isRoot = knownRoots()
   private readonly pairs = new Map<string, WatchedPair>()
   private readonly folders = new Map<string, WatchedFolder>()
   private readonly queue: (WatchedPair | WatchedFolder)[] = []
@@ -53,7 +55,7 @@ export class CertificateWatch {
     const key = `${files.chainFile}\n${files.keyFile}`
     let pair = this.pairs.get(key)
     if (pair === undefined) {
-      pair = WatchedPair.open(files)
+      pair = WatchedPair.open(files, { isRoot: this.isRoot })
       this.pairs.set(key, pair)
       this.begin()
     } else if (strict) this.report(pair, pair.refresh())
@@ -64,7 +66,7 @@ export class CertificateWatch {
   folder(name: string): WatchedFolder {
     let folder = this.folders.get(name)
     if (folder === undefined) {
-      folder = new WatchedFolder(name)
+      folder = new WatchedFolder(name, { isRoot: this.isRoot })
       this.folders.set(name, folder)
       this.begin()
     } else this.lookIn(folder)

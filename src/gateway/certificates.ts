@@ -67,19 +67,22 @@ export function fromFiles(
     for() {
       if (bundles !== null && generation === watch.generation) return bundles
       generation = watch.generation
-      return (bundles = loadAll(pairs))
+      return (bundles = loadAll(pairs, warn))
     },
     held: () => pairs.map(pair => heldPair(pair, false)),
   }
 }
 
 /** Of several that are loaded late, those that cannot be are left out. Throws UsageError where none can. */
-function loadAll(pairs: readonly WatchedPair[]): Bundle[] {
+function loadAll(pairs: readonly WatchedPair[], warn: Warn): Bundle[] {
   const bundles: Bundle[] = []
   let failure: unknown = null
   for (const pair of pairs) {
     try {
-      bundles.push(pair.load().bundle)
+      const { loaded } = pair
+      const { bundle, warnings } = pair.load()
+      bundles.push(bundle)
+      if (!loaded) for (const warning of warnings) warn(warning)
     } catch (error) {
       failure ??= error
     }

@@ -1,7 +1,6 @@
 /** `sallyport certs inspect HOST`: a whole chain in words, or as JSON. Pure: PEM in, text out. */
 import { X509Certificate } from 'node:crypto'
-import { dateText } from '../../certs/bundle.ts'
-import { durationText } from '../../certs/expiry.ts'
+import { dateText, durationText } from '../../certs/expiry.ts'
 import { daysLeft } from '../../certs/list.ts'
 import { certificateBlocks } from '../../certs/pem.ts'
 import { nameText, readCertificate } from '../../certs/x509-read.ts'

@@ -2,6 +2,7 @@
 import { messageOf, UsageError } from '../../base/errors.ts'
 import { runtime } from '../../base/runtime.ts'
 import { readBundle } from '../../certs/bundle.ts'
+import { type IsRoot, knownRoots } from '../../certs/roots.ts'
 import type { SiteConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import { formatProblem } from '../../config/problem.ts'
@@ -12,11 +13,11 @@ import { Registries } from '../../gateway/registries.ts'
 import type { Verb } from '../verb.ts'
 
 /** Throws UsageError at the first that cannot be used. */
-function checkCertificates({ certificate, hosts }: SiteConfig, warn: (text: string) => void): void {
+function checkCertificates({ certificate, hosts }: SiteConfig, isRoot: IsRoot, warn: (text: string) => void): void {
   if (certificate?.kind === 'directory') fromFolder(certificate.folder, hosts, new CertificateWatch(), true, warn)
   if (certificate?.kind !== 'files') return
   for (const pair of certificate.pairs) {
-    const { bundle, warnings } = readBundle(pair)
+    const { bundle, warnings } = readBundle(pair, { isRoot })
     for (const warning of [...warnings, ...nameWarnings(bundle, hosts)]) warn(warning)
   }
 }
@@ -34,6 +35,7 @@ export const check: Verb = {
     for (const problem of warnings) process.stderr.write(`${formatProblem(problem)}\n`)
     // Keys and chains are read in full here, however many there are.
     let failed = false
+    const isRoot = knownRoots()
     const said = new Set<string>()
     const warn = (text: string): void => {
       if (!said.has(text)) process.stderr.write(`${text}\n`)
@@ -41,7 +43,7 @@ export const check: Verb = {
     }
     for (const site of config.sites) {
       try {
-        checkCertificates(site, warn)
+        checkCertificates(site, isRoot, warn)
       } catch (error) {
         if (!(error instanceof UsageError)) throw error
         failed = true
