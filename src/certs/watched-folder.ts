@@ -23,6 +23,7 @@ const foldersPerLook = 500
 const coarseMs = 2_000
 /** Scanning takes up to this share of the time. */
 const scanShare = 0.05
+const longestPauseMs = 60_000
 
 export type FolderChange =
   | { readonly kind: 'added' | 'removed' | 'stays'; readonly source: string; readonly leaf: LeafSummary | null }
@@ -59,7 +60,8 @@ export class WatchedFolder {
   look(now = Date.now()): FolderChange[] {
     const changes: FolderChange[] = []
     try {
-      if (now >= this.scanAgainAt) this.scanChanged(changes, now)
+      // A clock that was set back must not put it off for long.
+      if (now >= this.scanAgainAt || this.scanAgainAt - now > longestPauseMs) this.scanChanged(changes, now)
       this.told.delete(this.unreadable)
       this.unreadable = ''
     } catch (error) {
