@@ -108,7 +108,11 @@ describe('a folder of certificates', () => {
     await assert.rejects(startGateway({ sites: [site(['a.test', 'b.test'])] }), /has no certificate for b\.test$/)
     const missing = { host: 'a.test', certificate: { directory: path.join(folder, 'none') }, routes }
     await assert.rejects(startGateway({ sites: [missing] }), /none: does not exist/)
-    const both = { host: 'a.test', certificate: { directory: folder, chain: __filename, key: __filename }, routes }
+    const both = {
+      host: 'a.test',
+      certificate: { directory: folder, chain: import.meta.filename, key: import.meta.filename },
+      routes,
+    }
     await assert.rejects(startGateway({ sites: [both] as unknown as SiteInput[] }), /chain is beside directory/)
     await start({ sites: [site(['a.test'])] })
   })
@@ -128,7 +132,10 @@ describe('expiry', () => {
       })
     })
     await new Promise<void>(resolve => hook.listen(0, '127.0.0.1', resolve))
-    closers.push(() => void (hook.closeAllConnections(), hook.close()))
+    closers.push(() => {
+      hook.closeAllConnections()
+      hook.close()
+    })
     const soon = issueFiles(ca, ['soon.test'], { days: 31 })
     const year = issueFiles(ca, ['year.test'], { days: 365 })
     const gone = issueFiles(ca, ['gone.test'], { expired: true })
@@ -180,10 +187,9 @@ describe('expiry', () => {
     assert.equal(rows[2].fingerprint256, print(year))
 
     // With the bad one replaced it is ready again.
-    for (const [from, to] of [[issueFiles(ca, ['gone.test'], { days: 60 }), gone]] as const) {
-      writeFileSync(to.keyFile, from.keyPem)
-      writeFileSync(to.chainFile, from.chainPem)
-    }
+    const renewed = issueFiles(ca, ['gone.test'], { days: 60 })
+    writeFileSync(gone.keyFile, renewed.keyPem)
+    writeFileSync(gone.chainFile, renewed.chainPem)
     await gateway.logged(said('certificate replaced'))
     assert.deepEqual(gateway.gateway.readiness(), { ready: true, reasons: [] })
     assert.equal((await cli('status', '-c', file)).code, 0)
@@ -235,7 +241,7 @@ describe('without a running gateway', () => {
     assert.equal((await cli('certs', 'inspect', 'x.test', '-c', file)).code, 2)
     const check = await cli('check', '-c', file)
     assert.equal(check.code, 2)
-    assert.match(check.err, /d|covers none of the names it is shown for \(d\.test\)/)
+    assert.match(check.err, /covers none of the names it is shown for \(d\.test\)/)
     assert.match(check.err, /c\.test: .*does not belong/)
   })
 })
