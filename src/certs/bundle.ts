@@ -17,9 +17,9 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { messageOf, UsageError } from '../base/errors.ts'
 import type { Bundle, KeyType } from '../model/certificate.ts'
 import { type CheckOptions, checkSignatures, type Parsed, subjectOf, warningsOf } from './chain-checks.ts'
-import { type LeafSummary, summaryOf } from './leaf.ts'
+import { type LeafSummary, summaryOf, type Validity, validityOf } from './leaf.ts'
 import { certificateBlocks, checkChainMarkers, checkKeyMarkers, keyBlock } from './pem.ts'
-import { readPair } from './stamped.ts'
+import { type PairText, readPair } from './stamped.ts'
 import { nameText, readCertificate } from './x509-read.ts'
 
 /** Two files, or the same one twice where it holds both. */
@@ -38,17 +38,20 @@ export type OpenedBundle = {
   /** Of both files as they were read, and whether a change right after that might not show in it: see stamped.ts */
   readonly stamp: string
   readonly young: boolean
+  readonly digest: string | null
   readonly loaded: boolean
   /** What the first certificate says, at a hundredth of what load() costs; null where it cannot be read */
   leaf(): LeafSummary | null
+  /** Less of it, for less */
+  validity(): Validity | null
   /** The full check. The first call does the work; later ones return the same object, or throw the same error. */
   load(): LoadedBundle
 }
 
 /** The cheap stage. Throws UsageError where a file is missing, is not PEM, or holds an encrypted key. */
-export function openBundle(files: BundleFiles, options: BundleOptions = {}): OpenedBundle {
+export function openBundle(files: BundleFiles, options: BundleOptions = {}, withDigest = false): OpenedBundle {
   const { chainFile, keyFile } = files
-  const { stamp, young, ...marked } = readMarked(files)
+  const { stamp, young, digest, ...marked } = readMarked(files, withDigest)
   let text: BundleText | null = marked
   let loaded: LoadedBundle | null = null
   let failure: unknown = null
@@ -56,10 +59,12 @@ export function openBundle(files: BundleFiles, options: BundleOptions = {}): Ope
     files: { chainFile, keyFile },
     stamp,
     young,
+    digest,
     get loaded() {
       return loaded !== null
     },
     leaf: () => (loaded ?? text) && summaryOf((loaded?.bundle ?? (text as BundleText)).chainPem),
+    validity: () => loaded?.bundle ?? (text && validityOf(text.chainPem)),
     load() {
       if (loaded) return loaded
       if (!text) throw failure
@@ -79,11 +84,14 @@ export function readBundle(files: BundleFiles, options: BundleOptions = {}): Loa
   return parseBundle(readMarked(files), options)
 }
 
-function readMarked({ chainFile, keyFile }: BundleFiles): BundleText & { stamp: string; young: boolean } {
-  const { chainText: chainPem, keyText: keyPem, stamp, young } = readPair(chainFile, keyFile)
+function readMarked(
+  { chainFile, keyFile }: BundleFiles,
+  withDigest = false,
+): BundleText & Omit<PairText, 'chainText' | 'keyText'> {
+  const { chainText: chainPem, keyText: keyPem, ...read } = readPair(chainFile, keyFile, withDigest)
   checkChainMarkers(chainPem, chainFile)
   checkKeyMarkers(keyPem, keyFile)
-  return { chainFile, keyFile, chainPem, keyPem, stamp, young }
+  return { chainFile, keyFile, chainPem, keyPem, ...read }
 }
 
 /** The full check of texts that are already in memory. Throws UsageError. */

@@ -1,6 +1,6 @@
 /** The table that `sallyport certs list` prints: pure functions from certificates to rows, and from rows to text. */
 import { dayMs } from './expiry.ts'
-import type { LeafSummary } from './leaf.ts'
+import type { LeafSummary, Validity } from './leaf.ts'
 
 /** A certificate and who shows it. */
 export type ListedCertificate = {
@@ -8,6 +8,8 @@ export type ListedCertificate = {
   readonly sites: readonly string[]
   /** In force; null where nothing is. Read when asked for: 20 us where no handshake has needed it yet. */
   leaf(): LeafSummary | null
+  /** A part of it, for a fifth of that, and kept */
+  validity(): Validity | null
   /** What is wrong with what should be in force */
   readonly problem: string | null
   /** Another one is shown for all of its names, so that its end is nobody's concern */

@@ -3,9 +3,10 @@
  * size and both times of what the name leads to, so that it changes with a rename, a symbolic link set elsewhere (as
  * Kubernetes does with `..data`, and certbot with `live/`), a write in place, and a change of permissions.
  *
- * Invariants: opening never blocks (a FIFO without a writer would, for ever), and no more than `mostBytes` are read.
+ * Invariants: opening never blocks (a FIFO without a writer would, for ever), and a file of more than `mostBytes` is not read.
  */
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { messageOf, UsageError } from '../base/errors.ts'
 
 /** A chain of ten large certificates is 30 kB; a whole trust store is 250 kB. */
@@ -50,7 +51,8 @@ export function readStamped(file: string): StampedText {
       throw new UsageError(`${file}: has ${found.size} bytes; a PEM file has at most 1 MB`)
     const changedAt = Math.max(found.mtimeMs, found.ctimeMs)
     return {
-      text: readAll(descriptor, found.size),
+      // One that grows meanwhile has another stamp afterwards. A buffer of our own would cost 2 kB more for each text that is kept.
+      text: readFileSync(descriptor, 'latin1'),
       stamp: textOf(found),
       young: Math.abs(Date.now() - changedAt) < coarseMs,
     }
@@ -60,18 +62,6 @@ export function readStamped(file: string): StampedText {
   } finally {
     closeSync(descriptor)
   }
-}
-
-/** What was there when it was opened: a file that grows meanwhile has another stamp afterwards. */
-function readAll(descriptor: number, size: number): string {
-  const bytes = Buffer.allocUnsafe(size)
-  let at = 0
-  while (at < size) {
-    const count = readSync(descriptor, bytes, at, size - at, at)
-    if (count === 0) break
-    at += count
-  }
-  return bytes.toString('latin1', 0, at)
 }
 
 export function readProblem(error: unknown): string {
@@ -86,6 +76,8 @@ export function readProblem(error: unknown): string {
 export type PairText = {
   readonly chainText: string
   readonly keyText: string
+  /** Of both texts, where one is young or it is asked for: they may be the same under another stamp */
+  readonly digest: string | null
   readonly stamp: string
   readonly young: boolean
 }
@@ -94,19 +86,25 @@ export type PairText = {
 const tries = 3
 
 /**
- * Both files of one state: neither was replaced between the first byte of the one and the last of the other. Throws
- * UsageError. That the key belongs to the chain is for the caller to find out.
+ * Both files of one state: neither was replaced between the first byte of the one and the last of the other, except by
+ * links set to files that are older than the last seconds, which the next look finds. Throws UsageError. That the key
+ * belongs to the chain is for the caller to find out.
  */
-export function readPair(chainFile: string, keyFile: string): PairText {
+export function readPair(chainFile: string, keyFile: string, withDigest = false): PairText {
   for (let left = tries; left > 0; left--) {
     const chain = readStamped(chainFile)
     const key = keyFile === chainFile ? chain : readStamped(keyFile)
-    const stamp = pairStamp(chainFile, keyFile)
-    if (stamp !== joined(chain.stamp, key.stamp, chainFile === keyFile)) continue
-    return { chainText: chain.text, keyText: key.text, stamp, young: chain.young || key.young }
+    const stamp = joined(chain.stamp, key.stamp, chainFile === keyFile)
+    const young = chain.young || key.young
+    if (young && stamp !== pairStamp(chainFile, keyFile)) continue
+    const digest = young || withDigest ? digestOf(chain.text, key.text) : null
+    return { chainText: chain.text, keyText: key.text, digest, stamp, young }
   }
   throw new UsageError(`${chainFile}: is being written at this moment`)
 }
+
+const digestOf = (chain: string, key: string): string =>
+  createHash('sha256').update(chain).update('\0').update(key).digest('base64')
 
 export function pairStamp(chainFile: string, keyFile: string): string {
   const chain = stampOf(chainFile)

@@ -38,6 +38,7 @@ export class WatchedFolder {
   readonly folder: string
   private readonly options: BundleOptions
   readonly members = new Map<string, Member>()
+  private readonly leaves = new WeakMap<WatchedPair, LeafSummary | null>()
   private readonly units = new Map<string, Unit>()
   private inner: readonly string[] = []
   private readonly searched: Searched = new Map()
@@ -74,8 +75,19 @@ export class WatchedFolder {
   }
 
   /** A member's certificate has changed: its names may have, too. */
-  touch(): void {
+  touch(pair: WatchedPair): void {
+    this.leaves.delete(pair)
     this.dirty = true
+  }
+
+  /** What is in force of a member; the index asks for it all the time. */
+  leafOf(pair: WatchedPair): LeafSummary | null {
+    let leaf = this.leaves.get(pair)
+    if (leaf === undefined) {
+      leaf = pair.leaf()
+      this.leaves.set(pair, leaf)
+    }
+    return leaf
   }
 
   /** Whether something covers this name of a site, which may be a wildcard: then one for any name below it will do. */
@@ -94,7 +106,7 @@ export class WatchedFolder {
     const levels = [this.index.get(name), this.index.get(wildcardOf(name))]
     for (const good of [true, false]) {
       for (const level of levels) {
-        const found = level === undefined ? [] : bestOf(level, good, now)
+        const found = level === undefined ? [] : this.bestOf(level, good, now)
         if (found.length > 0) return found
       }
     }
@@ -103,12 +115,36 @@ export class WatchedFolder {
 
   /** Another member, which ends later and has the same kind of key, is found for each of its names. */
   superseded(member: Member): boolean {
-    const leaf = member.pair.leaf()
+    const leaf = this.leafOf(member.pair)
     if (leaf === null || leaf.names.length === 0) return false
     return leaf.names.every(name => {
-      const first = this.index.get(name)?.find(({ pair, gone }) => !gone && pair.leaf()?.keyType === leaf.keyType)
+      const first = this.index
+        .get(name)
+        ?.find(({ pair, gone }) => !gone && this.leafOf(pair)?.keyType === leaf.keyType)
       return first !== undefined && first !== member
     })
+  }
+
+  private endOf({ pair }: Member): number {
+    return this.leafOf(pair)?.notAfter ?? 0
+  }
+
+  /** @param good only what is there and valid now */
+  private bestOf(members: readonly Member[], good: boolean, now: number): Bundle[] {
+    const best = new Map<KeyType, Bundle>()
+    for (const { pair, gone } of members) {
+      const leaf = this.leafOf(pair)
+      if (leaf === null || best.has(leaf.keyType)) continue
+      if (good && (gone || now > leaf.notAfter || now < leaf.notBefore)) continue
+      try {
+        const { bundle } = pair.load()
+        best.set(bundle.keyType, bundle)
+      } catch (error) {
+        // Left out, and told with the next look.
+        if (!(error instanceof UsageError)) throw error
+      }
+    }
+    return [...best.values()]
   }
 
   private scanAll(changes: FolderChange[]): void {
@@ -179,7 +215,7 @@ export class WatchedFolder {
         }
         const pair = WatchedPair.find(files, this.options)
         this.members.set(key, { pair, gone: false, staysTold: false })
-        changes.push({ kind: 'added', source: files.chainFile, leaf: pair.leaf() })
+        changes.push({ kind: 'added', source: files.chainFile, leaf: this.leafOf(pair) })
         this.dirty = true
       } else if (known.gone) {
         known.gone = known.staysTold = false
@@ -215,7 +251,7 @@ export class WatchedFolder {
     this.dirty = false
     const index = new Map<string, Member[]>()
     const add = (member: Member) => {
-      for (const name of member.pair.leaf()?.names ?? []) {
+      for (const name of this.leafOf(member.pair)?.names ?? []) {
         const there = index.get(name)
         if (there === undefined) index.set(name, [member])
         else there.push(member)
@@ -224,7 +260,7 @@ export class WatchedFolder {
     for (const member of this.members.values()) if (!member.gone) add(member)
     for (const [key, member] of this.members) {
       if (!member.gone) continue
-      const leaf = member.pair.leaf()
+      const leaf = this.leafOf(member.pair)
       const source = member.pair.files.chainFile
       const alone = (leaf?.names ?? []).filter(name => !index.has(name) && !index.has(wildcardOf(name)))
       if (leaf === null || alone.length === 0 || leaf.notAfter < Date.now()) {
@@ -236,29 +272,10 @@ export class WatchedFolder {
       }
     }
     for (const member of this.members.values()) if (member.gone) add(member)
-    for (const members of index.values()) if (members.length > 1) members.sort(laterFirst)
+    for (const members of index.values())
+      if (members.length > 1) members.sort((a, b) => this.endOf(b) - this.endOf(a))
     this.index = index
   }
-}
-
-const laterFirst = (a: Member, b: Member): number => (b.pair.leaf()?.notAfter ?? 0) - (a.pair.leaf()?.notAfter ?? 0)
-
-/** @param good only what is there and valid now */
-function bestOf(members: readonly Member[], good: boolean, now: number): Bundle[] {
-  const best = new Map<KeyType, Bundle>()
-  for (const { pair, gone } of members) {
-    const leaf = pair.leaf()
-    if (leaf === null || best.has(leaf.keyType)) continue
-    if (good && (gone || now > leaf.notAfter || now < leaf.notBefore)) continue
-    try {
-      const { bundle } = pair.load()
-      best.set(bundle.keyType, bundle)
-    } catch (error) {
-      // Left out, and told with the next look.
-      if (!(error instanceof UsageError)) throw error
-    }
-  }
-  return [...best.values()]
 }
 
 /** `*.example.com` for `shop.example.com`, and for itself; empty where there is none. */

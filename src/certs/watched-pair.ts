@@ -10,7 +10,7 @@ import { messageOf, UsageError } from '../base/errors.ts'
 import type { Bundle } from '../model/certificate.ts'
 import { type BundleFiles, type BundleOptions, type LoadedBundle, type OpenedBundle, openBundle } from './bundle.ts'
 import { dateText } from './expiry.ts'
-import type { LeafSummary } from './leaf.ts'
+import type { LeafSummary, Validity } from './leaf.ts'
 import { pairStamp } from './stamped.ts'
 
 export type Look =
@@ -47,7 +47,7 @@ export class WatchedPair {
   private told: string | null = null
   private whySince = 0
   private brokenSince = 0
-  private summary: LeafSummary | null | undefined = undefined
+  private valid: Validity | null | undefined = undefined
 
   private constructor(files: BundleFiles, options: BundleOptions) {
     this.files = files
@@ -67,7 +67,10 @@ export class WatchedPair {
   /** The same for files that nobody has named: what is wrong with them is a `problem`, and they are tried again. */
   static find(files: BundleFiles, options: BundleOptions = {}, now = Date.now()): WatchedPair {
     try {
-      return WatchedPair.open(files, options)
+      const pair = WatchedPair.open(files, options)
+      // Nobody would ever ask for one without names: what is wrong with it would stay unknown.
+      if (pair.validity() === null) pair.usable()
+      return pair
     } catch (error) {
       if (!(error instanceof UsageError)) throw error
       const pair = new WatchedPair(files, options)
@@ -94,8 +97,16 @@ export class WatchedPair {
 
   /** What is in force, without the full check; null where even the first certificate cannot be read. */
   leaf(): LeafSummary | null {
-    if (this.summary === undefined) this.summary = this.inForce?.leaf() ?? null
-    return this.summary
+    return this.inForce?.leaf() ?? null
+  }
+
+  /** When it begins and ends, kept once it was asked for. */
+  validity(): Validity | null {
+    if (this.valid === undefined) {
+      const { notBefore, notAfter } = this.inForce?.validity() ?? {}
+      this.valid = notBefore === undefined || notAfter === undefined ? null : { notBefore, notAfter }
+    }
+    return this.valid
   }
 
   /** Why what is in the files is not in force, once that is sure; null: it is. */
@@ -109,8 +120,11 @@ export class WatchedPair {
       if (pairStamp(this.files.chainFile, this.files.keyFile) === this.stamp) return same
     }
     try {
-      const fresh = openBundle(this.files, this.options)
-      const look = this.take(fresh, now)
+      const known = this.inForce?.digest ?? null
+      const fresh = openBundle(this.files, this.options, known !== null)
+      // Young files are read again; ten thousand of them are not parsed for that.
+      const unchanged = this.why === null && known !== null && fresh.digest === known
+      const look = unchanged ? same : this.take(fresh, now)
       this.stamp = fresh.stamp
       this.young = fresh.young
       return look
@@ -136,7 +150,7 @@ export class WatchedPair {
       throw new UsageError(`${this.files.chainFile}: the new certificate expired on ${dateText(bundle.notAfter)}`)
     const from = old === null ? null : this.leaf()
     this.inForce = fresh
-    this.summary = undefined
+    this.valid = undefined
     this.mended()
     return { kind: 'replaced', from, to: bundle, warnings }
   }
@@ -144,7 +158,8 @@ export class WatchedPair {
   private usable(): Bundle | null {
     try {
       return this.inForce?.load().bundle ?? null
-    } catch {
+    } catch (error) {
+      this.why ??= messageOf(error)
       return null
     }
   }

@@ -38,6 +38,13 @@ export type CertificateFields = {
   readonly logged: boolean
 }
 
+/** Only when a certificate begins and ends, in milliseconds since 1970: a fifth of the work, and hardly any memory. */
+export function readValidity(bytes: Uint8Array): { readonly notBefore: number; readonly notAfter: number } {
+  const fields = children(expectTag(children(read(bytes, tags.sequence))[0], tags.sequence))
+  const [begin, end] = children(expectTag(fields[fields[0]?.tag === 0xa0 ? 4 : 3], tags.sequence))
+  return { notBefore: readTime(expectTag(begin)), notAfter: readTime(expectTag(end)) }
+}
+
 export function readCertificate(bytes: Uint8Array): CertificateFields {
   const certificate = children(read(bytes, tags.sequence))
   const fields = children(expectTag(certificate[0], tags.sequence))

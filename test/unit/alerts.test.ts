@@ -196,6 +196,7 @@ describe('the expiry of a certificate', () => {
     sites: ['shop.test'],
     problem: null,
     superseded: false,
+    validity: () => ({ notBefore: end - 365 * dayMs, notAfter: end }),
     leaf: () => ({
       names: ['shop.test'],
       notBefore: end - 365 * dayMs,
@@ -258,7 +259,7 @@ describe('the expiry of a certificate', () => {
   test('of one that another has taken the place of is nobody’s concern', async () => {
     const { log } = recorder()
     const raised: Alert[] = []
-    const list = () => [listed({ superseded: true }), listed({ leaf: () => null })]
+    const list = () => [listed({ superseded: true }), listed({ leaf: () => null, validity: () => null })]
     await new ExpiryWatch({ log, list, alert: one => raised.push(one) }).check(end + 1)
     assert.deepEqual(raised, [])
   })

@@ -329,7 +329,7 @@ test('certs list: rows by end date with their state, and aligned columns', () =>
     subject: '',
     issuer: 'CN=R1',
   })
-  const one = { source: 'shop.pem', sites: ['shop'], problem: null, superseded: false }
+  const one = { validity: () => null, source: 'shop.pem', sites: ['shop'], problem: null, superseded: false }
   const now = 20_000 * 86_400_000
   const rows = certificateRows(
     [

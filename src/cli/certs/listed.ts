@@ -57,7 +57,7 @@ function listedOf(site: SiteConfig): ListedCertificate[] {
     } catch (error) {
       if (!(error instanceof UsageError)) throw error
       const source = certificate.kind === 'files' ? (certificate.pairs[0]?.chainFile ?? '') : certificate.folder
-      return [{ source, sites, leaf: () => null, problem: error.message, superseded: false }]
+      return [{ source, sites, leaf: () => null, validity: () => null, problem: error.message, superseded: false }]
     }
   })
 }

@@ -1,8 +1,9 @@
 /** `sallyport status`, `reload` and `drain`: a running gateway, found by the state folder of its configuration. */
 import { askGateway, gatewayRuns } from '../../admin/control-client.ts'
 import { loadConfig } from '../../config/load.ts'
+import type { CertificateCount } from '../../gateway/certificate-list.ts'
 import type { Words } from '../argv.ts'
-import type { CertificateCount, Status } from '../controls.ts'
+import type { Status } from '../controls.ts'
 import type { Verb } from '../verb.ts'
 
 export async function stateOf(words: Words): Promise<string> {
@@ -45,13 +46,13 @@ function line(pid: number, of: Status): string {
   )
 }
 
-function certificatesLine({ total, expired, soonest }: CertificateCount): string {
+function certificatesLine({ total, expired, broken, soonest }: CertificateCount): string {
   if (total === 0) return ''
   const next =
     soonest === null
       ? ''
       : `, the next to end is ${soonest.names[0] ?? 'one without names'}: ${soonest.daysLeft} days`
-  return `  ${total} certificates, ${expired} expired${next}\n`
+  return `  ${total} certificates, ${expired} expired, ${broken} broken in their files${next}\n`
 }
 
 export const reload: Verb = {
