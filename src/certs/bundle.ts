@@ -33,65 +33,76 @@ export type BundleOptions = CheckOptions
 /** Warnings begin with the file's name, like the errors. */
 export type LoadedBundle = { readonly bundle: Bundle; readonly warnings: readonly string[] }
 
-export type OpenedBundle = {
-  readonly files: BundleFiles
+/** One object, and no closure: there may be ten thousand. */
+export class OpenedBundle {
   /** Of both files as they were read, and whether a change right after that might not show in it: see stamped.ts */
   readonly stamp: string
   readonly young: boolean
   readonly digest: string | null
-  readonly loaded: boolean
+  private readonly options: BundleOptions
+  private text: BundleText | null
+  private result: LoadedBundle | null = null
+  private failure: unknown = null
+
+  constructor(
+    text: BundleText,
+    { stamp, young, digest }: Omit<PairText, 'chainText' | 'keyText'>,
+    options: BundleOptions,
+  ) {
+    this.text = text
+    this.stamp = stamp
+    this.young = young
+    this.digest = digest
+    this.options = options
+  }
+
+  get loaded(): boolean {
+    return this.result !== null
+  }
+
   /** What the first certificate says, at a hundredth of what load() costs; null where it cannot be read */
-  leaf(): LeafSummary | null
+  leaf(): LeafSummary | null {
+    const chainPem = this.result?.bundle.chainPem ?? this.text?.chainPem
+    return chainPem === undefined ? null : summaryOf(chainPem)
+  }
+
   /** Less of it, for less */
-  validity(): Validity | null
+  validity(): Validity | null {
+    return this.result?.bundle ?? (this.text && validityOf(this.text.chainPem))
+  }
+
   /** The full check. The first call does the work; later ones return the same object, or throw the same error. */
-  load(): LoadedBundle
+  load(): LoadedBundle {
+    if (this.result) return this.result
+    if (!this.text) throw this.failure
+    try {
+      return (this.result = parseBundle(this.text, this.options))
+    } catch (error) {
+      throw (this.failure = error)
+    } finally {
+      this.text = null
+    }
+  }
 }
 
 /** The cheap stage. Throws UsageError where a file is missing, is not PEM, or holds an encrypted key. */
 export function openBundle(files: BundleFiles, options: BundleOptions = {}, withDigest = false): OpenedBundle {
-  const { chainFile, keyFile } = files
-  const { stamp, young, digest, ...marked } = readMarked(files, withDigest)
-  let text: BundleText | null = marked
-  let loaded: LoadedBundle | null = null
-  let failure: unknown = null
-  return {
-    files: { chainFile, keyFile },
-    stamp,
-    young,
-    digest,
-    get loaded() {
-      return loaded !== null
-    },
-    leaf: () => (loaded ?? text) && summaryOf((loaded?.bundle ?? (text as BundleText)).chainPem),
-    validity: () => loaded?.bundle ?? (text && validityOf(text.chainPem)),
-    load() {
-      if (loaded) return loaded
-      if (!text) throw failure
-      try {
-        return (loaded = parseBundle(text, options))
-      } catch (error) {
-        throw (failure = error)
-      } finally {
-        text = null
-      }
-    },
-  }
+  const { text, read } = readMarked(files, withDigest)
+  return new OpenedBundle(text, read, options)
 }
 
 /** Both stages at once. */
 export function readBundle(files: BundleFiles, options: BundleOptions = {}): LoadedBundle {
-  return parseBundle(readMarked(files), options)
+  return parseBundle(readMarked(files).text, options)
 }
 
-function readMarked(
-  { chainFile, keyFile }: BundleFiles,
-  withDigest = false,
-): BundleText & Omit<PairText, 'chainText' | 'keyText'> {
-  const { chainText: chainPem, keyText: keyPem, ...read } = readPair(chainFile, keyFile, withDigest)
+function readMarked(files: BundleFiles, withDigest = false): { text: BundleText; read: PairText } {
+  const { chainFile, keyFile } = files
+  const read = readPair(chainFile, keyFile, withDigest)
+  const { chainText: chainPem, keyText: keyPem } = read
   checkChainMarkers(chainPem, chainFile)
   checkKeyMarkers(keyPem, keyFile)
-  return { chainFile, keyFile, chainPem, keyPem, ...read }
+  return { text: { chainFile, keyFile, chainPem, keyPem }, read }
 }
 
 /** The full check of texts that are already in memory. Throws UsageError. */
