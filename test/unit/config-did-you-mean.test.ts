@@ -63,8 +63,8 @@ describe('did you mean', () => {
     assert.deepEqual(found, [
       'sallyport.yaml:6:8: unknown key constructor\nhere may be access, format and level',
       'sallyport.yaml:6:24: unknown key xyzzy\nhere may be access, format and level',
-      'sallyport.yaml:7:1: unknown key toString\nhere may be listen, sites, upstreams, policy, policies, log, state, limits, timeouts, filters and workers',
-      'sallyport.yaml:8:1: unknown key __proto__\nhere may be listen, sites, upstreams, policy, policies, log, state, limits, timeouts, filters and workers',
+      'sallyport.yaml:7:1: unknown key toString\nhere may be listen, sites, upstreams, policy, policies, log, alerts, state, limits, timeouts, filters and workers',
+      'sallyport.yaml:8:1: unknown key __proto__\nhere may be listen, sites, upstreams, policy, policies, log, alerts, state, limits, timeouts, filters and workers',
     ])
   })
 })

@@ -36,9 +36,9 @@ export const alertsShape: Shape = {
     },
     token: {
       kind: { type: 'string', form: headerValue, write: 'token' },
-      docs: 'Sent as `Authorization: Bearer`. Take it from the environment.',
       // biome-ignore lint/suspicious/noTemplateCurlyInString: as it is written in a file
-      example: '"${ALERT_TOKEN}"',
+      docs: 'Sent as `Authorization: Bearer`. Take it from the environment, as in `token: ${NAME}`.',
+      example: 'k7b2f0c9',
     },
     ca: {
       kind: { type: 'file' },
