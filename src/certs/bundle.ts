@@ -6,8 +6,8 @@
  * 0.07-0.1 s and 31 MB, and are all loaded in another 0.8-1.2 s and 90 MB; RSA (4.5 kB) in 0.08 s and 65 MB, 1.4-1.5 s and
  * 190 MB. These are quiet runs; with other work on the machine single ones took 1.3 s to open and 2.0 s (P-256) or 3.9 s
  * (RSA) to load. Node 26, one run, P-256: 0.16 s and 50 MB, 1.7 s and 75 MB. The first stage keeps the text: about 2 kB more
- * each than keeping only the paths, and a file that is replaced later cannot change a snapshot that is in use, or pair a
- * new chain with an old key.
+ * each than keeping only the paths, and a file that is replaced later cannot pair a new chain with an old key. What comes
+ * after a change of the files is a bundle of its own: watched-pair.ts.
  *
  * Invariants: after `load()` the key fits the leaf, the chain is in order, and the key is strong enough for today's
  * clients. An expired certificate is a warning, not an error: a gateway that does not start helps no one. Signatures in
@@ -16,8 +16,11 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { messageOf, UsageError } from '../base/errors.ts'
 import type { Bundle, KeyType } from '../model/certificate.ts'
-import { certificateBlocks, checkChainMarkers, checkKeyMarkers, keyBlock, readText } from './pem.ts'
-import { type CertificateFields, nameText, readCertificate } from './x509-read.ts'
+import { type CheckOptions, checkSignatures, type Parsed, subjectOf, warningsOf } from './chain-checks.ts'
+import { type LeafSummary, summaryOf, type Validity, validityOf } from './leaf.ts'
+import { certificateBlocks, checkChainMarkers, checkKeyMarkers, keyBlock } from './pem.ts'
+import { type PairText, readPair } from './stamped.ts'
+import { nameText, readCertificate } from './x509-read.ts'
 
 /** Two files, or the same one twice where it holds both. */
 export type BundleFiles = { readonly chainFile: string; readonly keyFile: string }
@@ -25,55 +28,81 @@ export type BundleFiles = { readonly chainFile: string; readonly keyFile: string
 /** Texts that need not come from files; the names stand in errors and in Bundle.source. */
 export type BundleText = BundleFiles & { readonly chainPem: string; readonly keyPem: string }
 
-export type BundleOptions = {
-  /** Milliseconds since 1970, for the warnings about validity; the present when left out */
-  readonly now?: number
-  /** Which extended key usage is asked for; `server` when left out */
-  readonly purpose?: 'server' | 'client'
-}
+export type BundleOptions = CheckOptions
 
 /** Warnings begin with the file's name, like the errors. */
 export type LoadedBundle = { readonly bundle: Bundle; readonly warnings: readonly string[] }
 
-export type OpenedBundle = {
-  readonly files: BundleFiles
+/** One object, and no closure: there may be ten thousand. */
+export class OpenedBundle {
+  /** Of both files as they were read, and whether a change right after that might not show in it: see stamped.ts */
+  readonly stamp: string
+  readonly young: boolean
+  readonly digest: string | null
+  private readonly options: BundleOptions
+  private text: BundleText | null
+  private result: LoadedBundle | null = null
+  private failure: unknown = null
+
+  constructor(
+    text: BundleText,
+    { stamp, young, digest }: Omit<PairText, 'chainText' | 'keyText'>,
+    options: BundleOptions,
+  ) {
+    this.text = text
+    this.stamp = stamp
+    this.young = young
+    this.digest = digest
+    this.options = options
+  }
+
+  get loaded(): boolean {
+    return this.result !== null
+  }
+
+  /** What the first certificate says, at a hundredth of what load() costs; null where it cannot be read */
+  leaf(): LeafSummary | null {
+    const chainPem = this.result?.bundle.chainPem ?? this.text?.chainPem
+    return chainPem === undefined ? null : summaryOf(chainPem)
+  }
+
+  /** Less of it, for less */
+  validity(): Validity | null {
+    return this.result?.bundle ?? (this.text && validityOf(this.text.chainPem))
+  }
+
   /** The full check. The first call does the work; later ones return the same object, or throw the same error. */
-  load(): LoadedBundle
+  load(): LoadedBundle {
+    if (this.result) return this.result
+    if (!this.text) throw this.failure
+    try {
+      return (this.result = parseBundle(this.text, this.options))
+    } catch (error) {
+      throw (this.failure = error)
+    } finally {
+      this.text = null
+    }
+  }
 }
 
 /** The cheap stage. Throws UsageError where a file is missing, is not PEM, or holds an encrypted key. */
-export function openBundle(files: BundleFiles, options: BundleOptions = {}): OpenedBundle {
-  const { chainFile, keyFile } = files
-  let text: BundleText | null = readMarked(files)
-  let loaded: LoadedBundle | null = null
-  let failure: unknown = null
-  return {
-    files: { chainFile, keyFile },
-    load() {
-      if (loaded) return loaded
-      if (!text) throw failure
-      try {
-        return (loaded = parseBundle(text, options))
-      } catch (error) {
-        throw (failure = error)
-      } finally {
-        text = null
-      }
-    },
-  }
+export function openBundle(files: BundleFiles, options: BundleOptions = {}, withDigest = false): OpenedBundle {
+  const { text, read } = readMarked(files, withDigest)
+  return new OpenedBundle(text, read, options)
 }
 
 /** Both stages at once. */
 export function readBundle(files: BundleFiles, options: BundleOptions = {}): LoadedBundle {
-  return parseBundle(readMarked(files), options)
+  return parseBundle(readMarked(files).text, options)
 }
 
-function readMarked({ chainFile, keyFile }: BundleFiles): BundleText {
-  const chainPem = readText(chainFile)
+function readMarked(files: BundleFiles, withDigest = false): { text: BundleText; read: PairText } {
+  const { chainFile, keyFile } = files
+  const read = readPair(chainFile, keyFile, withDigest)
+  const { chainText: chainPem, keyText: keyPem } = read
   checkChainMarkers(chainPem, chainFile)
-  const keyPem = keyFile === chainFile ? chainPem : readText(keyFile)
   checkKeyMarkers(keyPem, keyFile)
-  return { chainFile, keyFile, chainPem, keyPem }
+  return { text: { chainFile, keyFile, chainPem, keyPem }, read }
 }
 
 /** The full check of texts that are already in memory. Throws UsageError. */
@@ -102,10 +131,9 @@ export function parseBundle(text: BundleText, options: BundleOptions = {}): Load
     source: chainFile,
     mustStaple: fields.mustStaple,
   }
+  checkSignatures(chain, chainFile)
   return { bundle, warnings: warningsOf(chain, chainFile, options) }
 }
-
-type Parsed = { readonly x509: X509Certificate; readonly fields: CertificateFields }
 
 function parseCertificate(pem: string, file: string, number: number): Parsed {
   try {
@@ -193,33 +221,4 @@ function checkOrder(chain: readonly Parsed[], file: string): void {
       )
     }
   }
-}
-
-function warningsOf(chain: readonly Parsed[], file: string, options: BundleOptions): string[] {
-  const { now = Date.now(), purpose = 'server' } = options
-  const warnings: string[] = []
-  for (const [index, { fields }] of chain.entries()) {
-    const which = `${file}: certificate ${index + 1} (${nameText(fields.subjectDer)})`
-    if (now > fields.notAfter) warnings.push(`${which} expired on ${dateText(fields.notAfter)}`)
-    if (now < fields.notBefore) warnings.push(`${which} is not valid before ${dateText(fields.notBefore)}`)
-  }
-  const [{ fields: leaf }] = chain
-  if (purpose === 'server' && leaf.names.length === 0) {
-    warnings.push(`${file}: the leaf has no subjectAltName, so clients will not accept it for any host`)
-  }
-  const wanted = purpose === 'server' ? '1.3.6.1.5.5.7.3.1' : '1.3.6.1.5.5.7.3.2'
-  const uses = leaf.extendedKeyUsage
-  if (uses && !uses.includes(wanted) && !uses.includes('2.5.29.37.0')) {
-    warnings.push(`${file}: the leaf's extended key usage does not allow ${purpose}Auth`)
-  }
-  return warnings
-}
-
-function subjectOf({ fields }: Parsed): string {
-  return nameText(fields.subjectDer) || fields.names[0] || 'a certificate without a name'
-}
-
-/** `2026-03-31 12:00:00 UTC` */
-function dateText(ms: number): string {
-  return new Date(ms).toISOString().replace('T', ' ').replace('.000Z', ' UTC')
 }

@@ -3,7 +3,8 @@
  * Every refusal is a UsageError that begins with the file's name and says what to do.
  */
 import { readFileSync } from 'node:fs'
-import { messageOf, UsageError } from '../base/errors.ts'
+import { UsageError } from '../base/errors.ts'
+import { readProblem } from './stamped.ts'
 
 /** The text of a file, one character a byte: half the memory of UTF-16, and PEM is ASCII. */
 export function readText(file: string): string {
@@ -12,14 +13,6 @@ export function readText(file: string): string {
   } catch (error) {
     throw new UsageError(`${file}: ${readProblem(error)}`)
   }
-}
-
-function readProblem(error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException
-  if (code === 'ENOENT') return 'does not exist'
-  if (code === 'EISDIR') return 'is a folder, not a PEM file'
-  if (code === 'EACCES' || code === 'EPERM') return 'may not be read by the user that Sallyport runs as'
-  return `cannot be read: ${messageOf(error)}`
 }
 
 /** Cheap: looks for the markers only. `parseBundle` finds what is wrong between them. */

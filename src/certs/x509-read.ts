@@ -29,10 +29,24 @@ export type CertificateFields = {
   readonly nameConstraints: Buffer | null
   /** Object identifiers; null where the certificate may be used for anything */
   readonly extendedKeyUsage: readonly string[] | null
-  /** Where its OCSP responder is (authorityInfoAccess), http and https only */
-  readonly ocspUrls: readonly string[]
   /** Clients shall refuse it without an OCSP response in the handshake (RFC 7633) */
   readonly mustStaple: boolean
+  /** Object identifier of the algorithm that the issuer signed it with */
+  readonly signatureAlgorithm: string
+  /** Object identifier of the kind of its key */
+  readonly keyAlgorithm: string
+  /** Where the issuer's certificate, and its word on revocation, are to be had (RFC 5280 section 4.2.2.1); http URLs only */
+  readonly issuerUrls: readonly string[]
+  readonly ocspUrls: readonly string[]
+  /** It says that certificate transparency logs have it (RFC 6962 section 3.3) */
+  readonly logged: boolean
+}
+
+/** Only when a certificate begins and ends, in milliseconds since 1970: a fifth of the work, and hardly any memory. */
+export function readValidity(bytes: Uint8Array): { readonly notBefore: number; readonly notAfter: number } {
+  const fields = children(expectTag(children(read(bytes, tags.sequence))[0], tags.sequence))
+  const [begin, end] = children(expectTag(fields[fields[0]?.tag === 0xa0 ? 4 : 3], tags.sequence))
+  return { notBefore: readTime(expectTag(begin)), notAfter: readTime(expectTag(end)) }
 }
 
 export function readCertificate(bytes: Uint8Array): CertificateFields {
@@ -40,7 +54,7 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
   const fields = children(expectTag(certificate[0], tags.sequence))
   // [0] version is DEFAULT v1; only a v3 certificate has extensions.
   const first = fields[0]?.tag === 0xa0 ? 1 : 0
-  const [serial, , issuer, validity, subject] = fields.slice(first)
+  const [serial, signature, issuer, validity, subject, publicKey] = fields.slice(first)
   const [begin, end] = children(expectTag(validity, tags.sequence))
   const found = readExtensions(fields.find(value => value.tag === 0xa3))
   const names = found.get('2.5.29.17')
@@ -65,9 +79,24 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
     authorityKeyId: (authority && children(authority).find(value => value.tag === 0x80)?.content) ?? null,
     nameConstraints: constraints?.raw ?? null,
     extendedKeyUsage: uses ? children(uses).map(readOid) : null,
-    ocspUrls: access ? readOcspUrls(access) : [],
     mustStaple: features !== undefined && children(features).some(isStatusRequest),
+    signatureAlgorithm: firstOid(expectTag(signature, tags.sequence)),
+    keyAlgorithm: firstOid(expectTag(children(expectTag(publicKey, tags.sequence))[0], tags.sequence)),
+    issuerUrls: access ? readUrls(access, '1.3.6.1.5.5.7.48.2') : [],
+    ocspUrls: access ? readUrls(access, '1.3.6.1.5.5.7.48.1') : [],
+    logged: found.has('1.3.6.1.4.1.11129.2.4.2'),
   }
+}
+
+const firstOid = (value: DerValue): string => readOid(expectTag(children(value)[0], tags.oid))
+
+/** URLs of one access method. They end up in front of people: what is not plain http or https is left out. */
+function readUrls(access: DerValue, method: string): string[] {
+  return children(access)
+    .map(children)
+    .filter(([id, location]) => id?.tag === tags.oid && readOid(id) === method && location?.tag === 0x86)
+    .map(([, location]) => (location as DerValue).content.toString('latin1'))
+    .filter(url => url.length <= 300 && /^https?:\/\/[\x21-\x7e]+$/i.test(url) && URL.canParse(url))
 }
 
 function readExtensions(value: DerValue | undefined): Map<string, DerValue> {
@@ -81,6 +110,7 @@ function readExtensions(value: DerValue | undefined): Map<string, DerValue> {
     const content = expectTag(parts.at(-1), tags.octetString).content
     // Others are not ours to judge, and may hold anything.
     if (known.has(id)) found.set(id, read(content))
+    else if (shown.has(id)) showable(content, value => found.set(id, value))
   }
   return found
 }
@@ -92,7 +122,6 @@ const known = new Set([
   '2.5.29.30',
   '2.5.29.35',
   '2.5.29.37',
-  '1.3.6.1.5.5.7.1.1',
   '1.3.6.1.5.5.7.1.24',
 ])
 
@@ -100,16 +129,17 @@ const known = new Set([
 const isStatusRequest = ({ tag, content }: DerValue): boolean =>
   tag === tags.integer && content.length === 1 && content[0] === 5
 
-/** RFC 5280 section 4.2.2.1. */
-function readOcspUrls(value: DerValue): string[] {
-  const urls: string[] = []
-  for (const description of children(value)) {
-    const [method, location] = children(description)
-    if (readOid(expectTag(method)) !== '1.3.6.1.5.5.7.48.1' || location?.tag !== 0x86) continue
-    const url = location.content.toString('latin1')
-    if (/^https?:\/\/[\x21-\x7e]+$/i.test(url) && URL.canParse(url)) urls.push(url)
+/** Only for people to look at: one that is damaged is as good as none. */
+const shown = new Set(['1.3.6.1.5.5.7.1.1', '1.3.6.1.4.1.11129.2.4.2'])
+
+function showable(content: Buffer, keep: (value: DerValue) => void): void {
+  try {
+    const value = read(content)
+    if (value.tag === tags.sequence) for (const access of children(value)) children(access)
+    keep(value)
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error
   }
-  return urls
 }
 
 function readNames(value: DerValue): string[] {

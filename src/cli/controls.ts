@@ -1,7 +1,9 @@
 /** What a running gateway answers over its control socket. */
 import type { Controls } from '../admin/control-server.ts'
 import { runtime } from '../base/runtime.ts'
-import type { Gateway } from '../gateway/gateway.ts'
+import type { CertificateRow } from '../certs/list.ts'
+import type { CertificateCount } from '../gateway/certificate-list.ts'
+import type { Gateway, Readiness } from '../gateway/gateway.ts'
 import type { FailedHandshake } from '../gateway/handshake-log.ts'
 
 export type Status = {
@@ -16,7 +18,12 @@ export type Status = {
   readonly accepted: number
   readonly failedHandshakes: number
   readonly rssBytes: number
+  readonly certificates: CertificateCount
+  readonly readiness: Readiness
 }
+
+/** What is shown to clients of one host */
+export type Chain = { readonly chainPem: string; readonly source: string }
 
 export type Handshakes = { readonly total: number; readonly last: readonly FailedHandshake[] }
 
@@ -34,8 +41,12 @@ export function controlsOf(gateway: Gateway, reload: () => Promise<void>, drain:
       accepted: gateway.accepted,
       failedHandshakes: gateway.handshakes.total,
       rssBytes: process.memoryUsage().rss,
+      certificates: gateway.certificateCount(),
+      readiness: gateway.readiness(),
     }),
     handshakes: (): Handshakes => ({ total: gateway.handshakes.total, last: gateway.handshakes.list() }),
+    certificates: (): CertificateRow[] => gateway.certificates(),
+    chains: (host): Chain[] => gateway.bundlesFor(host).map(({ chainPem, source }) => ({ chainPem, source })),
     reload,
     drain,
   }

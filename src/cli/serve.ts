@@ -16,9 +16,11 @@ import { controlsOf } from './controls.ts'
 
 export type Loaded = { readonly config: Config; readonly warnings: readonly Problem[] }
 
-/** Set in the environment of worker processes. */
+/** Set in the environment of worker processes: their number, from 1. */
 export const workerVariable = 'SALLYPORT_WORKER'
 const isWorker = process.env[workerVariable] !== undefined
+/** Of several workers, this one speaks for all where once is enough: alerts, and warnings that certificates end. */
+const isFirst = !isWorker || process.env[workerVariable] === '1'
 
 /** Workers are restarted at once, unless they die within this time: then after it. */
 const respawnMs = 1_000
@@ -48,7 +50,7 @@ async function serveHere(
   afterReady: (gateway: Gateway) => void,
   tlsKeyLog: string | undefined,
 ): Promise<number> {
-  const options = { reusePort: isWorker, out: writeOut }
+  const options = { reusePort: isWorker, out: writeOut, reportsCertificates: isFirst }
   const gateway = new Gateway(loaded.config, tlsKeyLog === undefined ? options : { ...options, tlsKeyLog })
   process.on('uncaughtException', error =>
     gateway.log.write('error', 'fault', { where: 'uncaught', stack: error.stack }),
@@ -145,11 +147,11 @@ function supervise(count: number, loaded: Loaded): Promise<number> {
     let announced = false
     let stopping = false
     let failed = 0
-    const start = () => {
+    const start = (number: number) => {
       const startedAt = performance.now()
       const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-        env: { ...process.env, [workerVariable]: '1' },
+        env: { ...process.env, [workerVariable]: String(number) },
       })
       children.add(child)
       child.on('message', () => {
@@ -168,7 +170,7 @@ function supervise(count: number, loaded: Loaded): Promise<number> {
         } else if (!stopping) {
           process.stderr.write(`sallyport: a worker ended (${code ?? 'by a signal'}); starting another\n`)
           const young = performance.now() - startedAt < respawnMs
-          setTimeout(() => stopping || start(), young ? respawnMs : 0)
+          setTimeout(() => stopping || start(number), young ? respawnMs : 0)
         }
         if (stopping && children.size === 0) {
           resolve(failed)
@@ -176,7 +178,7 @@ function supervise(count: number, loaded: Loaded): Promise<number> {
         }
       })
     }
-    for (let at = 0; at < count; at++) start()
+    for (let number = 1; number <= count; number++) start(number)
     const stop = (signal: NodeJS.Signals) => {
       for (const child of children) child.kill(stopping ? 'SIGKILL' : signal)
       stopping = true

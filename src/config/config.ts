@@ -23,6 +23,8 @@ export type Config = {
   readonly policies: Readonly<Record<string, Policy>>
   readonly tickets: TicketsConfig
   readonly log: LogConfig
+  /** Null: nobody is told of certificates that near their end, except by the log */
+  readonly alerts: AlertsConfig | null
   /** Absolute path of the folder for the local CA and whatever else must outlive the process */
   readonly state: string
   /** Null: no site has its certificate from an ACME CA */
@@ -166,6 +168,8 @@ export type ClientsConfig = {
 
 export type CertificateConfig =
   | { readonly kind: 'files'; readonly pairs: readonly KeyPairFiles[] }
+  /** Absolute path of a folder of certificates with their keys */
+  | { readonly kind: 'directory'; readonly folder: string }
   | { readonly kind: 'local' }
   | { readonly kind: 'acme' }
   /** From Config.vault */
@@ -247,6 +251,17 @@ export type UpstreamTlsConfig = {
 
 /** Keys of TLS session tickets: a new one every `rotateMs`, and tickets of the last `keep` are taken */
 export type TicketsConfig = { readonly rotateMs: number; readonly keep: number }
+
+export type AlertsConfig = {
+  readonly url: string
+  /** Days before the end of a certificate; empty: the usual ones */
+  readonly days: readonly number[]
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  /** Sent as `Authorization: Bearer` */
+  readonly token: string | null
+  /** PEM; null: the CAs that the runtime trusts */
+  readonly caFile: string | null
+}
 
 export type LogConfig = {
   readonly access: boolean

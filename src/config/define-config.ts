@@ -20,6 +20,7 @@ export type ConfigInput = {
   policies?: Readonly<Record<string, PolicyInput>>
   tickets?: TicketsInput
   log?: LogInput
+  alerts?: AlertsInput
   state?: string
   acme?: AcmeInput
   storage?: StorageInput
@@ -48,7 +49,7 @@ export type ProxyProtocolInput = { from: string | readonly string[] }
 export type SiteInput = {
   host: string | readonly string[]
   default?: boolean
-  certificate?: 'acme' | 'local' | 'vault' | KeyPairInput | readonly KeyPairInput[]
+  certificate?: 'acme' | 'local' | 'vault' | KeyPairInput | readonly KeyPairInput[] | CertificateFolderInput
   policy?: string
   ocsp?: 'off' | 'staple'
   clients?: ClientsInput
@@ -138,6 +139,9 @@ export type VaultAppRoleInput = { roleId: string; secretId?: string; secretIdFil
 
 export type VaultKubernetesInput = { role: string; jwtFile?: string; mount?: string }
 
+/** A folder of certificates with their keys, in the forms of docs/certificates.md */
+export type CertificateFolderInput = { directory: string }
+
 export type Layer4Input = {
   /** `host:port` */
   to: string | readonly string[]
@@ -206,6 +210,14 @@ export type StorageInput = {
 export type SecretInput = { passphrase?: string; keyFile?: string }
 
 export type SealInput = SecretInput & { previous?: SecretInput | readonly SecretInput[] }
+
+export type AlertsInput = {
+  url: string
+  days?: readonly number[]
+  headers?: Readonly<Record<string, string>>
+  token?: string
+  ca?: string
+}
 
 export type LogInput = { access?: boolean; format?: 'json' | 'text'; level?: 'debug' | 'info' | 'warn' | 'error' }
 

@@ -220,6 +220,16 @@ export function upstreamName(text: string): Formed<string> {
   }
 }
 
+/** Where alerts are posted to. The text may hold a secret, so no message repeats it. */
+export function webhookUrl(text: string): Formed<string> {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
+    return { wrong: 'this is not a URL for alerts', hint: 'as in https://hooks.example.com/tls' }
+  if (url.username !== '' || url.password !== '')
+    return { wrong: 'a user name or password in the URL would be lost', hint: 'write token, or headers' }
+  return { ok: url.href }
+}
+
 /** A policy's name. */
 export function policyName(text: string): Formed<string> {
   if (/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(text)) return { ok: text }

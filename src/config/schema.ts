@@ -2,6 +2,7 @@
 import type { ConfigInput, LogInput } from './define-config.ts'
 import { policyName, upstreamName } from './forms.ts'
 import { acmeShape } from './schema/acme.ts'
+import { alertsShape } from './schema/alerts.ts'
 import { caShape } from './schema/ca.ts'
 import type { Rows, Shape } from './schema/kinds.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
@@ -81,6 +82,11 @@ export const configShape: Shape = {
       default: {},
       docs: 'What is logged, and how.',
       example: '{ format: text }',
+    },
+    alerts: {
+      kind: { type: 'object', shape: alertsShape },
+      docs: 'A webhook that is told of certificates that near their end, or cannot be read or renewed.',
+      example: '{ url: "https://hooks.example.com/tls" }',
     },
     state: {
       kind: { type: 'folder' },

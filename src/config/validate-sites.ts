@@ -12,6 +12,7 @@ import type {
 } from './config.ts'
 import type { Problems } from './problem.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
+import { certificateOf, type RawCertificate } from './validate-certificate.ts'
 import {
   checkNoClients,
   clientMatches,
@@ -31,7 +32,7 @@ export type RawSite = {
   certificate:
     | { as: 'text'; value: 'acme' | 'local' | 'vault' }
     | { as: 'list'; value: (RawKeyPair | undefined)[] }
-    | { as: 'map'; value: RawKeyPair }
+    | { as: 'map'; value: RawCertificate }
     | null
     | undefined
   policy: string | null | undefined
@@ -226,7 +227,8 @@ function validateCertificate(raw: RawSite, node: Node, checks: SiteChecks): Cert
   }
   if (!raw.certificate) return undefined
   if (raw.certificate.as === 'text') return { kind: raw.certificate.value }
-  const pairs = (raw.certificate.as === 'map' ? [raw.certificate.value] : raw.certificate.value).map(keyPair)
+  if (raw.certificate.as === 'map') return certificateOf(raw.certificate.value, written, problems)
+  const pairs = raw.certificate.value.map(keyPair)
   const whole = pairs.filter(pair => pair !== null)
   return whole.length === pairs.length ? { kind: 'files', pairs: whole } : undefined
 }

@@ -10,6 +10,7 @@ import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { configShape } from './schema.ts'
 import { childOf, type Node, type Place, placeOf, placeOfKey } from './tree.ts'
 import { type RawAcme, validateAcme } from './validate-acme.ts'
+import { type RawAlerts, validateAlerts } from './validate-alerts.ts'
 import { type RawCa, validateCa } from './validate-ca.ts'
 import { Policies, type RawPolicy } from './validate-policies.ts'
 import { type RawSite, type SiteChecks, validateSite } from './validate-sites.ts'
@@ -34,6 +35,7 @@ type Raw = {
   policies: Map<string, RawPolicy | undefined> | undefined
   tickets: RawTickets | undefined
   log: LogConfig | undefined
+  alerts: RawAlerts | null | undefined
   state: string | null | undefined
   acme: RawAcme | null | undefined
   storage: RawStorage | null | undefined
@@ -102,12 +104,12 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   checkLimits(limits, tree, problems)
   const tickets = validateTickets(raw.tickets, tree, problems)
   const storage = validateStorage(raw.storage, tree, problems)
+  const alerts = validateAlerts(raw.alerts, tree, problems)
   const all = upstreams.finish()
-  if (problems.failed || !raw.log || !tickets || raw.workers === undefined) return undefined
   const ca = validateCa(raw.ca, childOf(tree, 'ca'), listen, problems)
   const vault = validateVault(raw.vault, childOf(tree, 'vault'), problems)
-  if (problems.failed || ca === undefined || vault === undefined || !raw.log || raw.workers === undefined)
-    return undefined
+  if (problems.failed || !raw.log || !tickets || raw.workers === undefined) return undefined
+  if (ca === undefined || vault === undefined || alerts === undefined) return undefined
   const state = raw.state ?? defaultState(origin)
   return {
     file: origin.file,
@@ -117,6 +119,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     policies: policies.all,
     tickets,
     log: raw.log,
+    alerts,
     state,
     acme,
     storage,

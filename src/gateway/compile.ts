@@ -4,7 +4,6 @@
  */
 
 import { balancers } from '../balance/all.ts'
-import { UsageError } from '../base/errors.ts'
 import type { Config, HstsConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
@@ -13,15 +12,15 @@ import type { Policy } from '../model/policies.ts'
 import type { Route, RouteAction } from '../model/route.ts'
 import type { Site, SiteAction, SiteTls } from '../model/site.ts'
 import type { Snapshot } from '../model/snapshot.ts'
-import type { Staple } from '../model/tls-terms.ts'
 import type { Endpoint, Upstream } from '../model/upstream.ts'
 import { routeTable } from '../route/match.ts'
 import { Names } from '../route/names.ts'
 import { offerOf } from '../tls/offer.ts'
-import { type Certificates, policyKey, siteTls } from '../tls/site-tls.ts'
-import { fromFiles, fromLocalCa, fromManaged } from './certificates.ts'
+import { policyKey, siteTls } from '../tls/site-tls.ts'
+import { type CertificateSource, fromFiles, fromFolder, fromLocalCa } from './certificates.ts'
 import { clientTerms } from './clients.ts'
 import type { ManagedSite } from './managed-certificates.ts'
+import { fromManaged } from './managed-source.ts'
 import type { Registries } from './registries.ts'
 import { staplingOf } from './staples.ts'
 
@@ -34,7 +33,11 @@ export type Compiled = {
   readonly endpoints: ReadonlySet<Endpoint>
   /** Keys of staples; grows when a certificate is read later */
   readonly staples: ReadonlySet<string>
+  readonly certificates: readonly SiteCertificates[]
 }
+
+/** Which certificates a site has, for lists and for watching their expiry. */
+export type SiteCertificates = { readonly site: string; readonly source: CertificateSource }
 
 export function compile(
   config: Config,
@@ -64,6 +67,13 @@ export function compile(
     return upstream
   }
 
+  const certificates: SiteCertificates[] = []
+  const said = new Set<string>()
+  // Several sites may share a file, and one word about it is enough.
+  const warnOnce = (text: string): void => {
+    if (!said.has(text)) warn(text)
+    said.add(text)
+  }
   const offers = new Map<string, Policy>()
   const policyOf = (name: string): Policy => {
     let policy = offers.get(name)
@@ -84,10 +94,15 @@ export function compile(
     const clients = from.clients === null ? null : clientTerms(from.clients, warn)
     const policy = policyOf(from.policy)
     const stapleOf = (bundle: Bundle) => {
-      const stapling = staplingOf(bundle, from.staple, warn)
-      return stapling && registries.staples.of(stapling, config.state, staples, warn)
+      const stapling = staplingOf(bundle, from.staple, warnOnce)
+      return stapling && registries.staples.of(stapling, config.state, staples, warnOnce)
     }
-    const tls = tlsOf(from, config, registries, eager, clients, policy, warn, stapleOf, managed)
+    const source = certificatesOf(from, config, registries, eager, warnOnce, managed)
+    if (source !== null) certificates.push({ site: from.name, source })
+    // A certificate that must have a staple and cannot is refused here, where all are read at start.
+    if (source !== null && eager && from.certificate?.kind === 'files')
+      for (const held of source.held()) stapleOf(held.bundle())
+    const tls = source === null ? null : tlsOf(from, { ...source, staple: stapleOf }, clients, policy)
     const site: Site = {
       name: from.name,
       hosts: from.hosts,
@@ -109,7 +124,7 @@ export function compile(
     limits: config.limits,
     timeouts: config.timeouts,
   }
-  return { snapshot, sites, endpoints, staples }
+  return { snapshot, sites, endpoints, staples, certificates }
 }
 
 const hstsText = ({ maxAge, subdomains, preload }: HstsConfig): string =>
@@ -153,29 +168,31 @@ function actionOf(
   }
 }
 
-function tlsOf(
-  from: SiteConfig,
+function certificatesOf(
+  site: SiteConfig,
   config: Config,
   registries: Registries,
   eager: boolean,
-  clients: ClientTerms | null,
-  policy: Policy,
   warn: (text: string) => void,
-  stapleOf: (bundle: Bundle) => Staple | null,
   managed: (site: SiteConfig) => ManagedSite,
-): SiteTls | null {
-  if (from.certificate === null) return null
-  if (from.certificate.kind === 'vault')
-    throw new UsageError(
-      `${from.name}: certificate: vault cannot be used yet; give it files, or certificate: local`,
-    )
-  const certificates: Certificates =
-    from.certificate.kind === 'acme'
-      ? fromManaged(managed(from), stapleOf)
-      : from.certificate.kind === 'local'
-        ? fromLocalCa(registries.localCa(config.state), from.hosts)
-        : fromFiles(from.certificate.pairs, eager, warn, stapleOf)
+): CertificateSource | null {
+  const { certificate, hosts } = site
+  switch (certificate?.kind) {
+    case undefined:
+      return null
+    case 'local':
+      return fromLocalCa(registries.localCa(config.state), hosts)
+    case 'directory':
+      return fromFolder(certificate.folder, hosts, registries.certificates, eager, warn)
+    case 'files':
+      return fromFiles(certificate.pairs, hosts, registries.certificates, eager, warn)
+    default:
+      return fromManaged(managed(site))
+  }
+}
+
+function tlsOf(from: SiteConfig, source: CertificateSource, clients: ClientTerms | null, policy: Policy): SiteTls {
   // Behind `tcp` is a protocol of the client's own choosing: no ALPN is negotiated for it.
   const alpn = from.action.kind === 'http' ? ['h2', 'http/1.1', 'http/1.0'] : []
-  return siteTls(certificates, policy, alpn, clients)
+  return siteTls(source, policy, alpn, clients)
 }

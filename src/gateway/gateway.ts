@@ -13,7 +13,9 @@ import { CidrSet } from '../base/ip.ts'
 import { createLog, type Log } from '../base/log.ts'
 import { abilities } from '../base/runtime.ts'
 import { Turn } from '../base/turn.ts'
+import type { CertificateRow } from '../certs/list.ts'
 import type { Config, ListenConfig } from '../config/config.ts'
+import type { Bundle } from '../model/certificate.ts'
 import type { Site } from '../model/site.ts'
 import { Listener } from '../proxy/listener.ts'
 import type { Services } from '../proxy/services.ts'
@@ -22,6 +24,9 @@ import { TicketKeyring } from '../tls/ticket-keys.ts'
 import { currentTransport } from '../transport/current.ts'
 import { ScratchPool } from '../transport/scratch.ts'
 import type { KeyLog } from '../transport/transport.ts'
+import { alertTarget } from './alerts.ts'
+import type { CertificateCount } from './certificate-list.ts'
+import { CertificateReports } from './certificate-reports.ts'
 import { type Compiled, compile } from './compile.ts'
 import { logEvents } from './events.ts'
 import { HandshakeLog } from './handshake-log.ts'
@@ -42,7 +47,11 @@ export type GatewayOptions = {
   readonly selfTested?: boolean
   /** The clock by which ticket keys and OCSP responses age, milliseconds since 1970; the system's when left out */
   readonly now?: () => number
+  /** False where another process of this gateway says what becomes of certificates: this one only logs its swaps */
+  readonly reportsCertificates?: boolean
 }
+
+export type Readiness = { readonly ready: boolean; readonly reasons: string[] }
 
 export class Gateway {
   readonly log: Log
@@ -50,6 +59,7 @@ export class Gateway {
   sites: readonly Site[] = []
   /** The last that failed */
   readonly handshakes = new HandshakeLog()
+  private readonly reports: CertificateReports
   private readonly services: Services
   private readonly registries: Registries
   private readonly options: GatewayOptions
@@ -68,6 +78,8 @@ export class Gateway {
     this.log = createLog({ ...config.log, out })
     this.registries = new Registries(options.now)
     this.tickets = new TicketKeyring(text => this.log.write('warn', text), options.now)
+    this.reports = new CertificateReports(this.log, { silent: options.reportsCertificates === false })
+    this.registries.certificates.onChange = change => this.reports.changed(change)
     this.managed = new ManagedCertificates(this.log)
     const events = logEvents(this.log, config.log.access, this.handshakes)
     const prefix = randomBytes(5).toString('hex')
@@ -124,6 +136,7 @@ export class Gateway {
 
   private async open(managed: Prepared): Promise<void> {
     const compiled = this.compile(this.config, managed)
+    const alerts = this.config.alerts === null ? null : alertTarget(this.config.alerts)
     await managed.load()
     this.useTickets()
     if (this.options.selfTested !== true) await selfTest(this.services.transport)
@@ -139,6 +152,7 @@ export class Gateway {
     }
     this.listeners = listeners
     this.registries.staples.start(compiled.staples)
+    this.reports.use(compiled.certificates, this.config.alerts, alerts)
   }
 
   /** Puts a new configuration into force; open connections are not disturbed. Throws and changes nothing if it cannot. */
@@ -161,6 +175,7 @@ export class Gateway {
 
   private async replace(config: Config, managed: Prepared): Promise<void> {
     const compiled = this.compile(config, managed)
+    const alerts = config.alerts === null ? null : alertTarget(config.alerts)
     await managed.load()
     const same = (listen: ListenConfig) => (listener: Listener) =>
       listener.options.address === listen.address &&
@@ -179,6 +194,7 @@ export class Gateway {
     this.sites = compiled.sites
     this.config = config
     this.useTickets()
+    this.reports.use(compiled.certificates, config.alerts, alerts)
     for (const listener of this.listeners) {
       if (kept.includes(listener)) continue
       listener.stopAccepting()
@@ -187,6 +203,7 @@ export class Gateway {
     this.listeners = [...kept, ...fresh]
     this.registries.keepOnly(compiled.endpoints)
     this.registries.staples.start(compiled.staples)
+    this.registries.certificates.keepOnly(watchedIn(compiled))
   }
 
   /**
@@ -206,6 +223,8 @@ export class Gateway {
     const cut = this.connections
     for (const listener of this.listeners) listener.cut()
     this.registries.closeIdle()
+    this.registries.certificates.close()
+    this.reports.close()
     this.log.flush()
     return cut
   }
@@ -217,6 +236,29 @@ export class Gateway {
 
   private useTickets(): void {
     if (abilities.ticketKeys) this.tickets.use(this.config.state, this.config.tickets)
+  }
+
+  /** All that are in force or should be, each once, the soonest to end first. */
+  certificates(): CertificateRow[] {
+    return this.reports.rows()
+  }
+
+  /** How many there are, how many have ended, and which ends next. */
+  certificateCount(): CertificateCount {
+    return this.reports.count()
+  }
+
+  /** The certificates that a client asking for this host may be shown; none where its TLS does not end here. */
+  bundlesFor(host: string): readonly Bundle[] {
+    const site = this.services.snapshot.site(host) ?? this.services.snapshot.defaultSite
+    return (site && this.reports.bundlesFor(site.name, host)) ?? []
+  }
+
+  /** Whether traffic should be sent here, for load balancers and probes. It is served in any case. */
+  readiness(): Readiness {
+    const reasons = this.reports.reasons()
+    if (this.services.draining) reasons.unshift('draining')
+    return { ready: reasons.length === 0, reasons }
   }
 
   private keyLog(file: string | undefined): KeyLog {
@@ -247,6 +289,8 @@ export class Gateway {
     return tls === undefined || tls.port === 443 ? '' : `:${tls.port}`
   }
 }
+
+const watchedIn = ({ certificates }: Compiled) => new Set(certificates.flatMap(({ source }) => source.watched))
 
 async function bind(listener: Listener): Promise<void> {
   try {

@@ -33,6 +33,8 @@ type Kept = {
 export type ManagedSite = {
   /** Throws, or rejects with, an Error that says why there is none. */
   for(serverName: string): readonly Bundle[] | Promise<readonly Bundle[]>
+  /** What is there; empty where nothing is. Orders nothing. */
+  inForce(serverName: string): readonly Bundle[]
   held(): readonly { readonly name: string; readonly bundles: readonly Bundle[]; readonly problem: string | null }[]
 }
 
@@ -225,6 +227,8 @@ function siteOf({ keeper, demand }: Kept, names: KeptNames): ManagedSite {
       if (bundles !== null && bundles.length > 0) return bundles
       throw new Error(keeper.problem(name ?? serverName) ?? 'it is being ordered')
     },
+    inForce: serverName =>
+      keeper.bundles(names.of(serverName) ?? serverName) ?? demand?.keeper.bundles(serverName) ?? [],
     held: () =>
       names.names.map(name => ({ name, bundles: keeper.bundles(name) ?? [], problem: keeper.problem(name) })),
   }

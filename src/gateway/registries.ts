@@ -9,9 +9,11 @@ import type { EndpointConfig, UpstreamConfig, UpstreamTlsConfig } from '../confi
 import type { ClientTls } from '../model/tls-terms.ts'
 import type { Endpoint } from '../model/upstream.ts'
 import { addressesOf } from './addresses.ts'
+import { CertificateWatch } from './certificate-watch.ts'
 import { Staples } from './staples.ts'
 
 export class Registries {
+  readonly certificates = new CertificateWatch()
   private readonly endpoints = new Map<string, Endpoint>()
   readonly staples: Staples
   private localCaOf: { state: string; ca: LocalCa } | null = null

@@ -8,7 +8,6 @@ import { UsageError } from '../../src/base/errors.ts'
 import { openBundle, readBundle } from '../../src/certs/bundle.ts'
 import { certificateRows, certificateTable } from '../../src/certs/list.ts'
 import { covers } from '../../src/certs/names.ts'
-import type { Bundle } from '../../src/model/certificate.ts'
 import {
   expiredFiles,
   intermediateCa,
@@ -319,31 +318,46 @@ test('covers: exact names, one label for a wildcard, addresses by value', () => 
   assert.equal(covers({ names: ['*.0.2.1'] }, '192.0.2.1'), false)
 })
 
-test('certs list: rows by end date, and aligned columns', () => {
-  const bundle = (names: string[], days: number): Bundle => ({
-    chainPem: '',
-    keyPem: '',
-    keyType: 'ecdsa',
+test('certs list: rows by end date with their state, and aligned columns', () => {
+  const leaf = (names: string[], days: number) => () => ({
+    keyType: 'ecdsa' as const,
     names,
     notBefore: 0,
     notAfter: days * 86_400_000,
     fingerprint256: '',
+    serial: '1',
     subject: '',
     issuer: 'CN=R1',
-    source: 'shop.pem',
   })
+  const one = { validity: () => null, source: 'shop.pem', sites: ['shop'], problem: null, superseded: false }
   const now = 20_000 * 86_400_000
-  const rows = certificateRows([bundle(['b.test', 'c', 'd', 'e', 'f'], 20_010.5), bundle(['a.test'], 19_999)], now)
+  const rows = certificateRows(
+    [
+      { ...one, leaf: leaf(['b.test', 'c', 'd', 'e', 'f'], 20_010.5) },
+      { ...one, leaf: leaf(['a.test'], 19_999) },
+      { ...one, leaf: leaf(['c.test'], 20_020), problem: 'shop.pem: is empty' },
+      { ...one, leaf: () => null, problem: 'shop.pem: is empty' },
+      { ...one, leaf: leaf(['d.test'], 19_998), superseded: true },
+    ],
+    now,
+  )
   assert.deepEqual(
-    rows.map(row => row.daysLeft),
-    [-1, 10],
+    rows.map(row => [row.daysLeft, row.state]),
+    [
+      [null, 'broken'],
+      [-2, 'superseded'],
+      [-1, 'expired'],
+      [10, 'serving'],
+      [20, 'broken'],
+    ],
   )
   assert.equal(
-    certificateTable(rows),
+    certificateTable(rows.slice(2, 5)),
     [
-      'NAMES                    SOURCE    KEY    ISSUER  NOT AFTER         DAYS LEFT',
-      'a.test                   shop.pem  ecdsa  CN=R1   2024-10-03 00:00  expired',
-      'b.test, c, d and 2 more  shop.pem  ecdsa  CN=R1   2024-10-14 12:00  10',
+      'NAMES                    SITE  SOURCE    KEY    ISSUER  NOT AFTER         DAYS LEFT  STATE',
+      'a.test                   shop  shop.pem  ecdsa  CN=R1   2024-10-03 00:00  expired    expired',
+      'b.test, c, d and 2 more  shop  shop.pem  ecdsa  CN=R1   2024-10-14 12:00  10         serving',
+      'c.test                   shop  shop.pem  ecdsa  CN=R1   2024-10-24 00:00  20         broken: shop.pem: is empty',
       '',
     ].join('\n'),
   )

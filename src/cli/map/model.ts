@@ -167,7 +167,11 @@ function clientHop(config: Config, site: SiteConfig): Hop {
 }
 
 const keyFiles = (config: Config, { certificate }: SiteConfig): string[] =>
-  certificate?.kind === 'files' ? certificate.pairs.map(pair => shown(config, pair.keyFile)) : []
+  certificate?.kind === 'files'
+    ? certificate.pairs.map(pair => shown(config, pair.keyFile))
+    : certificate?.kind === 'directory'
+      ? [`files in ${shown(config, certificate.folder)}`]
+      : []
 
 /** As people write it: from the folder of the configuration, where it is in there. */
 function shown({ file }: Config, name: string): string {

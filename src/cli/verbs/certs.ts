@@ -1,49 +1,67 @@
-/** `sallyport certs`: the certificates of a configuration, and how to trust the local CA. */
+/** `sallyport certs`: the certificates that are in force, one of them in full, and how to trust the local CA. */
 import { UsageError } from '../../base/errors.ts'
-import { readBundle } from '../../certs/bundle.ts'
-import { certificateRows, certificateTable } from '../../certs/list.ts'
+import { certificateTable } from '../../certs/list.ts'
 import { openLocalCa } from '../../certs/local-ca.ts'
 import { trustText } from '../../certs/trust.ts'
+import type { Config } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
-import type { Bundle } from '../../model/certificate.ts'
+import type { Words } from '../argv.ts'
+import { inspectChain, inspectText } from '../certs/inspect.ts'
+import { findCertificates, findChains } from '../certs/listed.ts'
 import type { Verb } from '../verb.ts'
 
 export const certs: Verb = {
   name: 'certs',
-  usage: 'certs [list] [-c FILE] [--json]',
-  summary: 'list the certificates, and how to trust the local CA',
-  details: 'list: names, source, key, issuer and days left, the soonest to end first.',
+  usage: 'certs [list | inspect HOST] [-c FILE] [--json]',
+  summary: 'list the certificates, look at one, and how to trust the local CA',
+  details:
+    'list: names, sites, source, key, issuer, days left and state, the soonest to end first: of the running gateway, or where ' +
+    'none runs, of the files of its configuration. inspect: the whole chain that a host shows.',
   values: ['config'],
   flags: ['json'],
   async run(words) {
-    const what = words.rest[0] ?? 'trust'
-    if (what !== 'list' && what !== 'trust') throw new UsageError(`certs has list, not '${what}'`)
+    const [what = 'trust', host] = words.rest
     const file = words.options.get('config')
     const { config } = await loadConfig(file === undefined ? {} : { file })
-    const local = config.sites.some(site => site.certificate?.kind === 'local')
-    const bundles: Bundle[] = []
-    for (const site of config.sites) {
-      if (site.certificate?.kind !== 'files') continue
-      for (const pair of site.certificate.pairs) bundles.push(readBundle(pair).bundle)
-    }
-    const ca = local ? openLocalCa(config.state) : null
-    if (words.options.has('json')) {
-      const rows = certificateRows(bundles, Date.now()).map(row => ({
-        ...row,
-        notAfter: new Date(row.notAfter).toISOString(),
-      }))
-      process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`)
-      return 0
-    }
-    if (bundles.length > 0 || what === 'list')
-      process.stdout.write(certificateTable(certificateRows(bundles, Date.now())))
-    if (ca === null) return 0
-    const sites = config.sites.filter(site => site.certificate?.kind === 'local').map(site => site.hosts.join(' '))
-    process.stdout.write(
-      `${bundles.length > 0 || what === 'list' ? '\n' : ''}from the local CA, as they are asked for: ${sites.join(', ')}\n`,
-    )
-    if (ca.file !== null && what === 'trust') process.stdout.write(`\n${trustText({ ...ca, file: ca.file })}`)
-    for (const warning of ca.warnings) process.stderr.write(`${warning}\n`)
-    return 0
+    if (what === 'inspect') return await inspect(config, host, words)
+    if (what === 'list' || what === 'trust') return await list(config, what === 'trust', words)
+    throw new UsageError(`certs has list and inspect, not '${what}'`)
   },
+}
+
+async function list(config: Config, trust: boolean, words: Words): Promise<number> {
+  const { running, found } = await findCertificates(config)
+  if (words.options.has('json')) {
+    const rows = found.map(row => ({ ...row, notBefore: isoOf(row.notBefore), notAfter: isoOf(row.notAfter) }))
+    process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`)
+    return 0
+  }
+  if (!running && found.length > 0)
+    process.stderr.write('no gateway is running here: this is what its files hold\n')
+  const shown = found.length > 0 || !trust
+  if (shown) process.stdout.write(certificateTable(found))
+  const local = config.sites.filter(site => site.certificate?.kind === 'local')
+  if (local.length === 0) return 0
+  const ca = openLocalCa(config.state)
+  const sites = local.map(site => site.hosts.join(' ')).join(', ')
+  process.stdout.write(`${shown ? '\n' : ''}from the local CA, as they are asked for: ${sites}\n`)
+  if (ca.file !== null && trust) process.stdout.write(`\n${trustText({ ...ca, file: ca.file })}`)
+  for (const warning of ca.warnings) process.stderr.write(`${warning}\n`)
+  return 0
+}
+
+const isoOf = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())
+
+async function inspect(config: Config, host: string | undefined, words: Words): Promise<number> {
+  if (host === undefined)
+    throw new UsageError('certs inspect takes a host: sallyport certs inspect shop.example.com')
+  const name = host.toLowerCase().replace(/\.$/, '')
+  const { found } = await findChains(config, name)
+  if (found.length === 0)
+    throw new UsageError(`${name} has no certificate here that could be shown without a client`)
+  const now = Date.now()
+  const chains = found.map(({ chainPem, source }) => ({ source, chain: inspectChain(chainPem, source, now) }))
+  if (words.options.has('json')) process.stdout.write(`${JSON.stringify(chains, null, 2)}\n`)
+  else process.stdout.write(chains.map(({ chain, source }) => inspectText(chain, source, now)).join('\n'))
+  return 0
 }

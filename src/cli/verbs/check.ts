@@ -2,12 +2,31 @@
 import { messageOf, UsageError } from '../../base/errors.ts'
 import { abilities, runtime } from '../../base/runtime.ts'
 import { readBundle } from '../../certs/bundle.ts'
+import { type IsRoot, knownRoots } from '../../certs/roots.ts'
+import type { SiteConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import { formatProblem } from '../../config/problem.ts'
+import { CertificateWatch } from '../../gateway/certificate-watch.ts'
+import { fromFolder, nameWarnings } from '../../gateway/certificates.ts'
 import { compile } from '../../gateway/compile.ts'
 import { Registries } from '../../gateway/registries.ts'
 import { staplingOf } from '../../gateway/staples.ts'
 import type { Verb } from '../verb.ts'
+
+/** Throws UsageError at the first that cannot be used. */
+function checkCertificates(
+  { certificate, hosts, staple }: SiteConfig,
+  isRoot: IsRoot,
+  warn: (text: string) => void,
+): void {
+  if (certificate?.kind === 'directory') fromFolder(certificate.folder, hosts, new CertificateWatch(), true, warn)
+  if (certificate?.kind !== 'files') return
+  for (const pair of certificate.pairs) {
+    const { bundle, warnings } = readBundle(pair, { isRoot })
+    for (const warning of [...warnings, ...nameWarnings(bundle, hosts)]) warn(warning)
+    staplingOf(bundle, staple, warning => warn(`warning: ${warning}`))
+  }
+}
 
 export const check: Verb = {
   name: 'check',
@@ -22,18 +41,19 @@ export const check: Verb = {
     for (const problem of warnings) process.stderr.write(`${formatProblem(problem)}\n`)
     // Keys and chains are read in full here, however many there are.
     let failed = false
+    const isRoot = knownRoots()
+    const said = new Set<string>()
+    const warn = (text: string): void => {
+      if (!said.has(text)) process.stderr.write(`${text}\n`)
+      said.add(text)
+    }
     for (const site of config.sites) {
-      if (site.certificate?.kind !== 'files') continue
-      for (const pair of site.certificate.pairs) {
-        try {
-          const { bundle, warnings } = readBundle(pair)
-          for (const warning of warnings) process.stderr.write(`${warning}\n`)
-          staplingOf(bundle, site.staple, warning => void process.stderr.write(`warning: ${warning}\n`))
-        } catch (error) {
-          if (!(error instanceof UsageError)) throw error
-          failed = true
-          process.stderr.write(`${site.name}: ${messageOf(error)}\n`)
-        }
+      try {
+        checkCertificates(site, isRoot, warn)
+      } catch (error) {
+        if (!(error instanceof UsageError)) throw error
+        failed = true
+        process.stderr.write(`${site.name}: ${messageOf(error)}\n`)
       }
     }
     if (failed) return 2

@@ -90,7 +90,9 @@ export function explainUrl(config: Config, url: URL, method: string): string[] {
           ? `from ${config.acme?.issuers[0]?.directory}`
           : certificate.kind === 'vault'
             ? `issued by ${config.vault?.address}`
-            : certificate.pairs.map(pair => pair.chainFile).join(', '),
+            : certificate.kind === 'directory'
+              ? `the best in ${certificate.folder} for the name`
+              : certificate.pairs.map(pair => pair.chainFile).join(', '),
     )
   }
   if (site.action.kind === 'tcp') {

@@ -1,6 +1,7 @@
 /** `sallyport status`, `reload` and `drain`: a running gateway, found by the state folder of its configuration. */
 import { askGateway, gatewayRuns } from '../../admin/control-client.ts'
 import { loadConfig } from '../../config/load.ts'
+import type { CertificateCount } from '../../gateway/certificate-list.ts'
 import type { Words } from '../argv.ts'
 import type { Status } from '../controls.ts'
 import type { Verb } from '../verb.ts'
@@ -15,14 +16,16 @@ export const status: Verb = {
   name: 'status',
   usage: 'status [-c FILE] [--json]',
   summary: 'what a running gateway is doing',
-  details: 'A line for each process. The gateway is found by the state folder of its configuration.',
+  details:
+    'A line for each process, and why it is not ready, if so: exit code 1 then. The gateway is found by the state folder of ' +
+    'its configuration.',
   values: ['config'],
   flags: ['json'],
   async run(words) {
     const replies = await askGateway<Status>(await stateOf(words), 'status')
     if (words.options.has('json')) process.stdout.write(`${JSON.stringify(replies, null, 2)}\n`)
     else for (const { pid, ok, error } of replies) process.stdout.write(ok ? line(pid, ok) : `${pid}  ${error}\n`)
-    return replies.some(reply => reply.error !== undefined) ? 1 : 0
+    return replies.every(({ ok }) => ok?.readiness.ready === true) ? 0 : 1
   },
 }
 
@@ -37,8 +40,19 @@ function line(pid: number, of: Status): string {
   return (
     `process ${pid} (${of.runtime}), up ${up}, ports ${of.ports.join(', ')}, ${of.sites} sites, ` +
     `${of.connections} connections open of ${of.accepted}, ${of.failedHandshakes} handshakes failed, ` +
-    `${Math.round(of.rssBytes / 1024 / 1024)} MB\n`
+    `${Math.round(of.rssBytes / 1024 / 1024)} MB\n` +
+    certificatesLine(of.certificates) +
+    of.readiness.reasons.map(reason => `  not ready: ${reason}\n`).join('')
   )
+}
+
+function certificatesLine({ total, expired, broken, soonest }: CertificateCount): string {
+  if (total === 0) return ''
+  const next =
+    soonest === null
+      ? ''
+      : `, the next to end is ${soonest.names[0] ?? 'one without names'}: ${soonest.daysLeft} days`
+  return `  ${total} certificates, ${expired} expired, ${broken} broken in their files${next}\n`
 }
 
 export const reload: Verb = {

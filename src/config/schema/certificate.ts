@@ -1,5 +1,5 @@
 /** Rows for the certificate of a site. */
-import type { KeyPairInput } from '../define-config.ts'
+import type { CertificateFolderInput, KeyPairInput } from '../define-config.ts'
 import type { Kind, Rows, Shape } from './kinds.ts'
 
 export const keyPairShape: Shape = {
@@ -16,6 +16,30 @@ export const keyPairShape: Shape = {
   } satisfies Rows<KeyPairInput>,
 }
 
+/** What a site has: a pair, or a folder of them. */
+export const certificateShape: Shape = {
+  name: 'certificate',
+  docs:
+    'Where the certificate of a site comes from: `chain` and `key`, or `directory`. Files that are replaced are taken up within ' +
+    'seconds, without a reload; docs/certificates.md has the details.',
+  rows: {
+    chain: {
+      kind: { type: 'file' },
+      docs: 'The certificate, then the intermediates that lead to its CA, in PEM.',
+      example: 'shop.pem',
+    },
+    key: { kind: { type: 'file' }, docs: 'Its private key in PEM, not encrypted.', example: 'shop.key' },
+    directory: {
+      kind: { type: 'folder' },
+      docs:
+        'A folder of certificates with their keys, and the folders in it: `NAME.crt` (`.pem`, `.cer`) with `NAME.key`, ' +
+        '`fullchain.pem` with `privkey.pem`, or a `.pem` that holds both. The best one for the name that the client asks for ' +
+        'is shown: exact before wildcard, then the one that ends last.',
+      example: '/etc/certs',
+    },
+  } satisfies Rows<KeyPairInput & CertificateFolderInput>,
+}
+
 export const certificateKind: Kind = {
   type: 'either',
   text: {
@@ -23,5 +47,5 @@ export const certificateKind: Kind = {
     of: ['acme', 'local', 'vault'],
   },
   list: { type: 'list', of: { type: 'object', shape: keyPairShape } },
-  map: { type: 'object', shape: keyPairShape },
+  map: { type: 'object', shape: certificateShape },
 }

@@ -29,8 +29,8 @@ export const siteShape: Shape = {
     certificate: {
       kind: certificateKind,
       docs:
-        '`{ chain, key }`, a list of those (ECDSA and RSA side by side), `acme` for one that is ordered and renewed by itself, or `local` ' +
-        'for one from the built-in CA. ' +
+        '`{ chain, key }`, a list of those (ECDSA and RSA side by side), `{ directory }` for a folder of them, `acme` or `vault` for one ' +
+        'that is ordered and renewed by itself, or `local` for one from the built-in CA. ' +
         'Required wherever TLS ends, so not for passthrough.',
       example: '{ chain: shop.pem, key: shop.key }',
     },

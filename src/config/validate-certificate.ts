@@ -1,0 +1,32 @@
+/** A certificate written as a map: a chain with its key, or a folder of them, and not both. */
+import type { CertificateConfig } from './config.ts'
+import type { Problems } from './problem.ts'
+import { childOf, type Node, placeOfKey } from './tree.ts'
+import { keyPair, type RawKeyPair } from './validate-upstreams.ts'
+
+/** As readObject gives it; undefined is what was wrong, and reported; null was left out. */
+export type RawCertificate = { [K in keyof RawKeyPair]: RawKeyPair[K] | null } & {
+  directory: string | null | undefined
+}
+
+export function certificateOf(
+  { chainFile, keyFile, directory }: RawCertificate,
+  node: Node,
+  problems: Problems,
+): CertificateConfig | undefined {
+  if (childOf(node, 'directory')) {
+    for (const key of ['chain', 'key']) {
+      if (!childOf(node, key)) continue
+      problems.error(placeOfKey(node, key), `${key} is beside directory`, 'one file or a folder of them, not both')
+      return undefined
+    }
+    return directory ? { kind: 'directory', folder: directory } : undefined
+  }
+  for (const [key, example] of Object.entries(examples)) {
+    if (!childOf(node, key)) problems.error(node.at, `${key} is missing`, `as in ${key}: ${example}`)
+  }
+  const pair = keyPair({ chainFile: chainFile ?? undefined, keyFile: keyFile ?? undefined })
+  return pair === null ? undefined : { kind: 'files', pairs: [pair] }
+}
+
+const examples = { chain: 'shop.pem', key: 'shop.key' }
