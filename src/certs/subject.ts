@@ -40,6 +40,16 @@ export type SubjectOptions = {
   readonly random: () => number
   /** A new bundle is in force */
   readonly changed: (subject: Subject) => void
+  /** An order has failed so often that somebody should look */
+  readonly failed: (failure: RenewalFailure) => void
+}
+
+export type RenewalFailure = {
+  readonly name: string
+  /** What serves meanwhile, or null */
+  readonly bundle: Bundle | null
+  /** What is wrong, and when it is tried again */
+  readonly why: string
 }
 
 /** How long a process waits for another one that orders the same before it looks again. */
@@ -274,6 +284,10 @@ export class Subject {
       servesUntil: left,
       next: dateOf(this.failures.nextAt),
     })
+    if (isAlarming(count, this.bundle)) {
+      const why = `${error.message}; tried ${count} times, again at ${dateOf(this.failures.nextAt)}`
+      this.options.failed({ name: this.id.name, bundle: this.bundle, why })
+    }
     await this.records.putFailures(this.failures, lease)
     // Another key for the next order: what was wrong may be this one.
     if (error.kind === 'rejected' || error.kind === 'wrong-certificate') await this.records.remove('pending')
@@ -329,6 +343,10 @@ export class Subject {
     return { name: this.id.name, key: this.id.keyType }
   }
 }
+
+/** The first of a name that has none; else when it does not go away by itself, and now and then after that. */
+const isAlarming = (count: number, bundle: Bundle | null): boolean =>
+  bundle === null ? count === 1 || count % 10 === 0 : count === 3 || count % 10 === 0
 
 const dateOf = (ms: number): string => new Date(ms).toISOString()
 

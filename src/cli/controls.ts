@@ -5,6 +5,7 @@ import type { CertificateRow } from '../certs/list.ts'
 import type { CertificateCount } from '../gateway/certificate-list.ts'
 import type { Gateway, Readiness } from '../gateway/gateway.ts'
 import type { FailedHandshake } from '../gateway/handshake-log.ts'
+import type { Bundle } from '../model/certificate.ts'
 
 export type Status = {
   readonly runtime: string
@@ -24,6 +25,12 @@ export type Status = {
 
 /** What is shown to clients of one host */
 export type Chain = { readonly chainPem: string; readonly source: string }
+
+/** A certificate that has come into force */
+export type Renewed = { readonly names: readonly string[]; readonly notAfter: number; readonly issuer: string }
+
+const renewed = (bundles: readonly Bundle[]): Renewed[] =>
+  bundles.map(({ names, notAfter, issuer }) => ({ names, notAfter, issuer }))
 
 export type Handshakes = { readonly total: number; readonly last: readonly FailedHandshake[] }
 
@@ -47,6 +54,13 @@ export function controlsOf(gateway: Gateway, reload: () => Promise<void>, drain:
     handshakes: (): Handshakes => ({ total: gateway.handshakes.total, last: gateway.handshakes.list() }),
     certificates: (): CertificateRow[] => gateway.certificates(),
     chains: (host): Chain[] => gateway.bundlesFor(host).map(({ chainPem, source }) => ({ chainPem, source })),
+    renew: async (host): Promise<Renewed[]> => renewed(await gateway.managed.renew(host)),
+    /** Of `HOST REASON`, the reason as a number of RFC 5280 section 5.3.1 */
+    revoke: async (of): Promise<Renewed[]> => {
+      const [host = '', reason = '0'] = of.split(' ')
+      return renewed(await gateway.managed.revoke(host, Number(reason)))
+    },
+    rollOver: () => gateway.managed.rollOver(),
     reload,
     drain,
   }

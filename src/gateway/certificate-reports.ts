@@ -5,6 +5,7 @@
 import type { Log } from '../base/log.ts'
 import { defaultDays } from '../certs/expiry.ts'
 import { type CertificateRow, certificateRows, type ListedCertificate } from '../certs/list.ts'
+import type { RenewalFailure } from '../certs/subject.ts'
 import type { AlertsConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import { type Alert, Alerts, type AlertTarget } from './alerts.ts'
@@ -45,6 +46,14 @@ export class CertificateReports {
   /** Tells the webhook, if there is one. */
   raise(alert: Alert): void {
     if (!this.silent) this.alerts.raise(alert)
+  }
+
+  /** Whoever has tried says so: only one process does. */
+  renewalFailed({ name, bundle, why }: RenewalFailure): void {
+    const sites = this.list()
+      .filter(one => one.source === (bundle?.source ?? name))
+      .flatMap(one => one.sites)
+    this.alerts.raise({ event: 'renewal-failed', leaf: bundle, source: bundle?.source ?? name, sites, why })
   }
 
   changed(change: CertificateChange): void {

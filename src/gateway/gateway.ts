@@ -80,7 +80,7 @@ export class Gateway {
     this.tickets = new TicketKeyring(text => this.log.write('warn', text), options.now)
     this.reports = new CertificateReports(this.log, { silent: options.reportsCertificates === false })
     this.registries.certificates.onChange = change => this.reports.changed(change)
-    this.managed = new ManagedCertificates(this.log)
+    this.managed = new ManagedCertificates(this.log, failure => this.reports.renewalFailed(failure))
     const events = logEvents(this.log, config.log.access, this.handshakes)
     const prefix = randomBytes(5).toString('hex')
     this.services = {

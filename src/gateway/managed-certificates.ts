@@ -8,6 +8,7 @@ import type { Log } from '../base/log.ts'
 import { Keeper, type KeeperOptions } from '../certs/keeper.ts'
 import { asking, OnDemand } from '../certs/on-demand.ts'
 import { certificatesPrefix, type ManagedKey, partOf } from '../certs/records.ts'
+import type { RenewalFailure } from '../certs/subject.ts'
 import type { Config, SiteConfig } from '../config/config.ts'
 import type { OnDemandConfig } from '../config/config-acme.ts'
 import type { Bundle } from '../model/certificate.ts'
@@ -15,7 +16,8 @@ import { type ChallengeAnswers, noChallenges } from '../model/challenge.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Storage } from '../model/storage.ts'
 import { StoredAnswers } from './challenge-answers.ts'
-import { type IssuerChoice, issuerChoices, type ManagedKind } from './issuers.ts'
+import { InternalCaSlot, servesAcme } from './internal-ca-slot.ts'
+import { type IssuerChoice, issuerChoices, type ManagedKind, type OpenedIssuer } from './issuers.ts'
 import { type KeptNames, keptNames } from './kept-names.ts'
 import { openStorage } from './storage.ts'
 
@@ -26,6 +28,7 @@ type Kept = {
   readonly wildcards: boolean
   /** For names that are first seen in a handshake */
   readonly demand: { readonly onDemand: OnDemand; readonly keeper: Keeper } | null
+  rollOver: OpenedIssuer['rollOver']
   close(): Promise<void>
 }
 
@@ -55,9 +58,19 @@ export class ManagedCertificates implements ChallengeAnswers {
   private readonly log: Log
   private opened: Opened | null = null
   private kept = new Map<string, Kept>()
+  private readonly internalCa: InternalCaSlot
+  private readonly failed: (failure: RenewalFailure) => void
 
-  constructor(log: Log) {
+  /** @param failed told of orders that fail again and again */
+  constructor(log: Log, failed: (failure: RenewalFailure) => void) {
     this.log = log
+    this.failed = failed
+    this.internalCa = new InternalCaSlot(log)
+  }
+
+  /** Of the ACME server of the internal CA, while this process serves it */
+  get directory(): string | null {
+    return this.internalCa.directory
   }
 
   get any(): boolean {
@@ -75,7 +88,7 @@ export class ManagedCertificates implements ChallengeAnswers {
   /** Throws UsageError or StorageError, and changes nothing then. */
   async prepare(config: Config): Promise<Prepared> {
     const choices = issuerChoices(config)
-    if (choices.length === 0) return this.prepared(config, this.opened, new Map(), [])
+    if (choices.length === 0 && !servesAcme(config)) return this.prepared(config, null, new Map(), [])
     const key = JSON.stringify([config.storage, config.state])
     const opened = this.opened?.key === key ? this.opened : await this.open(key, config)
     const kept = new Map<string, Kept>()
@@ -111,10 +124,18 @@ export class ManagedCertificates implements ChallengeAnswers {
     return fresh
   }
 
+  /** New keys for the accounts at ACME CAs. @returns their directories */
+  async rollOver(): Promise<readonly string[]> {
+    const done: string[] = []
+    for (const each of this.kept.values()) done.push(...(await each.rollOver(AbortSignal.timeout(120_000))))
+    return done
+  }
+
   async close(): Promise<void> {
     const { kept, opened } = this
     this.kept = new Map()
     this.opened = null
+    await this.internalCa.close()
     for (const each of kept.values()) await each.close()
     await opened?.storage.close().catch(() => {})
   }
@@ -136,6 +157,7 @@ export class ManagedCertificates implements ChallengeAnswers {
       now: Date.now,
       random: Math.random,
       changed: () => {},
+      failed: this.failed,
     }
     const keeper = new Keeper(options)
     const demand = choice.onDemand === null ? null : demandOf(choice.onDemand, options)
@@ -144,6 +166,7 @@ export class ManagedCertificates implements ChallengeAnswers {
       keeper,
       wildcards: choice.wildcards,
       demand,
+      rollOver: signal => opened.rollOver(signal),
       async close() {
         await Promise.all([keeper.stop(), demand?.keeper.stop()])
         opened.close()
@@ -171,6 +194,7 @@ export class ManagedCertificates implements ChallengeAnswers {
         return siteOf(own, names)
       },
       load: async () => {
+        await this.internalCa.prepare(config, opened?.storage ?? null)
         // Those that are served now stay until the new snapshot is in force.
         for (const [kind, own] of of)
           await own.keeper.keep([...new Set([...own.keeper.names(), ...(byKind.get(kind) ?? [])])])
@@ -180,8 +204,9 @@ export class ManagedCertificates implements ChallengeAnswers {
         const storage = this.opened
         this.kept = kept
         this.opened = opened
+        const inUse = this.internalCa.use(config, opened?.storage ?? null)
         const over = [...before].filter(([own]) => !kept.has(own)).map(([, each]) => each.close())
-        void Promise.all(over).then(() =>
+        void Promise.all([...over, inUse]).then(() =>
           storage === opened ? undefined : storage?.storage.close().catch(() => {}),
         )
         for (const [kind, own] of of) {
@@ -193,6 +218,8 @@ export class ManagedCertificates implements ChallengeAnswers {
       },
       discard: async () => {
         for (const each of fresh) await each.close()
+        // Of the first start there is nothing to go back to.
+        if (this.opened === null) await this.internalCa.close()
         if (opened !== null && opened !== this.opened) await opened.storage.close().catch(() => {})
       },
     }

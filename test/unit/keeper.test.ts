@@ -15,6 +15,7 @@ class Bench {
   readonly issuer = new FakeIssuer('https://ca.test/dir', () => this.time)
   readonly log: { level: string; message: string; fields: Record<string, unknown> }[] = []
   readonly keepers: Keeper[] = []
+  readonly alarms: string[] = []
 
   keeper(overrides: Partial<KeeperOptions> = {}): Keeper {
     const keeper = new Keeper({
@@ -26,6 +27,7 @@ class Bench {
       now: () => this.time,
       random: () => 0.5,
       changed: () => {},
+      failed: failure => void this.alarms.push(failure.why),
       ...overrides,
     })
     this.keepers.push(keeper)
@@ -205,6 +207,32 @@ describe('on a bad day', () => {
       await until(() => next.bundles('shop.test')![0]!.fingerprint256 !== old!.fingerprint256)
       assert.equal(next.problem('shop.test'), null)
       await until(() => b.record('failures/shop.test.ecdsa') === null)
+    }),
+  )
+
+  test(
+    'failures that do not go away raise an alarm: at once where there is nothing, else with the third and every tenth',
+    bench(async b => {
+      const keeper = b.keeper()
+      await keeper.keep(['shop.test'])
+      keeper.begin()
+      await kept(keeper)
+      b.issuer.during = () => {
+        throw new IssueError('unavailable', 'the CA is down')
+      }
+      await wake(b, keeper, 61 * day)
+      for (let tries = 2; tries <= 12; tries++) {
+        await until(() => b.record('failures/shop.test.ecdsa')?.['count'] === tries - 1)
+        await wake(b, keeper, 8 * 3_600_000)
+      }
+      assert.deepEqual(
+        b.alarms.map(alarm => /tried (\d+) times/.exec(alarm)?.[1]),
+        ['3', '10'],
+      )
+      const fresh = b.keeper()
+      await fresh.keep(['new.test'])
+      fresh.begin()
+      await until(() => b.alarms.some(alarm => /the CA is down; tried 1 times/.test(alarm)))
     }),
   )
 

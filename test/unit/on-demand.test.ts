@@ -38,6 +38,7 @@ function bench(terms: Partial<OnDemandTerms> = {}) {
     now: Date.now,
     random: Math.random,
     changed: () => {},
+    failed: () => {},
   })
   const known = async (name: string) => (await storage.get(`certificates/${name}.ecdsa`)) !== null
   return { storage, issuer, keeper, demand: new OnDemand(full, keeper, known) }

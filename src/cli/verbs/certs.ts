@@ -8,24 +8,30 @@ import { loadConfig } from '../../config/load.ts'
 import type { Words } from '../argv.ts'
 import { inspectChain, inspectText } from '../certs/inspect.ts'
 import { findCertificates, findChains } from '../certs/listed.ts'
+import { renew, revoke, rollOver } from '../certs/order.ts'
 import type { Verb } from '../verb.ts'
 
 export const certs: Verb = {
   name: 'certs',
-  usage: 'certs [list | inspect HOST] [-c FILE] [--json]',
+  usage: 'certs [list | inspect HOST | renew HOST | revoke HOST [--reason R] | roll-over] [-c FILE] [--json]',
   summary: 'list the certificates, look at one, and how to trust the local CA',
   details:
     'list: names, sites, source, key, issuer, days left and state, the soonest to end first: of the running gateway, or where ' +
-    'none runs, of the files of its configuration. inspect: the whole chain that a host shows.',
-  values: ['config'],
+    'none runs, of the files of its configuration. inspect: the whole chain that a host shows. renew: the running gateway orders ' +
+    'another one now. revoke: the same, and then has the issuer revoke the one before (--reason keyCompromise and so on). ' +
+    'roll-over: new keys for the ACME accounts.',
+  values: ['config', 'reason'],
   flags: ['json'],
   async run(words) {
     const [what = 'trust', host] = words.rest
     const file = words.options.get('config')
     const { config } = await loadConfig(file === undefined ? {} : { file })
     if (what === 'inspect') return await inspect(config, host, words)
+    if (what === 'renew') return await renew(config.state, host)
+    if (what === 'revoke') return await revoke(config.state, host, words.options.get('reason'))
+    if (what === 'roll-over') return await rollOver(config.state)
     if (what === 'list' || what === 'trust') return await list(config, what === 'trust', words)
-    throw new UsageError(`certs has list and inspect, not '${what}'`)
+    throw new UsageError(`certs has list, inspect, renew, revoke and roll-over, not '${what}'`)
   },
 }
 
