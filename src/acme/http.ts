@@ -127,7 +127,8 @@ function networkError(what: string, error: Error): IssueError {
     ? '; its certificate is from a CA that is not trusted here: give that CA as ca'
     : ''
   // Some runtimes name a refused connection by its code alone.
-  const text = [...new Set([code, messageOf(error)])].filter(part => part !== '').join(' ')
+  const message = messageOf(error)
+  const text = message.includes(code) ? message : `${code} ${message}`.trim()
   return new IssueError('unavailable', `${what}: ${text || 'the connection failed'}${hint}`, { cause: error })
 }
 

@@ -14,16 +14,28 @@ export type ListedCertificate = {
   readonly problem: string | null
   /** Another one is shown for all of its names, so that its end is nobody's concern */
   readonly superseded: boolean
+  /** The name it is ordered for, where the gateway does that itself */
+  readonly ordered?: string
 }
 
-export type CertificateState = 'serving' | 'expired' | 'not valid yet' | 'broken' | 'superseded'
+export type CertificateState =
+  | 'serving'
+  | 'expired'
+  | 'not valid yet'
+  | 'broken'
+  | 'superseded'
+  | 'missing'
+  | 'not renewed'
 
 export type CertificateRow = {
   readonly names: readonly string[]
   /** By their first hosts */
   readonly sites: readonly string[]
   readonly source: string
-  /** `broken`: what is in the source cannot be used; what else the row says is about the certificate in force, if any */
+  /**
+   * `broken`: what is in the source cannot be used; what else the row says is about the certificate in force, if any.
+   * `missing`: ordered, and not there yet. `not renewed`: the last order has failed, and the one before it serves.
+   */
   readonly state: CertificateState
   readonly problem: string | null
   /** The rest is null where there is no certificate */
@@ -44,11 +56,11 @@ export const daysLeft = (notAfter: number, now: number): number => Math.floor((n
 export function certificateRows(listed: readonly ListedCertificate[], now: number): CertificateRow[] {
   return listed
     .map(one => ({ ...one, leaf: one.leaf() }))
-    .map(({ leaf, source, sites, problem, superseded }) => ({
-      names: leaf?.names ?? [],
+    .map(({ leaf, source, sites, problem, superseded, ordered }) => ({
+      names: leaf?.names ?? (ordered === undefined ? [] : [ordered]),
       sites,
       source,
-      state: stateOf(leaf, problem, superseded, now),
+      state: stateOf(leaf, problem, superseded, ordered !== undefined, now),
       problem,
       keyType: leaf?.keyType ?? null,
       issuer: leaf?.issuer ?? null,
@@ -65,12 +77,13 @@ function stateOf(
   leaf: LeafSummary | null,
   problem: string | null,
   superseded: boolean,
+  ordered: boolean,
   now: number,
 ): CertificateState {
-  if (leaf === null) return 'broken'
+  if (leaf === null) return ordered ? 'missing' : 'broken'
   if (superseded) return 'superseded'
   if (now > leaf.notAfter) return 'expired'
-  if (problem !== null) return 'broken'
+  if (problem !== null) return ordered ? 'not renewed' : 'broken'
   return now < leaf.notBefore ? 'not valid yet' : 'serving'
 }
 

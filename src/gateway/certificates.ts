@@ -26,6 +26,8 @@ export type HeldCertificate = {
   readonly problem: string | null
   /** Another one is shown for all of its names */
   readonly superseded: boolean
+  /** The name it is ordered for, where the gateway does that itself */
+  readonly ordered?: string
   /** Loads it. Throws UsageError. */
   bundle(): Bundle
 }

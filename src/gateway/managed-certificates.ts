@@ -120,7 +120,10 @@ export class ManagedCertificates implements ChallengeAnswers {
     const { keeper, name, issuer } = this.find(host)
     const old = keeper.bundles(name) ?? []
     const fresh = await keeper.renew(name)
-    for (const { chainPem } of old) await issuer.revoke(derOf(chainPem), reason, AbortSignal.timeout(60_000))
+    for (const { chainPem, fingerprint256 } of old) {
+      await issuer.revoke(derOf(chainPem), reason, AbortSignal.timeout(60_000))
+      this.log.write('info', 'certificate revoked', { name, fingerprint: fingerprint256, reason })
+    }
     return fresh
   }
 

@@ -14,19 +14,20 @@ export function fromManaged(site: ManagedSite): CertificateSource {
     *held() {
       for (const { name, bundles, problem } of site.held()) {
         if (bundles.length === 0) yield missing(name, problem)
-        for (const bundle of bundles) yield held(bundle, problem)
+        for (const bundle of bundles) yield held(name, bundle, problem)
       }
     },
   }
 }
 
-const held = (bundle: Bundle, problem: string | null): HeldCertificate => ({
+const held = (name: string, bundle: Bundle, problem: string | null): HeldCertificate => ({
   key: bundle,
   source: bundle.source,
   leaf: () => summaryOf(bundle.chainPem),
   validity: () => validityOf(bundle.chainPem),
   problem,
   superseded: false,
+  ordered: name,
   bundle: () => bundle,
 })
 
@@ -37,6 +38,7 @@ const missing = (name: string, problem: string | null): HeldCertificate => ({
   validity: () => null,
   problem: problem ?? 'it is being ordered',
   superseded: false,
+  ordered: name,
   bundle() {
     throw new Error(problem ?? 'it is being ordered')
   },

@@ -52,7 +52,7 @@ function certificatesLine({ total, expired, broken, soonest }: CertificateCount)
     soonest === null
       ? ''
       : `, the next to end is ${soonest.names[0] ?? 'one without names'}: ${soonest.daysLeft} days`
-  return `  ${total} certificates, ${expired} expired, ${broken} broken in their files${next}\n`
+  return `  ${total} certificates, ${expired} expired, ${broken} with problems${next}\n`
 }
 
 export const reload: Verb = {
