@@ -177,10 +177,7 @@ describe('expiry', () => {
     writeFileSync(file, JSON.stringify({ listen, sites, state, alerts }))
     const status = await cli('status', '-c', file)
     assert.equal(status.code, 1, status.err)
-    assert.match(
-      status.out,
-      /3 certificates, 1 expired, 0 broken in their files, the next to end is soon\.test: 30 days/,
-    )
+    assert.match(status.out, /3 certificates, 1 expired, 0 with problems, the next to end is soon\.test: 30 days/)
     assert.match(status.out, /not ready: certificate of gone\.test expired/)
     const list = await cli('certs', 'list', '-c', file)
     assert.equal(list.code, 0, list.err)

@@ -12,7 +12,9 @@ import { IssueError, type IssueFailure } from '../../src/model/issuer.ts'
 import { vaultIssuer } from '../../src/vault/issuer.ts'
 import type { VaultAuth } from '../../src/vault/login.ts'
 import { newKey } from '../harness/acme-client.ts'
+import { ask } from '../harness/ask.ts'
 import { issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
+import { startGateway } from '../harness/gateway.ts'
 import { internalCa } from '../harness/internal-ca.ts'
 
 type Asked = {
@@ -131,6 +133,30 @@ describe('the Vault issuer', () => {
     assert.equal(await issuer().renewal('x', never), null)
     await issuer().revoke(new X509Certificate(pem).raw, 1, never)
     assert.match((asked.at(-1) as Asked).body['serial_number'] as string, /^([0-9a-f]{2}:)+[0-9a-f]{2}$/)
+  })
+
+  test('gives a gateway the certificate of a site that says certificate: vault', async () => {
+    const gateway = await startGateway({
+      sites: [{ host: 'a.internal', certificate: 'vault', routes: [{ respond: { body: 'hello' } }] }],
+      vault: {
+        address: `https://localhost:${(server.address() as AddressInfo).port}`,
+        ca: ca.file,
+        mount: 'pki/int',
+        role: 'web',
+        auth: { token: 's.static' },
+      },
+    })
+    try {
+      await gateway.logged(record => record['message'] === 'certificate obtained')
+      const [row] = gateway.gateway.certificates()
+      assert.deepEqual([row?.names, row?.state], [['a.internal'], 'serving'])
+      assert.match(row?.source ?? '', /^vault https:\/\/localhost:\d+\/pki\/int\/web$/)
+      assert.equal((await ask('HTTP/2', gateway.port, { host: 'a.internal' })).status, 200)
+      await gateway.gateway.managed.renew('a.internal')
+      assert.ok(!JSON.stringify(gateway.logs()).includes('s.static'))
+    } finally {
+      await gateway.stop()
+    }
   })
 
   test('logs in by AppRole and Kubernetes, once, and again when its token is refused', async () => {
