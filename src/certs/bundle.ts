@@ -9,6 +9,9 @@
  * each than keeping only the paths, and a file that is replaced later cannot pair a new chain with an old key. What comes
  * after a change of the files is a bundle of its own: watched-pair.ts.
  *
+ * A gateway with 10,000 sites of this kind, watched, 1.5 kB each (test/gateway/many-certificates.test.ts; three runs): on Bun
+ * RSS is 151-152 MB, 2.5 s after its start and for good; on Node 26 372-398 MB.
+ *
  * Invariants: after `load()` the key fits the leaf, the chain is in order, and the key is strong enough for today's
  * clients. An expired certificate is a warning, not an error: a gateway that does not start helps no one. Signatures in
  * the chain are the clients' to check; what is compared here are names and key identifiers.
@@ -36,7 +39,7 @@ export type LoadedBundle = { readonly bundle: Bundle; readonly warnings: readonl
 /** One object, and no closure: there may be ten thousand. */
 export class OpenedBundle {
   /** Of both files as they were read, and whether a change right after that might not show in it: see stamped.ts */
-  readonly stamp: string
+  readonly stamp: number
   readonly young: boolean
   readonly digest: string | null
   private readonly options: BundleOptions

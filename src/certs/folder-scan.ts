@@ -11,7 +11,7 @@ import { type Dirent, opendirSync, type Stats, statSync } from 'node:fs'
 import path from 'node:path'
 import { UsageError } from '../base/errors.ts'
 import type { BundleFiles } from './bundle.ts'
-import { readProblem, readStamped } from './stamped.ts'
+import { readProblem, readStamped, stampFrom } from './stamped.ts'
 
 export const mostEntries = 60_000
 const mostSearchedBytes = 64 * 1024 * 1024
@@ -25,7 +25,7 @@ export type FolderScan = {
 }
 
 /** Whether a NAME.pem holds both, by its stamp: asked again only when it has changed. */
-export type Searched = Map<string, { readonly stamp: string; readonly both: boolean }>
+export type Searched = Map<string, { readonly stamp: number; readonly both: boolean }>
 
 const endings = ['.crt', '.pem', '.cer'] as const
 
@@ -106,7 +106,7 @@ function statOf(file: string): Stats | null {
 function holdsBoth(file: string, searched: Searched): { both: boolean; bytes: number } {
   const found = statOf(file)
   if (found === null || !found.isFile()) return { both: false, bytes: 0 }
-  const stamp = `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}`
+  const stamp = stampFrom(found)
   const known = searched.get(file)
   if (known?.stamp === stamp) return { both: known.both, bytes: 0 }
   try {

@@ -12,7 +12,7 @@ import type { Bundle, KeyType } from '../model/certificate.ts'
 import type { BundleOptions } from './bundle.ts'
 import { type FolderScan, type Searched, scanFolder } from './folder-scan.ts'
 import type { LeafSummary } from './leaf.ts'
-import { stampOf } from './stamped.ts'
+import { stampAndTime, stampOf } from './stamped.ts'
 import { WatchedPair } from './watched-pair.ts'
 
 const mostPairs = 25_000
@@ -32,7 +32,7 @@ export type FolderChange =
 /** `gone`: its files are not in the folder any more. */
 export type Member = { readonly pair: WatchedPair; gone: boolean; staysTold: boolean }
 
-type Unit = { stamp: string; scannedAt: number; keys: readonly string[] }
+type Unit = { readonly stamp: number; readonly young: boolean; readonly keys: readonly string[] }
 
 export class WatchedFolder {
   readonly folder: string
@@ -186,7 +186,7 @@ export class WatchedFolder {
 
   private changed(folder: string): boolean {
     const unit = this.units.get(folder)
-    return unit === undefined || unit.stamp !== stampOf(folder) || isYoung(unit)
+    return unit === undefined || unit.stamp !== stampOf(folder) || unit.young
   }
 
   private scanInner(folder: string, changes: FolderChange[]): void {
@@ -195,13 +195,13 @@ export class WatchedFolder {
     } catch (error) {
       if (!(error instanceof UsageError)) throw error
       this.tell(error.message, changes)
-      this.units.set(folder, { stamp: stampOf(folder), scannedAt: Date.now(), keys: [] })
+      this.units.set(folder, unitOf(stampAndTime(folder), []))
     }
   }
 
   private scan(folder: string, changes: FolderChange[]): FolderScan {
     // Before reading: what comes between is another stamp, and found at the next look.
-    const stamp = stampOf(folder)
+    const found = stampAndTime(folder)
     const scan = scanFolder(folder, this.searched)
     for (const problem of scan.problems) this.tell(problem, changes)
     const keys: string[] = []
@@ -225,7 +225,7 @@ export class WatchedFolder {
     }
     const now = new Set(keys)
     for (const key of this.units.get(folder)?.keys ?? []) if (!now.has(key)) this.lose(key)
-    this.units.set(folder, { stamp, scannedAt: Date.now(), keys })
+    this.units.set(folder, unitOf(found, keys))
     return scan
   }
 
@@ -284,9 +284,8 @@ function wildcardOf(name: string): string {
   return dot > 0 ? `*${name.slice(dot)}` : ''
 }
 
-function isYoung({ stamp, scannedAt }: Unit): boolean {
-  const changedAt = Number(stamp.slice(stamp.lastIndexOf(' ') + 1))
-  return Math.abs(scannedAt - changedAt) < coarseMs
+function unitOf({ stamp, changedMs }: ReturnType<typeof stampAndTime>, keys: readonly string[]): Unit {
+  return { stamp, young: Math.abs(Date.now() - changedMs) < coarseMs, keys }
 }
 
 /** Null where it is gone. */

@@ -40,7 +40,7 @@ export class WatchedPair {
   /** Null while the files never held anything with the looks of a pair */
   private inForce: OpenedBundle | null = null
   /** Of what was read last */
-  private stamp = ''
+  private stamp = Number.NaN
   private young = true
   /** What the last look found wrong; null: what is in the files is in force */
   private why: string | null = null

@@ -90,6 +90,9 @@ export type SiteChecks = {
   defaultSite: Node | null
 }
 
+/** Of routes without conditions: there may be ten thousand. */
+const anything: MatchConfig = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [] }
+
 const endings = ['to', 'routes', 'passthrough', 'tcp']
 
 /** undefined: something in it was wrong, and reported. */
@@ -166,12 +169,18 @@ function validateEnding(raw: RawSite, node: Node, checks: SiteChecks): SiteActio
     case 'to': {
       const upstream = checks.upstreams.resolve(raw.to ?? undefined, value)
       if (!upstream || !raw.host) return undefined
-      const match = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [] }
       const action: RouteAction = { kind: 'upstream', upstream }
       return {
         kind: 'http',
         routes: [
-          { name: `${raw.host[0]}/*`, at: node.at.path, match, action, ...checks.base, requireClient: false },
+          {
+            name: `${raw.host[0]}/*`,
+            at: node.at.path,
+            match: anything,
+            action,
+            ...checks.base,
+            requireClient: false,
+          },
         ],
       }
     }
@@ -273,7 +282,7 @@ function warnIfShadowed(route: RouteConfig, node: Node, taken: Map<string, strin
 
 function validateRoute(raw: RawRoute, node: Node, host: string, checks: SiteChecks): RouteConfig | undefined {
   const { base, problems } = checks
-  const match = validateMatch(raw.match)
+  const match = childOf(node, 'match') ? validateMatch(raw.match) : anything
   const action = validateRouteAction(raw, node, checks)
   if (action && action.kind !== 'upstream') {
     for (const key of ['timeouts', 'limits']) {
@@ -282,19 +291,23 @@ function validateRoute(raw: RawRoute, node: Node, host: string, checks: SiteChec
     }
   }
   if (!match || !action || !raw.timeouts || !raw.limits || !raw.filters) return undefined
-  const timeouts: RouteTimeouts = {
-    connectMs: raw.timeouts.connectMs ?? base.timeouts.connectMs,
-    responseMs: raw.timeouts.responseMs ?? base.timeouts.responseMs,
-    bodyIdleMs: raw.timeouts.bodyIdleMs ?? base.timeouts.bodyIdleMs,
-    idleMs: raw.timeouts.idleMs ?? base.timeouts.idleMs,
-    totalMs: raw.timeouts.totalMs ?? base.timeouts.totalMs,
-  }
+  const timeouts = childOf(node, 'timeouts') ? timeoutsOf(raw.timeouts, base.timeouts) : base.timeouts
   const own = raw.filters.filter(filter => filter !== undefined)
   const filters = own.length > 0 ? [...base.filters, ...own] : base.filters
   const bodyBytes = raw.limits.bodyBytes ?? base.bodyBytes
   const name = `${host}${match.paths[0] ?? '/*'}`
   const requireClient = raw.clients === 'require'
   return { name, at: node.at.path, match, action, timeouts, bodyBytes, filters, requireClient }
+}
+
+function timeoutsOf(raw: NonNullable<RawRoute['timeouts']>, base: RouteTimeouts): RouteTimeouts {
+  return {
+    connectMs: raw.connectMs ?? base.connectMs,
+    responseMs: raw.responseMs ?? base.responseMs,
+    bodyIdleMs: raw.bodyIdleMs ?? base.bodyIdleMs,
+    idleMs: raw.idleMs ?? base.idleMs,
+    totalMs: raw.totalMs ?? base.totalMs,
+  }
 }
 
 function validateMatch(raw: RawMatch | undefined): MatchConfig | undefined {

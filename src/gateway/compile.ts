@@ -86,6 +86,14 @@ export function compile(
     return policy
   }
 
+  const policyKeys = new Map<Policy, string>()
+  // One text for ten thousand sites: it has 500 characters.
+  const termsKeyOf = (policy: Policy, clients: ClientTerms | null): string => {
+    const key = policyKeys.get(policy) ?? `${policyKey(policy)} without client certificates`
+    policyKeys.set(policy, key)
+    return clients === null ? key : `${policyKey(policy)} ${clients.key}`
+  }
+
   const names = new Names<Site>()
   const sites: Site[] = []
   let defaultSite: Site | null = null
@@ -106,7 +114,7 @@ export function compile(
     const site: Site = {
       name: from.name,
       hosts: from.hosts,
-      termsKey: `${policyKey(policy)} ${clients?.key ?? 'without client certificates'}`,
+      termsKey: termsKeyOf(policy, clients),
       policy: from.policy,
       clients,
       hsts: from.hsts === null ? '' : hstsText(from.hsts),

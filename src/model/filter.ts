@@ -61,7 +61,10 @@ export type Filters = {
   readonly done: readonly Filter[]
 }
 
+const none: Filters = { request: [], attempt: [], response: [], done: [] }
+
 export function byPhase(filters: readonly Filter[]): Filters {
+  if (filters.length === 0) return none
   return {
     request: filters.filter(filter => filter.request),
     attempt: filters.filter(filter => filter.attempt),

@@ -63,9 +63,11 @@ export function siteTls(
   clients: ClientTerms | null,
 ): SiteTls {
   /** Terms of each bundle; goes with the bundle, so that per-name certificates of a bounded store do not pile up */
-  const made = new WeakMap<Bundle, ServerTls>()
+  let made: WeakMap<Bundle, ServerTls> | null = null
   const termsOf = (bundles: readonly Bundle[], hello: ClientHello): ServerTls => {
     const bundle = choose(bundles, hello, policy)
+    // Of ten thousand sites most are never asked for: 200 bytes each.
+    made ??= new WeakMap()
     let terms = made.get(bundle)
     if (terms === undefined) {
       terms = serverTerms(bundle, policy, alpn, clients, certificates)

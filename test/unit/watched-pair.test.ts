@@ -5,16 +5,18 @@ import {
   mkdirSync,
   renameSync,
   rmSync,
+  type Stats,
   symlinkSync,
   truncateSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { constants } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { UsageError } from '../../src/base/errors.ts'
-import { pairStamp, readStamped } from '../../src/certs/stamped.ts'
+import { pairStamp, readStamped, stampFrom } from '../../src/certs/stamped.ts'
 import { sureAfterMs, WatchedPair } from '../../src/certs/watched-pair.ts'
 import { type IssuedFiles, issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
 
@@ -199,5 +201,36 @@ test('a stamp follows links, and changes with what they lead to', () => {
   symlinkSync(b, link)
   assert.notEqual(pairStamp(link, link), before)
   unlinkSync(link)
-  assert.equal(pairStamp(link, link), 'ENOENT')
+  assert.equal(pairStamp(link, link), -constants.errno.ENOENT)
+})
+
+test('stamps of states that are hardly different are different', () => {
+  const stamps = new Set<number>()
+  const base = {
+    dev: 2049,
+    ino: 2 ** 33 + 5,
+    size: 692,
+    mtimeMs: 1_763_725_176_123.25,
+    ctimeMs: 1_763_725_176_123.25,
+  }
+  const steps = [0, 2 ** -12, 0.5, 1, 2 ** 16, 2 ** 31, 2 ** 32]
+  let count = 0
+  for (const dev of [0, 1, 2 ** 31])
+    for (const ino of steps)
+      for (const size of [0, 1, 2, 256, 2 ** 20])
+        for (const mtimeMs of steps)
+          for (const ctimeMs of steps) {
+            count++
+            const found = {
+              dev: base.dev + dev,
+              ino: base.ino + Math.trunc(ino),
+              size: base.size + size,
+              mtimeMs: base.mtimeMs + mtimeMs,
+              ctimeMs: base.ctimeMs + ctimeMs,
+            }
+            stamps.add(stampFrom(found as Stats))
+          }
+  // 2 ** -12 and 0.5 leave an inode what it is.
+  assert.equal(stamps.size, (count / 7) * 5)
+  for (const stamp of stamps) assert.ok(Number.isSafeInteger(stamp) && stamp >= 0)
 })
