@@ -25,6 +25,8 @@ export type Config = {
   readonly log: LogConfig
   /** Null: nobody is told of certificates that near their end, except by the log */
   readonly alerts: AlertsConfig | null
+  /** Null: no metrics, no probes */
+  readonly admin: AdminConfig | null
   /** Absolute path of the folder for the local CA and whatever else must outlive the process */
   readonly state: string
   /** Null: no site has its certificate from an ACME CA */
@@ -261,6 +263,12 @@ export type AlertsConfig = {
   readonly token: string | null
   /** PEM; null: the CAs that the runtime trusts */
   readonly caFile: string | null
+}
+
+export type AdminConfig = {
+  readonly listen: { readonly port: number; readonly address: string }
+  /** Null: nobody is asked for one */
+  readonly token: string | null
 }
 
 export type LogConfig = {

@@ -21,6 +21,7 @@ export type ConfigInput = {
   tickets?: TicketsInput
   log?: LogInput
   alerts?: AlertsInput
+  admin?: AdminInput
   state?: string
   acme?: AcmeInput
   storage?: StorageInput
@@ -90,6 +91,10 @@ export type HstsInput = { maxAge: number; subdomains?: boolean; preload?: boolea
 export type Ja4Input = { forward?: boolean; block?: readonly string[] }
 
 export type KeyPairInput = { chain: string; key: string }
+
+export type AdminInput = { listen: AdminListenInput; token?: string }
+
+export type AdminListenInput = { port: number; address?: string }
 
 /** The internal CA; `chain` and `key` for an intermediate of one's own. */
 export type CaInput = {

@@ -187,6 +187,15 @@ export function headerValue(text: string): Formed<string> {
   return text === text.trim() ? { ok: text } : { wrong: 'a header value has no space at its ends' }
 }
 
+/** RFC 6750 section 2.1, and too long to be guessed. What is wrong is said without it. */
+export function bearerToken(text: string): Formed<string> {
+  if (text.length < 16)
+    return { wrong: 'the token is shorter than 16 characters', hint: 'openssl rand -hex 32 makes one' }
+  if (text.length > 512 || !/^[A-Za-z0-9._~+/-]+=*$/.test(text))
+    return { wrong: 'a token has up to 512 letters, digits and - . _ ~ + /, with = at its end' }
+  return { ok: text }
+}
+
 export function queryName(text: string): Formed<string> {
   return text === '' ? { wrong: 'a query parameter has a name' } : { ok: text }
 }

@@ -2,6 +2,7 @@
 import type { ConfigInput, LogInput } from './define-config.ts'
 import { policyName, upstreamName } from './forms.ts'
 import { acmeShape } from './schema/acme.ts'
+import { adminShape } from './schema/admin.ts'
 import { alertsShape } from './schema/alerts.ts'
 import { caShape } from './schema/ca.ts'
 import type { Rows, Shape } from './schema/kinds.ts'
@@ -87,6 +88,11 @@ export const configShape: Shape = {
       kind: { type: 'object', shape: alertsShape },
       docs: 'A webhook that is told of certificates that near their end, or cannot be read or renewed.',
       example: '{ url: "https://hooks.example.com/tls" }',
+    },
+    admin: {
+      kind: { type: 'object', shape: adminShape },
+      docs: 'Metrics and probes, over HTTP. None when left out.',
+      example: '{ listen: { port: 9090 } }',
     },
     state: {
       kind: { type: 'folder' },

@@ -10,6 +10,7 @@ import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { configShape } from './schema.ts'
 import { childOf, type Node, type Place, placeOf, placeOfKey } from './tree.ts'
 import { type RawAcme, validateAcme } from './validate-acme.ts'
+import { type RawAdmin, validateAdmin } from './validate-admin.ts'
 import { type RawAlerts, validateAlerts } from './validate-alerts.ts'
 import { type RawCa, validateCa } from './validate-ca.ts'
 import { Policies, type RawPolicy } from './validate-policies.ts'
@@ -36,6 +37,7 @@ type Raw = {
   tickets: RawTickets | undefined
   log: LogConfig | undefined
   alerts: RawAlerts | null | undefined
+  admin: RawAdmin | null | undefined
   state: string | null | undefined
   acme: RawAcme | null | undefined
   storage: RawStorage | null | undefined
@@ -107,9 +109,10 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const alerts = validateAlerts(raw.alerts, tree, problems)
   const all = upstreams.finish()
   const ca = validateCa(raw.ca, childOf(tree, 'ca'), listen, problems)
+  const admin = validateAdmin(raw.admin, childOf(tree, 'admin'), listen, ca?.acme ?? null, problems)
   const vault = validateVault(raw.vault, childOf(tree, 'vault'), problems)
   if (problems.failed || !raw.log || !tickets || raw.workers === undefined) return undefined
-  if (ca === undefined || vault === undefined || alerts === undefined) return undefined
+  if (ca === undefined || vault === undefined || alerts === undefined || admin === undefined) return undefined
   const state = raw.state ?? defaultState(origin)
   return {
     file: origin.file,
@@ -120,6 +123,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     tickets,
     log: raw.log,
     alerts,
+    admin,
     state,
     acme,
     storage,

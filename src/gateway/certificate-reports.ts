@@ -67,6 +67,11 @@ export class CertificateReports {
     }
   }
 
+  /** Each certificate once, not read yet. */
+  list(): ListedCertificate[] {
+    return listCertificates(this.sites)
+  }
+
   /** Each certificate once, the soonest to end first. */
   rows(now = Date.now()): CertificateRow[] {
     return certificateRows(this.list(), now)
@@ -90,9 +95,5 @@ export class CertificateReports {
   close(): void {
     this.expiry.close()
     this.alerts.close()
-  }
-
-  private list(): ListedCertificate[] {
-    return listCertificates(this.sites)
   }
 }

@@ -11,11 +11,13 @@ import { alertNameOf } from '../wire/tls-alert.ts'
 import { groupName, isGrease, signatureName, versionName } from '../wire/tls-names.ts'
 
 import type { HandshakeLog } from './handshake-log.ts'
+import type { RequestCounts } from './request-counts.ts'
 
 /** Refusals are written up to this many a second, so that a flood of them does not fill the disk; the rest is counted. */
 const refusedPerSecond = 50
 
-export function logEvents(log: Log, access: boolean, handshakes: HandshakeLog): Events {
+export function logEvents(log: Log, access: boolean, handshakes: HandshakeLog, requests: RequestCounts): Events {
+  requests.counting = access
   let second = 0
   let inSecond = 0
   let unwritten = 0
@@ -33,13 +35,19 @@ export function logEvents(log: Log, access: boolean, handshakes: HandshakeLog): 
     unwritten = 0
   }
   return {
-    exchange: access ? exchange => log.write('info', 'request', exchangeFields(exchange)) : null,
+    exchange: access
+      ? exchange => {
+          requests.add(exchange.status)
+          log.write('info', 'request', exchangeFields(exchange))
+        }
+      : null,
     splice(record) {
       if (access) log.write('info', record.kind, spliceFields(record))
       else if (record.error !== null && record.error !== 'CLIENT_GONE')
         refusal('warn', record.kind, spliceFields(record))
     },
     badRequest(connection, error, status, id) {
+      requests.add(status)
       const fields = { id, ...clientFields(connection), status, error: error.code, why: error.message }
       if (access) log.write('info', 'request', fields)
       else refusal('debug', 'request', fields)

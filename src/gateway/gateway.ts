@@ -13,7 +13,7 @@ import { CidrSet } from '../base/ip.ts'
 import { createLog, type Log } from '../base/log.ts'
 import { abilities } from '../base/runtime.ts'
 import { Turn } from '../base/turn.ts'
-import type { CertificateRow } from '../certs/list.ts'
+import type { CertificateRow, ListedCertificate } from '../certs/list.ts'
 import type { Config, ListenConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { Site } from '../model/site.ts'
@@ -32,6 +32,7 @@ import { logEvents } from './events.ts'
 import { HandshakeLog } from './handshake-log.ts'
 import { ManagedCertificates, type Prepared } from './managed-certificates.ts'
 import { Registries } from './registries.ts'
+import { RequestCounts } from './request-counts.ts'
 
 export type GatewayOptions = {
   /** Several processes bind the same ports */
@@ -59,6 +60,7 @@ export class Gateway {
   sites: readonly Site[] = []
   /** The last that failed */
   readonly handshakes = new HandshakeLog()
+  readonly requests = new RequestCounts()
   private readonly reports: CertificateReports
   private readonly services: Services
   private readonly registries: Registries
@@ -70,6 +72,8 @@ export class Gateway {
   /** One at a time: the next begins with what the last has made */
   private reloading: Promise<void> = Promise.resolve()
   private ids = 0
+  /** By listeners that a reload has closed */
+  private acceptedBefore = 0
 
   constructor(config: Config, options: GatewayOptions = {}) {
     this.config = config
@@ -82,6 +86,8 @@ export class Gateway {
     this.registries.certificates.onChange = change => this.reports.changed(change)
     this.managed = new ManagedCertificates(this.log, failure => this.reports.renewalFailed(failure))
     const events = logEvents(this.log, config.log.access, this.handshakes)
+    this.managed = new ManagedCertificates(this.log)
+    const events = logEvents(this.log, config.log.access, this.handshakes, this.requests)
     const prefix = randomBytes(5).toString('hex')
     this.services = {
       transport: currentTransport(events.fault, this.keyLog(options.tlsKeyLog), this.tickets),
@@ -115,7 +121,7 @@ export class Gateway {
 
   /** Connections since the start. */
   get accepted(): number {
-    return this.listeners.reduce((sum, listener) => sum + listener.accepted, 0)
+    return this.listeners.reduce((sum, listener) => sum + listener.accepted, this.acceptedBefore)
   }
 
   /** Connections that are open now. */
@@ -199,6 +205,7 @@ export class Gateway {
       if (kept.includes(listener)) continue
       listener.stopAccepting()
       listener.drain()
+      this.acceptedBefore += listener.accepted
     }
     this.listeners = [...kept, ...fresh]
     this.registries.keepOnly(compiled.endpoints)
@@ -243,6 +250,11 @@ export class Gateway {
     return this.reports.rows()
   }
 
+  /** The same without reading them: each says what it is when asked. */
+  heldCertificates(): readonly ListedCertificate[] {
+    return this.reports.list()
+  }
+
   /** How many there are, how many have ended, and which ends next. */
   certificateCount(): CertificateCount {
     return this.reports.count()
@@ -259,6 +271,10 @@ export class Gateway {
     const reasons = this.reports.reasons()
     if (this.services.draining) reasons.unshift('draining')
     return { ready: reasons.length === 0, reasons }
+  }
+
+  get draining(): boolean {
+    return this.services.draining
   }
 
   private keyLog(file: string | undefined): KeyLog {
