@@ -5,10 +5,12 @@
  *     gateway.ports // [8443]
  *     await gateway.drain()
  */
+import { UsageError } from './base/errors.ts'
 import type { ConfigInput } from './config/define-config.ts'
 import { loadConfig } from './config/load.ts'
 import { Gateway, type GatewayOptions } from './gateway/gateway.ts'
 
+export { Admin, type AdminOptions } from './admin/admin.ts'
 export type { ConfigInput, RouteInput, SiteInput } from './config/define-config.ts'
 export { defineConfig } from './config/define-config.ts'
 export { Gateway, type GatewayOptions } from './gateway/gateway.ts'
@@ -17,6 +19,10 @@ export type { Filter, FilterExchange, Reply } from './model/filter.ts'
 /** Starts a gateway with this configuration. Rejects with every mistake in it at once (`ConfigError`), or with what could not be bound. */
 export async function createGateway(config: ConfigInput, options: GatewayOptions = {}): Promise<Gateway> {
   const loaded = await loadConfig({ value: config })
+  if (loaded.config.admin !== null)
+    throw new UsageError(
+      'admin: is opened by sallyport run; here, leave it out and call new Admin(gateway).open({ listen: { port, address }, token })',
+    )
   const gateway = new Gateway(loaded.config, options)
   for (const warning of loaded.warnings) gateway.log.write('warn', warning.message, { at: warning.path })
   await gateway.start()

@@ -38,6 +38,18 @@ export async function askGateway<T>(
   return replies
 }
 
+/** As askGateway, all at the same time, and without this process: those that answer in time, with at most so many bytes. */
+export async function askOthers(
+  state: string,
+  question: string,
+  withinMs: number,
+  mostBytes: number,
+): Promise<Reply<unknown>[]> {
+  const others = controlSockets(state).filter(file => path.basename(file) !== `${process.pid}.sock`)
+  const replies = await Promise.all(others.map(file => ask<unknown>(file, question, '', withinMs, mostBytes)))
+  return replies.filter(reply => reply !== null)
+}
+
 /** Whether anybody still answers. */
 export async function gatewayRuns(state: string): Promise<boolean> {
   for (const file of controlSockets(state)) if ((await ask(file, 'ping', '', answerMs)) !== null) return true
@@ -45,14 +57,21 @@ export async function gatewayRuns(state: string): Promise<boolean> {
 }
 
 /** Null where the process is gone; its socket is removed then. */
-function ask<T>(file: string, question: string, of: string, withinMs: number): Promise<Reply<T> | null> {
+function ask<T>(
+  file: string,
+  question: string,
+  of: string,
+  withinMs: number,
+  mostBytes = Number.POSITIVE_INFINITY,
+): Promise<Reply<T> | null> {
   const pid = Number(path.basename(file, '.sock'))
   return new Promise(resolve => {
     let text = ''
     const socket = net.connect(file, () => socket.write(`${JSON.stringify({ ask: question, of })}\n`))
-    socket.setTimeout(withinMs, () => socket.destroy(new Error('no answer')))
+    const timer = setTimeout(() => socket.destroy(new Error('no answer')), withinMs)
     socket.on('data', chunk => {
       text += chunk.toString('utf8')
+      if (text.length > mostBytes) socket.destroy(new Error('the answer is too long'))
     })
     socket.on('error', (error: Error & { code?: string }) => {
       if (error.code === 'ECONNREFUSED') rmSync(file, { force: true })
@@ -60,6 +79,7 @@ function ask<T>(file: string, question: string, of: string, withinMs: number): P
       resolve(gone ? null : { pid, error: error.message })
     })
     socket.on('close', () => {
+      clearTimeout(timer)
       try {
         resolve({ pid, ...(JSON.parse(text) as object) })
       } catch {

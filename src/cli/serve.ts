@@ -6,7 +6,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeSync } from 'node:fs'
 import os from 'node:os'
+import { Admin } from '../admin/admin.ts'
 import { openControl } from '../admin/control-server.ts'
+import { noReloads, type Reloads } from '../admin/process-metrics.ts'
 import { messageOf } from '../base/errors.ts'
 import { collectGarbage } from '../base/runtime.ts'
 import type { Config } from '../config/config.ts'
@@ -22,6 +24,14 @@ const isWorker = process.env[workerVariable] !== undefined
 /** Of several workers, this one speaks for all where once is enough: alerts, and warnings that certificates end. */
 const isFirst = !isWorker || process.env[workerVariable] === '1'
 
+/** A process of a running gateway, and what its signals and its control socket act on. */
+type Serving = {
+  readonly gateway: Gateway
+  readonly admin: Admin
+  readonly reloads: Reloads
+  readonly load: () => Promise<Loaded>
+}
+
 /** Workers are restarted at once, unless they die within this time: then after it. */
 const respawnMs = 1_000
 
@@ -33,12 +43,13 @@ export async function serve(
 ): Promise<number> {
   const loaded = await load()
   if (!isWorker) warn(loaded)
-  const wanted = loaded.config.workers
-  const workers = wanted === 'auto' ? os.availableParallelism() : wanted
+  const workers = workersOf(loaded.config)
   return workers > 1 && !isWorker
     ? await supervise(workers, loaded)
     : await serveHere(load, loaded, afterReady, tlsKeyLog)
 }
+
+const workersOf = ({ workers }: Config): number => (workers === 'auto' ? os.availableParallelism() : workers)
 
 function warn(loaded: Loaded): void {
   for (const problem of loaded.warnings) process.stderr.write(`${formatProblem(problem)}\n`)
@@ -61,13 +72,19 @@ async function serveHere(
       stack: error instanceof Error ? error.stack : String(error),
     }),
   )
+  const reloads = noReloads()
+  const worker = isWorker ? Number(process.env[workerVariable]) : 1
+  const admin = new Admin(gateway, { worker, workers: isWorker ? workersOf(loaded.config) : 1, reloads })
+  // Before the listeners: probes are answered while a long start is under way.
+  if (isFirst) await admin.open(loaded.config.admin)
   // Of parsing first, so that what stays goes where it lay: 20 MB less with 10,000 sites.
   collectGarbage()
   await gateway.start()
   collectGarbage()
-  process.on('SIGHUP', () => void reload(gateway, load).catch(() => {}))
+  const serving = { gateway, admin, reloads, load }
+  process.on('SIGHUP', () => void reload(serving).catch(() => {}))
   const ended = untilStopped(gateway)
-  await openControls(gateway, load)
+  await openControls(serving)
   if (isWorker) process.send?.('ready')
   else process.stderr.write('sallyport ready\n')
   afterReady(gateway)
@@ -89,14 +106,15 @@ function writeOut(text: string): void {
 }
 
 /** A gateway that cannot be asked still serves. */
-async function openControls(gateway: Gateway, load: () => Promise<Loaded>): Promise<void> {
+async function openControls(serving: Serving): Promise<void> {
+  const { gateway, admin } = serving
   // Workers are ended by their supervisor, which would start another in place of one that ends by itself.
   const drain = () => void process.kill(isWorker ? process.ppid : process.pid, 'SIGTERM')
   try {
-    await openControl(
-      gateway.config.state,
-      controlsOf(gateway, () => reload(gateway, load), drain),
-    )
+    await openControl(gateway.config.state, {
+      ...controlsOf(gateway, () => reload(serving), drain),
+      metrics: () => admin.process(),
+    })
   } catch (error) {
     gateway.log.write('warn', 'no control socket: status, reload, drain and handshakes cannot ask this process', {
       why: messageOf(error),
@@ -105,13 +123,24 @@ async function openControls(gateway: Gateway, load: () => Promise<Loaded>): Prom
 }
 
 /** Throws what was wrong, having logged it. */
-async function reload(gateway: Gateway, load: () => Promise<Loaded>): Promise<void> {
+async function reload({ gateway, admin, reloads, load }: Serving): Promise<void> {
   try {
     const loaded = await load()
     if (!isWorker) warn(loaded)
-    await gateway.reload(loaded.config)
+    const prepared = isFirst ? await admin.prepare(loaded.config.admin) : null
+    try {
+      await gateway.reload(loaded.config)
+    } catch (error) {
+      await prepared?.discard()
+      throw error
+    }
+    prepared?.commit()
+    reloads.done++
+    reloads.lastFailed = false
     gateway.log.write('info', 'reloaded', { sites: loaded.config.sites.length })
   } catch (error) {
+    reloads.failed++
+    reloads.lastFailed = true
     gateway.log.write('error', 'reload failed; the configuration in force stays', { why: messageOf(error) })
     throw error
   }

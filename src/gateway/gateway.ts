@@ -85,8 +85,6 @@ export class Gateway {
     this.reports = new CertificateReports(this.log, { silent: options.reportsCertificates === false })
     this.registries.certificates.onChange = change => this.reports.changed(change)
     this.managed = new ManagedCertificates(this.log, failure => this.reports.renewalFailed(failure))
-    const events = logEvents(this.log, config.log.access, this.handshakes)
-    this.managed = new ManagedCertificates(this.log)
     const events = logEvents(this.log, config.log.access, this.handshakes, this.requests)
     const prefix = randomBytes(5).toString('hex')
     this.services = {

@@ -1,0 +1,146 @@
+/**
+ * The admin listener of a gateway process: metrics and probes, over reloads. Of several workers the first has it, and asks
+ * the others over their control sockets at each scrape.
+ *
+ * A reload binds the new address before it lets go of the old one, and everything that can fail is in `prepare`. Where the
+ * two cannot be bound at once (127.0.0.1:9090 to 0.0.0.0:9090), the old one is bound again if the reload fails.
+ */
+import { UsageError } from '../base/errors.ts'
+import type { AdminConfig } from '../config/config.ts'
+import type { Gateway, Readiness } from '../gateway/gateway.ts'
+import { type AdminBounds, type AdminServer, adminBounds, bindAdmin } from './admin-server.ts'
+import { certificateMetrics } from './certificate-metrics.ts'
+import { askOthers } from './control-client.ts'
+import { gatewayMetrics } from './gateway-metrics.ts'
+import {
+  isProcessMetrics,
+  noReloads,
+  type ProcessMetrics,
+  processMetrics,
+  type Reloads,
+} from './process-metrics.ts'
+import { Sparing } from './sparing.ts'
+
+/** A worker that is busier than this is left out of a scrape. */
+const workerMs = 1_000
+/** Some 2 kB are usual. */
+const mostBytes = 64_000
+
+export type AdminOptions = {
+  /** The number of this process, from 1 */
+  readonly worker?: number
+  /** How many processes there should be */
+  readonly workers?: number
+  /** Counted by whoever reloads */
+  readonly reloads?: Reloads
+  readonly bounds?: AdminBounds
+}
+
+/** An admin section before its configuration is in force. */
+export type PreparedAdmin = { commit(): void; discard(): Promise<void> }
+
+export class Admin {
+  private readonly gateway: Gateway
+  private readonly options: Required<AdminOptions>
+  private server: AdminServer | null = null
+  private readonly source: { metrics(): Promise<string>; readiness(): Promise<Readiness> }
+
+  constructor(gateway: Gateway, options: AdminOptions = {}) {
+    this.gateway = gateway
+    this.options = { worker: 1, workers: 1, reloads: noReloads(), bounds: adminBounds, ...options }
+    const metrics = new Sparing(() => this.text())
+    const readiness = new Sparing(async () => this.readiness())
+    this.source = { metrics: () => metrics.get(), readiness: () => readiness.get() }
+  }
+
+  /** Null where nothing listens. */
+  get port(): number | null {
+    return this.server?.port ?? null
+  }
+
+  /** Throws UsageError where the address cannot be had, and changes nothing then. */
+  async prepare(config: AdminConfig | null): Promise<PreparedAdmin> {
+    const old = this.server
+    if (config === null) return { commit: () => this.use(null), discard: async () => {} }
+    const { listen, token } = config
+    if (old !== null && old.address === listen.address && (old.port === listen.port || listen.port === 0))
+      return { commit: () => void (old.token = token), discard: async () => {} }
+    const stopped = old !== null && old.port === listen.port
+    if (stopped) await old.stop()
+    let fresh: AdminServer
+    try {
+      fresh = await bindAdmin(listen, token, this.source, this.options.bounds)
+    } catch (error) {
+      if (stopped) await this.bindAgain(old)
+      throw error
+    }
+    return {
+      commit: () => this.use(fresh),
+      discard: async () => {
+        await fresh.stop()
+        if (stopped) await this.bindAgain(old)
+      },
+    }
+  }
+
+  /** As `prepare` and `commit` in one. */
+  async open(config: AdminConfig | null): Promise<void> {
+    const prepared = await this.prepare(config)
+    prepared.commit()
+  }
+
+  /** What other processes of the gateway are told when they ask. */
+  process(): ProcessMetrics {
+    return processMetrics(this.gateway, this.options.worker, this.options.reloads)
+  }
+
+  close(): void {
+    this.server?.cut()
+    this.server = null
+  }
+
+  private use(server: AdminServer | null): void {
+    const old = this.server
+    this.server = server
+    void old?.stop()
+    if (server !== null)
+      this.gateway.log.write('info', 'admin listener', { address: server.address, port: server.port })
+  }
+
+  private async bindAgain(old: AdminServer): Promise<void> {
+    try {
+      this.server = await bindAdmin(old, old.token, this.source, this.options.bounds)
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error
+      this.server = null
+      this.gateway.log.write('error', 'the admin listener is lost: its address cannot be bound again', {
+        why: error.message,
+      })
+    }
+  }
+
+  private readiness(): Readiness {
+    // Probes are answered while listeners are still being bound.
+    if (this.gateway.ports.length === 0) return { ready: false, reasons: ['starting'] }
+    return this.gateway.readiness()
+  }
+
+  private async text(): Promise<string> {
+    const { worker, workers } = this.options
+    const own = this.process()
+    const others = workers > 1 ? await this.others(own) : []
+    const processes = [own, ...others].sort((a, b) => a.worker - b.worker)
+    const certificates = await certificateMetrics(this.gateway.heldCertificates(), Date.now)
+    return gatewayMetrics(processes, Math.max(workers, worker)) + certificates
+  }
+
+  private async others(own: ProcessMetrics): Promise<ProcessMetrics[]> {
+    const replies = await askOthers(this.gateway.config.state, 'metrics', workerMs, mostBytes)
+    const found = new Map<number, ProcessMetrics>()
+    for (const { ok } of replies) {
+      // Another gateway may have the same state folder, for as long as it takes to replace one by the other.
+      if (isProcessMetrics(ok) && ok.parent === own.parent && ok.worker !== own.worker) found.set(ok.worker, ok)
+    }
+    return [...found.values()]
+  }
+}
