@@ -63,9 +63,9 @@ export function gatewayMetrics(processes: readonly ProcessMetrics[], wanted: num
       every(each => [{ labels: of(each), value: value(each) }]),
     )
   text += family(
-    'sallyport_connections_failed_total',
+    'sallyport_handshakes_failed_total',
     'counter',
-    'Connections refused, or failed in their TLS handshake, by code of docs/errors.md.',
+    'Connections that were refused or failed before they carried anything, by code of docs/errors.md.',
     every(each =>
       Object.entries(each.failedHandshakes).map(([error, value]) => ({
         labels: of(each, ['error', error]),

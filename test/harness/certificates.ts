@@ -42,6 +42,8 @@ export type IssueOptions = {
   /** Begins tomorrow */
   readonly future?: boolean
   readonly subject?: DistinguishedName
+  /** DNS names beside the others, taken as they are: no CA should, and a file may hold anything */
+  readonly oddNames?: readonly string[]
   /** URIs of subjectAltName */
   readonly uris?: readonly string[]
   /** serverAuth when left out */
@@ -156,8 +158,10 @@ function leaf(
   const now = Date.now()
   const { rsa = false, days = 30, expired = false, future = false, use = ['serverAuth'] } = options
   const subject = options.subject ?? (names[0] === undefined ? {} : { commonName: names[0] })
+  const { dnsNames, ipAddresses } = sortNames(names)
   return buildCertificate({
-    ...sortNames(names),
+    dnsNames: [...dnsNames, ...(options.oddNames ?? [])],
+    ipAddresses,
     uris: options.uris,
     subject,
     issuer: ca?.subjectDer ?? subject,
