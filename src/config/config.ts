@@ -62,6 +62,8 @@ export type RedisConfig = {
   /** PEM; null: the CAs that the runtime trusts */
   readonly caFile: string | null
   readonly certificate: KeyPairFiles | null
+  /** How long a lock outlives its holder */
+  readonly leaseMs: number
 }
 
 export type SealConfig = { readonly secret: SecretConfig; readonly previous: readonly SecretConfig[] }

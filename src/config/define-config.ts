@@ -208,6 +208,7 @@ export type StorageInput = {
   prefix?: string
   username?: string
   password?: string
+  lease?: DurationInput
   seal?: SealInput
 }
 

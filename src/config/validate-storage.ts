@@ -14,11 +14,13 @@ export type RawStorage = {
   prefix: string | null | undefined
   username: string | null | undefined
   password: string | null | undefined
+  leaseMs: number | null | undefined
   seal: (RawSecret & { previous: (RawSecret | undefined)[] | undefined }) | null | undefined
 }
 
-const onlyRedis = ['ca', 'certificate', 'prefix', 'username', 'password']
+const onlyRedis = ['ca', 'certificate', 'prefix', 'username', 'password', 'lease']
 const onlyTls = ['ca', 'certificate']
+const leastLeaseMs = 1_000
 
 /** @param node the whole configuration */
 export function validateStorage(raw: RawStorage | null | undefined, node: Node, problems: Problems): StorageConfig {
@@ -43,6 +45,9 @@ export function validateStorage(raw: RawStorage | null | undefined, node: Node, 
       'redis:// sends the password, and private keys unless they are sealed, in cleartext over the network',
       'write rediss://, with TLS on the server',
     )
+  const leaseMs = raw.leaseMs ?? 15_000
+  if (leaseMs < leastLeaseMs)
+    problems.error(placeOf(storage, 'lease'), 'lease is too short to be renewed in time', 'at least 1s')
   const { chainFile, keyFile } = raw.certificate ?? {}
   const certificate: KeyPairFiles | null = chainFile && keyFile ? { chainFile, keyFile } : null
   return {
@@ -56,6 +61,7 @@ export function validateStorage(raw: RawStorage | null | undefined, node: Node, 
       prefix: raw.prefix ?? 'sallyport',
       caFile: raw.caFile ?? null,
       certificate,
+      leaseMs,
     },
     seal,
   }

@@ -45,7 +45,12 @@ async function openFleet(redis: RedisConfig, state: string, warn: (text: string)
   const folder = `${server.host}-${server.port}-${server.database}-${redis.prefix}`.replace(/[^A-Za-z0-9._-]/g, '_')
   const copy = await openFileStorage(path.join(state, 'storage-copy', folder))
   try {
-    const storage = await openRedisStorage({ server, prefix: redis.prefix, notice: warn })
+    const storage = await openRedisStorage({
+      server,
+      prefix: redis.prefix,
+      notice: warn,
+      times: { leaseMs: redis.leaseMs },
+    })
     return cached(storage, copy, { prefixes: copiedPrefixes, notice: warn })
   } catch (error) {
     await copy.close()

@@ -32,8 +32,12 @@ describe('storage in a configuration', () => {
       prefix: 'sallyport',
       caFile: null,
       certificate: null,
+      leaseMs: 15_000,
     }
     assert.deepEqual((await storageOf('{ redis: rediss://Redis.Internal }')).redis, redis)
+    assert.equal((await storageOf('{ redis: rediss://Redis.Internal, lease: 2s }')).redis?.leaseMs, 2_000)
+    await assert.rejects(storageOf('{ redis: rediss://Redis.Internal, lease: 500ms }'), /lease is too short/)
+    await assert.rejects(storageOf('{ lease: 5s }'), /lease is for Redis/)
     assert.deepEqual((await storageOf('{ redis: "rediss://u%40x:p%3aw@[::1]:7000/12", prefix: edge }')).redis, {
       ...redis,
       host: '::1',
@@ -167,6 +171,7 @@ describe('what it opens', () => {
         prefix: 'p:x',
         caFile: null,
         certificate: null,
+        leaseMs: 15_000,
       }
       const copy = path.join(state, 'storage-copy', `127.0.0.1-${port}-0-p_x/certificates`)
       mkdirSync(copy, { recursive: true })

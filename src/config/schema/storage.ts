@@ -86,6 +86,14 @@ export const storageShape: Shape = {
       docs: 'The password, of the user or of the server.',
       example: variable('REDIS_PASSWORD'),
     },
+    lease: {
+      kind: { type: 'duration', maxMs: 300_000 },
+      defaultDocs: '`15s`',
+      docs:
+        'How long a node that died keeps others from going on with what it did; it renews its locks three times as often. From 1s to 5m, ' +
+        'longer than Redis ever takes to answer.',
+      example: '30s',
+    },
     seal: {
       kind: { type: 'object', shape: sealShape },
       docs: 'Seals values at rest. Off when left out.',
