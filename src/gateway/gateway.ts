@@ -46,7 +46,7 @@ export type GatewayOptions = {
   readonly tlsKeyLog?: string
   /** The self-test of the TLS library was made by another process of this start */
   readonly selfTested?: boolean
-  /** The clock by which ticket keys and OCSP responses age, milliseconds since 1970; the system's when left out */
+  /** The clock by which ticket keys, OCSP responses and certificates that are ordered here age, milliseconds since 1970; the system's when left out */
   readonly now?: () => number
   /** False where another process of this gateway says what becomes of certificates: this one only logs its swaps */
   readonly reportsCertificates?: boolean
@@ -84,7 +84,7 @@ export class Gateway {
     this.tickets = new TicketKeyring(text => this.log.write('warn', text), options.now)
     this.reports = new CertificateReports(this.log, { silent: options.reportsCertificates === false })
     this.registries.certificates.onChange = change => this.reports.changed(change)
-    this.managed = new ManagedCertificates(this.log, failure => this.reports.renewalFailed(failure))
+    this.managed = new ManagedCertificates(this.log, failure => this.reports.renewalFailed(failure), options.now)
     const events = logEvents(this.log, config.log.access, this.handshakes, this.requests)
     const prefix = randomBytes(5).toString('hex')
     this.services = {

@@ -60,10 +60,12 @@ export class ManagedCertificates implements ChallengeAnswers {
   private kept = new Map<string, Kept>()
   private readonly internalCa: InternalCaSlot
   private readonly failed: (failure: RenewalFailure) => void
+  private readonly now: () => number
 
-  /** @param failed told of orders that fail again and again */
-  constructor(log: Log, failed: (failure: RenewalFailure) => void) {
+  /** @param failed told of orders that fail again and again. @param now milliseconds since 1970 */
+  constructor(log: Log, failed: (failure: RenewalFailure) => void, now: () => number = Date.now) {
     this.log = log
+    this.now = now
     this.failed = failed
     this.internalCa = new InternalCaSlot(log)
   }
@@ -157,7 +159,7 @@ export class ManagedCertificates implements ChallengeAnswers {
       keys: choice.keys,
       renewBeforeMs: choice.renewBeforeMs,
       log: (level, message, fields) => this.log.write(level, message, fields),
-      now: Date.now,
+      now: this.now,
       random: Math.random,
       changed: () => {},
       failed: this.failed,
