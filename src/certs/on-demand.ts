@@ -3,7 +3,7 @@
  * one, and nothing kept, before the allow list and the `ask` URL have agreed: no order, no value in storage, and in
  * memory an entry of a bounded list. Names that are known are never held up by those that are not.
  */
-
+import { nowMs } from '../base/deadlines.ts'
 import { messageOf } from '../base/errors.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import type { Bundle } from '../model/certificate.ts'
@@ -44,7 +44,7 @@ export class OnDemand {
     this.terms = terms
     this.keeper = keeper
     this.known = known
-    this.bucket = new TokenBucket(terms.burst, terms.perMinute / 60, Date.now())
+    this.bucket = new TokenBucket(terms.burst, terms.perMinute / 60, nowMs())
   }
 
   /** At once where the name is known. Throws or rejects with an Error that says why there is none. */
@@ -60,7 +60,7 @@ export class OnDemand {
     if (url === null && !allowed(allow, name)) throw new Error(`${name} is not on the list of acme.onDemand.allow`)
     const refused = this.refused.get(name)
     if (refused !== undefined) {
-      if (Date.now() < refused.until) throw new Error(refused.why)
+      if (nowMs() < refused.until) throw new Error(refused.why)
       this.refused.delete(name)
     }
     if (this.pending.size >= maxPending) {
@@ -79,7 +79,7 @@ export class OnDemand {
   private async obtain(name: string): Promise<readonly Bundle[]> {
     if (!(await this.known(name))) {
       await permitted(this.terms, name)
-      if (!this.bucket.take(Date.now())) throw new Error(`more than ${this.terms.perMinute} new names a minute`)
+      if (!this.bucket.take(nowMs())) throw new Error(`more than ${this.terms.perMinute} new names a minute`)
     }
     try {
       const bundles = await this.keeper.obtain(name)
@@ -101,7 +101,7 @@ export class OnDemand {
   }
 
   private refuse(name: string, why: string): void {
-    this.refused.set(name, { until: Date.now() + refusedMs, why })
+    this.refused.set(name, { until: nowMs() + refusedMs, why })
     if (this.refused.size > mostRefused) this.refused.delete(this.refused.keys().next().value as string)
   }
 }

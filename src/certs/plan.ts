@@ -30,10 +30,14 @@ export type Step =
   | { readonly kind: 'ask' }
   | { readonly kind: 'wait'; readonly until: number; readonly why: string }
 
+/** The clocks of a fleet differ by less. */
+const skewMs = 5 * 60_000
+
 /** @param renewBeforeMs how long before its end a certificate is renewed; null for a third of its life */
 export function plan(standing: Standing, now: number, renewBeforeMs: number | null): Step {
   const { certificate, failures, renewal, askAt } = standing
-  if (failures !== null && now < failures.nextAt) {
+  // One that is still to come was noted by a clock that was wrong, and says nothing about when.
+  if (failures !== null && now < failures.nextAt && failures.at <= now + skewMs) {
     return { kind: 'wait', until: failures.nextAt, why: `after ${failures.count} failed in a row` }
   }
   if (certificate === null) return { kind: 'order', why: 'there is none yet' }

@@ -9,7 +9,7 @@
 import { messageOf } from '../base/errors.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { RenewalWindow } from '../model/issuer.ts'
-import type { Lease, Storage } from '../model/storage.ts'
+import { type Lease, type Storage, StorageError } from '../model/storage.ts'
 import { parseBundle } from './bundle.ts'
 
 export type ManagedKey = 'ecdsa' | 'rsa'
@@ -132,15 +132,26 @@ export class Records {
 
   private async read<T>(kind: Kind, parse: (value: Fields) => T): Promise<T | null> {
     const key = this.key(kind)
-    const bytes = await this.storage.get(key)
-    if (bytes === null) return null
     try {
-      return parse(fieldsOf(bytes))
+      const bytes = await this.storage.get(key)
+      return bytes === null ? null : parse(fieldsOf(bytes))
     } catch (error) {
-      const now = await this.storage.setAside(key)
-      this.damaged(`${key} in ${this.storage.name} is damaged (${messageOf(error)}); it is kept as ${now}`)
+      if (error instanceof StorageError && error.kind !== 'damaged') throw error
+      await this.setAside(key, messageOf(error))
       return null
     }
+  }
+
+  private async setAside(key: string, why: string): Promise<void> {
+    let place: string
+    try {
+      place = await this.storage.setAside(key)
+    } catch (error) {
+      // Another process has found it at the same moment.
+      if ((await this.storage.get(key)) === null) return
+      throw error
+    }
+    this.damaged(`${key} in ${this.storage.name} is damaged (${why}); it is kept as ${place}`)
   }
 }
 

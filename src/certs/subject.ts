@@ -53,7 +53,7 @@ export type RenewalFailure = {
 }
 
 /** How long a process waits for another one that orders the same before it looks again. */
-const lockedMs = 5_000
+const lockedMs = 2_000
 /** When storage cannot be reached, and after an answer about renewal that failed. */
 const awayMs = 10_000
 /** An issuer that does not say when to renew is asked again after this: it may learn to. */
@@ -79,8 +79,10 @@ export class Subject {
   private renewal: RenewalRecord | null = null
   /** The issuer is asked when it wants renewal, from then on */
   private askAt = 0
-  /** A certificate that storage has no room for: it serves, and is put as soon as it can be */
+  /** A certificate that storage has no room for, or has lost: it serves, and is put as soon as it can be */
   private unstored = false
+  /** An order that storage could not take note of: the next try goes on with it, and orders nothing twice */
+  private unkept: PendingRecord | null = null
 
   constructor(id: SubjectId, options: SubjectOptions) {
     this.id = id
@@ -91,11 +93,16 @@ export class Subject {
   /** Takes over what storage has, if it is newer. Throws StorageError. */
   async load(): Promise<void> {
     const kept = await this.records.certificate()
-    const failures = await this.records.failures()
-    if (kept !== null && this.isNewer(kept)) {
+    if (kept === null) this.unstored = this.record !== null
+    else if (this.isNewer(kept)) {
       this.unstored = false
       this.adopt(kept.record, kept.bundle)
-    }
+    } else if (kept.bundle.fingerprint256 === this.bundle?.fingerprint256) this.unstored = false
+    const failures = await this.records.failures().catch(error => {
+      // The copy that serves while storage is away has certificates, and nothing else.
+      if (this.bundle === null) throw error
+      return null
+    })
     if (failures === null || failures.at < (this.record?.obtainedAt ?? 0)) return
     this.failures = failures
     this.problem = failures.why
@@ -110,6 +117,7 @@ export class Subject {
   async refresh(): Promise<void> {
     const before = this.bundle
     await this.load()
+    if (this.unstored) this.dueAt = 0
     if (this.bundle === before) return
     this.dueAt = 0
     this.options.log('info', 'certificate picked up', { ...this.named, ...validity(this.bundle) })
@@ -127,12 +135,14 @@ export class Subject {
       else if (step.kind === 'ask') await this.ask(signal)
       else await this.underLock(step.why, forced, signal)
       if (this.unstored) this.dueAt = Math.min(this.dueAt, now() + storeAgainMs)
+      else this.problem = this.failures?.why ?? null
     } catch (error) {
       // Storage: whatever it is, nothing was lost.
       this.dueAt = now() + awayMs * (1 + this.options.random())
       this.problem = messageOf(error)
       if (signal.aborted) return
-      this.options.log('error', 'storage fails; the certificate in force stays', {
+      const state = this.bundle === null ? 'there is no certificate yet' : 'the certificate in force stays'
+      this.options.log('error', `storage fails; ${state}`, {
         ...this.named,
         why: messageOf(error),
         next: dateOf(this.dueAt),
@@ -181,7 +191,18 @@ export class Subject {
       issuer: issuer.name,
       why,
     })
-    const pending = (await this.takeUp()) ?? (await this.begin(lease))
+    const pending = (await this.takeUp(lease)) ?? (await this.begin(lease))
+    const unkept = new AbortController()
+    const progress = async (text: string) => {
+      const now = { ...pending, progress: text }
+      try {
+        await this.records.putPending(now, lease)
+      } catch (error) {
+        this.unkept = now
+        unkept.abort(error)
+        throw error
+      }
+    }
     const key = createPrivateKey(pending.keyPem)
     try {
       const chainPem = await issuer.issue(
@@ -190,9 +211,9 @@ export class Subject {
           csrDer: buildCsr([this.id.name], key),
           replaces: this.bundle === null ? null : renewalId(this.bundle.chainPem),
           pending: pending.progress,
-          progress: progress => this.records.putPending({ ...pending, progress }, lease),
+          progress,
         },
-        signal,
+        AbortSignal.any([signal, unkept.signal]),
       )
       const record = { chainPem, keyPem: pending.keyPem, issuer: issuer.name, obtainedAt: now() }
       const { bundle } = this.parse(record)
@@ -201,8 +222,15 @@ export class Subject {
       log('info', 'certificate obtained', { ...this.named, issuer: issuer.name, ...validity(bundle) })
     } catch (error) {
       if (!(error instanceof IssueError)) throw error
-      await this.failed(error, lease)
+      // What storage does is no fault of the issuer's; a challenge that has failed is one all the same.
+      if (unkept.signal.aborted && error.kind !== 'challenge') throw unkept.signal.reason
+      if (error.kind !== 'cancelled') return await this.failed(error, lease)
+      if (lease.lost.aborted) throw lease.lost.reason
+      return
     }
+    if (this.unstored) return
+    await this.records.remove('pending')
+    await this.records.remove('failures')
   }
 
   private parse(record: CertificateRecord): { readonly bundle: Bundle } {
@@ -215,12 +243,15 @@ export class Subject {
   }
 
   /** The order of a process that died, or of this one before it failed for a while. */
-  private async takeUp(): Promise<PendingRecord | null> {
+  private async takeUp(lease: Lease): Promise<PendingRecord | null> {
     const { issuer, now } = this.options
-    const pending = await this.records.pending()
-    return pending !== null && pending.issuer === issuer.name && now() - pending.startedAt < pendingMs
-      ? pending
-      : null
+    const pending = this.unkept ?? (await this.records.pending())
+    if (pending === null || pending.issuer !== issuer.name || now() - pending.startedAt >= pendingMs) return null
+    // The process that got the certificate died before it could clear up: that order would bring the same one again.
+    if (pending.keyPem === this.record?.keyPem) return null
+    if (pending === this.unkept) await this.records.putPending(pending, lease)
+    this.unkept = null
+    return pending
   }
 
   private async begin(lease: Lease): Promise<PendingRecord> {
@@ -243,21 +274,20 @@ export class Subject {
         why: messageOf(error),
         next,
       })
-      return
     }
-    await this.records.remove('pending')
-    await this.records.remove('failures')
   }
 
   private async storeAgain(): Promise<void> {
     const lease = await this.records.lock()
     if (lease === null) return
     try {
+      // Another process may have put it, or a newer one.
+      await this.refresh()
+      if (!this.unstored) return
       await this.store(lease)
-      if (!this.unstored) {
-        this.problem = null
-        this.options.log('info', 'certificate stored', this.named)
-      }
+      if (this.unstored) return
+      this.options.log('info', 'certificate stored', this.named)
+      if ((await this.records.pending())?.keyPem === this.record?.keyPem) await this.records.remove('pending')
     } finally {
       await lease.release().catch(() => {})
     }
@@ -265,7 +295,6 @@ export class Subject {
 
   private async failed(error: IssueError, lease: Lease): Promise<void> {
     const { log, now, random } = this.options
-    if (error.kind === 'cancelled') return
     const count = (this.failures?.count ?? 0) + 1
     const lifetime = this.bundle === null ? null : this.bundle.notAfter - this.bundle.notBefore
     this.failures = {
@@ -288,9 +317,9 @@ export class Subject {
       const why = `${error.message}; tried ${count} times, again at ${dateOf(this.failures.nextAt)}`
       this.options.failed({ name: this.id.name, bundle: this.bundle, why })
     }
-    await this.records.putFailures(this.failures, lease)
-    // Another key for the next order: what was wrong may be this one.
+    // Another key for the next order: what was wrong may be this one. First, since it needs no room on the disk.
     if (error.kind === 'rejected' || error.kind === 'wrong-certificate') await this.records.remove('pending')
+    await this.records.putFailures(this.failures, lease)
   }
 
   private async ask(signal: AbortSignal): Promise<void> {
@@ -334,6 +363,7 @@ export class Subject {
     this.bundle = bundle
     this.failures = null
     this.problem = null
+    this.unkept = null
     this.renewal = null
     this.askAt = 0
     this.options.changed(this)

@@ -28,8 +28,10 @@ export function cached(storage: Storage, copy: Storage, { prefixes, notice }: Ca
     queue = queue.then(async () => {
       if (writesBefore !== null && (writes.get(key) ?? 0) !== writesBefore) return
       try {
-        if (value === null) await copy.delete(key)
-        else if (!(await copy.get(key).catch(() => null))?.equals(value)) await copy.put(key, value)
+        const has = await copy.get(key).catch(() => undefined)
+        // Names that nobody has come from the network: a look, and no write, is all that they cost.
+        if (value === null ? has !== null : !has?.equals(value))
+          await (value === null ? copy.delete(key) : copy.put(key, value))
         failing = false
       } catch (error) {
         if (!failing) notice(`the copy in ${copy.name} cannot be kept: ${messageOf(error)}`)

@@ -320,11 +320,136 @@ describe('on a bad day', () => {
       await keeper.keep(['shop.test'])
       keeper.begin()
       assert.equal(keeper.problem('shop.test'), 'redis is away')
-      await until(() => b.said('storage fails; the certificate in force stays') !== undefined)
+      await until(() => b.said('storage fails; there is no certificate yet') !== undefined)
       b.storage.before = () => {}
       await wake(b, keeper, 60_000)
       await kept(keeper)
       assert.equal(b.issuer.orders.length, 1)
+    }),
+  )
+
+  test(
+    'storage that is away at the start, with a copy of the certificates alone: they serve',
+    bench(async b => {
+      const first = b.keeper()
+      await first.keep(['shop.test'])
+      first.begin()
+      await kept(first)
+      await first.stop()
+      b.storage.before = (_, key) => {
+        if (!key.startsWith('certificates/')) throw new StorageError('away', 'redis is away')
+      }
+      const keeper = b.keeper()
+      await keeper.keep(['shop.test'])
+      assert.equal(keeper.bundles('shop.test')!.length, 1)
+      assert.equal(keeper.problem('shop.test'), null)
+      assert.equal(b.said('a certificate cannot be loaded from storage'), undefined)
+    }),
+  )
+
+  test(
+    'a process that dies after it has got the certificate leaves an order that brings no renewal, and is not taken up',
+    bench(async b => {
+      b.issuer.lifetimeMs = 6 * day
+      const keeper = b.keeper()
+      await keeper.keep(['shop.test'])
+      b.issuer.during = order => order.progress('order 1')
+      keeper.begin()
+      let pending: Buffer | null = null
+      b.storage.before = (operation, key) => {
+        if (operation === 'delete' && key.startsWith('pending/')) pending = b.storage.values.get(key)!.value
+      }
+      await kept(keeper)
+      await until(() => pending !== null && b.record('pending/shop.test.ecdsa') === null)
+      await keeper.stop()
+      b.storage.values.set('pending/shop.test.ecdsa', { value: pending!, until: Number.POSITIVE_INFINITY })
+      b.time += 5 * day
+      const next = b.keeper()
+      await next.keep(['shop.test'])
+      next.begin()
+      await until(() => b.issuer.orders.length === 2)
+      assert.equal(b.issuer.orders[1]!.pending, null)
+    }),
+  )
+
+  test(
+    'storage that goes away between an order and the note of it: no failure of the issuer, and no second order',
+    bench(async b => {
+      const keeper = b.keeper()
+      b.issuer.during = async order => {
+        if (order.pending !== null) return
+        b.storage.away = true
+        // As issuers do: whatever is thrown becomes an IssueError.
+        await order.progress('order 7').catch(error => {
+          throw new IssueError('unavailable', String(error))
+        })
+      }
+      await keeper.keep(['shop.test'])
+      keeper.begin()
+      await until(() => b.said('storage fails; there is no certificate yet') !== undefined)
+      assert.equal(b.said('no new certificate'), undefined)
+      b.storage.away = false
+      await wake(b, keeper, 60_000)
+      await kept(keeper)
+      assert.deepEqual(
+        b.issuer.orders.map(order => order.pending),
+        [null, 'order 7'],
+      )
+    }),
+  )
+
+  test(
+    'storage that has lost everything gets the certificate back from memory, and nothing is ordered',
+    bench(async b => {
+      const [keeper, other] = [b.keeper(), b.keeper()]
+      for (const each of [keeper, other]) {
+        await each.keep(['shop.test'])
+        each.begin()
+        await kept(each)
+      }
+      await until(() => b.record('pending/shop.test.ecdsa') === null)
+      b.storage.values.clear()
+      for (const each of [keeper, other])
+        await (each as unknown as { noticed(key: null): Promise<void> }).noticed(null)
+      await until(() => b.record('certificates/shop.test.ecdsa') !== null)
+      await until(() => keeper.problem('shop.test') === null && other.problem('shop.test') === null)
+      assert.equal(b.issuer.orders.length, 1)
+      assert.equal(b.log.filter(line => line.message === 'certificate stored').length, 1)
+    }),
+  )
+
+  test(
+    'a problem of storage is over when storage is back',
+    bench(async b => {
+      const keeper = b.keeper()
+      await keeper.keep(['shop.test'])
+      keeper.begin()
+      await kept(keeper)
+      await until(() => b.issuer.asked > 0)
+      b.storage.away = true
+      await wake(b, keeper, 61 * day)
+      await until(() => /away/.test(keeper.problem('shop.test') ?? ''))
+      b.storage.away = false
+      b.time -= 61 * day
+      await wake(b, keeper, 0)
+      b.time += 61 * day
+      await wake(b, keeper, 60_000)
+      await until(() => keeper.problem('shop.test') === null)
+    }),
+  )
+
+  test(
+    'a value that the storage itself finds damaged is set aside and made anew',
+    bench(async b => {
+      b.storage.before = (operation, key) => {
+        if (operation === 'get' && key.startsWith('certificates/') && b.storage.aside.length === 0)
+          throw new StorageError('damaged', 'it does not authenticate')
+      }
+      const keeper = b.keeper()
+      await keeper.keep(['shop.test'])
+      keeper.begin()
+      await kept(keeper)
+      assert.deepEqual(b.storage.aside, ['certificates/shop.test.ecdsa'])
     }),
   )
 

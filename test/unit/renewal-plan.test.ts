@@ -86,6 +86,13 @@ describe('a certificate is ordered', () => {
     assert.deepEqual(plan(standing({ certificate: null, failures }), begin + 9, null).kind, 'wait')
     assert.deepEqual(plan(standing({ certificate: null, failures }), begin + 10, null).kind, 'order')
   })
+
+  test('whatever a failure says that was noted by a clock that ran ahead', () => {
+    const hour = 3_600_000
+    const failures = { count: 2, at: begin + hour, nextAt: begin + 7 * hour, why: 'x' }
+    assert.equal(plan(standing({ certificate: null, failures }), begin, null).kind, 'order')
+    assert.equal(plan(standing({ certificate: null, failures }), begin + hour - 60_000, null).kind, 'wait')
+  })
 })
 
 test('the issuer is asked before the certificate is due, and again when its answer has aged', () => {
