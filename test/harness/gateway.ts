@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { openLocalCa } from '../../src/certs/local-ca.ts'
 import type { ConfigInput, ListenInput } from '../../src/config/define-config.ts'
+import type { GatewayOptions } from '../../src/gateway/gateway.ts'
 import { createGateway, type Gateway } from '../../src/index.ts'
 import { temporaryFolder } from './certificates.ts'
 
@@ -24,6 +25,7 @@ export type Started = {
 /** `listen` is one TLS listener on 127.0.0.1 when left out. */
 export async function startGateway(
   config: Omit<ConfigInput, 'listen'> & { listen?: readonly ListenInput[] },
+  options: GatewayOptions = {},
 ): Promise<Started> {
   const state = config.state ?? temporaryFolder('sallyport-state-')
   let text = ''
@@ -37,6 +39,7 @@ export async function startGateway(
     } as ConfigInput,
     {
       selfTested: true,
+      ...options,
       out(lines) {
         text += lines
         for (const look of [...waiting]) look()

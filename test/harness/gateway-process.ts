@@ -1,0 +1,94 @@
+/** A gateway as a process of its own, `sallyport run`, with its log at hand: to be killed. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { temporaryFolder } from './certificates.ts'
+
+const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
+
+type LogRecord = Record<string, unknown>
+
+export type GatewayProcess = {
+  readonly child: ChildProcess
+  /** Resolves when it serves; rejects with what it said when it ends before */
+  readonly ready: Promise<void>
+  logs(): LogRecord[]
+  /** Resolves with the first record, old or new, that `wanted` accepts; rejects when the process ends without one */
+  logged(wanted: (record: LogRecord) => boolean): Promise<LogRecord>
+  /** Everything that it has written, for messages of tests */
+  said(): string
+  kill(): Promise<void>
+  stop(): Promise<void>
+}
+
+export type ProcessOptions = {
+  readonly workers?: number
+  /** No file may grow beyond so many blocks of 512 bytes: a disk that is full */
+  readonly blocks?: number
+}
+
+/** `config` is written as JSON, which is YAML as well. */
+export function spawnGateway(config: object, { workers = 1, blocks }: ProcessOptions = {}): GatewayProcess {
+  const file = path.join(temporaryFolder('sallyport-run-'), 'sallyport.yaml')
+  writeFileSync(file, JSON.stringify({ log: { access: false, level: 'debug' }, workers, ...config }))
+  const words = [process.execPath, main, 'run', '-c', file]
+  const limited = ['sh', '-c', `trap "" XFSZ; ulimit -f ${blocks}; exec "$@"`, 'sh', ...words]
+  const [command, ...args] = (blocks === undefined ? words : limited) as [string, ...string[]]
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let out = ''
+  let err = ''
+  let over = false
+  const waiting = new Set<() => void>()
+  const look = () => {
+    for (const each of [...waiting]) each()
+  }
+  const ready = new Promise<void>((resolve, reject) => {
+    child.stderr.on('data', chunk => {
+      err += chunk
+      if (err.includes('sallyport ready')) resolve()
+    })
+    child.on('close', () => {
+      over = true
+      reject(new Error(`it ended: ${err}${out}`))
+      look()
+    })
+  })
+  ready.catch(() => {})
+  child.stdout.on('data', chunk => {
+    out += chunk
+    look()
+  })
+  const logs = () =>
+    out
+      .slice(0, out.lastIndexOf('\n') + 1)
+      .split('\n')
+      .filter(line => line.startsWith('{'))
+      .map(line => JSON.parse(line) as LogRecord)
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const gone = once(child, 'close')
+    child.kill(signal)
+    await gone
+  }
+  return {
+    child,
+    ready,
+    logs,
+    said: () => `${err}${out}`,
+    logged: wanted =>
+      new Promise((resolve, reject) => {
+        const each = () => {
+          const found = logs().find(wanted)
+          if (found === undefined && !over) return
+          waiting.delete(each)
+          if (found === undefined) reject(new Error(`it ended without that record: ${err}${out}`))
+          else resolve(found)
+        }
+        waiting.add(each)
+        each()
+      }),
+    kill: () => end('SIGKILL'),
+    stop: () => end('SIGTERM'),
+  }
+}
