@@ -25,6 +25,7 @@ export class StoredAnswers implements ChallengeAnswers {
   private readonly storage: Storage
   private readonly log: Log
   private atOnce = 0
+  private swept = false
 
   constructor(storage: Storage, log: Log) {
     this.storage = storage
@@ -33,6 +34,10 @@ export class StoredAnswers implements ChallengeAnswers {
 
   async put(kind: ChallengeKind, name: string, token: string, keyAuthorization: string): Promise<void> {
     await this.storage.put(keyOf(kind, name, token), Buffer.from(keyAuthorization), { ttlMs })
+    if (this.swept) return
+    this.swept = true
+    // A process killed in the middle of an order leaves its answer; looking at all of them takes away what is long over.
+    void this.storage.list('challenges/').catch(() => {})
   }
 
   async remove(kind: ChallengeKind, name: string, token: string): Promise<void> {
