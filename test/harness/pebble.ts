@@ -1,6 +1,7 @@
 /** Pebble with its challenge test server, as processes: a real ACME CA that refuses nonces and reuses authorizations at random. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
+import https from 'node:https'
 import path from 'node:path'
 import { issueFiles, type TestCa, temporaryFolder } from './certificates.ts'
 import { freePort, listening } from './ports.ts'
@@ -22,6 +23,8 @@ export type Pebble = {
   readonly dns: string
   /** Tells the test server: `add-http01`, `set-txt` and so on */
   tell(what: string, body: object): Promise<void>
+  /** The root of what it issues, PEM, made at its start */
+  root(): Promise<string>
   stop(): void
 }
 
@@ -35,9 +38,12 @@ export type PebbleOptions = {
   /** Another DNS server for Pebble to ask */
   readonly dns?: string
   readonly env?: Readonly<Record<string, string>>
+  /** Of certificates, where no profile is asked for: 90 days when left out */
+  readonly lifeSeconds?: number
 }
 
-export async function startPebble({ ca, externalKeys, ownAnswers, dns, env = {} }: PebbleOptions): Promise<Pebble> {
+export async function startPebble(options: PebbleOptions): Promise<Pebble> {
+  const { ca, externalKeys, ownAnswers, dns, env = {}, lifeSeconds = 7_776_000 } = options
   const [port, management, httpPort, tlsPort, dnsPort, tellPort] = (await Promise.all(
     Array.from({ length: 6 }, freePort),
   )) as [number, number, number, number, number, number]
@@ -53,8 +59,10 @@ export async function startPebble({ ca, externalKeys, ownAnswers, dns, env = {} 
     ocspResponderURL: '',
     externalAccountBindingRequired: externalKeys !== undefined,
     externalAccountMACKeys: externalKeys ?? {},
+    // Up to 2.6; it has profiles from 2.7 on.
+    certificateValidityPeriod: lifeSeconds,
     profiles: {
-      default: { description: 'as ever', validityPeriod: 7776000 },
+      default: { description: 'as ever', validityPeriod: lifeSeconds },
       shortlived: { description: 'six days', validityPeriod: 518400 },
     },
   }
@@ -111,8 +119,22 @@ export async function startPebble({ ca, externalKeys, ownAnswers, dns, env = {} 
       })
       if (!answer.ok) throw new Error(`${what}: ${answer.status}`)
     },
+    root: () => getText(`https://127.0.0.1:${management}/roots/0`, ca.certificatePem),
     stop,
   }
+}
+
+/** With a CA of its own, which `fetch` takes on Bun only. */
+export function getText(url: string, ca: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = https.get(url, { ca, agent: false }, response => {
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('data', chunk => void (text += chunk))
+      response.on('end', () => resolve(text))
+    })
+    request.on('error', reject)
+  })
 }
 
 const known = spawnSync('pebble-challtestsrv', ['-help'], { encoding: 'utf8' })
