@@ -91,18 +91,32 @@ async function serveHere(
   return await ended
 }
 
-/** Synchronously, so that the last lines are not lost when the process ends; a full pipe is waited for. */
+/**
+ * Synchronously, so that the last lines are not lost when the process ends; a full pipe is waited for. Workers share
+ * their output: theirs leaves in whole lines of at most PIPE_BUF, which a pipe takes at once or not at all (pipe(7)).
+ */
 function writeOut(text: string): void {
   let bytes = Buffer.from(text)
   while (bytes.length > 0) {
     try {
-      bytes = bytes.subarray(writeSync(1, bytes))
+      bytes = bytes.subarray(writeSync(1, isWorker ? wholeLines(bytes, pipeBytes) : bytes))
     } catch (error) {
       const { code } = error as { code?: string }
       // Nobody reads the log any more: serving goes on.
       if (code !== 'EAGAIN') return
     }
   }
+}
+
+/** PIPE_BUF of Linux; POSIX has 512 as the least, which no line of ours fits in. */
+const pipeBytes = 4096
+
+/** As many whole lines from the front as fit, or the first one, which is longer. */
+export function wholeLines(bytes: Buffer, most: number): Buffer {
+  if (bytes.length <= most) return bytes
+  const fitting = bytes.lastIndexOf(10, most - 1)
+  const end = fitting >= 0 ? fitting : bytes.indexOf(10)
+  return end < 0 ? bytes : bytes.subarray(0, end + 1)
 }
 
 /** A gateway that cannot be asked still serves. */

@@ -58,20 +58,11 @@ describe('certificates that live for seconds', {
       ])
       const names = [...seen.keys()]
       try {
-        await until(
-          () =>
-            names.every(name =>
-              gateway.logs().some(one => one['message'] === 'certificate obtained' && one['name'] === name),
-            ),
-          20_000,
-        )
-        // With two workers, the one that did not order picks up within a second or two.
-        await until(
-          () =>
-            gateway.logs().filter(one => /^certificate (obtained|picked up)$/.test(String(one['message'])))
-              .length >=
-            names.length * workers,
-        )
+        const count = (message: string, name: string) =>
+          gateway.logs().filter(one => one['message'] === message && one['name'] === name).length
+        // A disk that many share can take its time over an fsync. A second worker picks up within a second or two.
+        await until(() => names.every(name => count('certificate obtained', name) > 0), 30_000)
+        await until(() => names.every(name => count('certificate picked up', name) >= workers - 1))
         let over = false
         const enough = () => names.every(name => (seen.get(name) as Set<string>).size > renewals)
         const ending = until(enough, 50_000).finally(() => void (over = true))
@@ -90,9 +81,15 @@ describe('certificates that live for seconds', {
         const keep = async () => {
           while (!over) await kept.request()
         }
-        await Promise.all([ending, ...names.map(probe), ...names.map(load), keep()])
-        kept.close()
+        try {
+          await Promise.all([ending, ...names.map(probe), ...names.map(load), keep()])
+        } finally {
+          over = true
+          kept.close()
+        }
         assert.ok(probes > 50 && requests > 1_000, `${probes} probes, ${requests} requests`)
+        // A certificate serves before it is on disk, and is told of after.
+        await until(() => names.every(name => count('certificate obtained', name) >= (seen.get(name)?.size ?? 0)))
         gateway.check(seen, workers)
       } catch (error) {
         throw new Error(`${(error as Error).message}\n${gateway.output().slice(-4_000)}`, { cause: error })
@@ -155,14 +152,12 @@ ${site('new.test', 'modern')}${site('old.test', 'old')}`,
         logs().filter(one => one['message'] === message && one['name'] === name)
       for (const [name, serials] of seen) {
         const obtained = said('certificate obtained', name)
-        // One order for each, whichever worker made it; and at most one that nobody has been shown yet.
-        assert.ok(
-          obtained.length >= serials.size && obtained.length <= serials.size + 1,
-          `${name}: ${obtained.length}`,
-        )
+        // One order for each, whichever worker made it; and a few that came after the last look.
+        assert.ok(obtained.length <= serials.size + 2, `${name}: ${obtained.length} of ${serials.size}`)
         for (const one of said('renewing a certificate', name))
           assert.match(String(one['why']), /^the issuer asks for renewal/)
-        assert.ok(said('certificate picked up', name).length >= (count - 1) * (serials.size - 1))
+        const picked = said('certificate picked up', name).length
+        assert.ok(picked >= (count - 1) * (serials.size - 1), `${name}: ${picked} picked up, ${serials.size} seen`)
       }
       const bad = logs().filter(one => one['level'] === 'error' || one['message'] === 'no new certificate')
       assert.deepEqual(bad, [])
