@@ -19,6 +19,7 @@ export const peers = {
   certbot: ['certbot'],
   'redis-server': ['redis-server'],
   knotd: ['knot'],
+  ip: ['iproute2'],
 }
 
 /** @returns {string | null} the path of `command`, looked for in PATH and the sbin folders */
