@@ -66,17 +66,20 @@ function dueAt(
 ): { readonly at: number; readonly why: string } {
   const lifetime = lifetimeOf(certificate)
   const { notAfter } = certificate
-  if (renewal !== null) {
-    // Whatever the issuer says, not later than with a tenth of the life left.
-    const latest = notAfter - lifetime / 10
-    const page = renewal.explanation === null ? '' : ` (${renewal.explanation})`
-    if (renewal.renewAt <= latest) return { at: renewal.renewAt, why: `the issuer asks for renewal${page}` }
-    return { at: latest, why: 'a tenth of its life is left' }
-  }
   const before = renewBeforeMs === null ? lifetime / 3 : Math.min(renewBeforeMs, (lifetime * 5) / 6)
   const share = createHash('sha256').update(certificate.fingerprint256).digest().readUInt32BE(0) / 2 ** 32
   const why = renewBeforeMs === null ? 'a third of its life is left' : 'acme.renewBefore is reached'
-  return { at: notAfter - before - share * (lifetime / 60), why }
+  const own = { at: notAfter - before - share * (lifetime / 60), why }
+  if (renewal === null) return own
+  // Whatever the issuer says, not later than with a tenth of the life left.
+  const latest = notAfter - lifetime / 10
+  const page = renewal.explanation === null ? '' : ` (${renewal.explanation})`
+  const asked =
+    renewal.renewAt <= latest
+      ? { at: renewal.renewAt, why: `the issuer asks for renewal${page}` }
+      : { at: latest, why: 'a tenth of its life is left' }
+  // Who writes renewBefore wants it no later than that; the issuer may want it sooner.
+  return renewBeforeMs !== null && own.at < asked.at ? own : asked
 }
 
 /** A moment in the window, evenly drawn (RFC 9773 section 4.2). */

@@ -63,6 +63,15 @@ describe('a certificate is ordered', () => {
     assert.match((step as { why: string }).why, /issuer asks/)
   })
 
+  test('at renewBefore, or when the issuer says so: whichever comes first', () => {
+    const at = (renewAt: number) => standing({ renewal: window(renewAt, renewAt + day, renewAt) })
+    const until = (renewAt: number) => plan(at(renewAt), begin + 5 * day, 40 * day)
+    assert.equal((until(begin + 20 * day) as { until: number }).until, begin + 20 * day)
+    const own = (until(begin + 60 * day) as { until: number }).until
+    assert.ok(own <= begin + 50 * day && own >= begin + 48.5 * day)
+    assert.match((plan(at(begin + 60 * day), own, 40 * day) as { why: string }).why, /renewBefore/)
+  })
+
   test('with a tenth of its life left, though the issuer says later', () => {
     const late = standing({ renewal: window(begin + 100 * day, begin + 101 * day, begin + 100 * day) })
     assert.equal(plan(late, begin + 80 * day, null).kind, 'wait')

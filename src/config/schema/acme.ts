@@ -158,7 +158,7 @@ export const acmeShape: Shape = {
     renewBefore: {
       kind: { type: 'duration', maxMs: 365 * 86_400_000 },
       defaultDocs: 'when the CA says so (ARI, RFC 9773), else with a third of the lifetime left',
-      docs: 'How long before its end a certificate is renewed. Up to 365d.',
+      docs: 'How long before its end a certificate is renewed at the latest; sooner when the CA says so. Up to 365d.',
       example: '20d',
     },
     onDemand: {
