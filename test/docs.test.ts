@@ -45,6 +45,16 @@ describe('every example', () => {
     assert.equal((await loadConfig({ cwd: folder })).config.sites[0]?.clients?.mode, 'optional')
   })
 
+  it('acme is a valid configuration for a name and an e-mail address, and nothing is to be warned of', async () => {
+    const folder = temporaryFolder('sallyport-docs-')
+    const env = { DOMAIN: 'shop.example.com', EMAIL: 'ops@example.com' }
+    writeFileSync(path.join(folder, 'sallyport.yaml'), read('examples/acme/sallyport.yaml'))
+    const { config, warnings } = await loadConfig({ cwd: folder, env })
+    assert.deepEqual(config.sites[0]?.hosts, ['shop.example.com'])
+    assert.equal(config.acme?.issuers[0]?.directory, 'https://acme-v02.api.letsencrypt.org/directory')
+    assert.deepEqual(warnings, [])
+  })
+
   it('demo is a valid configuration', async () => {
     const folder = temporaryFolder('sallyport-docs-')
     writeFileSync(path.join(folder, 'ca.pem'), '')

@@ -16,6 +16,8 @@ Sallyport is listening on https://localhost:${port}. One port, four ways to end 
   tcp          TLS ends here, raw TCP behind it (type a line; it comes back)
                openssl s_client -quiet -CAfile ${ca} -connect localhost:${port} -servername tcp.localhost
 
+On the internet it takes \`certificate: acme\` and an e-mail address: examples/acme/README.md
+
 In a browser, https://localhost:${port}/ warns until the local CA is trusted: ${ca}
 Ctrl-C ends it. Each request is a line below.
 

@@ -68,7 +68,8 @@ export function validateAcme(
   if (raw === undefined) return null
   const node = childOf(tree, 'acme')
   const asking = sites.filter(({ site }) => site.certificate?.kind === 'acme')
-  if (asking.length === 0 && node)
+  // A site with a mistake in it is not among them, and may be the one.
+  if (asking.length === 0 && node && !problems.failed)
     problems.warn(placeOfKey(tree, 'acme'), 'no site says certificate: acme, so that nothing is ordered')
   if (asking.length === 0 && !node) return null
   const section = raw ?? acmeDefaults
