@@ -180,6 +180,20 @@ describe('Pebble', { skip: pebbleIsMissing ? `not installed: ${pebbleIsMissing}`
     await one.issue({ ...orderFor(['a.shop.test']), replaces: id }, never)
   })
 
+  test('profiles, from Pebble 2.7 on; an older one is said to offer none', async () => {
+    const short = issuer([http01], { profile: 'shortlived' })
+    const { profiles } = await short.ca.directory(never)
+    if (profiles.size === 0) {
+      const error = { kind: 'rejected', message: /has no profile "shortlived": it offers none; remove profile/ }
+      return await assert.rejects(short.issue(orderFor(['a.shop.test']), never), error)
+    }
+    const leaf = new X509Certificate(await short.issue(orderFor(['a.shop.test']), never))
+    const days = (Date.parse(leaf.validTo) - Date.parse(leaf.validFrom)) / 86_400_000
+    assert.ok(days > 5.9 && days < 6.1, `${days}`)
+    const message = /has no profile "fast": it offers default, shortlived/
+    await assert.rejects(issuer([http01], { profile: 'fast' }).issue(orderFor(['a.shop.test']), never), { message })
+  })
+
   test('external accounts, and tls-alpn-01', async () => {
     const externalKeys = { 'kid-1': 'zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W' }
     const strict = await startPebble({ ca, externalKeys })

@@ -19,6 +19,12 @@ const wrong = async (acme: string, host = 'a.example.com', listen = listeners) =
   )
 
 describe('acme', () => {
+  it('is not called idle because the site that asks for it has a mistake', async () => {
+    assert.deepEqual(await wrong('acme: { email: ops@example.com }', '"a b"'), [
+      (await wrong('', '"a b"'))[0] as string,
+    ])
+  })
+
   it("means Let's Encrypt, its staging, and both challenges, when nothing is written", async () => {
     const { acme, warnings } = await read('')
     assert.deepEqual(acme, {
