@@ -42,11 +42,14 @@ export type PreparedAdmin = { commit(): void; discard(): Promise<void> }
 export class Admin {
   private readonly gateway: Gateway
   private readonly options: Required<AdminOptions>
+  /** Where the control sockets are: opened at the start, and a reload does not move them */
+  private readonly state: string
   private server: AdminServer | null = null
   private readonly source: { metrics(): Promise<string>; readiness(): Promise<Readiness> }
 
   constructor(gateway: Gateway, options: AdminOptions = {}) {
     this.gateway = gateway
+    this.state = gateway.config.state
     this.options = { worker: 1, workers: 1, reloads: noReloads(), bounds: adminBounds, ...options }
     const metrics = new Sparing(() => this.text())
     const readiness = new Sparing(async () => this.readiness())
@@ -135,7 +138,7 @@ export class Admin {
   }
 
   private async others(own: ProcessMetrics): Promise<ProcessMetrics[]> {
-    const replies = await askOthers(this.gateway.config.state, 'metrics', workerMs, mostBytes)
+    const replies = await askOthers(this.state, 'metrics', workerMs, mostBytes)
     const found = new Map<number, ProcessMetrics>()
     for (const { ok } of replies) {
       // Another gateway may have the same state folder, for as long as it takes to replace one by the other.

@@ -32,6 +32,8 @@ type Serving = {
   readonly load: () => Promise<Loaded>
 }
 
+type Reload = () => Promise<void>
+
 /** Workers are restarted at once, unless they die within this time: then after it. */
 const respawnMs = 1_000
 
@@ -82,9 +84,10 @@ async function serveHere(
   await gateway.start()
   collectGarbage()
   const serving = { gateway, admin, reloads, load }
-  process.on('SIGHUP', () => void reload(serving).catch(() => {}))
+  const again = inTurn(() => reload(serving))
+  process.on('SIGHUP', () => void again().catch(() => {}))
   const ended = untilStopped(gateway)
-  await openControls(serving)
+  await openControls(serving, again)
   if (isWorker) process.send?.('ready')
   else process.stderr.write('sallyport ready\n')
   afterReady(gateway)
@@ -120,19 +123,28 @@ export function wholeLines(bytes: Buffer, most: number): Buffer {
 }
 
 /** A gateway that cannot be asked still serves. */
-async function openControls(serving: Serving): Promise<void> {
-  const { gateway, admin } = serving
+async function openControls({ gateway, admin }: Serving, again: Reload): Promise<void> {
   // Workers are ended by their supervisor, which would start another in place of one that ends by itself.
   const drain = () => void process.kill(isWorker ? process.ppid : process.pid, 'SIGTERM')
   try {
     await openControl(gateway.config.state, {
-      ...controlsOf(gateway, () => reload(serving), drain),
+      ...controlsOf(gateway, again, drain),
       metrics: () => admin.process(),
     })
   } catch (error) {
     gateway.log.write('warn', 'no control socket: status, reload, drain and handshakes cannot ask this process', {
       why: messageOf(error),
     })
+  }
+}
+
+/** Two at once would fight for the addresses that they both bind. */
+function inTurn(work: Reload): Reload {
+  let last = Promise.resolve()
+  return () => {
+    const next = last.then(work)
+    last = next.catch(() => {})
+    return next
   }
 }
 

@@ -6,7 +6,7 @@ import http from 'node:http'
 import path from 'node:path'
 import { after, describe, it } from 'node:test'
 import { Admin, type AdminOptions } from '../../src/admin/admin.ts'
-import { askOthers } from '../../src/admin/control-client.ts'
+import { askGateway, askOthers } from '../../src/admin/control-client.ts'
 import { isProcessMetrics, type ProcessMetrics } from '../../src/admin/process-metrics.ts'
 import type { AdminConfig } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -216,6 +216,21 @@ describe('certificates', () => {
     assert.ok(broken.value('sallyport_certificate_days_left', { site: 'soon.test' }) > 30)
   })
 
+  it('that cannot be ordered are a problem without an end', async () => {
+    const acme = { directory: `https://127.0.0.1:${await freePort()}/directory`, email: 'ops@example.test' }
+    const { at } = await start({ sites: [{ host: 'ordered.test', certificate: 'acme', routes }], acme })
+    const problem = (each: Scraped) => each.all('sallyport_certificate_problem')
+    const scraped = await scrapeUntil(at, each => problem(each).length > 0)
+    assert.deepEqual(problem(scraped)[0]?.labels, {
+      names: '',
+      site: 'ordered.test',
+      source: 'ordered.test',
+      key: '',
+    })
+    assert.equal(scraped.value('sallyport_certificates_broken'), 1)
+    assert.equal(scraped.types.has('sallyport_certificate_days_left'), false)
+  })
+
   it('with hostile names are one line each, escaped', async () => {
     const evil = 'a"} 1\nevil_total{x="\\y\r\u0000'
     const files = issueFiles(ca, ['good.test'], { oddNames: [evil] })
@@ -391,7 +406,7 @@ function run(
 }
 
 describe('of two workers', () => {
-  it('the first answers for both, leaves out one that hangs, and moves with SIGHUP', async () => {
+  it('the first answers for both, leaves out one that hangs, and moves with a reload', async () => {
     const [port, first, second] = [await freePort(), await freePort(), await freePort()]
     const folder = temporaryFolder()
     const state = path.join(folder, 'state')
@@ -443,10 +458,14 @@ describe('of two workers', () => {
     const failed = await scrapeUntil(first, each => sum(each, 'sallyport_last_reload_failed') === 2)
     assert.equal(sum(failed, 'sallyport_reloads_total', { outcome: 'failed' }), 2)
     write(second)
-    gateway.child.kill('SIGHUP')
-    const deadline = performance.now() + 10_000
-    while (!(await ask(second, '/healthz').catch(() => null)) && performance.now() < deadline);
-    const moved = await scrapeUntil(second, each => sum(each, 'sallyport_reloads_total', { outcome: 'done' }) === 2)
+    // Two at the same time do not fight for the new address.
+    const reload = () => askGateway(state, 'reload')
+    for (const replies of await Promise.all([reload(), reload()]))
+      assert.deepEqual(
+        replies.map(({ error }) => error),
+        [undefined, undefined],
+      )
+    const moved = await scrapeUntil(second, each => sum(each, 'sallyport_reloads_total', { outcome: 'done' }) === 4)
     assert.equal(sum(moved, 'sallyport_last_reload_failed'), 0)
     await assert.rejects(ask(first, '/healthz'))
     // One that was killed is replaced, and counts from zero under the same number.
