@@ -457,15 +457,19 @@ describe('of two workers', () => {
     gateway.child.kill('SIGHUP')
     const failed = await scrapeUntil(first, each => sum(each, 'sallyport_last_reload_failed') === 2)
     assert.equal(sum(failed, 'sallyport_reloads_total', { outcome: 'failed' }), 2)
-    write(second)
-    // Two at the same time do not fight for the new address.
+    // A reload that takes a moment, for it opens a storage. Several at the same time do not fight for the new address.
+    const acme = { directory: `https://127.0.0.1:${await freePort()}/directory`, email: 'ops@example.test' }
+    write(second, { acme, sites: [...local, { host: 'ordered.test', certificate: 'acme', routes }] })
     const reload = () => askGateway(state, 'reload')
-    for (const replies of await Promise.all([reload(), reload()]))
+    for (const replies of await Promise.all(Array.from({ length: 8 }, reload)))
       assert.deepEqual(
         replies.map(({ error }) => error),
         [undefined, undefined],
       )
-    const moved = await scrapeUntil(second, each => sum(each, 'sallyport_reloads_total', { outcome: 'done' }) === 4)
+    const moved = await scrapeUntil(
+      second,
+      each => sum(each, 'sallyport_reloads_total', { outcome: 'done' }) === 16,
+    )
     assert.equal(sum(moved, 'sallyport_last_reload_failed'), 0)
     await assert.rejects(ask(first, '/healthz'))
     // One that was killed is replaced, and counts from zero under the same number.
