@@ -34,6 +34,8 @@ export type LinkOptions = {
   readonly message: (text: string) => void
   /** Runs on each new connection before anybody else may use it */
   readonly prepare: (connection: RedisConnection) => Promise<void>
+  /** It can be used from now on */
+  readonly ready: () => void
 }
 
 type Client = ReturnType<typeof createClient>
@@ -101,6 +103,7 @@ export class RedisLink {
       this.#awaySince = null
       this.#options.notice(`${this.name} is back after ${seconds} s`)
     }
+    this.#options.ready()
   }
 
   /** Throws StorageError, and nothing else. */

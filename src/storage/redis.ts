@@ -65,6 +65,8 @@ class RedisStorage implements Storage {
       notice,
       message: text => this.#heard(text),
       prepare: connection => this.#prepare(connection),
+      // Not before: whoever looks now must find the server, not a copy of what it was.
+      ready: () => this.#tell(null),
     })
     this.name = this.#link.name
   }
@@ -211,7 +213,6 @@ class RedisStorage implements Storage {
   async #prepare(connection: RedisConnection): Promise<void> {
     await connection.subscribe(this.#channel)
     this.#generation = generationOf(await connection.send('GET', this.#key('generation')))
-    this.#tell(null)
   }
 
   #heard(text: string): void {

@@ -224,6 +224,20 @@ describe('a redis with bad days', { skip }, () => {
       )
     }))
 
+  it('can be read by whoever is told that it is back', () =>
+    withRedis(async (redis, open) => {
+      const storage = await open()
+      await storage.put('c/k', Buffer.from('x'))
+      const reads: Promise<Buffer | null | Error>[] = []
+      storage.watch('c/', key => {
+        if (key === null) reads.push(storage.get('c/k').catch(error => error))
+      })
+      await redis.kill()
+      await redis.start()
+      await eventually('null is told', () => reads.length > 0)
+      assert.deepEqual(await reads[0], Buffer.from('x'))
+    }))
+
   it('comes back without its data: a lock is lost, and never two have it', () =>
     withRedis(async (redis, open) => {
       const [storage, other] = [await open(), await open()]
