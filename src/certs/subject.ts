@@ -13,7 +13,7 @@ import { messageOf } from '../base/errors.ts'
 import type { LogFields } from '../base/log.ts'
 import type { Bundle } from '../model/certificate.ts'
 import { IssueError, type Issuer } from '../model/issuer.ts'
-import type { Lease, Storage } from '../model/storage.ts'
+import { type Lease, type Storage, StorageError } from '../model/storage.ts'
 import { parseBundle } from './bundle.ts'
 import { buildCsr } from './csr.ts'
 import { drawRenewal, plan, retryAt } from './plan.ts'
@@ -83,6 +83,8 @@ export class Subject {
   private unstored = false
   /** An order that storage could not take note of: the next try goes on with it, and orders nothing twice */
   private unkept: PendingRecord | null = null
+  /** The last step found storage away: when that can be read again, the next one waits no longer */
+  private wasAway = false
 
   constructor(id: SubjectId, options: SubjectOptions) {
     this.id = id
@@ -117,7 +119,8 @@ export class Subject {
   async refresh(): Promise<void> {
     const before = this.bundle
     await this.load()
-    if (this.unstored) this.dueAt = 0
+    if (this.unstored || this.wasAway) this.dueAt = 0
+    this.wasAway = false
     if (this.bundle === before) return
     this.dueAt = 0
     this.options.log('info', 'certificate picked up', { ...this.named, ...validity(this.bundle) })
@@ -140,6 +143,7 @@ export class Subject {
       // Storage: whatever it is, nothing was lost.
       this.dueAt = now() + awayMs * (1 + this.options.random())
       this.problem = messageOf(error)
+      this.wasAway = error instanceof StorageError && error.kind === 'away'
       if (signal.aborted) return
       const state = this.bundle === null ? 'there is no certificate yet' : 'the certificate in force stays'
       this.options.log('error', `storage fails; ${state}`, {
