@@ -180,7 +180,9 @@ export class Keeper {
       for (const subject of subjects) {
         if (this.working.has(subject)) continue
         if (subject.dueAt > now) next = Math.min(next, subject.dueAt)
-        else if (this.working.size < concurrent) void this.work(subject).then(() => this.schedule())
+        // One of a name at a time: they share a lock.
+        else if (this.working.size < concurrent && !subjects.some(each => this.working.has(each)))
+          void this.work(subject).then(() => this.schedule())
       }
     }
     this.timer = setTimeout(() => this.schedule(), Math.max(10, next - now)).unref()

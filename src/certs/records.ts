@@ -56,23 +56,28 @@ type Kind = keyof typeof kinds
 export const certificatesPrefix = 'certificates/'
 
 /** `*.example.com` and `ecdsa` to `_wildcard.example.com.ecdsa`. */
-export const partOf = ({ name, keyType }: SubjectId): string => `${name.replace(/^\*/, '_wildcard')}.${keyType}`
+export const partOf = ({ name, keyType }: SubjectId): string => `${storedName(name)}.${keyType}`
+
+const storedName = (name: string): string => name.replace(/^\*/, '_wildcard')
 
 /** Reads and writes the records of one subject. */
 export class Records {
   private readonly storage: Storage
   private readonly part: string
+  private readonly name: string
   private readonly damaged: (text: string) => void
 
   /** @param damaged told of a value that was set aside */
   constructor(storage: Storage, id: SubjectId, damaged: (text: string) => void) {
     this.storage = storage
     this.part = partOf(id)
+    this.name = storedName(id.name)
     this.damaged = damaged
   }
 
+  /** One for all keys of a name: a tls-alpn-01 challenge has one answer for a name, and a second would take its place. */
   lock(): Promise<Lease | null> {
-    return this.storage.lock(`orders.${this.part}`)
+    return this.storage.lock(`orders.${this.name}`)
   }
 
   async certificate(): Promise<Kept | null> {

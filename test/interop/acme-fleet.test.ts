@@ -217,7 +217,7 @@ describe('gateways whose Redis goes away', { skip: hasRedis ? false : 'no redis-
       prefix: 'fleet',
       times: { leaseMs: 1_000 },
     })
-    const holder = await direct.lock('orders.killed.test.ecdsa')
+    const holder = await direct.lock('orders.killed.test')
     await direct.put('certificates/killed.test.ecdsa', dueRecord(fake.ca, fake.url, 'killed.test'))
     await eventually(
       'both have the due one',

@@ -39,8 +39,13 @@ describe('a gateway that orders by itself', { skip: pebbleIsMissing || false }, 
     await started.stop()
   }
 
-  const obtained = (started: Started, name: string) =>
-    started.logged(record => record['message'] === 'certificate obtained' && record['name'] === name)
+  /** Rejects with what went wrong, rather than waiting for the next try. */
+  const obtained = async (started: Started, name: string) => {
+    const record = await started.logged(
+      each => each['name'] === name && /^(certificate obtained|no new certificate)$/.test(String(each['message'])),
+    )
+    if (record['message'] !== 'certificate obtained') throw new Error(String(record['why']))
+  }
 
   test('http-01: the redirecting listener answers, and everything else is redirected', async () => {
     const started = await start(

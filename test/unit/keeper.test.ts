@@ -164,6 +164,23 @@ describe('a name that is kept', () => {
   )
 })
 
+test(
+  'keys of one name are ordered one after the other, in any process: a tls-alpn-01 challenge has one answer for a name',
+  bench(async b => {
+    let now = 0
+    b.issuer.during = async () => {
+      assert.equal(++now, 1)
+      await new Promise(resolve => setTimeout(resolve, 5))
+      now--
+    }
+    const keepers = [b.keeper({ keys: ['ecdsa', 'rsa'] }), b.keeper({ keys: ['ecdsa', 'rsa'] })]
+    for (const keeper of keepers) await keeper.keep(['shop.test'])
+    for (const keeper of keepers) keeper.begin()
+    await until(() => keepers.every(keeper => keeper.bundles('shop.test')?.length === 2))
+    assert.equal(b.issuer.orders.length, 2)
+  }),
+)
+
 describe('on a bad day', () => {
   test(
     'two processes make one order, and the other has the certificate within a moment',
