@@ -72,7 +72,9 @@ export class Gateway {
   /** One at a time: the next begins with what the last has made */
   private reloading: Promise<void> = Promise.resolve()
   private ids = 0
-  /** By listeners that a reload has closed */
+  /** Closed by a reload, with connections that have not ended yet */
+  private retired: Listener[] = []
+  /** By listeners that are gone */
   private acceptedBefore = 0
 
   constructor(config: Config, options: GatewayOptions = {}) {
@@ -119,12 +121,12 @@ export class Gateway {
 
   /** Connections since the start. */
   get accepted(): number {
-    return this.listeners.reduce((sum, listener) => sum + listener.accepted, this.acceptedBefore)
+    return this.everyListener().reduce((sum, listener) => sum + listener.accepted, this.acceptedBefore)
   }
 
   /** Connections that are open now. */
   get connections(): number {
-    return this.listeners.reduce((sum, listener) => sum + listener.open, 0)
+    return this.everyListener().reduce((sum, listener) => sum + listener.open, 0)
   }
 
   async start(): Promise<void> {
@@ -203,8 +205,9 @@ export class Gateway {
       if (kept.includes(listener)) continue
       listener.stopAccepting()
       listener.drain()
-      this.acceptedBefore += listener.accepted
+      this.retired.push(listener)
     }
+    this.forgetRetired()
     this.listeners = [...kept, ...fresh]
     this.registries.keepOnly(compiled.endpoints)
     this.registries.staples.start(compiled.staples)
@@ -217,8 +220,8 @@ export class Gateway {
    */
   async drain(drainMs = this.config.timeouts.drainMs): Promise<number> {
     this.services.draining = true
-    await this.managed.close()
-    for (const listener of this.listeners) {
+    const managed = this.managed.close()
+    for (const listener of this.everyListener()) {
       listener.stopAccepting()
       listener.drain()
     }
@@ -226,12 +229,23 @@ export class Gateway {
     const until = performance.now() + drainMs
     while (this.connections > 0 && performance.now() < until) await new Promise(resolve => setTimeout(resolve, 20))
     const cut = this.connections
-    for (const listener of this.listeners) listener.cut()
+    for (const listener of this.everyListener()) listener.cut()
+    // Orders are taken up again by the next process; a DNS record that is slow to go must not hold this one up.
+    await Promise.race([managed, new Promise(resolve => setTimeout(resolve, managedCloseMs).unref())])
     this.registries.closeIdle()
     this.registries.certificates.close()
     this.reports.close()
     this.log.flush()
     return cut
+  }
+
+  private everyListener(): readonly Listener[] {
+    return [...this.listeners, ...this.retired]
+  }
+
+  private forgetRetired(): void {
+    for (const { open, accepted } of this.retired) if (open === 0) this.acceptedBefore += accepted
+    this.retired = this.retired.filter(listener => listener.open > 0)
   }
 
   private compile(config: Config, managed: Prepared): Compiled {
@@ -303,6 +317,9 @@ export class Gateway {
     return tls === undefined || tls.port === 443 ? '' : `:${tls.port}`
   }
 }
+
+/** At the end of a drain */
+const managedCloseMs = 3_000
 
 const watchedIn = ({ certificates }: Compiled) => new Set(certificates.flatMap(({ source }) => source.watched))
 

@@ -187,3 +187,27 @@ describe('a configuration with mistakes', () => {
     )
   })
 })
+
+describe('a listener that a reload has removed', () => {
+  it('still counts its open connections, and a drain waits for them and cuts them', async () => {
+    const slow = await recordingBackend()
+    const address = '127.0.0.1'
+    const two = await startGateway({
+      listen: [
+        { port: 0, address },
+        { port: 0, address },
+      ],
+      sites: [{ host: 'localhost', certificate: 'local', to: [slow.url] }],
+    })
+    const busy = await rawTls(two.ports[1] as number)
+    busy.send(get('/'))
+    await (await slow.connection(0)).until(text => heads(text, 1))
+    const { config } = two.gateway
+    await two.gateway.reload({ ...config, listen: config.listen.slice(0, 1) })
+    assert.equal(two.gateway.connections, 1)
+    assert.equal(two.gateway.accepted, 1)
+    assert.equal(await two.gateway.drain(50), 1)
+    await busy.closed()
+    await slow.close()
+  })
+})
