@@ -7,8 +7,7 @@
  * The key and the order are in storage before the issuer acts on them: a process that dies at any moment goes on where
  * it was. Everything that fails says what happens next, and when.
  */
-import { createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto'
-import { promisify } from 'node:util'
+import { createPrivateKey } from 'node:crypto'
 import { messageOf } from '../base/errors.ts'
 import type { LogFields } from '../base/log.ts'
 import type { Bundle } from '../model/certificate.ts'
@@ -16,12 +15,12 @@ import { IssueError, type Issuer } from '../model/issuer.ts'
 import { type Lease, type Storage, StorageError } from '../model/storage.ts'
 import { parseBundle } from './bundle.ts'
 import { buildCsr } from './csr.ts'
+import { OrderNote } from './order-note.ts'
 import { drawRenewal, plan, retryAt } from './plan.ts'
 import {
   type CertificateRecord,
   type FailureRecord,
   type Kept,
-  type PendingRecord,
   Records,
   type RenewalRecord,
   type SubjectId,
@@ -62,8 +61,6 @@ const askSoonestMs = 60_000
 const askFailedMs = 6 * 3_600_000
 /** A certificate that storage had no room for is put again after this. */
 const storeAgainMs = 60_000
-/** An order under way is not taken up again after this: issuers forget them within a week. */
-const pendingMs = 7 * 86_400_000
 
 export class Subject {
   readonly id: SubjectId
@@ -81,8 +78,7 @@ export class Subject {
   private askAt = 0
   /** A certificate that storage has no room for, or has lost: it serves, and is put as soon as it can be */
   private unstored = false
-  /** An order that storage could not take note of: the next try goes on with it, and orders nothing twice */
-  private unkept: PendingRecord | null = null
+  private readonly note: OrderNote
   /** The last step found storage away: when that can be read again, the next one waits no longer */
   private wasAway = false
 
@@ -90,6 +86,8 @@ export class Subject {
     this.id = id
     this.options = options
     this.records = new Records(options.storage, id, text => options.log('error', text, this.named))
+    const { issuer, now } = options
+    this.note = new OrderNote({ records: this.records, keyType: id.keyType, issuer: issuer.name, now })
   }
 
   /** Takes over what storage has, if it is newer. Throws StorageError. */
@@ -195,18 +193,8 @@ export class Subject {
       issuer: issuer.name,
       why,
     })
-    const pending = (await this.takeUp(lease)) ?? (await this.begin(lease))
-    const unkept = new AbortController()
-    const progress = async (text: string) => {
-      const now = { ...pending, progress: text }
-      try {
-        await this.records.putPending(now, lease)
-      } catch (error) {
-        this.unkept = now
-        unkept.abort(error)
-        throw error
-      }
-    }
+    const pending = await this.note.open(lease, this.record?.keyPem ?? null)
+    const { progress, failed } = this.note.writer(pending, lease)
     const key = createPrivateKey(pending.keyPem)
     try {
       const chainPem = await issuer.issue(
@@ -217,7 +205,7 @@ export class Subject {
           pending: pending.progress,
           progress,
         },
-        AbortSignal.any([signal, unkept.signal]),
+        AbortSignal.any([signal, failed]),
       )
       const record = { chainPem, keyPem: pending.keyPem, issuer: issuer.name, obtainedAt: now() }
       const { bundle } = this.parse(record)
@@ -227,7 +215,7 @@ export class Subject {
     } catch (error) {
       if (!(error instanceof IssueError)) throw error
       // What storage does is no fault of the issuer's; a challenge that has failed is one all the same.
-      if (unkept.signal.aborted && error.kind !== 'challenge') throw unkept.signal.reason
+      if (failed.aborted && error.kind !== 'challenge') throw failed.reason
       if (error.kind !== 'cancelled') return await this.failed(error, lease)
       if (lease.lost.aborted) throw lease.lost.reason
       return
@@ -244,25 +232,6 @@ export class Subject {
     } catch (error) {
       throw new IssueError('wrong-certificate', messageOf(error), { cause: error })
     }
-  }
-
-  /** The order of a process that died, or of this one before it failed for a while. */
-  private async takeUp(lease: Lease): Promise<PendingRecord | null> {
-    const { issuer, now } = this.options
-    const pending = this.unkept ?? (await this.records.pending())
-    if (pending === null || pending.issuer !== issuer.name || now() - pending.startedAt >= pendingMs) return null
-    // The process that got the certificate died before it could clear up: that order would bring the same one again.
-    if (pending.keyPem === this.record?.keyPem) return null
-    if (pending === this.unkept) await this.records.putPending(pending, lease)
-    this.unkept = null
-    return pending
-  }
-
-  private async begin(lease: Lease): Promise<PendingRecord> {
-    const keyPem = await makeKey(this.id.keyType)
-    const pending = { keyPem, issuer: this.options.issuer.name, progress: null, startedAt: this.options.now() }
-    await this.records.putPending(pending, lease)
-    return pending
   }
 
   private async store(lease: Lease): Promise<void> {
@@ -367,7 +336,7 @@ export class Subject {
     this.bundle = bundle
     this.failures = null
     this.problem = null
-    this.unkept = null
+    this.note.forget()
     this.renewal = null
     this.askAt = 0
     this.options.changed(this)
@@ -386,14 +355,3 @@ const dateOf = (ms: number): string => new Date(ms).toISOString()
 
 const validity = (bundle: Bundle | null): LogFields =>
   bundle === null ? {} : { notAfter: dateOf(bundle.notAfter), fingerprint: bundle.fingerprint256 }
-
-const generate = promisify(generateKeyPair)
-
-/** Off the event loop: an RSA key takes a tenth of a second. */
-async function makeKey(type: 'ecdsa' | 'rsa'): Promise<string> {
-  const { privateKey } =
-    type === 'ecdsa'
-      ? await generate('ec', { namedCurve: 'P-256' })
-      : await generate('rsa', { modulusLength: 2048 })
-  return (privateKey as KeyObject).export({ type: 'pkcs8', format: 'pem' }) as string
-}
