@@ -13,7 +13,7 @@ import { UsageError } from '../base/errors.ts'
 import type { BundleFiles } from './bundle.ts'
 import { readProblem, readStamped, stampFrom } from './stamped.ts'
 
-export const mostEntries = 60_000
+const usualMostEntries = 60_000
 const mostSearchedBytes = 64 * 1024 * 1024
 
 export type FolderScan = {
@@ -30,11 +30,11 @@ export type Searched = Map<string, { readonly stamp: number; readonly both: bool
 const endings = ['.crt', '.pem', '.cer'] as const
 
 /** Throws UsageError where the folder is missing or may not be read. */
-export function scanFolder(folder: string, searched: Searched): FolderScan {
+export function scanFolder(folder: string, searched: Searched, mostEntries = usualMostEntries): FolderScan {
   const problems: string[] = []
   const names = new Set<string>()
   const folders: string[] = []
-  const entries = entriesOf(folder, problems)
+  const entries = entriesOf(folder, problems, mostEntries)
   for (const entry of entries) {
     if (entry.name.startsWith('.')) continue
     const wanted = /\.(?:crt|pem|cer|key)$/.test(entry.name)
@@ -73,7 +73,7 @@ export function scanFolder(folder: string, searched: Searched): FolderScan {
 
 const certbotNames = new Set(['cert.pem', 'chain.pem', 'fullchain.pem', 'privkey.pem'])
 
-function entriesOf(folder: string, problems: string[]): Dirent[] {
+function entriesOf(folder: string, problems: string[], mostEntries: number): Dirent[] {
   try {
     const open = opendirSync(folder)
     try {

@@ -18,16 +18,16 @@ export type SealKey = { readonly id: string; readonly key: Buffer }
 type Entry = {
   readonly id: string
   readonly salt: string | null
-  readonly N: number
-  readonly r: number
-  readonly p: number
-}
+} & PassphraseCost
 
 export const recordKey = 'seal/keys'
 const lockName = 'seal/keys'
 
+/** Of scrypt (RFC 7914 section 2) */
+export type PassphraseCost = { readonly N: number; readonly r: number; readonly p: number }
+
 /** 64 MB and about a quarter of a second, once at start. */
-const cost = { N: 65_536, r: 8, p: 2 }
+export const passphraseCost: PassphraseCost = { N: 65_536, r: 8, p: 2 }
 /** What a record may ask of us; it lies where somebody else may write. */
 const maxMemoryBytes = 256 * 1024 * 1024
 const maxEntries = 16
@@ -50,10 +50,16 @@ export function parseKeyFile(content: Buffer, file: string): Buffer {
 /**
  * Finds or makes the key of `secret`.
  * @param previous secrets whose values may still be there
+ * @param cost of a passphrase that is new here
  * Throws UsageError when values are sealed with neither, StorageError when the record cannot be read.
  */
-export async function openKeyRing(storage: Storage, secret: Secret, previous: readonly Secret[]): Promise<KeyRing> {
-  const ring = new KeyRing(storage, [secret, ...previous])
+export async function openKeyRing(
+  storage: Storage,
+  secret: Secret,
+  previous: readonly Secret[],
+  cost: PassphraseCost,
+): Promise<KeyRing> {
+  const ring = new KeyRing(storage, [secret, ...previous], cost)
   await ring.open()
   return ring
 }
@@ -61,12 +67,14 @@ export async function openKeyRing(storage: Storage, secret: Secret, previous: re
 export class KeyRing {
   readonly #storage: Storage
   readonly #secrets: readonly Secret[]
+  readonly #cost: PassphraseCost
   readonly #keys = new Map<string, SealKey>()
   #current: SealKey | null = null
 
-  constructor(storage: Storage, secrets: readonly Secret[]) {
+  constructor(storage: Storage, secrets: readonly Secret[], cost: PassphraseCost) {
     this.#storage = storage
     this.#secrets = secrets
+    this.#cost = cost
   }
 
   /** What new values are sealed with. */
@@ -87,7 +95,7 @@ export class KeyRing {
       if (now.length > 0) await this.#checkPrevious(now)
       if (now.length >= maxEntries)
         throw new UsageError(`${this.#storage.name}: ${recordKey} has ${maxEntries} keys, and takes no more`)
-      const { entry, key } = await newEntry(secret)
+      const { entry, key } = await newEntry(secret, this.#cost)
       const text = `${JSON.stringify({ version: 1, keys: [...now, entry] })}\n`
       await this.#storage.put(recordKey, Buffer.from(text), { lease })
       this.#keys.set(key.id, key)
@@ -175,7 +183,7 @@ function isEntry(entry: Partial<Entry> | null): entry is Entry {
   return whole && Number.isInteger(Math.log2(N!)) && N! >= 2 && p! <= 16 && 128 * N! * r! <= maxMemoryBytes
 }
 
-async function newEntry(secret: Secret): Promise<{ entry: Entry; key: SealKey }> {
+async function newEntry(secret: Secret, cost: PassphraseCost): Promise<{ entry: Entry; key: SealKey }> {
   const salt = 'key' in secret ? null : randomBytes(16).toString('hex')
   const blank: Entry = { id: '', salt, ...(salt === null ? { N: 0, r: 0, p: 0 } : cost) }
   const key = (await keyOf(secret, blank))!

@@ -15,7 +15,15 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { UsageError } from '../base/errors.ts'
 import { type Storage, StorageError } from '../model/storage.ts'
 import { maxValueBytes } from './keys.ts'
-import { type KeyRing, openKeyRing, recordKey, type SealKey, type Secret } from './seal-keys.ts'
+import {
+  type KeyRing,
+  openKeyRing,
+  type PassphraseCost,
+  passphraseCost,
+  recordKey,
+  type SealKey,
+  type Secret,
+} from './seal-keys.ts'
 
 const magic = Buffer.from('\0SPSEAL\x01', 'latin1')
 const headBytes = magic.length + 8
@@ -27,11 +35,17 @@ const overheadBytes = headBytes + nonceBytes + tagBytes
  * Throws UsageError when what is there is sealed with another secret. Where the storage is away now the keys are found
  * when it is back, and until then everything throws StorageError `away`.
  * @param previous secrets that were in use before: read with, never written with
+ * @param cost of a passphrase that is new here; one that is known has its own in the record
  */
-export async function sealed(storage: Storage, secret: Secret, previous: readonly Secret[] = []): Promise<Storage> {
+export async function sealed(
+  storage: Storage,
+  secret: Secret,
+  previous: readonly Secret[] = [],
+  cost: PassphraseCost = passphraseCost,
+): Promise<Storage> {
   let opening: Promise<KeyRing> | null = null
   const ring = (): Promise<KeyRing> => {
-    opening ??= openKeyRing(storage, secret, previous).catch(error => {
+    opening ??= openKeyRing(storage, secret, previous, cost).catch(error => {
       opening = null
       throw error
     })

@@ -11,7 +11,7 @@ import { openRedisStorage, type RedisStorageOptions } from '../../src/storage/re
 import { sealed } from '../../src/storage/sealed.ts'
 import { freePort } from '../harness/ports.ts'
 import { hasRedis, type Redis, startRedis } from '../harness/redis.ts'
-import { behavesAsStorage, eventually, isKind } from '../unit/storage-behaviour.ts'
+import { behavesAsStorage, eventually, isKind } from '../harness/storage-behaviour.ts'
 
 const skip = hasRedis ? false : 'redis-server is not installed'
 /** As docs/storage.md has it */

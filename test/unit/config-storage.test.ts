@@ -8,8 +8,8 @@ import { describe, it } from 'node:test'
 import { UsageError } from '../../src/base/errors.ts'
 import type { Config } from '../../src/config/config.ts'
 import { openStorage } from '../../src/gateway/storage.ts'
+import { isKind } from '../harness/storage-behaviour.ts'
 import { around, load, problemsOf } from './config-folder.ts'
-import { isKind } from './storage-behaviour.ts'
 
 /** `@PW` stands for the variable */
 const yaml = (storage: string) =>

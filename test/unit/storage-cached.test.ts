@@ -8,7 +8,7 @@ import { type Storage, StorageError } from '../../src/model/storage.ts'
 import { cached } from '../../src/storage/cached.ts'
 import { openFileStorage } from '../../src/storage/files.ts'
 import { sealed } from '../../src/storage/sealed.ts'
-import { behavesAsStorage, isKind } from './storage-behaviour.ts'
+import { behavesAsStorage, isKind } from '../harness/storage-behaviour.ts'
 
 describe('a storage with a copy', () => {
   behavesAsStorage(async () => {

@@ -19,7 +19,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { describe, it } from 'node:test'
 import { type FileStorageOptions, openFileStorage } from '../../src/storage/files.ts'
-import { behavesAsStorage, eventually, isKind } from './storage-behaviour.ts'
+import { behavesAsStorage, eventually, isKind } from '../harness/storage-behaviour.ts'
 
 const quick: FileStorageOptions = { pollMs: 20 }
 

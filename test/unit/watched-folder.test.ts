@@ -6,7 +6,7 @@ import net from 'node:net'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { UsageError } from '../../src/base/errors.ts'
-import { mostEntries, scanFolder } from '../../src/certs/folder-scan.ts'
+import { scanFolder } from '../../src/certs/folder-scan.ts'
 import { WatchedFolder } from '../../src/certs/watched-folder.ts'
 import { type IssuedFiles, issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
 
@@ -216,7 +216,10 @@ describe('what others put there', () => {
 
   test('more files of junk than are ever looked at are looked at in part, and not again while nothing changes', () => {
     const folder = temporaryFolder()
-    for (let at = 0; at < mostEntries + 100; at++) symlinkSync('nothing', path.join(folder, `junk${at}.crt`))
+    for (let at = 0; at < 1_100; at++) symlinkSync('nothing', path.join(folder, `junk${at}.crt`))
+    const scan = scanFolder(folder, new Map(), 1_000)
+    assert.deepEqual(scan.problems, [`${folder}: has more than 1000 entries; the rest is not looked at`])
+    assert.deepEqual(scanFolder(folder, new Map(), 1_100).problems, [])
     const past = new Date(Date.now() - 60_000)
     utimesSync(folder, past, past)
     const watched = new WatchedFolder(folder)
