@@ -1,8 +1,8 @@
 /** Asking again until something has happened, at the pace that the CA asks for (RFC 8555 section 7.5.1). */
 import { setTimeout as delay } from 'node:timers/promises'
 import { IssueError } from '../model/issuer.ts'
+import { retryAfterMs } from '../wire/retry-after.ts'
 import type { Posted } from './post.ts'
-import { retryAfterMs } from './retry-after.ts'
 
 export type Pace = {
   /** Before the first repeat; doubled from then on */

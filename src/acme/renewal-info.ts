@@ -1,26 +1,14 @@
 /** When a CA wishes a certificate to be renewed: ACME Renewal Information (RFC 9773). */
 import { IssueError, type RenewalWindow } from '../model/issuer.ts'
+import { retryAfterMs } from '../wire/retry-after.ts'
 import type { Ca } from './directory.ts'
 import { shownUrl } from './http.ts'
 import { excerpt, jsonOrNull, problemError } from './problem.ts'
-import { retryAfterMs } from './retry-after.ts'
 
 /** Section 4.3.2: without Retry-After, six hours. What is asked for is kept within a minute and a day. */
 const usualMs = 6 * 3_600_000
 const leastMs = 60_000
 const mostMs = 86_400_000
-
-/**
- * Section 4.1. @param keyId the keyIdentifier of the certificate's authorityKeyIdentifier
- * @param serial its serial number as an unsigned number, big-endian; leading zeros do not matter
- */
-export function certificateId(keyId: Uint8Array, serial: Uint8Array): string {
-  const first = serial.findIndex(byte => byte !== 0)
-  const number = first < 0 ? Buffer.of(0) : Buffer.from(serial.subarray(first))
-  // The content of a DER INTEGER: a zero in front where it would be negative.
-  const der = (number[0] as number) >= 0x80 ? Buffer.concat([Buffer.of(0), number]) : number
-  return `${Buffer.from(keyId).toString('base64url')}.${der.toString('base64url')}`
-}
 
 /** Null where the CA does not say, or not of this certificate. */
 export async function renewalWindow(ca: Ca, id: string, signal: AbortSignal): Promise<RenewalWindow | null> {

@@ -4,8 +4,9 @@
  * Invariant: the list passes `openssl crl -verify` and our own reader (crl.ts); certs/revocation-lists.test.ts has both.
  */
 import type { KeyObject } from 'node:crypto'
+import { toPem } from '../base/pem.ts'
 import * as der from './der.ts'
-import { extension, signatureAlgorithm, signSequence, toPem } from './x509-build.ts'
+import { extension, signatureAlgorithm, signSequence } from './x509-build.ts'
 
 /** Section 5.3.1. 7 is not used; 8 (removeFromCRL) and 6 (certificateHold) are for what may come back, which is nothing here. */
 export const reasons = {

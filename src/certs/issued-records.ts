@@ -8,9 +8,9 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { replaceSynced, syncFolder } from '../base/durable.ts'
 import { messageOf, UsageError } from '../base/errors.ts'
 import type { CertificateRecord } from '../model/authority.ts'
-import { replaceSynced, syncFolder } from './durable.ts'
 
 /** A certificate stays on the revocation list until it has ended for this long, and its record for the second. */
 const dayMs = 86_400_000

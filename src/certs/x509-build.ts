@@ -5,6 +5,7 @@
  * the subject is empty (section 4.2.1.6); times are cut to whole seconds.
  */
 import { createHash, createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto'
+import { toPem } from '../base/pem.ts'
 import * as der from './der.ts'
 import { encodeNameConstraints, type NameConstraints } from './name-constraints.ts'
 import { addressBytes } from './names.ts'
@@ -121,15 +122,6 @@ export function encodeName(name: DistinguishedName): Buffer {
     parts.push(der.set(der.sequence(der.oid(attributeOids[attribute]), text)))
   }
   return der.sequence(...parts)
-}
-
-/** PEM with lines of 64 characters (RFC 7468). */
-export function toPem(label: string, bytes: Uint8Array): string {
-  const lines =
-    Buffer.from(bytes)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? []
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
 }
 
 /** What X.509 signs, then with what, then the signature: the outside of certificates, requests and revocation lists. */

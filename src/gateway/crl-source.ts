@@ -8,6 +8,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { messageOf } from '../base/errors.ts'
 import { type Crl, readCrls } from '../certs/crl.ts'
 import { readText } from '../certs/pem.ts'
+import { boundedBody } from './bounded-body.ts'
 
 export interface CrlSource {
   current(now: number): readonly Crl[]
@@ -108,10 +109,10 @@ class FetchedCrl implements CrlSource {
 
   private async load(): Promise<readonly Crl[]> {
     const response = await fetch(this.url, { signal: AbortSignal.timeout(fetchMs), redirect: 'follow' })
-    if (!response.ok) throw new Error(`the server answered ${response.status}`)
-    if (Number(response.headers.get('content-length') ?? 0) > mostBytes) throw new Error('it is over 64 MB')
-    const bytes = Buffer.from(await response.arrayBuffer())
-    if (bytes.length > mostBytes) throw new Error('it is over 64 MB')
-    return readCrls(bytes, this.cas, this.url)
+    if (!response.ok) {
+      await response.body?.cancel()
+      throw new Error(`the server answered ${response.status}`)
+    }
+    return readCrls(await boundedBody(response, mostBytes), this.cas, this.url)
   }
 }

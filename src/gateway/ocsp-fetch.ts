@@ -1,5 +1,6 @@
 /** Asks an OCSP responder over HTTP (RFC 6960 appendix A). What it answers is bounded in time and size, and not yet believed. */
 import { mostResponseBytes, type OcspSubject, ocspRequest } from '../certs/ocsp.ts'
+import { boundedBody } from './bounded-body.ts'
 
 const fetchMs = 10_000
 
@@ -17,13 +18,5 @@ export async function fetchOcsp(url: string, subject: OcspSubject): Promise<Buff
     await response.body?.cancel()
     throw new Error(`the responder answered ${response.status}`)
   }
-  const parts: Uint8Array[] = []
-  let length = 0
-  for await (const part of response.body ?? []) {
-    length += part.length
-    // Leaving the loop cancels the rest.
-    if (length > mostResponseBytes) throw new Error(`the answer is over ${mostResponseBytes} bytes`)
-    parts.push(part)
-  }
-  return Buffer.concat(parts)
+  return boundedBody(response, mostResponseBytes)
 }

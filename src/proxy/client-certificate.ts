@@ -3,6 +3,7 @@
  * request may pass, decided for each; and how its backend is told (RFC 9440, and the older forms).
  */
 import { messageOf, ProxyError } from '../base/errors.ts'
+import { toPem } from '../base/pem.ts'
 import type { ClientIdentity, ClientTerms } from '../model/client-identity.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Route } from '../model/route.ts'
@@ -59,7 +60,8 @@ function lines(identity: ClientIdentity, terms: ClientTerms, chain: readonly Buf
     if (form === 'x-client-dn') text += `x-client-dn: ${printable(identity.subject)}\r\n`
     else if (form === 'xfcc') text += `x-forwarded-client-cert: ${xfcc(identity, leaf)}\r\n`
     else if (leaf === undefined) continue
-    else if (form === 'x-client-cert') text += `x-client-cert: ${encodeURIComponent(pem(leaf))}\r\n`
+    else if (form === 'x-client-cert')
+      text += `x-client-cert: ${encodeURIComponent(toPem('CERTIFICATE', leaf))}\r\n`
     else {
       text += `client-cert: ${bytes(leaf)}\r\n`
       if (others.length > 0) text += `client-cert-chain: ${others.map(bytes).join(', ')}\r\n`
@@ -71,15 +73,10 @@ function lines(identity: ClientIdentity, terms: ClientTerms, chain: readonly Buf
 /** A byte sequence of RFC 8941 section 3.3.5. */
 const bytes = (der: Buffer): string => `:${der.toString('base64')}:`
 
-function pem(der: Buffer): string {
-  const body = der.toString('base64').replace(/.{64}(?=.)/g, '$&\n')
-  return `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`
-}
-
 /** As Envoy writes it: Hash, Cert, Subject, then the names. */
 function xfcc(identity: ClientIdentity, leaf: Buffer | undefined): string {
   const parts = [`Hash=${identity.fingerprint}`]
-  if (leaf !== undefined) parts.push(`Cert="${encodeURIComponent(pem(leaf))}"`)
+  if (leaf !== undefined) parts.push(`Cert="${encodeURIComponent(toPem('CERTIFICATE', leaf))}"`)
   parts.push(`Subject="${quoted(identity.subject)}"`)
   for (const uri of identity.uris) parts.push(`URI=${safe(uri)}`)
   for (const name of identity.dnsNames) parts.push(`DNS=${safe(name)}`)

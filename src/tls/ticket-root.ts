@@ -7,20 +7,9 @@
  * in it is renamed into place). It is moved forward by replacing it, and each process would write the same. Only its owner
  * may read it. It never grows, and nothing of it reaches a log.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { replaceSynced, writeSynced } from '../base/durable.ts'
 import { messageOf } from '../base/errors.ts'
 
 export type TicketRoot = {
@@ -63,14 +52,7 @@ export class TicketRootFile {
   /** Replaces an older root, so that the windows before this one are forgotten. Throws where it cannot. */
   advance(root: TicketRoot): void {
     if (this.read().window >= root.window) return
-    const draft = `${this.file}.${process.pid}`
-    rmSync(draft, { force: true })
-    try {
-      writeSynced(draft, root)
-      renameSync(draft, this.file)
-    } finally {
-      rmSync(draft, { force: true })
-    }
+    replaceSynced(this.file, textOf(root), 0o600)
   }
 
   private read(): TicketRoot {
@@ -86,7 +68,7 @@ export class TicketRootFile {
     mkdirSync(parent, { recursive: true, mode: 0o700 })
     const draft = mkdtempSync(path.join(parent, '.new-'))
     try {
-      writeSynced(path.join(draft, 'root'), root)
+      writeSynced(path.join(draft, 'root'), textOf(root), 0o600)
       // Onto a folder with a file in it this is ENOTEMPTY or EEXIST: another process was faster.
       renameSync(draft, this.folder)
     } catch (error) {
@@ -97,12 +79,4 @@ export class TicketRootFile {
   }
 }
 
-function writeSynced(file: string, { window, secret }: TicketRoot): void {
-  const descriptor = openSync(file, 'wx', 0o600)
-  try {
-    writeFileSync(descriptor, `${window} ${secret.toString('hex')}\n`)
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
-}
+const textOf = ({ window, secret }: TicketRoot): string => `${window} ${secret.toString('hex')}\n`

@@ -5,6 +5,7 @@
 import http from 'node:http'
 import https from 'node:https'
 import { IssueError } from '../model/issuer.ts'
+import { retryAfterMs } from '../wire/retry-after.ts'
 
 export type VaultPlace = {
   /** `https://vault.internal:8200`, without a final slash */
@@ -17,7 +18,8 @@ export type VaultPlace = {
 export type VaultAnswer = {
   readonly status: number
   readonly body: Record<string, unknown>
-  readonly retryAfter: string | null
+  /** When it wishes to be asked again, in milliseconds since 1970 */
+  readonly retryAt: number | null
 }
 
 const maxBytes = 1024 * 1024
@@ -65,12 +67,12 @@ export function askVault(
       response.on('error', error => fail(error.message, error))
       response.on('end', () => {
         const content = Buffer.concat(chunks).toString('utf8')
-        const retryAfter = response.headers['retry-after'] ?? null
+        const wait = retryAfterMs(response.headers, Date.now())
         const status = response.statusCode ?? 0
         const value = content === '' ? {} : parse(content)
         // A proxy in front may answer errors in HTML: the status says enough.
         if (value === null && status < 400) fail(`answered ${status} with something that is not a JSON object`)
-        else resolve({ status, body: value ?? {}, retryAfter })
+        else resolve({ status, body: value ?? {}, retryAt: wait === null ? null : Date.now() + wait })
       })
     }
     const request =
@@ -94,7 +96,7 @@ function parse(content: string): Record<string, unknown> | null {
 }
 
 /** An answer that is no success, as the kind of failure that it is. */
-export function failureOf(place: VaultPlace, what: string, { status, body, retryAfter }: VaultAnswer): IssueError {
+export function failureOf(place: VaultPlace, what: string, { status, body, retryAt }: VaultAnswer): IssueError {
   const said = Array.isArray(body['errors'])
     ? body['errors'].filter(each => typeof each === 'string').join('; ')
     : ''
@@ -103,7 +105,6 @@ export function failureOf(place: VaultPlace, what: string, { status, body, retry
     .trim()
     .slice(0, 300)
   const message = `${place.address}: ${what}: ${status}${clean === '' ? '' : ` ${clean}`}`
-  const retryAt = retryAfter === null ? null : retryTime(retryAfter)
   if (status === 429) return new IssueError('rate-limited', message, { retryAt })
   // 472 and 473 are standbys of a replica, 503 is sealed or in maintenance, 412 is a replica that lags.
   const passing =
@@ -114,10 +115,4 @@ export function failureOf(place: VaultPlace, what: string, { status, body, retry
     status === 408 ||
     (status >= 300 && status < 400)
   return new IssueError(passing ? 'unavailable' : 'rejected', message, { retryAt })
-}
-
-/** Seconds or a date (RFC 9110 section 10.2.3), at most a day ahead. */
-function retryTime(text: string): number | null {
-  const at = /^\d{1,9}$/.test(text) ? Date.now() + Number(text) * 1000 : Date.parse(text)
-  return Number.isNaN(at) ? null : Math.min(at, Date.now() + 86_400_000)
 }

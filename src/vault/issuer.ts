@@ -4,6 +4,7 @@
  */
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
+import { toPem } from '../base/pem.ts'
 import { IssueError, type IssueOrder, type Issuer } from '../model/issuer.ts'
 import { askVault, failureOf, type VaultAnswer, type VaultPlace } from './client.ts'
 import { type VaultAuth, VaultLogin } from './login.ts'
@@ -52,11 +53,8 @@ export function vaultIssuer(terms: VaultTerms): Issuer {
 function signBody({ names, csrDer }: IssueOrder, ttlMs: number | null): object {
   const addresses = names.filter(each => isIP(each) !== 0)
   const hosts = names.filter(each => isIP(each) === 0)
-  const base64 = Buffer.from(csrDer)
-    .toString('base64')
-    .replace(/.{64}(?=.)/g, '$&\n')
   return {
-    csr: `-----BEGIN CERTIFICATE REQUEST-----\n${base64}\n-----END CERTIFICATE REQUEST-----\n`,
+    csr: toPem('CERTIFICATE REQUEST', csrDer),
     // A role asks for a common name unless it says `require_cn=false`.
     common_name: hosts.find(each => each.length <= 64) ?? names[0],
     alt_names: hosts.join(','),

@@ -9,6 +9,7 @@ import { after, before, describe, test } from 'node:test'
 import tls from 'node:tls'
 import { requestMs, serveAcme } from '../../src/acme-server/serve.ts'
 import { ChallengeFailure, validator } from '../../src/acme-server/validate.ts'
+import { toPem } from '../../src/base/pem.ts'
 import * as der from '../../src/certs/der.ts'
 import {
   alternativeNames,
@@ -16,7 +17,6 @@ import {
   extension,
   signatureAlgorithm,
   signSequence,
-  toPem,
 } from '../../src/certs/x509-build.ts'
 import { startInternalCa } from '../../src/gateway/internal-ca.ts'
 import { TestAcmeClient } from '../harness/acme-client.ts'

@@ -8,6 +8,7 @@ import { dnsSolver } from '../../src/acme/dns/solve-dns.ts'
 import { httpClient } from '../../src/acme/http.ts'
 import { type AcmeOptions, acmeIssuer } from '../../src/acme/issue.ts'
 import { buildCsr } from '../../src/certs/csr.ts'
+import { renewalId } from '../../src/certs/renewal-id.ts'
 import type { Challenge, ChallengeKind, Solver } from '../../src/model/challenge.ts'
 import { testCa } from '../harness/certificates.ts'
 import { type Pebble, pebbleIsMissing, startPebble } from '../harness/pebble.ts'
@@ -168,11 +169,7 @@ describe('Pebble', { skip: pebbleIsMissing ? `not installed: ${pebbleIsMissing}`
   test('renewal information, where this Pebble has it', async t => {
     const one = issuer([http01])
     if ((await one.ca.directory(never)).renewalInfo === null) return t.skip('this Pebble has none')
-    const { certificateId } = await import('../../src/acme/renewal-info.ts')
-    const { readCertificate } = await import('../../src/certs/x509-read.ts')
-    const leaf = new X509Certificate(await one.issue(orderFor(['a.shop.test']), never))
-    const { authorityKeyId } = readCertificate(leaf.raw)
-    const id = certificateId(authorityKeyId as Buffer, Buffer.from(leaf.serialNumber, 'hex'))
+    const id = renewalId(await one.issue(orderFor(['a.shop.test']), never)) as string
     const window = await one.renewal(id, never)
     assert.ok(window !== null && window.start < window.end && window.askAgainAt > Date.now())
     await one.issue({ ...orderFor(['a.shop.test']), replaces: id }, never)

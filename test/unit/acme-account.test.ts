@@ -5,7 +5,6 @@ import { afterEach, beforeEach, describe, test } from 'node:test'
 import type { AccountOptions } from '../../src/acme/account.ts'
 import { type HttpClient, httpClient } from '../../src/acme/http.ts'
 import { type AcmeIssuer, acmeIssuer } from '../../src/acme/issue.ts'
-import { certificateId } from '../../src/acme/renewal-info.ts'
 import { revokeByKey } from '../../src/acme/revoke.ts'
 import { buildCsr } from '../../src/certs/csr.ts'
 import type { Solver } from '../../src/model/challenge.ts'
@@ -167,15 +166,6 @@ describe('revocation', () => {
 })
 
 describe('renewal information', () => {
-  test('has the id of RFC 9773 section 4.1', () => {
-    const keyId = Buffer.from('69885b6b87464041e1b37b847ba0ae2cde01c8d4', 'hex')
-    const id = 'aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE'
-    assert.equal(certificateId(keyId, Buffer.from('0087654321', 'hex')), id)
-    assert.equal(certificateId(keyId, Buffer.from('87654321', 'hex')), id)
-    assert.equal(certificateId(keyId, Buffer.from('000001', 'hex')), `${id.split('.')[0]}.AQ`)
-    assert.equal(certificateId(keyId, Buffer.alloc(3)), `${id.split('.')[0]}.AA`)
-  })
-
   const window = { start: '2030-01-02T04:00:00Z', end: '2030-01-03T04:00:00.5+01:00' }
   const body = JSON.stringify({ suggestedWindow: window, explanationURL: 'https://ca.example/why' })
 

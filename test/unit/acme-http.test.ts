@@ -7,7 +7,7 @@ import type net from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { Ca } from '../../src/acme/directory.ts'
 import { httpClient, isSafeUrl, shownUrl } from '../../src/acme/http.ts'
-import { retryAfterMs } from '../../src/acme/retry-after.ts'
+import { retryAfterMs } from '../../src/wire/retry-after.ts'
 import { issueFiles, testCa } from '../harness/certificates.ts'
 
 const ca = testCa()

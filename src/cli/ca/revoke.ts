@@ -1,9 +1,9 @@
 /** `sallyport ca list`, `revoke` and `crl`: what was issued, taking it back, and saying so to whoever checks. */
 import path from 'node:path'
+import { replaceSynced } from '../../base/durable.ts'
 import { messageOf, UsageError } from '../../base/errors.ts'
 import { internalAuthority } from '../../certs/authority.ts'
 import { type ReasonName, reasons } from '../../certs/crl-build.ts'
-import { replaceSynced } from '../../certs/durable.ts'
 import type { Records } from '../../certs/issued-records.ts'
 import { shellQuote } from '../../certs/pem.ts'
 import { nearest } from '../../config/nearest.ts'
