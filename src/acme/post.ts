@@ -1,9 +1,11 @@
 /** One signed request to a CA (RFC 8555 section 6): with a nonce, and again with another where it was refused. */
+
 import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { HttpAnswer } from '../base/http-request.ts'
 import { IssueError } from '../model/issuer.ts'
 import type { Ca } from './directory.ts'
-import { type HttpAnswer, isSafeUrl, shownUrl } from './http.ts'
+import { isSafeUrl, shownUrl } from './http.ts'
 import { type Signer, signJws } from './jws.ts'
 import { jsonOrNull, problemError, problemOf } from './problem.ts'
 

@@ -1,7 +1,8 @@
 /** Problem documents of a CA (RFC 7807, RFC 8555 section 6.7), and the IssueError that each becomes. */
+import type { HttpAnswer } from '../base/http-request.ts'
 import { IssueError, type IssueFailure } from '../model/issuer.ts'
 import { retryAfterMs } from '../wire/retry-after.ts'
-import { type HttpAnswer, shownUrl } from './http.ts'
+import { shownUrl } from './http.ts'
 
 export type Problem = {
   /** Without its prefix: `badNonce`, `rateLimited`; empty where there was no problem document */

@@ -6,10 +6,9 @@
  * deadline. Its URL and headers may hold secrets, so that the log has the origin of the URL only.
  */
 import { readFileSync } from 'node:fs'
-import http from 'node:http'
-import https from 'node:https'
 import os from 'node:os'
 import { messageOf, UsageError } from '../base/errors.ts'
+import { request } from '../base/http-request.ts'
 import type { Log } from '../base/log.ts'
 import type { LeafSummary } from '../certs/leaf.ts'
 import { daysLeft } from '../certs/list.ts'
@@ -142,35 +141,16 @@ const bodyOf = ({ event, leaf, source, sites, why }: Alert, now: number): string
   })
 
 /** Resolves with any 2xx; rejects with everything else. */
-function post({ url, headers, ca }: AlertTarget, body: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const secure = url.startsWith('https:')
-    const request = (secure ? https : http).request(
-      url,
-      {
-        method: 'POST',
-        headers: { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-        agent: false,
-        ...(secure && ca !== null ? { ca } : {}),
-      },
-      response => {
-        const status = response.statusCode ?? 0
-        response.on('error', () => {})
-        end(status >= 200 && status < 300 ? null : new Error(`it answered ${status}`))
-      },
-    )
-    const timer = setTimeout(() => end(new Error(`no answer within ${answerMs / 1000} s`)), answerMs)
-    let ended = false
-    function end(error: Error | null): void {
-      if (ended) return
-      ended = true
-      clearTimeout(timer)
-      if (error === null) resolve()
-      else reject(error)
-      // The rest of the answer is nobody's concern, however long it is.
-      request.destroy()
-    }
-    request.on('error', end)
-    request.end(body)
+async function post({ url, headers, ca }: AlertTarget, body: string): Promise<void> {
+  const { status } = await request(url, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    body,
+    agent: null,
+    ca,
+    timeoutMs: answerMs,
+    maxBytes: 0,
+    signal: null,
   })
+  if (status < 200 || status >= 300) throw new Error(`it answered ${status}`)
 }

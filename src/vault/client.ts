@@ -1,9 +1,9 @@
 /**
- * Requests to HashiCorp Vault's HTTP API: one JSON object there, one back, within bounds. Over node:https, since it must
- * trust a CA of its own on both runtimes. What Vault says about an error is cut and cleaned before it stands in a message.
+ * Requests to HashiCorp Vault's HTTP API: one JSON object there, one back, within the bounds of base/http-request.ts. What
+ * Vault says about an error is cut and cleaned before it stands in a message.
  */
-import http from 'node:http'
-import https from 'node:https'
+import { messageOf } from '../base/errors.ts'
+import { RequestError, request } from '../base/http-request.ts'
 import { IssueError } from '../model/issuer.ts'
 import { retryAfterMs } from '../wire/retry-after.ts'
 
@@ -26,64 +26,46 @@ const maxBytes = 1024 * 1024
 const waitMs = 30_000
 
 /** @param path behind `/v1/`. Throws IssueError `unavailable` or `cancelled`; statuses are the caller's to judge. */
-export function askVault(
+export async function askVault(
   place: VaultPlace,
   path: string,
   body: object,
   token: string | null,
   signal: AbortSignal,
 ): Promise<VaultAnswer> {
-  const url = new URL(`${place.address}/v1/${path}`)
-  const text = JSON.stringify(body)
   const headers: Record<string, string> = {
     'content-type': 'application/json',
-    'content-length': `${Buffer.byteLength(text)}`,
     // Refused by Vault where it is missing behind an agent that asks for it; means "not a browser that was tricked".
     'x-vault-request': 'true',
   }
   if (token !== null) headers['x-vault-token'] = token
   if (place.namespace !== null) headers['x-vault-namespace'] = place.namespace
-  return new Promise((resolve, reject) => {
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(waitMs)])
-    const options = { method: 'POST', headers, agent: false, signal: bounded }
-    const fail = (why: string, cause?: unknown) => {
-      const gone = signal.aborted
-      reject(
-        new IssueError(gone ? 'cancelled' : 'unavailable', `${place.address}: ${gone ? 'cancelled' : why}`, {
-          cause,
-        }),
-      )
-    }
-    const answered = (response: http.IncomingMessage) => {
-      const chunks: Buffer[] = []
-      let size = 0
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length
-        chunks.push(chunk)
-        if (size <= maxBytes) return
-        fail(`the answer is over ${maxBytes} bytes`)
-        request.destroy()
-      })
-      response.on('error', error => fail(error.message, error))
-      response.on('end', () => {
-        const content = Buffer.concat(chunks).toString('utf8')
-        const wait = retryAfterMs(response.headers, Date.now())
-        const status = response.statusCode ?? 0
-        const value = content === '' ? {} : parse(content)
-        // A proxy in front may answer errors in HTML: the status says enough.
-        if (value === null && status < 400) fail(`answered ${status} with something that is not a JSON object`)
-        else resolve({ status, body: value ?? {}, retryAt: wait === null ? null : Date.now() + wait })
-      })
-    }
-    const request =
-      url.protocol === 'https:'
-        ? https.request(url, { ...options, ...(place.caPem === null ? {} : { ca: place.caPem }) }, answered)
-        : http.request(url, options, answered)
-    request.on('error', error =>
-      fail(bounded.aborted ? `no answer within ${waitMs / 1000} s` : error.message, error),
-    )
-    request.end(text)
+  const {
+    status,
+    headers: fields,
+    body: content,
+  } = await request(`${place.address}/v1/${path}`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify(body),
+    agent: null,
+    ca: place.caPem,
+    timeoutMs: waitMs,
+    maxBytes,
+    signal,
+  }).catch(error => {
+    const kind = error instanceof RequestError && error.cancelled ? 'cancelled' : 'unavailable'
+    throw new IssueError(kind, `${place.address}: ${messageOf(error)}`, { cause: error })
   })
+  const value = content.length === 0 ? {} : parse(content.toString('utf8'))
+  // A proxy in front may answer errors in HTML: the status says enough.
+  if (value === null && status < 400)
+    throw new IssueError(
+      'unavailable',
+      `${place.address}: answered ${status} with something that is not a JSON object`,
+    )
+  const wait = retryAfterMs(fields, Date.now())
+  return { status, body: value ?? {}, retryAt: wait === null ? null : Date.now() + wait }
 }
 
 function parse(content: string): Record<string, unknown> | null {
