@@ -13,7 +13,7 @@ export interface Timed {
   watchIndex: number
 }
 
-export const sweepMs = 100
+const sweepMs = 100
 
 /** Milliseconds that never go backwards, with an arbitrary start. */
 export const nowMs = (): number => performance.now()

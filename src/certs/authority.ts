@@ -36,7 +36,7 @@ export type InternalAuthority = Authority & {
 }
 
 /** Shorter makes no sense against clocks that differ. */
-export const minLifetimeMs = 60_000
+const minLifetimeMs = 60_000
 /** A certificate begins a little before it is made: clocks of clients run behind. A quarter of a short lifetime at most. */
 const backdateMs = 300_000
 

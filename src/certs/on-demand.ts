@@ -106,7 +106,7 @@ export class OnDemand {
   }
 }
 
-export function allowed(patterns: readonly string[], name: string): boolean {
+function allowed(patterns: readonly string[], name: string): boolean {
   const parent = name.slice(name.indexOf('.') + 1)
   return patterns.some(pattern => (pattern.startsWith('*.') ? pattern.slice(2) === parent : name === pattern))
 }

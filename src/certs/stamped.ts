@@ -11,7 +11,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats, st
 import { messageOf, UsageError } from '../base/errors.ts'
 
 /** A chain of ten large certificates is 30 kB; a whole trust store is 250 kB. */
-export const mostBytes = 1024 * 1024
+const mostBytes = 1024 * 1024
 
 /** File systems keep times as coarsely as this: two writes within it can leave the same stamp. */
 const coarseMs = 2_000

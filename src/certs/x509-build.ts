@@ -92,7 +92,7 @@ export function buildCertificate(request: CertificateRequest): BuiltCertificate 
 }
 
 /** 128 bits, positive, and as long with every call: the first bit is 0 and the second 1. */
-export function randomSerial(): Buffer {
+function randomSerial(): Buffer {
   const serial = randomBytes(16)
   serial[0] = (serial[0] & 0x3f) | 0x40
   return serial

@@ -41,7 +41,7 @@ const stagingOf: Readonly<Record<string, string>> = {
   [letsEncrypt]: 'https://acme-staging-v02.api.letsencrypt.org/directory',
 }
 
-export const acmeDefaults: RawAcme = {
+const acmeDefaults: RawAcme = {
   email: null,
   directory: letsEncrypt,
   caFile: null,

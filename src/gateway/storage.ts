@@ -15,7 +15,7 @@ import { parseKeyFile, type Secret } from '../storage/seal-keys.ts'
 import { sealed, unsealed } from '../storage/sealed.ts'
 
 /** What of Redis is kept on disk as well: certificates with their keys, and the salt that opens sealed ones. */
-export const copiedPrefixes: readonly string[] = ['certificates/', 'seal/']
+const copiedPrefixes: readonly string[] = ['certificates/', 'seal/']
 
 /**
  * Opens it, without waiting for a Redis that is away: then `get` and `list` answer from the copy, and all else throws

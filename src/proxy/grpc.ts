@@ -30,7 +30,7 @@ const byHttpStatus: Readonly<Record<number, number>> = {
   504: status.deadlineExceeded,
 }
 
-export function grpcStatusOf(httpStatus: number): number {
+function grpcStatusOf(httpStatus: number): number {
   return byHttpStatus[httpStatus] ?? (httpStatus >= 500 ? status.internal : status.unavailable)
 }
 
@@ -55,7 +55,7 @@ export function callTimeoutError(totalMs: number, grpcTimeout: string | null): P
 }
 
 /** Milliseconds of a grpc-timeout, at least 1; 0 where there is none, or none that can be read. */
-export function grpcTimeoutMs(text: string | null): number {
+function grpcTimeoutMs(text: string | null): number {
   const found = text === null ? null : /^([0-9]{1,8})([HMSmun])$/.exec(text)
   if (found === null) return 0
   return Math.max(1, Math.ceil(Number(found[1]) * (unitMs[found[2] as string] as number)))

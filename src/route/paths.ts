@@ -15,7 +15,7 @@ export type CompiledPath = {
   readonly weight: number
 }
 
-export function compilePath(pattern: string): CompiledPath {
+function compilePath(pattern: string): CompiledPath {
   const stars = pattern.split('*').length - 1
   if (stars === 0) {
     return { form: 'exact', base: pattern, matches: path => path === pattern, weight: pattern.length * 4 + 3 }

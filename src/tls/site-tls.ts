@@ -92,7 +92,7 @@ const ecdsa = new Set([0x0403, 0x0503, 0x0603, 0x0203])
 const ed25519 = 0x0807
 
 /** The first bundle that the client can verify; the last one, if it says nothing or nothing fits. */
-export function choose(bundles: readonly Bundle[], hello: ClientHello, policy: Policy): Bundle {
+function choose(bundles: readonly Bundle[], hello: ClientHello, policy: Policy): Bundle {
   if (bundles.length === 1) return bundles[0] as Bundle
   const { signatureAlgorithms } = hello
   // Without the extension a client knows RSA and ECDSA with SHA-1 only (RFC 5246 section 7.4.1.4.1): the safe guess is RSA.

@@ -48,7 +48,7 @@ export type ReadDnsMessage = DnsMessage & {
 
 const maxRecords = 500
 
-export const rcodes: readonly string[] = [
+const rcodes: readonly string[] = [
   'NOERROR',
   'FORMERR',
   'SERVFAIL',

@@ -2,7 +2,7 @@
 
 export type Priority = { readonly urgency: number; readonly incremental: boolean }
 
-export const defaultPriority: Priority = { urgency: 3, incremental: false }
+const defaultPriority: Priority = { urgency: 3, incremental: false }
 
 /** A dictionary of structured fields; what cannot be read counts as not said (section 4). */
 export function parsePriority(text: string): Priority {

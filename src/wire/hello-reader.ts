@@ -13,7 +13,7 @@ export type Peek =
   | Malformed
 
 /** Thirty times the largest hello in the wild (two post-quantum key shares and a ticket: about 2 kB). */
-export const defaultMaxHelloBytes = 65536
+const defaultMaxHelloBytes = 65536
 
 const incomplete: Peek = { kind: 'incomplete' }
 

@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
 /** Nobody may silence us for longer than this: what they say is a wish, and a wrong one must not outlive a certificate. */
-export const maxRetryAfterMs = 86_400_000
+const maxRetryAfterMs = 86_400_000
 
 /** Milliseconds from now, from 0 to a day; null where the answer has none, or one that makes no sense. */
 export function retryAfterMs(headers: IncomingHttpHeaders, now: number): number | null {

@@ -46,7 +46,7 @@ function split(target: string, authority: string | null): Target | ProxyError {
 }
 
 /** The normal form of a path that begins with '/'. */
-export function normalPath(raw: string): string | ProxyError {
+function normalPath(raw: string): string | ProxyError {
   let decoded = raw
   if (raw.includes('%')) {
     decoded = ''

@@ -58,7 +58,7 @@ export async function ask(
 }
 
 /** Asks one resolver after the other until one answers. */
-export async function askAny(
+async function askAny(
   resolvers: readonly DnsServer[],
   name: string,
   type: keyof typeof recordTypes,

@@ -35,7 +35,7 @@ export const explain: Verb = {
 }
 
 /** Lines of `name   what (why)`. */
-export function explainUrl(config: Config, url: URL, method: string): string[] {
+function explainUrl(config: Config, url: URL, method: string): string[] {
   const lines: string[] = []
   const say = (name: string, what: string) => lines.push(`${name.padEnd(10)} ${what}`)
   const secure = url.protocol !== 'http:'

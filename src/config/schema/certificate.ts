@@ -17,7 +17,7 @@ export const keyPairShape: Shape = {
 }
 
 /** What a site has: a pair, or a folder of them. */
-export const certificateShape: Shape = {
+const certificateShape: Shape = {
   name: 'certificate',
   docs:
     'Where the certificate of a site comes from: `chain` and `key`, or `directory`. Files that are replaced are taken up within ' +

@@ -110,13 +110,13 @@ const { connect, response, bodyIdle, idle, total } = timeoutsRows
 const inherited = 'the one for all routes'
 const inherit = <R extends object>(row: R) => ({ ...row, default: undefined, defaultDocs: inherited })
 
-export const routeLimitsShape: Shape = {
+const routeLimitsShape: Shape = {
   name: 'limits of a route',
   docs: 'In place of the limits for all routes.',
   rows: { body: inherit(body) } satisfies Rows<RouteLimitsInput>,
 }
 
-export const routeTimeoutsShape: Shape = {
+const routeTimeoutsShape: Shape = {
   name: 'timeouts of a route',
   docs: 'In place of the timeouts for all routes.',
   rows: {
