@@ -115,6 +115,7 @@ function networkError(error: Error): RequestError {
     ? '; its certificate is from a CA that is not trusted here: give that CA as ca'
     : ''
   // Some runtimes name a refused connection by its code alone.
-  const text = [...new Set([code, messageOf(error)])].filter(part => part !== '').join(' ')
+  const message = messageOf(error)
+  const text = message.includes(code) ? message : `${code} ${message}`.trim()
   return new RequestError(`${text || 'the connection failed'}${hint}`, false, error)
 }
