@@ -38,6 +38,8 @@ export class FileJournal {
   #offset = 0
   /** A line that had not ended yet */
   #rest = ''
+  /** Of the file before; 0 for none */
+  #oldInode = 0
 
   constructor(root: string, times: JournalTimes) {
     this.#root = root
@@ -78,6 +80,7 @@ export class FileJournal {
     this.#inode = found?.ino ?? 0
     this.#offset = found?.size ?? 0
     this.#rest = ''
+    this.#oldInode = statSync(`${this.#file}.old`, { throwIfNoEntry: false })?.ino ?? 0
     const poll = () => {
       this.#polling ??= this.#poll().finally(() => {
         this.#polling = null
@@ -125,7 +128,14 @@ export class FileJournal {
       const gone = this.#inode !== 0
       this.#inode = 0
       this.#offset = 0
-      return gone ? null : ''
+      return (await this.#rotated()) || gone ? null : ''
+    }
+    // One that came after the last look may have gone again before this one.
+    if (this.#inode === 0 && (await this.#rotated())) {
+      this.#inode = stats.ino
+      this.#offset = stats.size
+      this.#rest = ''
+      return null
     }
     if (stats.ino === this.#inode && stats.size === this.#offset) return ''
     const first = this.#inode === 0
@@ -148,6 +158,14 @@ export class FileJournal {
     } finally {
       await handle.close()
     }
+  }
+
+  /** Whether the file before is another one than at the last look. */
+  async #rotated(): Promise<boolean> {
+    const ino = (await stat(`${this.#file}.old`).catch(() => null))?.ino ?? 0
+    const rotated = ino !== this.#oldInode
+    this.#oldInode = ino
+    return rotated
   }
 
   #tell(key: string | null): void {

@@ -223,6 +223,20 @@ describe('the folder', () => {
       await storage.close()
     }))
 
+  it('tells of a journal that came and went between two looks', () =>
+    withFolder(async folder => {
+      const storage = await openFileStorage(folder, { ...quick, pollMs: 100 })
+      const told: (string | null)[] = []
+      storage.watch('w/', key => told.push(key))
+      // So many that it is moved away at once, long before the first look; then another one.
+      writeFileSync(path.join(folder, '~changes'), 'x/zzzzzzzzz\n'.repeat(25_000), { flag: 'a' })
+      await storage.put('w/a', Buffer.from('y'))
+      assert.ok(existsSync(path.join(folder, '~changes.old')))
+      await storage.put('x/b', Buffer.from('y'))
+      await eventually('it is told', () => told.includes(null) || told.includes('w/a'))
+      await storage.close()
+    }))
+
   it('is not opened where a file is, and says so', () =>
     withFolder(async folder => {
       writeFileSync(path.join(folder, 'file'), '')
