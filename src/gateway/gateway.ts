@@ -14,7 +14,7 @@ import { createLog, type Log } from '../base/log.ts'
 import { abilities } from '../base/runtime.ts'
 import { Turn } from '../base/turn.ts'
 import type { CertificateRow, ListedCertificate } from '../certs/list.ts'
-import type { Config, ListenConfig } from '../config/config.ts'
+import type { Config, ListenConfig, SiteConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { Site } from '../model/site.ts'
 import { Listener } from '../proxy/listener.ts'
@@ -27,10 +27,12 @@ import type { KeyLog } from '../transport/transport.ts'
 import { alertTarget } from './alerts.ts'
 import type { CertificateCount } from './certificate-list.ts'
 import { CertificateReports } from './certificate-reports.ts'
+import type { CertificateSource } from './certificates.ts'
 import { type Compiled, compile } from './compile.ts'
 import { logEvents } from './events.ts'
 import { HandshakeLog } from './handshake-log.ts'
 import { ManagedCertificates, type Prepared } from './managed-certificates.ts'
+import { interimOf, withInterim } from './managed-source.ts'
 import { Registries } from './registries.ts'
 import { RequestCounts } from './request-counts.ts'
 
@@ -69,6 +71,8 @@ export class Gateway {
   /** Certificates that are ordered and renewed here */
   readonly managed: ManagedCertificates
   private listeners: Listener[] = []
+  /** Of the certificates in force, by site */
+  private sources: ReadonlyMap<string, CertificateSource> = new Map()
   /** One at a time: the next begins with what the last has made */
   private reloading: Promise<void> = Promise.resolve()
   private ids = 0
@@ -148,6 +152,7 @@ export class Gateway {
     if (this.options.selfTested !== true) await selfTest(this.services.transport)
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
+    this.sources = sourcesOf(compiled)
     await this.registries.staples.prepare(compiled.staples)
     const listeners = this.config.listen.map(listen => this.listener(listen))
     try {
@@ -198,6 +203,7 @@ export class Gateway {
     for (const listener of fresh) await bind(listener)
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
+    this.sources = sourcesOf(compiled)
     this.config = config
     this.useTickets()
     this.reports.use(compiled.certificates, config.alerts, alerts)
@@ -250,7 +256,10 @@ export class Gateway {
 
   private compile(config: Config, managed: Prepared): Compiled {
     const warn = (text: string) => this.log.write('warn', text)
-    return compile(config, this.registries, this.services.snapshot.version + 1, warn, site => managed.site(site))
+    // Whoever moves a site from files to an issuer has the old certificate until the new one is there.
+    const ordered = (site: SiteConfig) =>
+      withInterim(managed.site(site), interimOf(site, this.sources.get(site.name)))
+    return compile(config, this.registries, this.services.snapshot.version + 1, warn, ordered)
   }
 
   private useTickets(): void {
@@ -320,6 +329,8 @@ export class Gateway {
 
 /** At the end of a drain */
 const managedCloseMs = 3_000
+
+const sourcesOf = ({ certificates }: Compiled) => new Map(certificates.map(({ site, source }) => [site, source]))
 
 const watchedIn = ({ certificates }: Compiled) => new Set(certificates.flatMap(({ source }) => source.watched))
 
