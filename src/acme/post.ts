@@ -15,7 +15,7 @@ export type Posted = HttpAnswer & {
 }
 
 /** Pebble refuses one in three at random when it is told to; a CA that refuses this many has a fault. */
-const maxNonces = 10
+const maxNonces = 20
 /** How often what only reads is sent again after the network failed. */
 const maxReads = 3
 

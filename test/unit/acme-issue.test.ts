@@ -379,7 +379,7 @@ describe('answers that make no sense', () => {
     await fails(
       issuer().issue(orderFor(['a.example.com']), never),
       'unavailable',
-      /10 nonces in a row were refused/,
+      /20 nonces in a row were refused/,
     )
     assert.equal(fake.count('newOrder') - before, 10)
   })
