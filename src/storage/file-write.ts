@@ -44,12 +44,22 @@ export function storageError(error: unknown, doing: string): Error {
   }
 }
 
+/** How often a folder may be taken away under us: each time somebody has removed the last value in it. */
+const mostRemovals = 50
+
 /** Makes the folders of `folder` below `root` that are missing, each durable. */
 export async function makeFolders(root: string, folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (first === undefined) return
-  for (let made = folder; made.length > root.length && made.length >= first.length; made = path.dirname(made))
-    await syncFolder(path.dirname(made))
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const first = await mkdir(folder, { recursive: true, mode: 0o700 })
+      if (first === undefined) return
+      for (let made = folder; made.length > root.length && made.length >= first.length; made = path.dirname(made))
+        await syncFolder(path.dirname(made))
+      return
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT' || attempt === mostRemovals) throw error
+    }
+  }
 }
 
 export async function syncFolder(folder: string): Promise<void> {
@@ -83,7 +93,7 @@ export async function writeTemporary(
       handle = await open(temporary, 'wx', 0o600)
     } catch (error) {
       // Somebody removed the folder in between, because it was empty.
-      if (codeOf(error) === 'ENOENT' && attempt < 20) continue
+      if (codeOf(error) === 'ENOENT' && attempt < mostRemovals) continue
       throw error
     }
     try {
@@ -118,7 +128,10 @@ export async function replaceFile(
     await unlink(temporary).catch(() => {})
     throw error
   }
-  await syncFolder(folder)
+  await syncFolder(folder).catch(error => {
+    // The value has been removed since, and the folder with it: nothing is left that could be lost.
+    if (codeOf(error) !== 'ENOENT') throw error
+  })
 }
 
 /** Of a process that cannot be asked about: another machine's, or of an earlier boot. */

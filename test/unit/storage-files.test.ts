@@ -18,6 +18,7 @@ import {
 import os from 'node:os'
 import path from 'node:path'
 import { describe, it } from 'node:test'
+import type { Storage } from '../../src/model/storage.ts'
 import { type FileStorageOptions, openFileStorage } from '../../src/storage/files.ts'
 import { behavesAsStorage, eventually, isKind } from '../harness/storage-behaviour.ts'
 
@@ -221,6 +222,21 @@ describe('the folder', () => {
       await storage.put('w/more', Buffer.from('y'))
       await eventually('it goes on', () => told.includes('w/more') || told.includes(null))
       await storage.close()
+    }))
+
+  it('takes values while others remove the last one in the same place, and the place with it', () =>
+    withFolder(async folder => {
+      const storages = await Promise.all([openFileStorage(folder), openFileStorage(folder)])
+      const busy = async (storage: Storage, name: string) => {
+        for (let round = 0; round < 150; round++) {
+          await storage.put(`deep/place/${name}`, Buffer.from(`${round}`))
+          assert.equal((await storage.get(`deep/place/${name}`))?.toString(), `${round}`)
+          await storage.delete(`deep/place/${name}`)
+        }
+      }
+      const names = ['a', 'b', 'c', 'd', 'e', 'f']
+      await Promise.all(names.map((name, at) => busy(storages[at % 2] as Storage, name)))
+      for (const storage of storages) await storage.close()
     }))
 
   it('tells of a journal that came and went between two looks', () =>
