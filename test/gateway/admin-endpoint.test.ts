@@ -370,7 +370,8 @@ describe('the admin listener', () => {
     await gateway.start()
     await statusUntil(at, 200)
     const client = await rawTls(gateway.ports[0] as number)
-    client.send('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n1')
+    // A head that is not whole: what is answered at once could be over before the scrape.
+    client.send('GET / HTTP/1.1\r\nHost: localhost\r\n')
     await scrapeUntil(at, each => each.value('sallyport_connections_open') === 1)
     const drained = gateway.drain(2_000)
     assert.equal((await statusUntil(at, 503)).body, 'not ready\ndraining\n')
