@@ -194,7 +194,7 @@ describe('a certificate it issues', () => {
   })
 
   test('does not outlive the CA', () => {
-    const old = createCa({ now: Date.now() - 3640 * dayMs })
+    const old = createCa({ now: Date.now() - 3640.5 * dayMs })
     const oldCa = memoryCa(old)
     assert.equal(
       oldCa.issue(['a.test']).notAfter,
@@ -253,7 +253,7 @@ test('two CAs differ in their names, so that one trust store can hold both', () 
 
 test('a CA near its end is a warning', () => {
   const place = made()
-  replace(place, pairOf(createCa({ now: Date.now() - 3640 * dayMs })))
+  replace(place, pairOf(createCa({ now: Date.now() - 3640.5 * dayMs })))
   assert.deepEqual(openLocalCa(place.state).warnings, [`${place.file}: the local CA expires in 9 days`])
 })
 
