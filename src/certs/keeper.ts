@@ -13,8 +13,6 @@ import { Subject, type SubjectOptions } from './subject.ts'
 export type KeeperOptions = Omit<SubjectOptions, 'changed'> & {
   /** One certificate of each for every name */
   readonly keys: readonly ManagedKey[]
-  /** Told of a name whose bundles have changed */
-  readonly changed: (name: string) => void
 }
 
 /** Orders under way in one process. */
@@ -28,7 +26,6 @@ export class Keeper {
   private readonly byPart = new Map<string, Subject>()
   private readonly bundlesOf = new Map<string, readonly Bundle[]>()
   private readonly working = new Map<Subject, Promise<void>>()
-  private readonly waiters = new Map<string, Promise<readonly Bundle[]>>()
   private readonly stopped = new AbortController()
   private timer: NodeJS.Timeout | null = null
   private begun = false
@@ -65,6 +62,10 @@ export class Keeper {
     return this.bundlesOf.get(name) ?? null
   }
 
+  keeps(name: string): boolean {
+    return this.subjects.has(name)
+  }
+
   names(): readonly string[] {
     return [...this.subjects.keys()]
   }
@@ -75,16 +76,24 @@ export class Keeper {
     return null
   }
 
-  /**
-   * Loads or orders the certificates of a name that was not known. One at a time for each name: whoever comes later
-   * waits for the same. Rejects with what went wrong.
-   */
-  obtain(name: string): Promise<readonly Bundle[]> {
-    const known = this.waiters.get(name)
-    if (known !== undefined) return known
-    const obtained = this.obtainNow(name).finally(() => this.waiters.delete(name))
-    this.waiters.set(name, obtained)
-    return obtained
+  /** Loads or orders the certificates of a name that was not known; asked once for each name at a time. Rejects with what went wrong. */
+  async obtain(name: string): Promise<readonly Bundle[]> {
+    const subjects = this.subjects.get(name) ?? this.add(name)
+    await this.load(name)
+    for (const subject of subjects) {
+      // Another process may have the lock: then its result comes by the watch, or is found with the next look.
+      while (subject.bundle === null && !this.stopped.signal.aborted) {
+        if (!this.working.has(subject)) await this.work(subject)
+        if (subject.bundle !== null || subject.problem !== null) break
+        await new Promise(resolve =>
+          setTimeout(resolve, Math.max(50, Math.min(1_000, subject.dueAt - this.options.now()))),
+        )
+        await this.load(name)
+      }
+      if (subject.bundle === null) throw new Error(subject.problem ?? 'the gateway ends')
+    }
+    this.schedule()
+    return this.bundles(name) ?? []
   }
 
   /** Renews now, whatever the plan says. Rejects with what went wrong. */
@@ -118,7 +127,7 @@ export class Keeper {
   }
 
   private add(name: string): readonly Subject[] {
-    const { changed, ...options } = this.options
+    const { options } = this
     const subjects = options.keys.map(
       keyType =>
         new Subject(
@@ -130,7 +139,6 @@ export class Keeper {
               if (own === undefined) return
               const bundles = own.map(subject => subject.bundle).filter(bundle => bundle !== null)
               this.bundlesOf.set(name, bundles)
-              changed(name)
             },
           },
         ),
@@ -149,25 +157,6 @@ export class Keeper {
         this.options.log('error', 'a certificate cannot be loaded from storage', { name, why: messageOf(error) })
       }
     }
-  }
-
-  private async obtainNow(name: string): Promise<readonly Bundle[]> {
-    const subjects = this.subjects.get(name) ?? this.add(name)
-    await this.load(name)
-    for (const subject of subjects) {
-      // Another process may have the lock: then its result comes by the watch, or is found with the next look.
-      while (subject.bundle === null && !this.stopped.signal.aborted) {
-        if (!this.working.has(subject)) await this.work(subject)
-        if (subject.bundle !== null || subject.problem !== null) break
-        await new Promise(resolve =>
-          setTimeout(resolve, Math.max(50, Math.min(1_000, subject.dueAt - this.options.now()))),
-        )
-        await this.load(name)
-      }
-      if (subject.bundle === null) throw new Error(subject.problem ?? 'the gateway ends')
-    }
-    this.schedule()
-    return this.bundles(name) ?? []
   }
 
   /** Works on what is due, and sets the timer for what comes next. */

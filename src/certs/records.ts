@@ -49,6 +49,11 @@ export type RenewalRecord = RenewalWindow & { readonly certificateId: string; re
 
 export type Kept = { readonly record: CertificateRecord; readonly bundle: Bundle }
 
+/** Checks that chain and key belong together. Throws UsageError. */
+export function bundleOf({ chainPem, keyPem, issuer }: CertificateRecord): Bundle {
+  return parseBundle({ chainPem, keyPem, chainFile: issuer, keyFile: issuer }).bundle
+}
+
 const kinds = { certificates: 0, pending: 0, failures: 0, renewals: 0 }
 type Kind = keyof typeof kinds
 
@@ -83,14 +88,7 @@ export class Records {
   async certificate(): Promise<Kept | null> {
     return await this.read('certificates', value => {
       const record = asCertificate(value)
-      const source = `${record.issuer}`
-      const { bundle } = parseBundle({
-        chainPem: record.chainPem,
-        keyPem: record.keyPem,
-        chainFile: source,
-        keyFile: source,
-      })
-      return { record, bundle }
+      return { record, bundle: bundleOf(record) }
     })
   }
 

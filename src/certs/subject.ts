@@ -13,11 +13,11 @@ import type { LogFields } from '../base/log.ts'
 import type { Bundle } from '../model/certificate.ts'
 import { IssueError, type Issuer } from '../model/issuer.ts'
 import { type Lease, type Storage, StorageError } from '../model/storage.ts'
-import { parseBundle } from './bundle.ts'
 import { buildCsr } from './csr.ts'
 import { OrderNote } from './order-note.ts'
-import { drawRenewal, plan, retryAt } from './plan.ts'
+import { drawRenewal, plan, retryAt, type Standing, type Step } from './plan.ts'
 import {
+  bundleOf,
   type CertificateRecord,
   type FailureRecord,
   type Kept,
@@ -129,12 +129,10 @@ export class Subject {
     const { now } = this.options
     try {
       if (this.unstored) await this.storeAgain()
-      const step = forced
-        ? ({ kind: 'order', why: 'somebody asks for it' } as const)
-        : plan(this.standing(), now(), this.options.renewBeforeMs)
+      const step = this.planned(forced)
       if (step.kind === 'wait') this.dueAt = step.until
       else if (step.kind === 'ask') await this.ask(signal)
-      else await this.underLock(step.why, forced, signal)
+      else await this.underLock(forced, signal)
       if (this.unstored) this.dueAt = Math.min(this.dueAt, now() + storeAgainMs)
       else this.problem = this.failures?.why ?? null
     } catch (error) {
@@ -152,7 +150,12 @@ export class Subject {
     }
   }
 
-  private standing(): Parameters<typeof plan>[0] {
+  private planned(forced: boolean): Step {
+    if (forced) return { kind: 'order', why: 'somebody asks for it' }
+    return plan(this.standing(), this.options.now(), this.options.renewBeforeMs)
+  }
+
+  private standing(): Standing {
     const { bundle, record, failures, renewal } = this
     const certificate =
       bundle === null || record === null
@@ -167,7 +170,7 @@ export class Subject {
     return { certificate, failures, renewal, askAt: this.askAt }
   }
 
-  private async underLock(why: string, forced: boolean, signal: AbortSignal): Promise<void> {
+  private async underLock(forced: boolean, signal: AbortSignal): Promise<void> {
     const lease = await this.records.lock()
     if (lease === null) {
       this.dueAt = this.options.now() + lockedMs * (1 + this.options.random())
@@ -176,9 +179,7 @@ export class Subject {
     try {
       // Somebody may have won while we waited, or have failed.
       await this.refresh()
-      const step = forced
-        ? ({ kind: 'order', why } as const)
-        : plan(this.standing(), this.options.now(), this.options.renewBeforeMs)
+      const step = this.planned(forced)
       if (step.kind === 'order') await this.order(step.why, lease, AbortSignal.any([signal, lease.lost]))
       this.dueAt = 0
     } finally {
@@ -208,7 +209,7 @@ export class Subject {
         AbortSignal.any([signal, failed]),
       )
       const record = { chainPem, keyPem: pending.keyPem, issuer: issuer.name, obtainedAt: now() }
-      const { bundle } = this.parse(record)
+      const bundle = checked(record)
       this.adopt(record, bundle)
       await this.store(lease)
       log('info', 'certificate obtained', { ...this.named, issuer: issuer.name, ...validity(bundle) })
@@ -223,15 +224,6 @@ export class Subject {
     if (this.unstored) return
     await this.records.remove('pending')
     await this.records.remove('failures')
-  }
-
-  private parse(record: CertificateRecord): { readonly bundle: Bundle } {
-    const source = record.issuer
-    try {
-      return parseBundle({ chainPem: record.chainPem, keyPem: record.keyPem, chainFile: source, keyFile: source })
-    } catch (error) {
-      throw new IssueError('wrong-certificate', messageOf(error), { cause: error })
-    }
   }
 
   private async store(lease: Lease): Promise<void> {
@@ -344,6 +336,15 @@ export class Subject {
 
   private get named(): LogFields {
     return { name: this.id.name, key: this.id.keyType }
+  }
+}
+
+/** What an issuer has sent, if it fits its key. Throws IssueError. */
+function checked(record: CertificateRecord): Bundle {
+  try {
+    return bundleOf(record)
+  } catch (error) {
+    throw new IssueError('wrong-certificate', messageOf(error), { cause: error })
   }
 }
 

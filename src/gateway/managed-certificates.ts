@@ -4,6 +4,7 @@
  *
  * Everything that can fail is in `prepare`; nothing is ordered for a configuration that was not put into force.
  */
+import { X509Certificate } from 'node:crypto'
 import type { Log } from '../base/log.ts'
 import { Keeper, type KeeperOptions } from '../certs/keeper.ts'
 import { asking, OnDemand } from '../certs/on-demand.ts'
@@ -31,6 +32,9 @@ type Kept = {
   rollOver: OpenedIssuer['rollOver']
   close(): Promise<void>
 }
+
+/** For one word that `certificate` may be; `key` is the same for the same terms */
+type Chosen = { readonly kind: ManagedKind; readonly key: string; readonly kept: Kept }
 
 /** Certificates of one site, as they are at the moment. */
 export type ManagedSite = {
@@ -90,10 +94,10 @@ export class ManagedCertificates implements ChallengeAnswers {
   /** Throws UsageError or StorageError, and changes nothing then. */
   async prepare(config: Config): Promise<Prepared> {
     const choices = issuerChoices(config)
-    if (choices.length === 0 && !servesAcme(config)) return this.prepared(config, null, new Map(), [])
+    if (choices.length === 0 && !servesAcme(config)) return this.prepared(config, null, [], [])
     const key = JSON.stringify([config.storage, config.state])
     const opened = this.opened?.key === key ? this.opened : await this.open(key, config)
-    const kept = new Map<string, Kept>()
+    const chosen: Chosen[] = []
     const fresh: Kept[] = []
     try {
       for (const choice of choices) {
@@ -101,14 +105,14 @@ export class ManagedCertificates implements ChallengeAnswers {
         const known = this.kept.get(own)
         const made = known ?? this.make(choice, opened)
         if (known === undefined) fresh.push(made)
-        kept.set(own, made)
+        chosen.push({ kind: choice.kind, key: own, kept: made })
       }
     } catch (error) {
       for (const each of fresh) await each.close()
       if (opened !== this.opened) await opened.storage.close()
       throw error
     }
-    return this.prepared(config, opened, kept, fresh)
+    return this.prepared(config, opened, chosen, fresh)
   }
 
   /** Renews the certificate that serves `host`, whatever the plan says. Rejects with what went wrong. */
@@ -123,7 +127,7 @@ export class ManagedCertificates implements ChallengeAnswers {
     const old = keeper.bundles(name) ?? []
     const fresh = await keeper.renew(name)
     for (const { chainPem, fingerprint256 } of old) {
-      await issuer.revoke(derOf(chainPem), reason, AbortSignal.timeout(60_000))
+      await issuer.revoke(new X509Certificate(chainPem).raw, reason, AbortSignal.timeout(60_000))
       this.log.write('info', 'certificate revoked', { name, fingerprint: fingerprint256, reason })
     }
     return fresh
@@ -161,7 +165,6 @@ export class ManagedCertificates implements ChallengeAnswers {
       log: (level, message, fields) => this.log.write(level, message, fields),
       now: this.now,
       random: Math.random,
-      changed: () => {},
       failed: this.failed,
     }
     const keeper = new Keeper(options)
@@ -182,12 +185,12 @@ export class ManagedCertificates implements ChallengeAnswers {
   private prepared(
     config: Config,
     opened: Opened | null,
-    kept: Map<string, Kept>,
+    chosen: readonly Chosen[],
     fresh: readonly Kept[],
   ): Prepared {
-    const of = new Map<ManagedKind, Kept>()
+    const kept = new Map(chosen.map(each => [each.key, each.kept]))
+    const of = new Map(chosen.map(each => [each.kind, each.kept]))
     const byKind = new Map<ManagedKind, Set<string>>()
-    issuerChoices(config).forEach(({ kind }, index) => void of.set(kind, [...kept.values()][index] as Kept))
     return {
       site: site => {
         const kind = site.certificate?.kind as ManagedKind
@@ -234,7 +237,7 @@ export class ManagedCertificates implements ChallengeAnswers {
     const wildcard = `*${host.slice(host.indexOf('.'))}`
     for (const { keeper, demand, issuer } of this.kept.values()) {
       for (const each of demand === null ? [keeper] : [keeper, demand.keeper]) {
-        const name = [host, wildcard].find(own => each.names().includes(own))
+        const name = [host, wildcard].find(own => each.keeps(own))
         if (name !== undefined) return { keeper: each, name, issuer }
       }
     }
@@ -264,9 +267,4 @@ function siteOf({ keeper, demand }: Kept, names: KeptNames): ManagedSite {
     held: () =>
       names.names.map(name => ({ name, bundles: keeper.bundles(name) ?? [], problem: keeper.problem(name) })),
   }
-}
-
-function derOf(chainPem: string): Buffer {
-  const body = /-----BEGIN CERTIFICATE-----([^-]+)-----END/.exec(chainPem)?.[1] ?? ''
-  return Buffer.from(body, 'base64')
 }

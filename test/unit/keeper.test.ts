@@ -26,7 +26,6 @@ class Bench {
       log: (level, message, fields) => void this.log.push({ level, message, fields }),
       now: () => this.time,
       random: () => 0.5,
-      changed: () => {},
       failed: failure => void this.alarms.push(failure.why),
       ...overrides,
     })

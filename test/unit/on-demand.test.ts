@@ -37,7 +37,6 @@ function bench(terms: Partial<OnDemandTerms> = {}) {
     log: () => {},
     now: Date.now,
     random: Math.random,
-    changed: () => {},
     failed: () => {},
   })
   const known = async (name: string) => (await storage.get(`certificates/${name}.ecdsa`)) !== null
