@@ -1,26 +1,14 @@
 /** What every storage does, whatever it keeps values in: one list of tests that the files beside this one run over each. */
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { type Storage, StorageError } from '../../src/model/storage.ts'
+import { eventually } from './until.ts'
 
 export type Opened = {
   readonly storage: Storage
   /** Another one on the same values, as another process has it */
   readonly other: Storage
   close(): Promise<void>
-}
-
-export async function eventually(
-  what: string,
-  check: () => boolean | Promise<boolean>,
-  withinMs = 15_000,
-): Promise<void> {
-  const until = performance.now() + withinMs
-  while (!(await check())) {
-    assert.ok(performance.now() < until, `not within ${withinMs} ms: ${what}`)
-    await delay(10)
-  }
 }
 
 export function isKind(kind: StorageError['kind']): (error: unknown) => boolean {

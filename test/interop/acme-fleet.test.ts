@@ -13,6 +13,7 @@ import { dueRecord, fingerprintOf } from '../harness/kept-certificate.ts'
 import { pebbleIsMissing, startPebble } from '../harness/pebble.ts'
 import { freePort } from '../harness/ports.ts'
 import { hasRedis, type Redis, startRedis } from '../harness/redis.ts'
+import { eventually } from '../harness/until.ts'
 
 type Node = GatewayProcess & { readonly port: number; readonly httpPort: number; readonly state: string }
 type Terms = {
@@ -55,14 +56,8 @@ async function start(
   return node
 }
 
-/** Resolves when `holds` does; the message is what the test waits for. */
-async function eventually(what: string, holds: () => Promise<boolean>, withinMs = 30_000): Promise<void> {
-  const until = performance.now() + withinMs
-  while (!(await holds())) {
-    if (performance.now() > until) throw new Error(`not within ${withinMs} ms: ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
-}
+/** Processes start and Redis comes back within this. */
+const fleetMs = 30_000
 
 const shown = (node: Node, name: string, fake: FakeAcme | null) =>
   fingerprintOf(node.port, name, fake?.ca ?? null).catch(() => null)
@@ -70,11 +65,15 @@ const shown = (node: Node, name: string, fake: FakeAcme | null) =>
 /** Every one of them shows the same certificate for `name`. @returns its fingerprint */
 async function agreed(nodes: readonly Node[], name: string, fake: FakeAcme | null, times = 1): Promise<string> {
   let found: (string | null)[] = []
-  await eventually(`the nodes show one certificate for ${name}`, async () => {
-    const all = nodes.flatMap(node => Array.from({ length: times }, () => shown(node, name, fake)))
-    found = await Promise.all(all)
-    return found[0] !== null && new Set(found).size === 1
-  })
+  await eventually(
+    `the nodes show one certificate for ${name}`,
+    async () => {
+      const all = nodes.flatMap(node => Array.from({ length: times }, () => shown(node, name, fake)))
+      found = await Promise.all(all)
+      return found[0] !== null && new Set(found).size === 1
+    },
+    fleetMs,
+  )
   return found[0] as string
 }
 
@@ -109,7 +108,7 @@ describe('gateways that share Redis', { skip: hasRedis ? false : 'no redis-serve
     assert.equal(fake.accounts.size, 1)
     const obtained = () => nodes.flatMap(node => node.logs()).filter(says('certificate obtained')).length
     // It serves a moment before the log has it.
-    await eventually('one of them says so', async () => obtained() > 0)
+    await eventually('one of them says so', () => obtained() > 0, fleetMs)
     assert.equal(obtained(), 1)
   })
 
@@ -155,7 +154,7 @@ describe('gateways that share Redis', { skip: hasRedis ? false : 'no redis-serve
         return { reset: 'before' }
       }
       nodes.push(...(await Promise.all([0, 1].map(() => start(terms(`killed-${kind}`))))))
-      await eventually('one of them is dead', async () => dead !== null)
+      await eventually('one of them is dead', () => dead !== null, fleetMs)
       const other = nodes.find(node => node !== dead) as Node
       await other.logged(says('certificate obtained'))
       await agreed([other], 'shop.test', fake)
@@ -225,6 +224,7 @@ describe('gateways whose Redis goes away', { skip: hasRedis ? false : 'no redis-
     await eventually(
       'both have the due one',
       async () => (await agreed(nodes, 'killed.test', fake)) !== fingerprint,
+      fleetMs,
     )
     const due = await agreed(nodes, 'killed.test', fake)
     await terms.redis.kill()
@@ -241,7 +241,7 @@ describe('gateways whose Redis goes away', { skip: hasRedis ? false : 'no redis-
     await terms.redis.start()
     await again.logged(saysSome(/^redis .* is back after/))
     const both = [first, again]
-    await eventually('it is renewed', async () => (await agreed(both, 'killed.test', fake)) !== due)
+    await eventually('it is renewed', async () => (await agreed(both, 'killed.test', fake)) !== due, fleetMs)
     assert.equal(fake.orders.size, size + 1)
   })
 
@@ -252,7 +252,7 @@ describe('gateways whose Redis goes away', { skip: hasRedis ? false : 'no redis-
     await terms.redis.start('--appendonly', 'no')
     const [first, second] = nodes as [Node, Node]
     const look = () => terms.redis.command('EXISTS', 'fleet:value:certificates/lost.test.ecdsa')
-    await eventually('it is there again', async () => (await look()).startsWith(':1'))
+    await eventually('it is there again', async () => (await look()).startsWith(':1'), fleetMs)
     const again = await restarted(second, terms)
     assert.equal(await agreed([first, again], 'lost.test', fake), fingerprint)
     assert.equal(fake.orders.size, size)

@@ -11,7 +11,8 @@ import { openRedisStorage, type RedisStorageOptions } from '../../src/storage/re
 import { sealed } from '../../src/storage/sealed.ts'
 import { freePort } from '../harness/ports.ts'
 import { hasRedis, type Redis, startRedis } from '../harness/redis.ts'
-import { behavesAsStorage, eventually, isKind } from '../harness/storage-behaviour.ts'
+import { behavesAsStorage, isKind } from '../harness/storage-behaviour.ts'
+import { eventually } from '../harness/until.ts'
 
 const skip = hasRedis ? false : 'redis-server is not installed'
 /** As docs/storage.md has it */

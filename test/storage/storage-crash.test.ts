@@ -19,8 +19,9 @@ import type { Readable, Writable } from 'node:stream'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openFileStorage } from '../../src/storage/files.ts'
-import { eventually, isKind } from '../harness/storage-behaviour.ts'
+import { isKind } from '../harness/storage-behaviour.ts'
 import { numberOf } from '../harness/storage-child.ts'
+import { eventually } from '../harness/until.ts'
 
 const program = path.resolve(import.meta.dirname, '../harness/storage-child.ts')
 

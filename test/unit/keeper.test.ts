@@ -33,6 +33,14 @@ class Bench {
     return keeper
   }
 
+  /** One that keeps `name`, and orders. */
+  async begun(name: string): Promise<Keeper> {
+    const keeper = this.keeper()
+    await keeper.keep([name])
+    keeper.begin()
+    return keeper
+  }
+
   said(message: string): Record<string, unknown> | undefined {
     return this.log.findLast(line => line.message === message)?.fields
   }
@@ -104,9 +112,7 @@ describe('a name that is kept', () => {
   test(
     'is renewed with a third of its life left, telling the issuer which one is replaced; the old one serves meanwhile',
     bench(async b => {
-      const keeper = b.keeper()
-      await keeper.keep(['shop.test'])
-      keeper.begin()
+      const keeper = await b.begun('shop.test')
       const [first] = await kept(keeper)
       let release = () => {}
       b.issuer.during = () => new Promise<void>(resolve => (release = resolve))
@@ -148,9 +154,7 @@ describe('a name that is kept', () => {
   test(
     'comes from the new issuer after a change of it, while the old certificate serves',
     bench(async b => {
-      const keeper = b.keeper()
-      await keeper.keep(['shop.test'])
-      keeper.begin()
+      const keeper = await b.begun('shop.test')
       const [old] = await kept(keeper)
       await keeper.stop()
       const another = new FakeIssuer('https://other.test/dir', () => b.time)
@@ -197,9 +201,7 @@ describe('on a bad day', () => {
   test(
     'a failure keeps the old certificate, says why and when it goes on, and survives a restart',
     bench(async b => {
-      const keeper = b.keeper()
-      await keeper.keep(['shop.test'])
-      keeper.begin()
+      const keeper = await b.begun('shop.test')
       const [old] = await kept(keeper)
       b.issuer.during = () => {
         throw new IssueError('rate-limited', 'too many certificates', { retryAt: b.time + 7 * 3_600_000 })
@@ -229,9 +231,7 @@ describe('on a bad day', () => {
   test(
     'failures that do not go away raise an alarm: at once where there is nothing, else with the third and every tenth',
     bench(async b => {
-      const keeper = b.keeper()
-      await keeper.keep(['shop.test'])
-      keeper.begin()
+      const keeper = await b.begun('shop.test')
       await kept(keeper)
       b.issuer.during = () => {
         throw new IssueError('unavailable', 'the CA is down')
@@ -332,9 +332,7 @@ describe('on a bad day', () => {
       b.storage.before = () => {
         throw new StorageError('away', 'redis is away')
       }
-      const keeper = b.keeper()
-      await keeper.keep(['shop.test'])
-      keeper.begin()
+      const keeper = await b.begun('shop.test')
       assert.equal(keeper.problem('shop.test'), 'redis is away')
       await until(() => b.said('storage fails; there is no certificate yet') !== undefined)
       b.storage.before = () => {}
@@ -437,9 +435,7 @@ describe('on a bad day', () => {
   test(
     'a problem of storage is over when storage is back',
     bench(async b => {
-      const keeper = b.keeper()
-      await keeper.keep(['shop.test'])
-      keeper.begin()
+      const keeper = await b.begun('shop.test')
       await kept(keeper)
       await until(() => b.issuer.asked > 0)
       b.storage.away = true
@@ -461,9 +457,7 @@ describe('on a bad day', () => {
         if (operation === 'get' && key.startsWith('certificates/') && b.storage.aside.length === 0)
           throw new StorageError('damaged', 'it does not authenticate')
       }
-      const keeper = b.keeper()
-      await keeper.keep(['shop.test'])
-      keeper.begin()
+      const keeper = await b.begun('shop.test')
       await kept(keeper)
       assert.deepEqual(b.storage.aside, ['certificates/shop.test.ecdsa'])
     }),
@@ -475,9 +469,7 @@ describe('on a bad day', () => {
       bench(async b => {
         const bytes = Buffer.from('{"version":1,"chai')
         b.storage.values.set(`${key}/shop.test.ecdsa`, { value: bytes, until: Number.POSITIVE_INFINITY })
-        const keeper = b.keeper()
-        await keeper.keep(['shop.test'])
-        keeper.begin()
+        const keeper = await b.begun('shop.test')
         await kept(keeper)
         await until(() => b.storage.aside.length === 1)
         assert.ok(b.log.some(line => line.level === 'error' && /damaged/.test(line.message)))
@@ -489,9 +481,7 @@ describe('on a bad day', () => {
 test(
   'renewal on request orders at once, and says what went wrong',
   bench(async b => {
-    const keeper = b.keeper()
-    await keeper.keep(['shop.test'])
-    keeper.begin()
+    const keeper = await b.begun('shop.test')
     const [old] = await kept(keeper)
     const [fresh] = await keeper.renew('shop.test')
     assert.notEqual(fresh!.fingerprint256, old!.fingerprint256)

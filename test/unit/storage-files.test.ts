@@ -20,7 +20,8 @@ import path from 'node:path'
 import { describe, it } from 'node:test'
 import type { Storage } from '../../src/model/storage.ts'
 import { type FileStorageOptions, openFileStorage } from '../../src/storage/files.ts'
-import { behavesAsStorage, eventually, isKind } from '../harness/storage-behaviour.ts'
+import { behavesAsStorage, isKind } from '../harness/storage-behaviour.ts'
+import { eventually } from '../harness/until.ts'
 
 const quick: FileStorageOptions = { pollMs: 20 }
 
