@@ -15,6 +15,8 @@ const unit = argv.includes('--unit')
 const only = argv.find(word => word === '--bun' || word === '--node')
 const filters = argv.filter(word => !word.startsWith('--'))
 const failures = []
+/** Each with what it said: told once more at the end, where whoever reads only that finds it */
+const failedTests = []
 const totals = { passed: 0, failed: 0, skipped: 0 }
 
 function step(name, command, args, options = {}) {
@@ -41,6 +43,18 @@ function testFiles() {
   return files.filter(file => filters.length === 0 || filters.some(word => file.includes(word))).sort()
 }
 
+const unescaped = text =>
+  text
+    .replace(/&#(\d+);/g, (_, code) => String.fromCodePoint(Number(code)))
+    .replace(/&(lt|gt|quot|apos);/g, (_, name) => ({ lt: '<', gt: '>', quot: '"', apos: "'" })[name])
+    .replaceAll('&amp;', '&')
+
+/** A gateway's whole log may be in it: its beginning and its end. */
+const shortened = text => {
+  const indented = text.trim().replace(/^/gm, '    ')
+  return indented.length > 2_000 ? `${indented.slice(0, 600)}\n    ...\n${indented.slice(-1_400)}` : indented
+}
+
 /** Adds what a JUnit report counts; an absent report is a failure. */
 function count(report, name) {
   if (!existsSync(report)) {
@@ -54,6 +68,11 @@ function count(report, name) {
   const skippedNames = [...text.matchAll(/<testcase\b[^>]*?name="([^"]*)"[^>]*>\s*<skipped/g)].map(
     found => found[1],
   )
+  for (const [, title, why] of text.matchAll(
+    /<testcase\b[^>]*?\bname="([^"]*)"[^>]*>\s*<failure\b[^>]*?message="([^"]*)"/g,
+  )) {
+    failedTests.push(`on ${name}: ${unescaped(title)}\n${shortened(unescaped(why))}`)
+  }
   for (const skippedName of skippedNames) console.log(`skipped on ${name}: ${skippedName}`)
   totals.passed += cases - failed - skipped
   totals.failed += failed
@@ -121,6 +140,7 @@ if (!unit && only !== '--bun') {
   }
 }
 if (totals.skipped > 0 && process.env['CI'] === 'true') failures.push(`${totals.skipped} skipped tests in CI`)
+for (const text of failedTests) console.log(`\nfailed ${text}`)
 if (failures.length > 0) console.log(`\nFAILED: ${failures.join('; ')}`)
 console.log(`\n${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`)
 process.exit(failures.length > 0 || totals.failed > 0 ? 1 : 0)

@@ -2,8 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { freePort } from '../../test/harness/ports.ts'
 import { backendConfig } from './configs/backend.ts'
-import { freePort } from './ports.ts'
 import { logTail, start } from './processes.ts'
 import type { BackendPorts, CertificateFiles } from './setup.ts'
 

@@ -63,11 +63,21 @@ export async function newOrder(
   try {
     return await send({ replaces })
   } catch (error) {
-    // `replaces` spares rate limits and no more: where the CA does not like it, the order goes without.
-    const type = problemOf(error)?.type ?? ''
-    if (!['alreadyReplaced', 'malformed', 'unauthorized', 'notFound'].includes(type)) throw error
+    if (!mayBeForReplaces(error)) throw error
     return send({})
   }
+}
+
+const dislikes: readonly string[] = ['alreadyReplaced', 'conflict', 'malformed', 'unauthorized', 'notFound']
+
+/**
+ * `replaces` spares rate limits and no more: where a CA does not like it, the order goes without. Some fail outright
+ * where they cannot find what is replaced (letsencrypt/pebble#550), and would with every try until the old one ends.
+ */
+function mayBeForReplaces(error: unknown): boolean {
+  const problem = problemOf(error)
+  if (problem === null || (error as IssueError).retryAt !== null) return false
+  return dislikes.includes(problem.type) || (problem.type === 'serverInternal' && problem.status === 500)
 }
 
 export async function readOrder(ca: Ca, url: string, signer: Signer, signal: AbortSignal): Promise<OrderAndAnswer> {

@@ -178,6 +178,29 @@ describe('an order', () => {
     )
   })
 
+  test('a CA that fails over what is replaced gets the order without it; one that says when to come back does not', async () => {
+    fake.renewal = { status: 404, body: '' }
+    const wanted = orderFor(['shop.example.com'], { replaces: 'aaa.bbb' })
+    let refused = 0
+    const failing = (status: number, headers = {}) => {
+      refused = 0
+      fake.seen.length = 0
+      fake.script = ({ kind }) =>
+        kind === 'newOrder' && refused++ === 0
+          ? problem(status, 'serverInternal', 'could not find an order for the given certificate', headers)
+          : null
+    }
+    failing(500)
+    await issuer().issue(wanted, never)
+    assert.equal(fake.count('newOrder'), 2)
+    assert.equal([...fake.orders.values()].at(-1)?.replaces, null)
+    for (const [status, headers] of [[503], [500, { 'retry-after': '60' }]] as const) {
+      failing(status, headers)
+      await fails(issuer().issue(wanted, never), 'unavailable', /could not find an order/)
+      assert.equal(fake.count('newOrder'), 1)
+    }
+  })
+
   test('without renewal information, `replaces` is not said', async () => {
     await issuer().issue(orderFor(['shop.example.com'], { replaces: 'aaa.bbb' }), never)
     assert.equal([...fake.orders.values()][0]?.replaces, null)
