@@ -25,6 +25,8 @@ export type Pebble = {
   tell(what: string, body: object): Promise<void>
   /** The root of what it issues, PEM, made at its start */
   root(): Promise<string>
+  /** From 2.7 on */
+  readonly hasProfiles: boolean
   stop(): void
 }
 
@@ -38,12 +40,12 @@ export type PebbleOptions = {
   /** Another DNS server for Pebble to ask */
   readonly dns?: string
   readonly env?: Readonly<Record<string, string>>
-  /** Of certificates, where no profile is asked for: 90 days when left out */
-  readonly lifeSeconds?: number
+  /** Each profile with the life of its certificates in seconds; a Pebble without profiles gives `default`'s to all. */
+  readonly profiles?: Readonly<Record<string, number>>
 }
 
 export async function startPebble(options: PebbleOptions): Promise<Pebble> {
-  const { ca, externalKeys, ownAnswers, dns, env = {}, lifeSeconds = 7_776_000 } = options
+  const { ca, externalKeys, ownAnswers, dns, env = {}, profiles = { default: 7_776_000 } } = options
   const [port, management, httpPort, tlsPort, dnsPort, tellPort] = (await Promise.all(
     Array.from({ length: 6 }, freePort),
   )) as [number, number, number, number, number, number]
@@ -59,12 +61,14 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
     ocspResponderURL: '',
     externalAccountBindingRequired: externalKeys !== undefined,
     externalAccountMACKeys: externalKeys ?? {},
-    // Up to 2.6; it has profiles from 2.7 on.
-    certificateValidityPeriod: lifeSeconds,
-    profiles: {
-      default: { description: 'as ever', validityPeriod: lifeSeconds },
-      shortlived: { description: 'six days', validityPeriod: 518400 },
-    },
+    // Up to 2.6; it has profiles from 2.7 on, and draws one where none is asked for.
+    certificateValidityPeriod: profiles['default'],
+    profiles: Object.fromEntries(
+      Object.entries(profiles).map(([name, validityPeriod]) => [
+        name,
+        { description: 'for tests', validityPeriod },
+      ]),
+    ),
   }
   writeFileSync(file, JSON.stringify({ pebble }))
   const stdio = process.env['PEBBLE_LOG'] === undefined ? 'ignore' : 'inherit'
@@ -81,6 +85,9 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
         '-doh',
         '',
         '-dns01',
+        `127.0.0.1:${dnsPort}`,
+        // Its name in later versions
+        '-dnsserver',
         `127.0.0.1:${dnsPort}`,
         '-management',
         `127.0.0.1:${tellPort}`,
@@ -107,8 +114,11 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
   }
   process.on('exit', stop)
   await Promise.all([listening(port), listening(tellPort)])
+  const directory = `https://127.0.0.1:${port}/dir`
+  const { meta } = JSON.parse(await getText(directory, ca.certificatePem))
   return {
-    directory: `https://127.0.0.1:${port}/dir`,
+    directory,
+    hasProfiles: meta?.profiles !== undefined,
     httpPort,
     tlsPort,
     dns: `127.0.0.1:${dnsPort}`,
@@ -127,7 +137,7 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
 /** With a CA of its own, which `fetch` takes on Bun only. */
 export function getText(url: string, ca: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const request = https.get(url, { ca, agent: false }, response => {
+    const request = https.get(url, { ca, agent: false, headers: { 'user-agent': 'sallyport-tests' } }, response => {
       let text = ''
       response.setEncoding('utf8')
       response.on('data', chunk => void (text += chunk))

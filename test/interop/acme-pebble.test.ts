@@ -62,7 +62,7 @@ describe('Pebble', { skip: pebbleIsMissing ? `not installed: ${pebbleIsMissing}`
     async ({ token }) => void served.delete(`/.well-known/acme-challenge/${token}`),
   )
   before(async () => {
-    pebble = await startPebble({ ca, ownAnswers: true })
+    pebble = await startPebble({ ca, ownAnswers: true, profiles: { default: 7_776_000, shortlived: 518_400 } })
     web = http.createServer((request, response) => {
       const answer = served.get(request.url as string)
       response.writeHead(answer === undefined ? 404 : 200).end(answer ?? '')

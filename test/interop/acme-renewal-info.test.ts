@@ -55,8 +55,12 @@ describe('renewal information', { skip: pebbleIsMissing || false }, () => {
     more: (record: Record<string, unknown>) => boolean = () => true,
   ) => started.logged(record => record['message'] === message && more(record))
 
-  /** Pebble lets a certificate be replaced once: whoever asks a second time is told that it has been. */
-  async function isReplaced(state: string, id: string): Promise<boolean> {
+  /**
+   * Pebble lets a certificate be replaced once: whoever asks a second time is told that it has been. Null where it does not
+   * find a certificate of its own: one in 256 has a serial number that it looks for in another spelling
+   * (letsencrypt/pebble#550).
+   */
+  async function isReplaced(state: string, id: string): Promise<boolean | null> {
     const folder = path.join(state, 'storage/accounts')
     const text = readFileSync(path.join(folder, readdirSync(folder)[0] as string), 'utf8')
     const http = httpClient({ ca: ca.certificatePem })
@@ -76,7 +80,8 @@ describe('renewal information', { skip: pebbleIsMissing || false }, () => {
         .then(
           () => false,
           error => {
-            // Pebble's own words; its type is `malformed`, where RFC 9773 has `alreadyReplaced` now.
+            if (problemOf(error)?.status === 500 && id.split('.')[1]?.startsWith('A')) return null
+            // Pebble's own words; up to 2.8 its type is `malformed`, where RFC 9773 has `alreadyReplaced` now.
             assert.equal(problemOf(error)?.status, 409)
             assert.match(String(error), /already has a replacement order/)
             return true
@@ -108,8 +113,8 @@ describe('renewal information', { skip: pebbleIsMissing || false }, () => {
       assert.equal(renewing['why'], 'the issuer asks for renewal (https://ca.test/why)')
       await said(second, 'certificate obtained')
       await until(() => keptIn(state).chainPem !== before.chainPem)
-      assert.equal(await isReplaced(state, id), true)
-      assert.equal(await isReplaced(state, renewalId(keptIn(state).chainPem) as string), false)
+      assert.notEqual(await isReplaced(state, id), false)
+      assert.notEqual(await isReplaced(state, renewalId(keptIn(state).chainPem) as string), true)
     } finally {
       soon.stop()
     }
@@ -138,7 +143,7 @@ describe('renewal information', { skip: pebbleIsMissing || false }, () => {
     assert.equal(renewing['why'], 'the issuer asks for renewal')
     await said(second, 'certificate obtained')
     await until(() => keptIn(state).chainPem !== old.chainPem)
-    assert.equal(await isReplaced(state, renewalId(old.chainPem) as string), true)
+    assert.notEqual(await isReplaced(state, renewalId(old.chainPem) as string), false)
   })
 })
 

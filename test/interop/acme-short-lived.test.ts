@@ -37,7 +37,8 @@ describe('certificates that live for seconds', {
     pebble = await startPebble({
       ca,
       ownAnswers: true,
-      lifeSeconds,
+      // Its own default is the same, for a Pebble that has no profiles.
+      profiles: { shortlived: lifeSeconds, default: lifeSeconds },
       // Every order is proved anew: the challenge is answered in the midst of the load.
       env: { PEBBLE_AUTHZREUSE: '0' },
     })
@@ -122,7 +123,7 @@ async function startProcess(pebble: Pebble, directory: string, workers: number):
     `listen: [{ port: ${port}, address: 127.0.0.1 }]
 state: ${folder}/state
 policies: { old: { extends: intermediate, maxVersion: TLSv1.2 } }
-acme: { email: ops@example.com, directory: "${directory}", ca: ${ca.file} }
+acme: { email: ops@example.com, directory: "${directory}", ca: ${ca.file}${pebble.hasProfiles ? ', profile: shortlived' : ''} }
 log: { access: false }
 sites:
 ${site('new.test', 'modern')}${site('old.test', 'old')}`,
