@@ -2,7 +2,7 @@
 import http from 'node:http'
 import https from 'node:https'
 import net from 'node:net'
-import type { LocalCa } from '../../src/certs/local-ca.ts'
+import type { LocalCa } from '../../src/certs/ca/local-ca.ts'
 
 export type Backends = { readonly http: number; readonly https: number; readonly echo: number }
 

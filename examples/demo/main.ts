@@ -3,7 +3,7 @@
  * backends inside this process. Prints what to try next.
  */
 import path from 'node:path'
-import { openLocalCa } from '../../src/certs/local-ca.ts'
+import { openLocalCa } from '../../src/certs/ca/local-ca.ts'
 import { createGateway, type Gateway } from '../../src/index.ts'
 import { startBackends } from './backends.ts'
 import { demoConfig } from './config.ts'

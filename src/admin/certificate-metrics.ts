@@ -2,8 +2,9 @@
  * Certificates as metrics. To read one costs 20 us, so that ten thousand (0.25 s) are read in slices, between which
  * connections are served.
  */
-import { dayMs } from '../certs/expiry.ts'
-import type { ListedCertificate } from '../certs/list.ts'
+
+import type { ListedCertificate } from '../certs/files/list.ts'
+import { dayMs } from '../certs/x509/expiry.ts'
 import { family, labelText, type Sample } from './exposition.ts'
 
 /** Some 2 ms. */

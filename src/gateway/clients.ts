@@ -1,10 +1,10 @@
 /** Terms for client certificates, from files: the CAs, the revocation lists, and who is on the list. */
 import { createHash, X509Certificate } from 'node:crypto'
-import { readClientIdentity } from '../certs/client-identity.ts'
-import { certificateBlocks, checkChainMarkers, readText } from '../certs/pem.ts'
+import { certificateBlocks, checkChainMarkers, readText } from '../certs/files/pem.ts'
+import { readClientIdentity } from '../certs/x509/client-identity.ts'
 import type { ClientsConfig } from '../config/config.ts'
 import { type ClientIdentity, type ClientTerms, clientMatches } from '../model/client-identity.ts'
-import { type CrlSource, openCrl } from './crl-source.ts'
+import { type CrlSource, openCrl } from './certificates/crl-source.ts'
 
 /** Throws UsageError where a file cannot be read or a list is not signed by one of the CAs. */
 export function clientTerms(config: ClientsConfig, warn: (text: string) => void): ClientTerms {

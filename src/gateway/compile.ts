@@ -17,12 +17,18 @@ import { routeTable } from '../route/match.ts'
 import { Names } from '../route/names.ts'
 import { offerOf } from '../tls/offer.ts'
 import { policyKey, siteTls } from '../tls/site-tls.ts'
-import { type CertificateSource, fromFiles, fromFolder, fromLocalCa } from './certificates.ts'
+import {
+  type CertificateSource,
+  fromFiles,
+  fromFolder,
+  fromLocalCa,
+  type SiteCertificates,
+} from './certificates/certificates.ts'
+import type { ManagedSite } from './certificates/managed-certificates.ts'
+import { fromManaged } from './certificates/managed-source.ts'
+import { staplingOf } from './certificates/staples.ts'
 import { clientTerms } from './clients.ts'
-import type { ManagedSite } from './managed-certificates.ts'
-import { fromManaged } from './managed-source.ts'
 import type { Registries } from './registries.ts'
-import { staplingOf } from './staples.ts'
 
 /** Up to this many sites every certificate is read and checked at start; beyond, when it is first needed. */
 const eagerSites = 200
@@ -35,9 +41,6 @@ export type Compiled = {
   readonly staples: ReadonlySet<string>
   readonly certificates: readonly SiteCertificates[]
 }
-
-/** Which certificates a site has, for lists and for watching their expiry. */
-export type SiteCertificates = { readonly site: string; readonly source: CertificateSource }
 
 export function compile(
   config: Config,

@@ -2,15 +2,15 @@
  * What outlives a reload: endpoints with their pools, by what makes them the same backend; the local CA; certificates
  * read from files; OCSP responses. A new snapshot borrows them, so that a reload opens no connection and forgets no session.
  */
-import { type LocalCa, openLocalCa } from '../certs/local-ca.ts'
-import { readText } from '../certs/pem.ts'
-import { spiffeIdentity } from '../certs/spiffe.ts'
+import { type LocalCa, openLocalCa } from '../certs/ca/local-ca.ts'
+import { readText } from '../certs/files/pem.ts'
+import { spiffeIdentity } from '../certs/x509/spiffe.ts'
 import type { EndpointConfig, UpstreamConfig, UpstreamTlsConfig } from '../config/config.ts'
 import type { ClientTls } from '../model/tls-terms.ts'
 import type { Endpoint } from '../model/upstream.ts'
 import { addressesOf } from './addresses.ts'
-import { CertificateWatch } from './certificate-watch.ts'
-import { Staples } from './staples.ts'
+import { CertificateWatch } from './certificates/certificate-watch.ts'
+import { Staples } from './certificates/staples.ts'
 
 export class Registries {
   readonly certificates = new CertificateWatch()

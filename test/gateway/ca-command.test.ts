@@ -5,8 +5,8 @@ import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { buildCsr } from '../../src/certs/csr.ts'
-import { readCertificate } from '../../src/certs/x509-read.ts'
+import { buildCsr } from '../../src/certs/x509/csr.ts'
+import { readCertificate } from '../../src/certs/x509/x509-read.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 
 const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { after, describe, test } from 'node:test'
-import { initInternalCa, internalCaFolder } from '../../src/certs/internal-ca.ts'
+import { initInternalCa, internalCaFolder } from '../../src/certs/ca/internal-ca.ts'
 import { ask } from '../harness/ask.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'

@@ -10,15 +10,15 @@ import tls from 'node:tls'
 import { requestMs, serveAcme } from '../../src/acme-server/serve.ts'
 import { ChallengeFailure, validator } from '../../src/acme-server/validate.ts'
 import { toPem } from '../../src/base/pem.ts'
-import * as der from '../../src/certs/der.ts'
+import * as der from '../../src/certs/x509/der.ts'
 import {
   alternativeNames,
   encodeName,
   extension,
   signatureAlgorithm,
   signSequence,
-} from '../../src/certs/x509-build.ts'
-import { startInternalCa } from '../../src/gateway/internal-ca.ts'
+} from '../../src/certs/x509/x509-build.ts'
+import { startInternalCa } from '../../src/gateway/certificates/internal-ca.ts'
 import { TestAcmeClient } from '../harness/acme-client.ts'
 import { acmeServer, askHttps, servedCa } from '../harness/internal-ca.ts'
 

@@ -1,7 +1,7 @@
 /** An ACME client for tests that can also do everything wrong: each request is made of parts that may be replaced. */
 import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import type { Answer } from '../../src/acme-server/terms.ts'
-import { buildCsr } from '../../src/certs/csr.ts'
+import { buildCsr } from '../../src/certs/x509/csr.ts'
 
 export type Sent = {
   /** Members of the protected header that replace those of a good request; undefined leaves one out */

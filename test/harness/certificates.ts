@@ -5,16 +5,16 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject, sign, X509Certif
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import * as der from '../../src/certs/der.ts'
-import { createCa } from '../../src/certs/local-ca.ts'
-import { sortNames } from '../../src/certs/names.ts'
+import { createCa } from '../../src/certs/ca/local-ca.ts'
+import * as der from '../../src/certs/x509/der.ts'
+import { sortNames } from '../../src/certs/x509/names.ts'
 import {
   buildCertificate,
   type DistinguishedName,
   type ExtendedKeyUsage,
   extension,
-} from '../../src/certs/x509-build.ts'
-import { readCertificate } from '../../src/certs/x509-read.ts'
+} from '../../src/certs/x509/x509-build.ts'
+import { readCertificate } from '../../src/certs/x509/x509-read.ts'
 
 const dayMs = 86_400_000
 

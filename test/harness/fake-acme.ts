@@ -7,8 +7,8 @@ import http from 'node:http'
 import type net from 'node:net'
 import { calculateJwkThumbprint, flattenedVerify, importJWK, type JWK } from 'jose'
 import { publicKeyOf } from '../../src/acme/certificate.ts'
-import { sortNames } from '../../src/certs/names.ts'
-import { buildCertificate } from '../../src/certs/x509-build.ts'
+import { sortNames } from '../../src/certs/x509/names.ts'
+import { buildCertificate } from '../../src/certs/x509/x509-build.ts'
 import { type TestCa, testCa } from './certificates.ts'
 
 export type RequestKind =

@@ -1,8 +1,8 @@
 /** An issuer in memory, for tests of what keeps certificates: it signs what is asked, or fails as it is told. */
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
-import { children, read } from '../../src/certs/der.ts'
-import { sortNames } from '../../src/certs/names.ts'
-import { buildCertificate } from '../../src/certs/x509-build.ts'
+import { children, read } from '../../src/certs/x509/der.ts'
+import { sortNames } from '../../src/certs/x509/names.ts'
+import { buildCertificate } from '../../src/certs/x509/x509-build.ts'
 import { IssueError, type IssueOrder, type Issuer, type RenewalWindow } from '../../src/model/issuer.ts'
 
 export class FakeIssuer implements Issuer {

@@ -1,7 +1,7 @@
 /** A gateway in this process on a free port, with its log at hand and its own state folder. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { openLocalCa } from '../../src/certs/local-ca.ts'
+import { openLocalCa } from '../../src/certs/ca/local-ca.ts'
 import type { ConfigInput, ListenInput } from '../../src/config/define-config.ts'
 import type { GatewayOptions } from '../../src/gateway/gateway.ts'
 import { createGateway, type Gateway } from '../../src/index.ts'

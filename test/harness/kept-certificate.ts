@@ -2,8 +2,8 @@
 import { generateKeyPairSync } from 'node:crypto'
 import path from 'node:path'
 import tls from 'node:tls'
-import { sortNames } from '../../src/certs/names.ts'
-import { buildCertificate } from '../../src/certs/x509-build.ts'
+import { sortNames } from '../../src/certs/x509/names.ts'
+import { buildCertificate } from '../../src/certs/x509/x509-build.ts'
 import { openFileStorage } from '../../src/storage/files.ts'
 import type { TestCa } from './certificates.ts'
 

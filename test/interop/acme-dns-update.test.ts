@@ -10,7 +10,7 @@ import { type Rfc2136Options, rfc2136Provider } from '../../src/acme/dns/rfc2136
 import { dnsSolver } from '../../src/acme/dns/solve-dns.ts'
 import { httpClient } from '../../src/acme/http.ts'
 import { acmeIssuer } from '../../src/acme/issue.ts'
-import { buildCsr } from '../../src/certs/csr.ts'
+import { buildCsr } from '../../src/certs/x509/csr.ts'
 import { temporaryFolder, testCa } from '../harness/certificates.ts'
 import { pebbleIsMissing, startPebble } from '../harness/pebble.ts'
 import { freePort, listening } from '../harness/ports.ts'

@@ -5,8 +5,8 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import { openBundle } from '../../src/certs/bundle.ts'
-import { openLocalCa } from '../../src/certs/local-ca.ts'
+import { openLocalCa } from '../../src/certs/ca/local-ca.ts'
+import { openBundle } from '../../src/certs/files/bundle.ts'
 import {
   expiredFiles,
   intermediateCa,

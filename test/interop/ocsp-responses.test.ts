@@ -3,8 +3,14 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { describe, it } from 'node:test'
-import { mostResponseBytes, OcspError, ocspRequest, ocspSubject, readOcspResponse } from '../../src/certs/ocsp.ts'
-import { readCertificate } from '../../src/certs/x509-read.ts'
+import {
+  mostResponseBytes,
+  OcspError,
+  ocspRequest,
+  ocspSubject,
+  readOcspResponse,
+} from '../../src/certs/x509/ocsp.ts'
+import { readCertificate } from '../../src/certs/x509/x509-read.ts'
 import {
   type IssuedFiles,
   intermediateCa,

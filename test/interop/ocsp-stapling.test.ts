@@ -5,10 +5,10 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { abilities } from '../../src/base/runtime.ts'
-import { readBundle } from '../../src/certs/bundle.ts'
-import { mostResponseBytes } from '../../src/certs/ocsp.ts'
+import { readBundle } from '../../src/certs/files/bundle.ts'
+import { mostResponseBytes } from '../../src/certs/x509/ocsp.ts'
 import type { ConfigInput } from '../../src/config/define-config.ts'
-import { Staples, type Stapling, staplingOf } from '../../src/gateway/staples.ts'
+import { Staples, type Stapling, staplingOf } from '../../src/gateway/certificates/staples.ts'
 import {
   type IssuedFiles,
   intermediateCa,

@@ -6,7 +6,7 @@ import type { AccountOptions } from '../../src/acme/account.ts'
 import { type HttpClient, httpClient } from '../../src/acme/http.ts'
 import { type AcmeIssuer, acmeIssuer } from '../../src/acme/issue.ts'
 import { revokeByKey } from '../../src/acme/revoke.ts'
-import { buildCsr } from '../../src/certs/csr.ts'
+import { buildCsr } from '../../src/certs/x509/csr.ts'
 import type { Solver } from '../../src/model/challenge.ts'
 import { type FakeAcme, fakeAcme } from '../harness/fake-acme.ts'
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
-import { buildCsr } from '../../src/certs/csr.ts'
-import { acmeIssuers } from '../../src/gateway/acme-issuers.ts'
+import { buildCsr } from '../../src/certs/x509/csr.ts'
+import { acmeIssuers } from '../../src/gateway/certificates/acme-issuers.ts'
 import { fakeAcme } from '../harness/fake-acme.ts'
 import { load } from './config-folder.ts'
 

@@ -5,9 +5,9 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { UsageError } from '../../src/base/errors.ts'
-import { openBundle, readBundle } from '../../src/certs/bundle.ts'
-import { certificateRows, certificateTable } from '../../src/certs/list.ts'
-import { covers } from '../../src/certs/names.ts'
+import { openBundle, readBundle } from '../../src/certs/files/bundle.ts'
+import { certificateRows, certificateTable } from '../../src/certs/files/list.ts'
+import { covers } from '../../src/certs/x509/names.ts'
 import {
   expiredFiles,
   intermediateCa,

@@ -7,7 +7,7 @@ import path from 'node:path'
 import { describe, it } from 'node:test'
 import { UsageError } from '../../src/base/errors.ts'
 import type { Config } from '../../src/config/config.ts'
-import { openStorage } from '../../src/gateway/storage.ts'
+import { openStorage } from '../../src/gateway/certificates/storage.ts'
 import { isKind } from '../harness/storage-behaviour.ts'
 import { around, load, problemsOf } from './config-folder.ts'
 

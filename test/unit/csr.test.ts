@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
-import { buildCsr } from '../../src/certs/csr.ts'
+import { buildCsr } from '../../src/certs/x509/csr.ts'
 
 for (const [kind, key] of [
   ['ECDSA', generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey],

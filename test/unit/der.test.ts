@@ -1,7 +1,7 @@
 /** DER is written in its one shortest form, and nothing else is read: X.690 sections 8 to 11, RFC 5280 section 4.1.2.5. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import * as der from '../../src/certs/der.ts'
+import * as der from '../../src/certs/x509/der.ts'
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 const bytes = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex')

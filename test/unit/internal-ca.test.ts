@@ -5,19 +5,19 @@ import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { internalAuthority } from '../../src/certs/authority.ts'
-import { readCrls } from '../../src/certs/crl.ts'
-import { buildCsr } from '../../src/certs/csr.ts'
-import { readCsr } from '../../src/certs/csr-read.ts'
-import * as der from '../../src/certs/der.ts'
-import { initInternalCa, internalCaFolder, openInternalCa } from '../../src/certs/internal-ca.ts'
+import { internalAuthority } from '../../src/certs/ca/authority.ts'
+import { initInternalCa, internalCaFolder, openInternalCa } from '../../src/certs/ca/internal-ca.ts'
+import { readCrls } from '../../src/certs/x509/crl.ts'
+import { buildCsr } from '../../src/certs/x509/csr.ts'
+import { readCsr } from '../../src/certs/x509/csr-read.ts'
+import * as der from '../../src/certs/x509/der.ts'
 import {
   constraintOf,
   encodeNameConstraints,
   permits,
   readNameConstraints,
-} from '../../src/certs/name-constraints.ts'
-import { alternativeNames, encodeName, extension, signSequence } from '../../src/certs/x509-build.ts'
+} from '../../src/certs/x509/name-constraints.ts'
+import { alternativeNames, encodeName, extension, signSequence } from '../../src/certs/x509/x509-build.ts'
 import { CsrError } from '../../src/model/authority.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 import { internalCa } from '../harness/internal-ca.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Keeper, type KeeperOptions } from '../../src/certs/keeper.ts'
+import { Keeper, type KeeperOptions } from '../../src/certs/kept/keeper.ts'
 import { IssueError } from '../../src/model/issuer.ts'
 import { StorageError } from '../../src/model/storage.ts'
 import { FakeIssuer } from '../harness/fake-issuer.ts'
@@ -520,7 +520,7 @@ function other(): string {
 let otherPem = ''
 {
   const issuer = new FakeIssuer()
-  const { buildCsr } = await import('../../src/certs/csr.ts')
+  const { buildCsr } = await import('../../src/certs/x509/csr.ts')
   const { generateKeyPairSync } = await import('node:crypto')
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const order = { names: ['x.test'], csrDer: buildCsr(['x.test'], privateKey), replaces: null, pending: null }

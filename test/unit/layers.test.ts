@@ -36,6 +36,12 @@ const layers: readonly (readonly string[])[] = [
   ['cli'],
 ]
 
+/** Where a folder has folders of its own, in the same manner; files beside those stand above them. */
+const innerLayers: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  certs: [['x509'], ['files'], ['kept', 'ca']],
+  gateway: [['certificates']],
+}
+
 /** `src/index.ts` and other files beside it stand where cli stands. */
 function folderOf(file: string): string {
   const [, folder, rest] = file.split('/')
@@ -167,6 +173,31 @@ function layerProblems(sources: readonly Source[]): string[] {
   return problems
 }
 
+function innerProblems(sources: readonly Source[]): string[] {
+  const problems: string[] = []
+  const placeOf = (file: string) => {
+    const [, folder = '', inner = '', rest] = file.split('/')
+    const order = innerLayers[folder]
+    if (order === undefined) return null
+    if (rest === undefined) return { folder, inner: '', level: order.length }
+    return { folder, inner, level: order.findIndex(layer => layer.includes(inner)) }
+  }
+  for (const source of sources) {
+    const from = placeOf(source.file)
+    if (from === null) continue
+    if (from.level < 0) problems.push(`${source.file}: '${from.folder}/${from.inner}' has no place in innerLayers`)
+    for (const specifier of source.imports.filter(isRelative)) {
+      const to = placeOf(targetOf(source, specifier))
+      if (to === null || to.folder !== from.folder || to.inner === from.inner || to.level < from.level) continue
+      const why = to.level === from.level ? 'beside it' : 'above it'
+      problems.push(
+        `${source.file}: '${from.inner}' imports '${to.inner || to.folder}' (${specifier}), which is ${why}`,
+      )
+    }
+  }
+  return problems
+}
+
 /** Each cycle once, as the files on it. */
 function cycles(sources: readonly Source[]): string[] {
   const graph = new Map(
@@ -261,9 +292,14 @@ test('every source file keeps the order of the house', () => {
   // A test that finds no imports would pass whatever the files do.
   const imports = sources.reduce((sum, source) => sum + source.imports.filter(isRelative).length, 0)
   assert.ok(imports > sources.length / 2, `only ${imports} imports found in ${sources.length} files`)
-  const problems = [layerProblems, cycles, importFormProblems, runtimeProblems, shapeProblems].flatMap(check =>
-    check(sources),
-  )
+  const problems = [
+    layerProblems,
+    innerProblems,
+    cycles,
+    importFormProblems,
+    runtimeProblems,
+    shapeProblems,
+  ].flatMap(check => check(sources))
   assert.ok(problems.length === 0, `${problems.length} problems:\n${problems.join('\n')}\n`)
 })
 
@@ -315,6 +351,22 @@ describe('the checks themselves see', () => {
       "src/gateway/deep/b.ts: 'gateway' imports 'cli' (../../index.ts), which is above it",
       'src/index.ts: imports ../test/x.ts, which is outside src',
       "src/other/a.ts: the folder 'other' has no place in test/unit/layers.test.ts",
+    ])
+  })
+
+  test('an import upwards or beside within a folder, and an inner folder without a place', () => {
+    const problems = check(innerProblems, {
+      'src/certs/x509/a.ts': "import '../files/b.ts'\nimport './c.ts'\nimport '../../base/x.ts'",
+      'src/certs/kept/a.ts': "import '../ca/b.ts'\nimport '../x509/a.ts'\nimport '../top.ts'",
+      'src/certs/top.ts': "import './kept/a.ts'",
+      'src/certs/new/a.ts': '',
+      'src/cli/verbs/a.ts': "import '../main.ts'",
+    })
+    assert.deepEqual(problems, [
+      "src/certs/x509/a.ts: 'x509' imports 'files' (../files/b.ts), which is above it",
+      "src/certs/kept/a.ts: 'kept' imports 'ca' (../ca/b.ts), which is beside it",
+      "src/certs/kept/a.ts: 'kept' imports 'certs' (../top.ts), which is above it",
+      "src/certs/new/a.ts: 'certs/new' has no place in innerLayers",
     ])
   })
 

@@ -16,10 +16,10 @@ import {
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { UsageError } from '../../src/base/errors.ts'
-import { type CaPair, createCa, memoryCa, openLocalCa } from '../../src/certs/local-ca.ts'
-import { trustText } from '../../src/certs/trust.ts'
-import { buildCertificate } from '../../src/certs/x509-build.ts'
-import { readCertificate } from '../../src/certs/x509-read.ts'
+import { type CaPair, createCa, memoryCa, openLocalCa } from '../../src/certs/ca/local-ca.ts'
+import { trustText } from '../../src/certs/ca/trust.ts'
+import { buildCertificate } from '../../src/certs/x509/x509-build.ts'
+import { readCertificate } from '../../src/certs/x509/x509-read.ts'
 import { issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
 
 const dayMs = 86_400_000

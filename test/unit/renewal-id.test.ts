@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { it } from 'node:test'
-import { renewalId } from '../../src/certs/renewal-id.ts'
+import { renewalId } from '../../src/certs/x509/renewal-id.ts'
 import { issueFiles, testCa } from '../harness/certificates.ts'
 
 /** RFC 9773 appendix A */

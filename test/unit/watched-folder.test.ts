@@ -6,8 +6,8 @@ import net from 'node:net'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { UsageError } from '../../src/base/errors.ts'
-import { scanFolder } from '../../src/certs/folder-scan.ts'
-import { WatchedFolder } from '../../src/certs/watched-folder.ts'
+import { scanFolder } from '../../src/certs/files/folder-scan.ts'
+import { WatchedFolder } from '../../src/certs/files/watched-folder.ts'
 import { type IssuedFiles, issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
 
 const ca = testCa()

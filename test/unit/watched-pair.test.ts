@@ -16,8 +16,8 @@ import { constants } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { UsageError } from '../../src/base/errors.ts'
-import { pairStamp, readStamped, stampFrom } from '../../src/certs/stamped.ts'
-import { sureAfterMs, WatchedPair } from '../../src/certs/watched-pair.ts'
+import { pairStamp, readStamped, stampFrom } from '../../src/certs/files/stamped.ts'
+import { sureAfterMs, WatchedPair } from '../../src/certs/files/watched-pair.ts'
 import { type IssuedFiles, issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
 
 const ca = testCa()

@@ -1,6 +1,6 @@
 /** Which internal CA a command line means: that of a state folder, or of a configuration. */
 import { UsageError } from '../../base/errors.ts'
-import { type CaFiles, type InternalCa, openInternalCa } from '../../certs/internal-ca.ts'
+import { type CaFiles, type InternalCa, openInternalCa } from '../../certs/ca/internal-ca.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Words } from '../argv.ts'
 

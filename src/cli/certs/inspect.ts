@@ -1,9 +1,9 @@
 /** `sallyport certs inspect HOST`: a whole chain in words, or as JSON. Pure: PEM in, text out. */
 import { X509Certificate } from 'node:crypto'
-import { dateText, durationText } from '../../certs/expiry.ts'
-import { daysLeft } from '../../certs/list.ts'
-import { certificateBlocks } from '../../certs/pem.ts'
-import { nameText, readCertificate } from '../../certs/x509-read.ts'
+import { daysLeft } from '../../certs/files/list.ts'
+import { certificateBlocks } from '../../certs/files/pem.ts'
+import { dateText, durationText } from '../../certs/x509/expiry.ts'
+import { nameText, readCertificate } from '../../certs/x509/x509-read.ts'
 
 export type InspectedCertificate = {
   readonly subject: string

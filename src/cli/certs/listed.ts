@@ -1,10 +1,10 @@
 /** Certificates as a running gateway has them, or where none runs, as the files of its configuration are. */
 import { askGateway, gatewayRuns } from '../../admin/control-client.ts'
 import { messageOf, UsageError } from '../../base/errors.ts'
-import { type CertificateRow, certificateRows, type ListedCertificate } from '../../certs/list.ts'
+import { type CertificateRow, certificateRows, type ListedCertificate } from '../../certs/files/list.ts'
 import type { CertificateConfig, Config, SiteConfig } from '../../config/config.ts'
-import { CertificateWatch } from '../../gateway/certificate-watch.ts'
-import { type CertificateSource, fromFiles, fromFolder, inForce } from '../../gateway/certificates.ts'
+import { CertificateWatch } from '../../gateway/certificates/certificate-watch.ts'
+import { type CertificateSource, fromFiles, fromFolder, inForce } from '../../gateway/certificates/certificates.ts'
 import type { Chain } from '../controls.ts'
 
 export type Found<T> = { readonly running: boolean; readonly found: T }

@@ -1,8 +1,8 @@
 /** `sallyport certs renew`, `revoke` and `roll-over`: what a running gateway does about certificates that it orders itself. */
 import { askGateway } from '../../admin/control-client.ts'
 import { UsageError } from '../../base/errors.ts'
-import { type ReasonName, reasons } from '../../certs/crl-build.ts'
-import { durationText } from '../../certs/expiry.ts'
+import { type ReasonName, reasons } from '../../certs/x509/crl-build.ts'
+import { durationText } from '../../certs/x509/expiry.ts'
 import type { Renewed } from '../controls.ts'
 
 /** An order may wait for DNS and for a CA that is slow. */

@@ -1,8 +1,8 @@
 /** `sallyport certs`: the certificates that are in force, one of them in full, and how to trust the local CA. */
 import { UsageError } from '../../base/errors.ts'
-import { certificateTable } from '../../certs/list.ts'
-import { openLocalCa } from '../../certs/local-ca.ts'
-import { trustText } from '../../certs/trust.ts'
+import { openLocalCa } from '../../certs/ca/local-ca.ts'
+import { trustText } from '../../certs/ca/trust.ts'
+import { certificateTable } from '../../certs/files/list.ts'
 import type { Config } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Words } from '../argv.ts'

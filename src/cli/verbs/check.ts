@@ -1,16 +1,16 @@
 /** `sallyport check`: every mistake of a configuration at once. */
 import { messageOf, UsageError } from '../../base/errors.ts'
 import { abilities, runtime } from '../../base/runtime.ts'
-import { readBundle } from '../../certs/bundle.ts'
-import { type IsRoot, knownRoots } from '../../certs/roots.ts'
+import { readBundle } from '../../certs/files/bundle.ts'
+import { type IsRoot, knownRoots } from '../../certs/files/roots.ts'
 import type { SiteConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import { formatProblem } from '../../config/problem.ts'
-import { CertificateWatch } from '../../gateway/certificate-watch.ts'
-import { fromFolder, nameWarnings } from '../../gateway/certificates.ts'
+import { CertificateWatch } from '../../gateway/certificates/certificate-watch.ts'
+import { fromFolder, nameWarnings } from '../../gateway/certificates/certificates.ts'
+import { staplingOf } from '../../gateway/certificates/staples.ts'
 import { compile } from '../../gateway/compile.ts'
 import { Registries } from '../../gateway/registries.ts'
-import { staplingOf } from '../../gateway/staples.ts'
 import type { Verb } from '../verb.ts'
 
 /** Throws UsageError at the first that cannot be used. */

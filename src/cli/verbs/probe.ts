@@ -1,7 +1,7 @@
 /** `sallyport probe HOST`: what a TLS server accepts and shows, held against a policy. */
 import net from 'node:net'
 import { messageOf, UsageError } from '../../base/errors.ts'
-import { readText } from '../../certs/pem.ts'
+import { readText } from '../../certs/files/pem.ts'
 import { nearest } from '../../config/nearest.ts'
 import { type Policy, policies, policyNames } from '../../model/policies.ts'
 import { grade } from '../probe/grade.ts'

@@ -1,6 +1,6 @@
 /** `sallyport proxy`: a gateway without a file: one site, a certificate from the local CA, one backend. */
 import { UsageError } from '../../base/errors.ts'
-import { openLocalCa } from '../../certs/local-ca.ts'
+import { openLocalCa } from '../../certs/ca/local-ca.ts'
 import { loadConfig } from '../../config/load.ts'
 import { serve } from '../serve.ts'
 import type { Verb } from '../verb.ts'

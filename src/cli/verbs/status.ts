@@ -1,7 +1,7 @@
 /** `sallyport status`, `reload` and `drain`: a running gateway, found by the state folder of its configuration. */
 import { askGateway, gatewayRuns } from '../../admin/control-client.ts'
 import { loadConfig } from '../../config/load.ts'
-import type { CertificateCount } from '../../gateway/certificate-list.ts'
+import type { CertificateCount } from '../../gateway/certificates/certificate-list.ts'
 import type { Words } from '../argv.ts'
 import type { Status } from '../controls.ts'
 import type { Verb } from '../verb.ts'

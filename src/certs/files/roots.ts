@@ -1,0 +1,42 @@
+/** The root certificates that this machine knows, by their subjects: for finding chains that end too soon. */
+import tls from 'node:tls'
+import { readCertificate } from '../x509/x509-read.ts'
+
+export type IsRoot = (subjectDer: Buffer) => boolean
+
+/**
+ * Reads the runtime's own list (Mozilla's) at the first question, 3-10 ms, and the system's store where the answer is not
+ * in there.
+ */
+export function knownRoots(): IsRoot {
+  let bundled: ReadonlySet<string> | null = null
+  let system: ReadonlySet<string> | null = null
+  return subjectDer => {
+    const subject = subjectDer.toString('latin1')
+    bundled ??= subjectsOf(tls.rootCertificates)
+    if (bundled.has(subject)) return true
+    system ??= subjectsOf(systemRoots())
+    return system.has(subject)
+  }
+}
+
+function systemRoots(): readonly string[] {
+  try {
+    return tls.getCACertificates('system')
+  } catch {
+    return []
+  }
+}
+
+function subjectsOf(certificates: readonly string[]): Set<string> {
+  const subjects = new Set<string>()
+  for (const pem of certificates) {
+    const body = pem.replace(/-----[^-]+-----/g, '')
+    try {
+      subjects.add(readCertificate(Buffer.from(body, 'base64')).subjectDer.toString('latin1'))
+    } catch {
+      // A root that cannot be read is one that nobody can be sure of.
+    }
+  }
+  return subjects
+}

@@ -1,0 +1,34 @@
+/** ACME accounts in storage: one value for each directory and e-mail address, with a lock of its own. */
+import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { AccountStore } from '../../acme/account.ts'
+import type { Storage } from '../../model/storage.ts'
+
+/** Between two looks whether another process is done with the account. */
+const lockedMs = 300
+
+export function accountStore(storage: Storage, directory: string, email: string | null): AccountStore {
+  const part = createHash('sha256')
+    .update(`${directory} ${email ?? ''}`)
+    .digest('hex')
+    .slice(0, 32)
+  const key = `accounts/${part}`
+  return {
+    load: async () => (await storage.get(key))?.toString('utf8') ?? null,
+    save: text => storage.put(key, Buffer.from(text)),
+    async alone(work, signal) {
+      for (;;) {
+        const lease = await storage.lock(`accounts.${part}`)
+        if (lease === null) {
+          await delay(lockedMs, undefined, { signal })
+          continue
+        }
+        try {
+          return await work()
+        } finally {
+          await lease.release().catch(() => {})
+        }
+      }
+    },
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Alerts about certificates, as POST requests to a webhook. Whoever raises one never waits: it goes into a queue, one is
+ * under way at a time, and one that cannot be delivered is tried again a few times with growing pauses.
+ *
+ * The receiver is a stranger: redirects are not followed, its answer is not read beyond the status, and everything has a
+ * deadline. Its URL and headers may hold secrets, so that the log has the origin of the URL only.
+ */
+import { readFileSync } from 'node:fs'
+import os from 'node:os'
+import { messageOf, UsageError } from '../../base/errors.ts'
+import { request } from '../../base/http-request.ts'
+import type { Log } from '../../base/log.ts'
+import { daysLeft } from '../../certs/files/list.ts'
+import type { LeafSummary } from '../../certs/x509/leaf.ts'
+import type { AlertsConfig } from '../../config/config.ts'
+
+export type AlertEvent = 'certificate-expiring' | 'certificate-expired' | 'certificate-broken' | 'renewal-failed'
+
+export type Alert = {
+  readonly event: AlertEvent
+  /** The certificate in force; null where there is none */
+  readonly leaf: Pick<LeafSummary, 'names' | 'notAfter' | 'fingerprint256'> | null
+  readonly source: string
+  readonly sites: readonly string[]
+  /** What is wrong, in words, and what happens next; null where the event says it all */
+  readonly why: string | null
+}
+
+/** Where alerts go to, with files read. */
+export type AlertTarget = {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly ca: string | null
+}
+
+/** Throws UsageError where the CA cannot be read. */
+export function alertTarget({ url, headers, token, caFile }: AlertsConfig): AlertTarget {
+  const all: Record<string, string> = Object.fromEntries(headers)
+  if (token !== null) all['authorization'] = `Bearer ${token}`
+  try {
+    return { url, headers: all, ca: caFile === null ? null : readFileSync(caFile, 'utf8') }
+  } catch (error) {
+    throw new UsageError(`${caFile}: cannot be read: ${messageOf(error)}`)
+  }
+}
+
+export const mostWaiting = 200
+const answerMs = 10_000
+/** Before the second try, the third, ... */
+const pausesMs: readonly number[] = [2_000, 15_000, 60_000, 300_000]
+
+export class Alerts {
+  target: AlertTarget | null = null
+  private readonly log: Log
+  private readonly pausesMs: readonly number[]
+  private readonly waiting: string[] = []
+  private sending = false
+  private closed = false
+  private wake: (() => void) | null = null
+
+  constructor(log: Log, pauses: readonly number[] = pausesMs) {
+    this.log = log
+    this.pausesMs = pauses
+  }
+
+  /** Never waits, never throws. Nothing happens where no webhook is configured. */
+  raise(alert: Alert, now = Date.now()): void {
+    if (this.target === null || this.closed) return
+    if (this.waiting.length >= mostWaiting) {
+      this.waiting.shift()
+      this.log.write('error', `more than ${mostWaiting} alerts wait to be delivered: the oldest is dropped`)
+    }
+    this.waiting.push(bodyOf(alert, now))
+    if (!this.sending) void this.deliver()
+  }
+
+  /** What waits is given up. */
+  close(): void {
+    this.closed = true
+    this.waiting.length = 0
+    this.wake?.()
+  }
+
+  private async deliver(): Promise<void> {
+    this.sending = true
+    // After this turn: who raises several at once does not pay for the first.
+    await new Promise(resolve => setImmediate(resolve))
+    for (let body = this.waiting.shift(); body !== undefined; body = this.waiting.shift())
+      await this.deliverOne(body)
+    this.sending = false
+  }
+
+  private async deliverOne(body: string): Promise<void> {
+    for (let tried = 0; ; tried++) {
+      const target = this.target
+      if (target === null || this.closed) return
+      const to = new URL(target.url).origin
+      try {
+        await post(target, body)
+        return
+      } catch (error) {
+        const why = messageOf(error)
+        const pause = this.pausesMs[tried]
+        if (pause === undefined) {
+          this.log.write('error', 'alert could not be delivered and is given up', { to, why, tries: tried + 1 })
+          return
+        }
+        const next = `tried again in ${Math.ceil(pause / 1000)} s`
+        this.log.write('warn', 'alert could not be delivered', { to, why, next })
+        await this.pause(pause)
+      }
+    }
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(done, ms).unref()
+      const self = this
+      function done() {
+        clearTimeout(timer)
+        self.wake = null
+        resolve()
+      }
+      this.wake = done
+    })
+  }
+}
+
+const bodyOf = ({ event, leaf, source, sites, why }: Alert, now: number): string =>
+  JSON.stringify({
+    event,
+    names: leaf?.names.slice(0, 100) ?? [],
+    sites: sites.slice(0, 100),
+    source,
+    notAfter: leaf === null ? null : new Date(leaf.notAfter).toISOString(),
+    daysLeft: leaf === null ? null : daysLeft(leaf.notAfter, now),
+    fingerprint: leaf?.fingerprint256 ?? null,
+    why,
+    gateway: os.hostname(),
+    time: new Date(now).toISOString(),
+  })
+
+/** Resolves with any 2xx; rejects with everything else. */
+async function post({ url, headers, ca }: AlertTarget, body: string): Promise<void> {
+  const { status } = await request(url, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    body,
+    agent: null,
+    ca,
+    timeoutMs: answerMs,
+    maxBytes: 0,
+    signal: null,
+  })
+  if (status < 200 || status >= 300) throw new Error(`it answered ${status}`)
+}

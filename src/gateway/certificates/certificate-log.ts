@@ -1,0 +1,62 @@
+/** What becomes of certificates in files, as log records: one for each swap, and one for each distinct problem. */
+import type { Log } from '../../base/log.ts'
+import type { LeafSummary } from '../../certs/x509/leaf.ts'
+import type { CertificateChange } from './certificate-watch.ts'
+
+export function logChange(log: Log, change: CertificateChange): void {
+  switch (change.kind) {
+    case 'replaced': {
+      const { source, from, to, warnings } = change
+      log.write('info', 'certificate replaced', {
+        source,
+        names: shown(to.names),
+        oldNotAfter: from === null ? null : dateOf(from),
+        notAfter: dateOf(to),
+        oldFingerprint: from?.fingerprint256 ?? null,
+        fingerprint: to.fingerprint256,
+      })
+      for (const warning of warnings) log.write('warn', warning)
+      return
+    }
+    case 'broken': {
+      const { source, why, leaf } = change
+      const now =
+        leaf === null
+          ? 'no certificate can be shown in its place'
+          : `the certificate in force stays: ${shown(leaf.names).join(', ')}, until ${dateOf(leaf)}`
+      log.write('warn', 'certificate files cannot be used', {
+        source,
+        why,
+        now,
+        next: 'they are looked at again every few seconds',
+      })
+      return
+    }
+    case 'mended':
+      log.write('info', 'certificate files can be used again', { source: change.source })
+      return
+    case 'added':
+    case 'removed':
+      log.write('info', `certificate ${change.kind}`, {
+        source: change.source,
+        names: shown(change.leaf?.names ?? []),
+        notAfter: change.leaf === null ? null : dateOf(change.leaf),
+      })
+      return
+    case 'stays':
+      log.write('warn', 'certificate files are gone, and nothing else has their names', {
+        source: change.source,
+        names: shown(change.leaf?.names ?? []),
+        now: 'the certificate stays in force until it expires or another has its names',
+      })
+      return
+    case 'problem':
+      log.write('warn', change.why)
+  }
+}
+
+/** Certificates hold up to hundreds of names. */
+const shown = (names: readonly string[]): string[] =>
+  names.length > 10 ? [...names.slice(0, 10), `and ${names.length - 10} more`] : [...names]
+
+const dateOf = ({ notAfter }: Pick<LeafSummary, 'notAfter'>): string => new Date(notAfter).toISOString()

@@ -1,0 +1,98 @@
+/**
+ * Who hears about certificates: the log, the webhook, and whoever asks the gateway. Lives as long as the gateway; a reload
+ * gives it another list and another webhook, and what was told stays told.
+ */
+import type { Log } from '../../base/log.ts'
+import { type CertificateRow, certificateRows, type ListedCertificate } from '../../certs/files/list.ts'
+import type { RenewalFailure } from '../../certs/kept/subject.ts'
+import { defaultDays } from '../../certs/x509/expiry.ts'
+import type { AlertsConfig } from '../../config/config.ts'
+import type { Bundle } from '../../model/certificate.ts'
+import { type Alert, Alerts, type AlertTarget } from './alerts.ts'
+import { type CertificateCount, countCertificates, expiredReasons, listCertificates } from './certificate-list.ts'
+import { logChange } from './certificate-log.ts'
+import type { CertificateChange } from './certificate-watch.ts'
+import { inForce, type SiteCertificates } from './certificates.ts'
+import { ExpiryWatch } from './expiry-watch.ts'
+
+export type ReportOptions = {
+  /** Several processes have the same certificates, and another of them tells */
+  readonly silent: boolean
+}
+
+export class CertificateReports {
+  private readonly log: Log
+  private readonly silent: boolean
+  private readonly alerts: Alerts
+  private readonly expiry: ExpiryWatch
+  private sites: readonly SiteCertificates[] = []
+
+  constructor(log: Log, { silent }: ReportOptions) {
+    this.log = log
+    this.silent = silent
+    this.alerts = new Alerts(log)
+    this.expiry = new ExpiryWatch({ log, list: () => this.list(), alert: alert => this.raise(alert) })
+  }
+
+  /** A snapshot came into force. */
+  use(sites: readonly SiteCertificates[], alerts: AlertsConfig | null, target: AlertTarget | null): void {
+    this.sites = sites
+    this.alerts.target = target
+    this.expiry.alertDays = alerts !== null && alerts.days.length > 0 ? alerts.days : defaultDays
+    if (!this.silent) this.expiry.start()
+  }
+
+  /** Tells the webhook, if there is one. */
+  raise(alert: Alert): void {
+    if (!this.silent) this.alerts.raise(alert)
+  }
+
+  /** Whoever has tried says so: only one process does. */
+  renewalFailed({ name, bundle, why }: RenewalFailure): void {
+    const sites = this.list()
+      .filter(one => one.source === (bundle?.source ?? name))
+      .flatMap(one => one.sites)
+    this.alerts.raise({ event: 'renewal-failed', leaf: bundle, source: bundle?.source ?? name, sites, why })
+  }
+
+  changed(change: CertificateChange): void {
+    logChange(this.log, change)
+    if (change.kind === 'broken') {
+      const { source, leaf, why } = change
+      const sites = this.list()
+        .filter(one => one.source === source)
+        .flatMap(one => one.sites)
+      this.raise({ event: 'certificate-broken', leaf, source, sites, why })
+    }
+  }
+
+  /** Each certificate once, not read yet. */
+  list(): ListedCertificate[] {
+    return listCertificates(this.sites)
+  }
+
+  /** Each certificate once, the soonest to end first. */
+  rows(now = Date.now()): CertificateRow[] {
+    return certificateRows(this.list(), now)
+  }
+
+  /** Why this gateway should not be given traffic, as far as certificates go. */
+  reasons(now = Date.now()): string[] {
+    return expiredReasons(this.list(), now)
+  }
+
+  count(now = Date.now()): CertificateCount {
+    return countCertificates(this.list(), now)
+  }
+
+  /** What is in force for a host, or null where it has no certificate. Throws UsageError where none can be loaded. */
+  bundlesFor(site: string, host: string): readonly Bundle[] | null {
+    const found = this.sites.find(each => each.site === site)
+    return found === undefined ? null : inForce(found.source, host)
+  }
+
+  close(): void {
+    this.expiry.close()
+    this.alerts.close()
+  }
+}

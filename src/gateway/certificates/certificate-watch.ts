@@ -1,0 +1,143 @@
+/**
+ * Certificates in files, as they are now, for as long as a snapshot uses them: what outlives a reload. One timer looks at
+ * all of them in turn, never a handshake.
+ *
+ * Cost: a look is two stats (1-2 us each where the disk is local). Up to 100 pairs are looked at four times a second, up
+ * to 1,000 every second, with 0.5% of a core; more than that in slices, so that a change among 10,000 is seen within ten
+ * seconds. Bun's and Node's
+ * fs.watch would be faster for few files and silent on network file systems and behind symbolic links: none is used.
+ */
+import type { BundleFiles } from '../../certs/files/bundle.ts'
+import { knownRoots } from '../../certs/files/roots.ts'
+import { WatchedFolder } from '../../certs/files/watched-folder.ts'
+import { type Look, WatchedPair } from '../../certs/files/watched-pair.ts'
+import type { LeafSummary } from '../../certs/x509/leaf.ts'
+
+export type CertificateChange =
+  | (Exclude<Look, { kind: 'same' }> & {
+      readonly source: string
+      /** What is in force now; null where nothing is */
+      readonly leaf: LeafSummary | null
+    })
+  | {
+      readonly kind: 'added' | 'removed' | 'stays'
+      readonly source: string
+      readonly leaf: LeafSummary | null
+    }
+  | { readonly kind: 'problem'; readonly why: string }
+
+const tickMs = 250
+/** A pass over everything begins this long after the one before, or later; over few files, with every tick. */
+const passMs = 1_000
+const few = 100
+const looksPerTick = 250
+/** To parse a new certificate takes 0.1 ms: a thousand that change at once must not hold up a handshake. */
+const tickBudgetMs = 8
+
+export class CertificateWatch {
+  /** Goes up with everything that a snapshot may have to choose anew */
+  generation = 0
+  onChange: (change: CertificateChange) => void = () => {}
+  private readonly options = { isRoot: knownRoots() }
+  /** By the file of the chain: keys of two names joined would cost more than they are worth */
+  private readonly pairs = new Map<string, WatchedPair[]>()
+  private readonly folders = new Map<string, WatchedFolder>()
+  private readonly queue: (WatchedPair | WatchedFolder)[] = []
+  private readonly ownerOf = new WeakMap<WatchedPair, WatchedFolder>()
+  private passAt = Number.NEGATIVE_INFINITY
+  private passSize = 0
+  private timer: NodeJS.Timeout | null = null
+
+  /**
+   * The pair in these files, the one that an earlier snapshot used, if there is one: with `strict` it is looked at now, and
+   * a UsageError says what is wrong with it. A new one is opened, which throws UsageError too.
+   */
+  pair(files: BundleFiles, strict: boolean): WatchedPair {
+    const known = this.pairs.get(files.chainFile)
+    let pair = known?.find(each => each.files.keyFile === files.keyFile)
+    if (pair === undefined) {
+      pair = WatchedPair.open(files, this.options)
+      if (known === undefined) this.pairs.set(files.chainFile, [pair])
+      else known.push(pair)
+      this.begin()
+    } else if (strict) this.report(pair, pair.refresh())
+    return pair
+  }
+
+  /** Throws UsageError where a folder that is new cannot be read. */
+  folder(name: string): WatchedFolder {
+    let folder = this.folders.get(name)
+    if (folder === undefined) {
+      folder = new WatchedFolder(name, this.options)
+      this.folders.set(name, folder)
+      this.begin()
+    } else this.lookIn(folder)
+    return folder
+  }
+
+  /** Forgets what no snapshot uses any more. */
+  keepOnly(used: ReadonlySet<WatchedPair | WatchedFolder>): void {
+    for (const [file, pairs] of this.pairs) {
+      const kept = pairs.filter(pair => used.has(pair))
+      if (kept.length === 0) this.pairs.delete(file)
+      else if (kept.length < pairs.length) this.pairs.set(file, kept)
+    }
+    for (const [key, folder] of this.folders) if (!used.has(folder)) this.folders.delete(key)
+    this.queue.length = 0
+    if (this.pairs.size + this.folders.size === 0) this.close()
+  }
+
+  close(): void {
+    if (this.timer !== null) clearInterval(this.timer)
+    this.timer = null
+  }
+
+  private begin(): void {
+    this.timer ??= setInterval(() => this.tick(performance.now()), tickMs).unref()
+  }
+
+  /** One slice. @param now performance.now() */
+  private tick(now: number): void {
+    if (this.queue.length === 0) {
+      if (this.passSize > few && now - this.passAt < passMs - tickMs / 2) return
+      this.passAt = now
+      this.fill()
+    }
+    for (let count = 0; count < looksPerTick; count++) {
+      const next = this.queue.pop()
+      if (next === undefined) return
+      if (next instanceof WatchedFolder) this.lookIn(next)
+      else this.report(next, next.look())
+      if (performance.now() - now > tickBudgetMs) return
+    }
+  }
+
+  /** Folders come out first: what they have lost is not looked at. */
+  private fill(): void {
+    for (const pairs of this.pairs.values()) this.queue.push(...pairs)
+    for (const folder of this.folders.values()) {
+      for (const { pair, gone } of folder.members.values()) {
+        if (gone) continue
+        this.ownerOf.set(pair, folder)
+        this.queue.push(pair)
+      }
+    }
+    for (const folder of this.folders.values()) this.queue.push(folder)
+    this.passSize = this.queue.length
+  }
+
+  private lookIn(folder: WatchedFolder): void {
+    const changes = folder.look()
+    if (changes.length > 0) this.generation++
+    for (const change of changes) this.onChange(change)
+  }
+
+  private report(pair: WatchedPair, look: Look): void {
+    if (look.kind === 'same') return
+    if (look.kind === 'replaced') {
+      this.generation++
+      this.ownerOf.get(pair)?.touch(pair)
+    }
+    this.onChange({ ...look, source: pair.files.chainFile, leaf: pair.leaf() })
+  }
+}

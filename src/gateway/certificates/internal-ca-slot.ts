@@ -1,0 +1,57 @@
+/** The one internal CA server of a process, through reloads: it goes on where nothing about it has changed. */
+import { messageOf } from '../../base/errors.ts'
+import type { Log } from '../../base/log.ts'
+import { openInternalCa } from '../../certs/ca/internal-ca.ts'
+import type { Config } from '../../config/config.ts'
+import type { Storage } from '../../model/storage.ts'
+import { type InternalCaServer, startInternalCa } from './internal-ca.ts'
+
+export const servesAcme = ({ ca }: Config): boolean => ca !== null && ca.acme !== null
+
+export class InternalCaSlot {
+  private readonly log: Log
+  private running: { readonly key: string; readonly server: InternalCaServer } | null = null
+
+  constructor(log: Log) {
+    this.log = log
+  }
+
+  /** The directory's URL while this process serves it, else null */
+  get directory(): string | null {
+    return this.running?.server.directory() ?? null
+  }
+
+  /**
+   * Before a configuration is put into force. The first time the server is started here; later only what can be looked
+   * at beforehand is, since the old one may hold the port. Throws UsageError.
+   */
+  async prepare(config: Config, storage: Storage | null): Promise<void> {
+    if (config.ca === null || storage === null || !servesAcme(config)) return
+    if (this.running === null) await this.start(config, storage)
+    else openInternalCa(config.state, config.ca.own)
+  }
+
+  /** The configuration is in force. */
+  async use(config: Config, storage: Storage | null): Promise<void> {
+    if (this.running?.key === keyOf(config)) return
+    await this.close()
+    if (storage === null || !servesAcme(config)) return
+    try {
+      await this.start(config, storage)
+    } catch (error) {
+      this.log.write('error', 'the ACME server of the internal CA does not run', { why: messageOf(error) })
+    }
+  }
+
+  async close(): Promise<void> {
+    const { running } = this
+    this.running = null
+    await running?.server.close()
+  }
+
+  private async start(config: Config, storage: Storage): Promise<void> {
+    this.running = { key: keyOf(config), server: await startInternalCa(config, storage, this.log) }
+  }
+}
+
+const keyOf = ({ ca, state, storage }: Config): string => JSON.stringify([ca, state, storage])

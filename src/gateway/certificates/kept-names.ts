@@ -1,0 +1,30 @@
+/** Which name's certificate serves whom, for a site whose certificates are kept by a Keeper. */
+import type { SiteConfig } from '../../config/config.ts'
+
+export type KeptNames = {
+  /** Always kept: in storage's spelling, without brackets */
+  readonly names: readonly string[]
+  /** The kept name for what a client asks for; null for one that could be ordered on demand */
+  of(serverName: string): string | null
+}
+
+/**
+ * @param onDemand names that no host is, or that are below a wildcard host, may be ordered as they are asked for
+ * @param wildcards wildcard hosts can be proved, and are kept as they are
+ */
+export function keptNames(site: SiteConfig, onDemand: boolean, wildcards: boolean): KeptNames {
+  const hosts = site.hosts.map(host => host.replace(/^\[|\]$/g, ''))
+  const names = onDemand && !wildcards ? hosts.filter(host => !host.startsWith('*.')) : hosts
+  const known = new Set(names)
+  // The default site's clients may ask for any name, or for none.
+  const fallback = onDemand ? null : (hosts[0] as string)
+  return {
+    names,
+    of(serverName) {
+      if (known.has(serverName)) return serverName
+      const wildcard = `*${serverName.slice(serverName.indexOf('.'))}`
+      if (known.has(wildcard)) return wildcard
+      return serverName === '' ? (names[0] ?? fallback) : fallback
+    },
+  }
+}

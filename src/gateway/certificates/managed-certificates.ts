@@ -1,0 +1,270 @@
+/**
+ * Certificates that the gateway orders and renews by itself: storage, issuers and keepers, put together from the
+ * configuration. It outlives reloads: where nothing about an issuer has changed, its keeper goes on as it is.
+ *
+ * Everything that can fail is in `prepare`; nothing is ordered for a configuration that was not put into force.
+ */
+import { X509Certificate } from 'node:crypto'
+import type { Log } from '../../base/log.ts'
+import { Keeper, type KeeperOptions } from '../../certs/kept/keeper.ts'
+import { asking, OnDemand } from '../../certs/kept/on-demand.ts'
+import { certificatesPrefix, type ManagedKey, partOf } from '../../certs/kept/records.ts'
+import type { RenewalFailure } from '../../certs/kept/subject.ts'
+import type { Config, SiteConfig } from '../../config/config.ts'
+import type { OnDemandConfig } from '../../config/config-acme.ts'
+import type { Bundle } from '../../model/certificate.ts'
+import { type ChallengeAnswers, noChallenges } from '../../model/challenge.ts'
+import type { Issuer } from '../../model/issuer.ts'
+import type { Storage } from '../../model/storage.ts'
+import { StoredAnswers } from './challenge-answers.ts'
+import { InternalCaSlot, servesAcme } from './internal-ca-slot.ts'
+import { type IssuerChoice, issuerChoices, type ManagedKind, type OpenedIssuer } from './issuers.ts'
+import { type KeptNames, keptNames } from './kept-names.ts'
+import { openStorage } from './storage.ts'
+
+/** What one issuer keeps. */
+type Kept = {
+  readonly issuer: Issuer
+  readonly keeper: Keeper
+  readonly wildcards: boolean
+  /** For names that are first seen in a handshake */
+  readonly demand: { readonly onDemand: OnDemand; readonly keeper: Keeper } | null
+  rollOver: OpenedIssuer['rollOver']
+  close(): Promise<void>
+}
+
+/** For one word that `certificate` may be; `key` is the same for the same terms */
+type Chosen = { readonly kind: ManagedKind; readonly key: string; readonly kept: Kept }
+
+/** Certificates of one site, as they are at the moment. */
+export type ManagedSite = {
+  /** Throws, or rejects with, an Error that says why there is none. */
+  for(serverName: string): readonly Bundle[] | Promise<readonly Bundle[]>
+  /** What is there; empty where nothing is. Orders nothing. */
+  inForce(serverName: string): readonly Bundle[]
+  held(): readonly { readonly name: string; readonly bundles: readonly Bundle[]; readonly problem: string | null }[]
+}
+
+/** A configuration's certificates, before it is in force. */
+export interface Prepared {
+  site(config: SiteConfig): ManagedSite
+  /** Loads what storage has, so that the first handshake finds it. */
+  load(): Promise<void>
+  /** The configuration is in force: what it does not name any more is let go, and orders begin. */
+  commit(): void
+  /** It is not going to be. */
+  discard(): Promise<void>
+}
+
+type Opened = { readonly key: string; readonly storage: Storage; readonly answers: StoredAnswers }
+
+export class ManagedCertificates implements ChallengeAnswers {
+  private readonly log: Log
+  private opened: Opened | null = null
+  private kept = new Map<string, Kept>()
+  private readonly internalCa: InternalCaSlot
+  private readonly failed: (failure: RenewalFailure) => void
+  private readonly now: () => number
+
+  /** @param failed told of orders that fail again and again. @param now milliseconds since 1970 */
+  constructor(log: Log, failed: (failure: RenewalFailure) => void, now: () => number = Date.now) {
+    this.log = log
+    this.now = now
+    this.failed = failed
+    this.internalCa = new InternalCaSlot(log)
+  }
+
+  /** Of the ACME server of the internal CA, while this process serves it */
+  get directory(): string | null {
+    return this.internalCa.directory
+  }
+
+  get any(): boolean {
+    return this.opened !== null
+  }
+
+  http01(token: string): Promise<string | null> {
+    return (this.opened?.answers ?? noChallenges).http01(token)
+  }
+
+  tlsAlpn01(serverName: string): ReturnType<ChallengeAnswers['tlsAlpn01']> {
+    return (this.opened?.answers ?? noChallenges).tlsAlpn01(serverName)
+  }
+
+  /** Throws UsageError or StorageError, and changes nothing then. */
+  async prepare(config: Config): Promise<Prepared> {
+    const choices = issuerChoices(config)
+    if (choices.length === 0 && !servesAcme(config)) return this.prepared(config, null, [], [])
+    const key = JSON.stringify([config.storage, config.state])
+    const opened = this.opened?.key === key ? this.opened : await this.open(key, config)
+    const chosen: Chosen[] = []
+    const fresh: Kept[] = []
+    try {
+      for (const choice of choices) {
+        const own = `${key} ${choice.key}`
+        const known = this.kept.get(own)
+        const made = known ?? this.make(choice, opened)
+        if (known === undefined) fresh.push(made)
+        chosen.push({ kind: choice.kind, key: own, kept: made })
+      }
+    } catch (error) {
+      for (const each of fresh) await each.close()
+      if (opened !== this.opened) await opened.storage.close()
+      throw error
+    }
+    return this.prepared(config, opened, chosen, fresh)
+  }
+
+  /** Renews the certificate that serves `host`, whatever the plan says. Rejects with what went wrong. */
+  async renew(host: string): Promise<readonly Bundle[]> {
+    const { keeper, name } = this.find(host)
+    return await keeper.renew(name)
+  }
+
+  /** Gets another certificate with another key, and has the issuer revoke the one in force. */
+  async revoke(host: string, reason: number): Promise<readonly Bundle[]> {
+    const { keeper, name, issuer } = this.find(host)
+    const old = keeper.bundles(name) ?? []
+    const fresh = await keeper.renew(name)
+    for (const { chainPem, fingerprint256 } of old) {
+      await issuer.revoke(new X509Certificate(chainPem).raw, reason, AbortSignal.timeout(60_000))
+      this.log.write('info', 'certificate revoked', { name, fingerprint: fingerprint256, reason })
+    }
+    return fresh
+  }
+
+  /** New keys for the accounts at ACME CAs. @returns their directories */
+  async rollOver(): Promise<readonly string[]> {
+    const done: string[] = []
+    for (const each of this.kept.values()) done.push(...(await each.rollOver(AbortSignal.timeout(120_000))))
+    return done
+  }
+
+  async close(): Promise<void> {
+    const { kept, opened } = this
+    this.kept = new Map()
+    this.opened = null
+    await this.internalCa.close()
+    for (const each of kept.values()) await each.close()
+    await opened?.storage.close().catch(() => {})
+  }
+
+  private async open(key: string, config: Config): Promise<Opened> {
+    const storage = await openStorage(config, text => this.log.write('warn', text))
+    return { key, storage, answers: new StoredAnswers(storage, this.log) }
+  }
+
+  private make(choice: IssuerChoice, { storage, answers }: Opened): Kept {
+    const opened = choice.open(storage, answers, (level, text) => this.log.write(level, text))
+    const { issuer } = opened
+    const options: KeeperOptions = {
+      storage,
+      issuer,
+      keys: choice.keys,
+      renewBeforeMs: choice.renewBeforeMs,
+      log: (level, message, fields) => this.log.write(level, message, fields),
+      now: this.now,
+      random: Math.random,
+      failed: this.failed,
+    }
+    const keeper = new Keeper(options)
+    const demand = choice.onDemand === null ? null : demandOf(choice.onDemand, options)
+    return {
+      issuer,
+      keeper,
+      wildcards: choice.wildcards,
+      demand,
+      rollOver: signal => opened.rollOver(signal),
+      async close() {
+        await Promise.all([keeper.stop(), demand?.keeper.stop()])
+        opened.close()
+      },
+    }
+  }
+
+  private prepared(
+    config: Config,
+    opened: Opened | null,
+    chosen: readonly Chosen[],
+    fresh: readonly Kept[],
+  ): Prepared {
+    const kept = new Map(chosen.map(each => [each.key, each.kept]))
+    const of = new Map(chosen.map(each => [each.kind, each.kept]))
+    const byKind = new Map<ManagedKind, Set<string>>()
+    return {
+      site: site => {
+        const kind = site.certificate?.kind as ManagedKind
+        const own = of.get(kind) as Kept
+        const names = keptNames(site, own.demand !== null, own.wildcards)
+        const all = byKind.get(kind) ?? new Set()
+        for (const name of names.names) all.add(name)
+        byKind.set(kind, all)
+        return siteOf(own, names)
+      },
+      load: async () => {
+        await this.internalCa.prepare(config, opened?.storage ?? null)
+        // Those that are served now stay until the new snapshot is in force.
+        for (const [kind, own] of of)
+          await own.keeper.keep([...new Set([...own.keeper.names(), ...(byKind.get(kind) ?? [])])])
+      },
+      commit: () => {
+        const before = this.kept
+        const storage = this.opened
+        this.kept = kept
+        this.opened = opened
+        const inUse = this.internalCa.use(config, opened?.storage ?? null)
+        const over = [...before].filter(([own]) => !kept.has(own)).map(([, each]) => each.close())
+        void Promise.all([...over, inUse]).then(() =>
+          storage === opened ? undefined : storage?.storage.close().catch(() => {}),
+        )
+        for (const [kind, own] of of) {
+          const names = byKind.get(kind) ?? new Set()
+          for (const name of own.keeper.names()) if (!names.has(name)) own.keeper.forget(name)
+          own.keeper.begin()
+          own.demand?.keeper.begin()
+        }
+      },
+      discard: async () => {
+        for (const each of fresh) await each.close()
+        // Of the first start there is nothing to go back to.
+        if (this.opened === null) await this.internalCa.close()
+        if (opened !== null && opened !== this.opened) await opened.storage.close().catch(() => {})
+      },
+    }
+  }
+
+  private find(host: string): { readonly keeper: Keeper; readonly name: string; readonly issuer: Issuer } {
+    const wildcard = `*${host.slice(host.indexOf('.'))}`
+    for (const { keeper, demand, issuer } of this.kept.values()) {
+      for (const each of demand === null ? [keeper] : [keeper, demand.keeper]) {
+        const name = [host, wildcard].find(own => each.keeps(own))
+        if (name !== undefined) return { keeper: each, name, issuer }
+      }
+    }
+    throw new Error(`${host} has no certificate that the gateway orders by itself`)
+  }
+}
+
+function demandOf(terms: OnDemandConfig, options: KeeperOptions): Kept['demand'] {
+  const keeper = new Keeper({ ...options, issuer: asking(options.issuer, terms) })
+  const [keyType] = options.keys as readonly [ManagedKey]
+  const known = async (name: string) =>
+    (await options.storage.get(`${certificatesPrefix}${partOf({ name, keyType })}`)) !== null
+  return { keeper, onDemand: new OnDemand(terms, keeper, known) }
+}
+
+function siteOf({ keeper, demand }: Kept, names: KeptNames): ManagedSite {
+  return {
+    for(serverName) {
+      const name = names.of(serverName)
+      if (name === null && demand !== null) return demand.onDemand.bundles(serverName)
+      const bundles = keeper.bundles(name ?? serverName)
+      if (bundles !== null && bundles.length > 0) return bundles
+      throw new Error(keeper.problem(name ?? serverName) ?? 'it is being ordered')
+    },
+    inForce: serverName =>
+      keeper.bundles(names.of(serverName) ?? serverName) ?? demand?.keeper.bundles(serverName) ?? [],
+    held: () =>
+      names.names.map(name => ({ name, bundles: keeper.bundles(name) ?? [], problem: keeper.problem(name) })),
+  }
+}

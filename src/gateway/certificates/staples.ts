@@ -1,0 +1,259 @@
+/**
+ * OCSP responses to be stapled, by certificate: in memory and under `ocsp/` in the state folder, so that a restart has them
+ * at once and workers need not all ask. One is fetched anew when half of its life is over, in the background: no handshake
+ * waits for a responder. What cannot be had, is not good or does not verify is reported and tried again later, and the last
+ * good one stays until it ends.
+ */
+import { createHash, X509Certificate } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { messageOf, UsageError } from '../../base/errors.ts'
+import { abilities, runtime } from '../../base/runtime.ts'
+import { certificateBlocks } from '../../certs/files/pem.ts'
+import {
+  mostResponseBytes,
+  type OcspResponse,
+  type OcspSubject,
+  ocspSubject,
+  readOcspResponse,
+} from '../../certs/x509/ocsp.ts'
+import { readCertificate } from '../../certs/x509/x509-read.ts'
+import type { Bundle } from '../../model/certificate.ts'
+import type { Staple } from '../../model/tls-terms.ts'
+import { fetchOcsp } from './ocsp-fetch.ts'
+
+type Warn = (text: string) => void
+
+/** What a bundle needs to be stapled: whom to ask, about what. */
+export type Stapling = {
+  readonly subject: OcspSubject
+  readonly url: string
+  readonly key: string
+  /** Clients refuse the certificate without */
+  readonly must: boolean
+}
+
+/**
+ * @param wanted the site says `ocsp: staple`
+ * @returns null where nothing is stapled; a warning goes to `warn` if that is not what was wanted
+ * Throws UsageError for a certificate that clients refuse without a staple, which it would not get.
+ */
+export function staplingOf(bundle: Bundle, wanted: boolean, warn: Warn): Stapling | null {
+  if (!wanted && bundle.mustStaple !== true) return null
+  const found = stapling(bundle, wanted)
+  if (typeof found !== 'string') return found
+  if (bundle.mustStaple === true)
+    throw new UsageError(
+      `${bundle.source}: clients refuse this certificate without an OCSP staple (must-staple), and ${found}`,
+    )
+  // Where nothing ever is, the configuration has been warned of once.
+  if (abilities.stapling) warn(`${bundle.source}: no OCSP response is stapled: ${found}`)
+  return null
+}
+
+/** The stapling, or why there is none. */
+function stapling(bundle: Bundle, wanted: boolean): Stapling | string {
+  if (!abilities.stapling) return `${runtime.name}'s TLS library staples nothing; use --runtime node`
+  if (!wanted) return 'its site does not say ocsp: staple'
+  const [leafPem, issuerPem] = certificateBlocks(bundle.chainPem, bundle.source)
+  if (leafPem === undefined || issuerPem === undefined)
+    return 'its issuer is not in the chain, and has signed what would be stapled; put it behind the leaf'
+  const leaf = new X509Certificate(leafPem)
+  const [url] = readCertificate(leaf.raw).ocspUrls
+  if (url === undefined) return 'it names no OCSP responder'
+  try {
+    const subject = ocspSubject(leaf, new X509Certificate(issuerPem))
+    const key = createHash('sha256').update(leaf.raw).digest('hex')
+    return { subject, url, key, must: bundle.mustStaple === true }
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
+/** How often it is looked whether one is due. */
+const sweepMs = 5_000
+/** What a start or reload waits for a first response that clients insist on */
+const firstMs = 3_000
+const atOnce = 8
+const leastAgainMs = 60_000
+const mostAgainMs = 3_600_000
+/** Responses of certificates that nobody has any more */
+const forgottenMs = 60 * 86_400_000
+
+/** The staples of a gateway; they outlive a reload. */
+export class Staples {
+  private readonly now: () => number
+  private readonly known = new Map<string, Fetched>()
+  private inUse: ReadonlySet<string> = new Set()
+  private timer: NodeJS.Timeout | null = null
+
+  constructor(now: () => number = Date.now) {
+    this.now = now
+  }
+
+  /** @param use is told the key: what is not in the set given to `keepOnly` is forgotten */
+  of({ subject, url, key, must }: Stapling, state: string, use: Set<string>, warn: Warn): Staple {
+    use.add(key)
+    let staple = this.known.get(key)
+    if (staple === undefined) {
+      staple = new Fetched(subject, url, must, path.join(state, 'ocsp', `${key}.der`), this.now, warn)
+      this.known.set(key, staple)
+    }
+    return staple
+  }
+
+  /** Before certificates are put into use: waits a little for what clients would refuse them without. Never rejects. */
+  async prepare(keys: ReadonlySet<string>): Promise<void> {
+    const wanted = this.due(keys).filter(staple => staple.must && staple.current() === null)
+    if (wanted.length === 0) return
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>(resolve => {
+      timer = setTimeout(resolve, firstMs)
+    })
+    await Promise.race([refreshAll(wanted), late])
+    clearTimeout(timer)
+  }
+
+  /** Begins to fetch. @param inUse may grow later, when certificates are read that were not needed before */
+  start(inUse: ReadonlySet<string>): void {
+    this.inUse = inUse
+    for (const key of this.known.keys()) if (!inUse.has(key)) this.known.delete(key)
+    if (this.timer !== null) return
+    this.timer = setInterval(() => void this.refresh(), sweepMs)
+    this.timer.unref()
+    void this.refresh()
+  }
+
+  stop(): void {
+    if (this.timer !== null) clearInterval(this.timer)
+    this.timer = null
+  }
+
+  /** Fetches those that are due. Resolves when that has ended, well or not; never rejects. */
+  async refresh(): Promise<void> {
+    await refreshAll(this.due(this.inUse))
+  }
+
+  private due(keys: ReadonlySet<string>): Fetched[] {
+    return [...this.known].filter(([key, staple]) => keys.has(key) && staple.isDue()).map(([, staple]) => staple)
+  }
+}
+
+async function refreshAll(staples: Fetched[]): Promise<void> {
+  const next = async (): Promise<void> => {
+    for (let one = staples.pop(); one !== undefined; one = staples.pop()) await one.refresh()
+  }
+  await Promise.all(Array.from({ length: atOnce }, next))
+}
+
+class Fetched implements Staple {
+  private readonly subject: OcspSubject
+  private readonly url: string
+  readonly must: boolean
+  private readonly file: string
+  private readonly now: () => number
+  private readonly warn: Warn
+  private response: OcspResponse | null = null
+  private dueAt = 0
+  private failures = 0
+  private fetching = false
+
+  constructor(subject: OcspSubject, url: string, must: boolean, file: string, now: () => number, warn: Warn) {
+    this.subject = subject
+    this.url = url
+    this.must = must
+    this.file = file
+    this.now = now
+    this.warn = warn
+    this.take(this.kept())
+  }
+
+  current(): Buffer | null {
+    return this.response !== null && this.now() < this.response.nextUpdate ? this.response.der : null
+  }
+
+  isDue(): boolean {
+    return !this.fetching && this.now() >= this.dueAt
+  }
+
+  async refresh(): Promise<void> {
+    if (this.fetching) return
+    this.fetching = true
+    try {
+      // Another worker may have been faster.
+      const kept = this.kept()
+      if (kept !== null && kept.thisUpdate > (this.response?.thisUpdate ?? 0) && this.take(kept)) return
+      const bytes = await fetchOcsp(this.url, this.subject)
+      const response = readOcspResponse(bytes, this.subject, this.now())
+      if (response.status === 'revoked') throw new Error('THE CERTIFICATE IS REVOKED')
+      // Nobody on the way may put an older answer in place of a newer one.
+      if (response.thisUpdate < (this.response?.thisUpdate ?? 0))
+        throw new Error('the answer is older than the last one')
+      this.take(response)
+      this.keep(response)
+    } catch (error) {
+      this.failed(error)
+    } finally {
+      this.fetching = false
+    }
+  }
+
+  /** @returns whether it is good for a while */
+  private take(response: OcspResponse | null): boolean {
+    if (response === null) return false
+    const now = this.now()
+    this.response = response
+    const half = (response.nextUpdate - response.thisUpdate) / 2
+    // Not all workers at once.
+    const due = response.thisUpdate + half * (1 + Math.random() / 10)
+    this.dueAt = Math.max(due, now + (due > now ? 0 : leastAgainMs))
+    this.failures = 0
+    return due > now
+  }
+
+  private failed(error: unknown): void {
+    const wait = Math.min(mostAgainMs, leastAgainMs * 2 ** Math.min(this.failures++, 10))
+    this.dueAt = this.now() + wait * (1 + Math.random() / 10)
+    const left = this.current() === null ? 'nothing is stapled' : `the last one stays until ${this.endText()}`
+    this.warn(`OCSP response from ${this.url} for certificate ${this.subject.serial}: ${messageOf(error)}; ${left}`)
+  }
+
+  private endText(): string {
+    return new Date(this.response?.nextUpdate ?? 0).toISOString()
+  }
+
+  /** Null where there is none, or none that is in force: a file is believed no more than a responder. */
+  private kept(): OcspResponse | null {
+    try {
+      if (statSync(this.file).size > mostResponseBytes) return null
+      const response = readOcspResponse(readFileSync(this.file), this.subject, this.now())
+      return response.status === 'good' ? response : null
+    } catch {
+      return null
+    }
+  }
+
+  private keep(response: OcspResponse): void {
+    const folder = path.dirname(this.file)
+    const draft = `${this.file}.${process.pid}`
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      forgetOld(folder, this.now())
+      writeFileSync(draft, response.der, { mode: 0o600 })
+      renameSync(draft, this.file)
+    } catch (error) {
+      rmSync(draft, { force: true })
+      this.warn(
+        `${this.file}: cannot be written: ${messageOf(error)}; after a restart the responder must be asked again`,
+      )
+    }
+  }
+}
+
+function forgetOld(folder: string, now: number): void {
+  for (const name of readdirSync(folder)) {
+    const file = path.join(folder, name)
+    if (now - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? now) > forgottenMs)
+      rmSync(file, { force: true })
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The storage that a configuration asks for: files in the state folder, or Redis with a local copy of what the gateway
+ * cannot start without; sealed, where it says so.
+ */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { messageOf, UsageError } from '../../base/errors.ts'
+import type { Config, RedisConfig, SecretConfig } from '../../config/config.ts'
+import type { Storage } from '../../model/storage.ts'
+import { cached } from '../../storage/cached.ts'
+import { openFileStorage } from '../../storage/files.ts'
+import { openRedisStorage } from '../../storage/redis.ts'
+import type { RedisServer } from '../../storage/redis-link.ts'
+import { parseKeyFile, type Secret } from '../../storage/seal-keys.ts'
+import { sealed, unsealed } from '../../storage/sealed.ts'
+
+/** What of Redis is kept on disk as well: certificates with their keys, and the salt that opens sealed ones. */
+const copiedPrefixes: readonly string[] = ['certificates/', 'seal/']
+
+/**
+ * Opens it, without waiting for a Redis that is away: then `get` and `list` answer from the copy, and all else throws
+ * StorageError `away` until it is back, which it is told as `warn`.
+ *
+ * Throws UsageError for files that cannot be read and a wrong secret, StorageError where the state folder or the record of
+ * secrets is unusable. The caller closes it.
+ */
+export async function openStorage(config: Config, warn: (text: string) => void): Promise<Storage> {
+  const { redis, seal } = config.storage
+  const secret = seal && openSecret(seal.secret)
+  const previous = seal ? seal.previous.map(openSecret) : []
+  const base = redis
+    ? await openFleet(redis, config.state, warn)
+    : await openFileStorage(path.join(config.state, 'storage'))
+  try {
+    return secret ? await sealed(base, secret, previous) : await unsealed(base)
+  } catch (error) {
+    await base.close()
+    throw error
+  }
+}
+
+async function openFleet(redis: RedisConfig, state: string, warn: (text: string) => void): Promise<Storage> {
+  const server = openServer(redis)
+  // One folder for each fleet, so that a change of servers does not bring up what the old one had.
+  const folder = `${server.host}-${server.port}-${server.database}-${redis.prefix}`.replace(/[^A-Za-z0-9._-]/g, '_')
+  const copy = await openFileStorage(path.join(state, 'storage-copy', folder))
+  try {
+    const storage = await openRedisStorage({
+      server,
+      prefix: redis.prefix,
+      notice: warn,
+      times: { leaseMs: redis.leaseMs },
+    })
+    return cached(storage, copy, { prefixes: copiedPrefixes, notice: warn })
+  } catch (error) {
+    await copy.close()
+    throw error
+  }
+}
+
+function openServer({
+  host,
+  port,
+  database,
+  username,
+  password,
+  tls,
+  caFile,
+  certificate,
+}: RedisConfig): RedisServer {
+  const shown = certificate && { chain: textOf(certificate.chainFile), key: textOf(certificate.keyFile) }
+  const ca = caFile === null ? null : textOf(caFile)
+  return { host, port, database, username, password, tls: tls ? { ca, certificate: shown } : null }
+}
+
+function openSecret(secret: SecretConfig): Secret {
+  if ('passphrase' in secret) return secret
+  return { key: parseKeyFile(bytesOf(secret.keyFile), secret.keyFile) }
+}
+
+function textOf(file: string): string {
+  return bytesOf(file).toString('utf8')
+}
+
+function bytesOf(file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read: ${messageOf(error)}`)
+  }
+}
