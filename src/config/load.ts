@@ -23,6 +23,8 @@ export type LoadOptions = {
   readonly env?: Environment
   /** A ConfigInput given in code; its relative paths begin at `cwd`, and no file is read */
   readonly value?: unknown
+  /** Files that it names need not be there yet: for what makes them */
+  readonly filesLater?: boolean
 }
 
 export type Loaded = {
@@ -35,16 +37,17 @@ export type Loaded = {
 export async function loadConfig(options: LoadOptions = {}): Promise<Loaded> {
   const folder = path.resolve(options.cwd ?? process.cwd())
   const environment = options.env ?? process.env
+  const filesLater = options.filesLater ?? false
   const problems = new Problems()
   if (options.value !== undefined) {
     const tree = treeFromValue(options.value, null, problems)
-    return finish(validate(tree, { file: null, folder, environment }, problems), problems)
+    return finish(validate(tree, { file: null, folder, environment, filesLater }, problems), problems)
   }
   const name = options.file ?? findFile(folder)
   const file = path.resolve(folder, name)
   const tree = await readFile(file, name, environment, problems)
   // After a syntax error the rest would be guesses; after an unset variable it is not.
-  const config = tree && validate(tree, { file, folder: path.dirname(file), environment }, problems)
+  const config = tree && validate(tree, { file, folder: path.dirname(file), environment, filesLater }, problems)
   return finish(config, problems)
 }
 

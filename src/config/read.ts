@@ -16,6 +16,8 @@ export type Reader = {
   readonly problems: Problems
   /** Relative paths begin here; absolute */
   readonly folder: string
+  /** Files that are named need not be there yet */
+  readonly filesLater: boolean
   /** What is wrong with each file already looked at; null: nothing */
   readonly files: Map<string, string | null>
   /** Defaults as read, by row */
@@ -232,15 +234,17 @@ function readFileName(text: string, at: Place, reader: Reader): string | undefin
     wrong = fileProblem(file)
     reader.files.set(file, wrong)
   }
-  if (wrong === null) return file
+  if (wrong === null || (wrong === notThere && reader.filesLater)) return file
   reader.problems.error(at, `${text} ${wrong}`, file === text ? undefined : `looked for ${file}`)
   return undefined
 }
 
+const notThere = 'does not exist'
+
 function fileProblem(file: string): string | null {
   try {
     const found = statSync(file, { throwIfNoEntry: false })
-    if (!found) return 'does not exist'
+    if (!found) return notThere
     if (found.isDirectory()) return 'is a folder'
     // For our own files the mode says it all, and ten thousand certificates are checked at half the cost.
     if (found.uid !== process.getuid?.() || (found.mode & 0o400) === 0) accessSync(file, constants.R_OK)

@@ -26,6 +26,8 @@ export type Origin = {
   /** Relative paths begin here; absolute */
   readonly folder: string
   readonly environment: Environment
+  /** Files that are named need not be there yet */
+  readonly filesLater: boolean
 }
 
 type Raw = {
@@ -58,7 +60,8 @@ type RawListen = {
 
 /** undefined when there are errors among the problems. */
 export function validate(tree: Node, origin: Origin, problems: Problems): Config | undefined {
-  const reader: Reader = { problems, folder: origin.folder, files: new Map(), defaults: new Map() }
+  const { folder, filesLater } = origin
+  const reader: Reader = { problems, folder, filesLater, files: new Map(), defaults: new Map() }
   const raw = readObject(tree, configShape, reader) as Raw | undefined
   if (!raw) return undefined
   const listen = validateListeners(raw.listen ?? [], childOf(tree, 'listen'), problems)

@@ -1,21 +1,25 @@
 /** Terms for client certificates, from files: the CAs, the revocation lists, and who is on the list. */
 import { createHash, X509Certificate } from 'node:crypto'
-import { certificateBlocks, checkChainMarkers, readText } from '../certs/files/pem.ts'
+import { certificateBlocks } from '../certs/files/pem.ts'
+import type { WatchedCas } from '../certs/files/watched-cas.ts'
 import { readClientIdentity } from '../certs/x509/client-identity.ts'
 import type { ClientsConfig } from '../config/config.ts'
 import { type ClientIdentity, type ClientTerms, clientMatches } from '../model/client-identity.ts'
 import { type CrlSource, openCrl } from './certificates/crl-source.ts'
 
-/** Throws UsageError where a file cannot be read or a list is not signed by one of the CAs. */
-export function clientTerms(config: ClientsConfig, warn: (text: string) => void): ClientTerms {
-  const blocks = config.ca.flatMap(file => {
-    const text = readText(file)
-    checkChainMarkers(text, file)
-    return certificateBlocks(text, file)
-  })
-  const cas = blocks.map(block => new X509Certificate(block))
+/**
+ * @param files of the CAs, as they are now
+ *
+ * Throws UsageError where a list cannot be read or is not signed by one of the CAs.
+ */
+export function clientTerms(
+  config: ClientsConfig,
+  files: readonly WatchedCas[],
+  warn: (text: string) => void,
+): ClientTerms {
+  const caPem = files.map(({ current }) => current.pem).join('')
+  const cas = certificateBlocks(caPem, 'clients.ca').map(block => new X509Certificate(block))
   const lists = config.crl.map(file => openCrl(file, cas, warn))
-  const caPem = blocks.join('')
   const { mode, forward, allow } = config
   const key = createHash('sha256')
     .update(JSON.stringify([mode, cas.map(ca => ca.fingerprint256).sort(), config.crl, allow]))

@@ -4,7 +4,8 @@
  */
 
 import { balancers } from '../balance/all.ts'
-import type { Config, HstsConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
+import type { WatchedCas } from '../certs/files/watched-cas.ts'
+import type { ClientsConfig, Config, HstsConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
 import { byPhase } from '../model/filter.ts'
@@ -23,6 +24,7 @@ import {
   fromFolder,
   fromLocalCa,
   type SiteCertificates,
+  toUpstream,
 } from './certificates/certificates.ts'
 import type { ManagedSite } from './certificates/managed-certificates.ts'
 import { fromManaged } from './certificates/managed-source.ts'
@@ -39,7 +41,10 @@ export type Compiled = {
   readonly endpoints: ReadonlySet<Endpoint>
   /** Keys of staples; grows when a certificate is read later */
   readonly staples: ReadonlySet<string>
+  /** Of sites, and of upstreams that ask for one */
   readonly certificates: readonly SiteCertificates[]
+  /** Files whose change needs the configuration compiled anew: the CAs of clients */
+  readonly clientCas: ReadonlySet<WatchedCas>
 }
 
 export function compile(
@@ -71,6 +76,7 @@ export function compile(
   }
 
   const certificates: SiteCertificates[] = []
+  const clientCas = new Set<WatchedCas>()
   const said = new Set<string>()
   // Several sites may share a file, and one word about it is enough.
   const warnOnce = (text: string): void => {
@@ -97,12 +103,18 @@ export function compile(
     return clients === null ? key : `${policyKey(policy)} ${clients.key}`
   }
 
+  const clientsOf = (clients: ClientsConfig): ClientTerms => {
+    const files = clients.ca.map(file => registries.certificates.cas(file))
+    for (const file of files) clientCas.add(file)
+    return clientTerms(clients, files, warn)
+  }
+
   const names = new Names<Site>()
   const sites: Site[] = []
   let defaultSite: Site | null = null
   const eager = config.sites.length <= eagerSites
   for (const from of config.sites) {
-    const clients = from.clients === null ? null : clientTerms(from.clients, warn)
+    const clients = from.clients === null ? null : clientsOf(from.clients)
     const policy = policyOf(from.policy)
     const stapleOf = (bundle: Bundle) => {
       const stapling = staplingOf(bundle, from.staple, warnOnce)
@@ -135,7 +147,14 @@ export function compile(
     limits: config.limits,
     timeouts: config.timeouts,
   }
-  return { snapshot, sites, endpoints, staples, certificates }
+  for (const { name, tls } of upstreams.keys()) {
+    if (tls?.certificate)
+      certificates.push({
+        site: `upstream ${name}`,
+        source: toUpstream(tls.certificate, registries.certificates, warnOnce),
+      })
+  }
+  return { snapshot, sites, endpoints, staples, certificates, clientCas }
 }
 
 const hstsText = ({ maxAge, subdomains, preload }: HstsConfig): string =>

@@ -14,6 +14,7 @@ import { createLog, type Log } from '../base/log.ts'
 import { abilities } from '../base/runtime.ts'
 import { Turn } from '../base/turn.ts'
 import type { CertificateRow, ListedCertificate } from '../certs/files/list.ts'
+import type { WatchedCas } from '../certs/files/watched-cas.ts'
 import type { Config, ListenConfig, SiteConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { Site } from '../model/site.ts'
@@ -71,6 +72,8 @@ export class Gateway {
   /** Certificates that are ordered and renewed here */
   readonly managed: ManagedCertificates
   private listeners: Listener[] = []
+  /** Files of clients' CAs that the snapshot was made of */
+  private clientCas: Compiled['clientCas'] = new Set()
   /** Of the certificates in force, by site */
   private sources: ReadonlyMap<string, CertificateSource> = new Map()
   /** One at a time: the next begins with what the last has made */
@@ -89,7 +92,11 @@ export class Gateway {
     this.registries = new Registries(options.now)
     this.tickets = new TicketKeyring(text => this.log.write('warn', text), options.now)
     this.reports = new CertificateReports(this.log, { silent: options.reportsCertificates === false })
-    this.registries.certificates.onChange = change => this.reports.changed(change)
+    this.registries.certificates.onChange = change => {
+      this.registries.renewEndpoints()
+      this.reports.changed(change)
+    }
+    this.registries.certificates.onCas = file => this.trustChanged(file)
     this.managed = new ManagedCertificates(this.log, failure => this.reports.renewalFailed(failure), options.now)
     const events = logEvents(this.log, config.log.access, this.handshakes, this.requests)
     const prefix = randomBytes(5).toString('hex')
@@ -153,6 +160,7 @@ export class Gateway {
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
     this.sources = sourcesOf(compiled)
+    this.clientCas = compiled.clientCas
     await this.registries.staples.prepare(compiled.staples)
     const listeners = this.config.listen.map(listen => this.listener(listen))
     try {
@@ -171,6 +179,19 @@ export class Gateway {
     const reloaded = this.reloading.then(() => this.reloadNow(config))
     this.reloading = reloaded.catch(() => {})
     return reloaded
+  }
+
+  /** Who may connect is part of the terms of sites: they are made anew, of the configuration that is in force by then. */
+  private trustChanged(file: WatchedCas): void {
+    if (!this.clientCas.has(file)) return
+    this.reloading = this.reloading
+      .then(() => this.reloadNow(this.config))
+      .catch(error =>
+        this.log.write('error', 'new CAs of clients cannot be put into force', {
+          file: file.file,
+          why: messageOf(error),
+        }),
+      )
   }
 
   private async reloadNow(config: Config): Promise<void> {
@@ -204,6 +225,7 @@ export class Gateway {
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
     this.sources = sourcesOf(compiled)
+    this.clientCas = compiled.clientCas
     this.config = config
     this.useTickets()
     this.reports.use(compiled.certificates, config.alerts, alerts)
@@ -217,7 +239,8 @@ export class Gateway {
     this.listeners = [...kept, ...fresh]
     this.registries.keepOnly(compiled.endpoints)
     this.registries.staples.start(compiled.staples)
-    this.registries.certificates.keepOnly(watchedIn(compiled))
+    const watched = [...watchedIn(compiled), ...compiled.clientCas, ...this.registries.watchedByEndpoints()]
+    this.registries.certificates.keepOnly(new Set(watched))
   }
 
   /**
@@ -332,7 +355,7 @@ const managedCloseMs = 3_000
 
 const sourcesOf = ({ certificates }: Compiled) => new Map(certificates.map(({ site, source }) => [site, source]))
 
-const watchedIn = ({ certificates }: Compiled) => new Set(certificates.flatMap(({ source }) => source.watched))
+const watchedIn = ({ certificates }: Compiled) => certificates.flatMap(({ source }) => source.watched)
 
 async function bind(listener: Listener): Promise<void> {
   try {

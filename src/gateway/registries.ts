@@ -3,18 +3,16 @@
  * read from files; OCSP responses. A new snapshot borrows them, so that a reload opens no connection and forgets no session.
  */
 import { type LocalCa, openLocalCa } from '../certs/ca/local-ca.ts'
-import { readText } from '../certs/files/pem.ts'
-import { spiffeIdentity } from '../certs/x509/spiffe.ts'
-import type { EndpointConfig, UpstreamConfig, UpstreamTlsConfig } from '../config/config.ts'
-import type { ClientTls } from '../model/tls-terms.ts'
+import type { EndpointConfig, UpstreamConfig } from '../config/config.ts'
 import type { Endpoint } from '../model/upstream.ts'
 import { addressesOf } from './addresses.ts'
-import { CertificateWatch } from './certificates/certificate-watch.ts'
+import { CertificateWatch, type Watched } from './certificates/certificate-watch.ts'
 import { Staples } from './certificates/staples.ts'
+import { UpstreamTls } from './upstream-tls.ts'
 
 export class Registries {
   readonly certificates = new CertificateWatch()
-  private readonly endpoints = new Map<string, Endpoint>()
+  private readonly endpoints = new Map<string, Known>()
   readonly staples: Staples
   private localCaOf: { state: string; ca: LocalCa } | null = null
 
@@ -23,36 +21,50 @@ export class Registries {
     this.staples = new Staples(now)
   }
 
+  /** Throws UsageError where a file of its TLS cannot be used. */
   endpoint(upstream: UpstreamConfig, config: EndpointConfig, resolveMs: number): Endpoint {
-    const alpn = upstream.http === 1 ? ['http/1.1'] : upstream.http === 2 ? ['h2'] : ['h2', 'http/1.1']
-    const tls = upstream.tls === null ? null : clientTls(upstream.tls, config.host, alpn)
     const label = `${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`
+    const tls =
+      upstream.tls === null ? null : new UpstreamTls(upstream.tls, upstream.http, config.host, this.certificates)
     // Two upstreams may name the same address; the pool is shared only when the TLS terms are the same too.
-    const key = JSON.stringify([upstream.name, label, tls, upstream.http, resolveMs])
+    const key = JSON.stringify([upstream.name, label, upstream.tls, upstream.http, resolveMs])
     const known = this.endpoints.get(key)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      renew(known)
+      return known.endpoint
+    }
     const endpoint: Endpoint = {
       label,
       host: config.host,
       port: config.port,
-      tls,
+      tls: tls?.terms() ?? null,
       addresses: addressesOf(config.host, resolveMs),
       active: 0,
       http: upstream.http,
-      http1Tls: upstream.tls === null ? null : clientTls(upstream.tls, config.host, ['http/1.1']),
+      http1Tls: tls?.http1Terms() ?? null,
       pool: null,
     }
-    this.endpoints.set(key, endpoint)
+    this.endpoints.set(key, { endpoint, tls })
     return endpoint
+  }
+
+  /** What is in the files of the endpoints' TLS, as they were looked at last, counts from now on. */
+  renewEndpoints(): void {
+    for (const known of this.endpoints.values()) renew(known)
   }
 
   /** Forgets the endpoints that no snapshot uses any more, and closes what waits in their pools. */
   keepOnly(used: ReadonlySet<Endpoint>): void {
-    for (const [key, endpoint] of this.endpoints) {
+    for (const [key, { endpoint }] of this.endpoints) {
       if (used.has(endpoint)) continue
       this.endpoints.delete(key)
       endpoint.pool?.close()
     }
+  }
+
+  /** Files of the endpoints' TLS */
+  watchedByEndpoints(): Watched[] {
+    return [...this.endpoints.values()].flatMap(({ tls }) => tls?.watched ?? [])
   }
 
   closeIdle(): void {
@@ -66,17 +78,13 @@ export class Registries {
   }
 }
 
-function clientTls(config: UpstreamTlsConfig, host: string, alpn: readonly string[]): ClientTls {
-  return {
-    caPem: config.caFile === null ? null : readText(config.caFile),
-    chainPem: config.certificate === null ? null : readText(config.certificate.chainFile),
-    keyPem: config.certificate === null ? null : readText(config.certificate.keyFile),
-    serverName: config.serverName ?? host,
-    checkName: config.spiffe.length === 0 || config.serverName !== null,
-    identity: config.spiffe.length === 0 ? null : spiffeIdentity(config.spiffe),
-    verify: config.verify,
-    alpn,
-    session: null,
-    native: null,
-  }
+type Known = { readonly endpoint: Endpoint; readonly tls: UpstreamTls | null }
+
+/** New connections have the new terms; those that are idle go, and the others when their exchanges are done. */
+function renew({ endpoint, tls }: Known): void {
+  if (tls === null || !tls.changed()) return
+  endpoint.tls = tls.terms()
+  endpoint.http1Tls = tls.http1Terms()
+  endpoint.pool?.close()
+  endpoint.pool = null
 }

@@ -13,8 +13,8 @@ export type Endpoint = {
   /** Name or IP address */
   readonly host: string
   readonly port: number
-  /** Null for plain TCP */
-  readonly tls: ClientTls | null
+  /** Null for plain TCP; replaced when the files that it is made of are */
+  tls: ClientTls | null
   /** The addresses of `host`, kept fresh by the resolver */
   readonly addresses: Addresses
   /** Exchanges and splices under way */
@@ -22,7 +22,7 @@ export type Endpoint = {
   /** What may be spoken to it; `auto` over TLS is settled by ALPN, and without TLS is HTTP/1.1 */
   readonly http: 'auto' | 1 | 2
   /** The terms of `tls` with nothing but HTTP/1.1, for upgrades */
-  readonly http1Tls: ClientTls | null
+  http1Tls: ClientTls | null
   /** Null until the first exchange */
   pool: EndpointPool | null
 }

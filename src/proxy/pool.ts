@@ -42,6 +42,8 @@ class Pool implements EndpointPool {
   private readonly idle: BackendHttp1[] = []
   private readonly sessions: Http2Client[] = []
   private shared: SharedOpening | null = null
+  /** What was taken from it is not kept any more */
+  private closed = false
   /** It is known, or ALPN said so last */
   private speaksHttp1: boolean
 
@@ -85,7 +87,7 @@ class Pool implements EndpointPool {
   // What connections tell their pool
 
   rest(connection: BackendHttp1): boolean {
-    if (this.idle.length >= this.maxIdle || this.services.draining) return false
+    if (this.closed || this.idle.length >= this.maxIdle || this.services.draining) return false
     this.idle.push(connection)
     return true
   }
@@ -97,6 +99,7 @@ class Pool implements EndpointPool {
   }
 
   close(): void {
+    this.closed = true
     for (const connection of this.idle.splice(0)) connection.close()
     for (const session of this.sessions.splice(0)) session.close()
   }

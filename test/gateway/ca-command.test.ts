@@ -1,7 +1,7 @@
 /** `sallyport ca` as a user types it. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
@@ -70,6 +70,41 @@ describe('sallyport ca', () => {
     assert.match(ca('list', ...here).out, /a\.internal +server +revoked: keyCompromise/)
     assert.match(ca('crl', ...here).out, /^-----BEGIN X509 CRL-----/)
     assert.match(ca('crl', '--out', 'ca.crl', ...here).out, /2 certificates revoked|1 certificate revoked/)
+
+    const again = ca('issue', 'a.internal', '--hours', '2', '--out', 'out', '--replace', ...here)
+    assert.equal(again.code, 0, again.err)
+    const next = new X509Certificate(readFileSync(path.join(folder, 'out/a.internal.pem')))
+    assert.ok(next.validToDate < leaf.validToDate)
+    assert.ok(next.checkPrivateKey(createPrivateKey(readFileSync(path.join(folder, 'out/a.internal.key')))))
+  })
+
+  test('reads a configuration that names what is about to be made', () => {
+    const file = path.join(folder, 'sallyport.yaml')
+    writeFileSync(
+      file,
+      `listen: [{ port: 8443 }]
+state: later
+sites:
+  - host: shop.test
+    certificate: local
+    to:
+      endpoints: https://orders.internal:8443
+      tls: { ca: later/internal-ca/root.pem, certificate: { chain: gw/gw.internal.pem, key: gw/gw.internal.key } }
+`,
+    )
+    const check = () => {
+      const words = [main, 'check', '-c', file]
+      return spawnSync(process.execPath, words, { cwd: folder, encoding: 'utf8' })
+    }
+    assert.match(check().stderr, /root\.pem does not exist/)
+    for (const words of [['init'], ['issue', 'gw.internal', '--client', '--out', 'gw']]) {
+      const done = ca(...words, '-c', file)
+      assert.equal(done.code, 0, done.err)
+    }
+    assert.equal(check().status, 0, check().stderr)
+    // Other mistakes are still errors.
+    writeFileSync(file, 'listen: [{ port: 8443 }]\nstates: later\n')
+    assert.match(ca('list', '-c', file).err, /did you mean state\?/)
   })
 
   test('refuses what it does not know, with exit code 2', () => {

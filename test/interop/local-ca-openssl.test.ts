@@ -147,7 +147,7 @@ describe('openssl verify -x509_strict', { skip }, () => {
 
 test('processes that start at once end up with the same CA, and leave no drafts behind', async () => {
   const folder = temporaryFolder()
-  const module = path.resolve(import.meta.dirname, '../../src/certs/local-ca.ts')
+  const module = path.resolve(import.meta.dirname, '../../src/certs/ca/local-ca.ts')
   const script = path.join(folder, 'open.mjs')
   // They wait for the same moment, so that most of them find no CA and try to make one.
   writeFileSync(

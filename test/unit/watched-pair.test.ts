@@ -17,7 +17,8 @@ import path from 'node:path'
 import { describe, test } from 'node:test'
 import { UsageError } from '../../src/base/errors.ts'
 import { pairStamp, readStamped, stampFrom } from '../../src/certs/files/stamped.ts'
-import { sureAfterMs, WatchedPair } from '../../src/certs/files/watched-pair.ts'
+import { sureAfterMs } from '../../src/certs/files/told-problem.ts'
+import { WatchedPair } from '../../src/certs/files/watched-pair.ts'
 import { type IssuedFiles, issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
 
 const ca = testCa()

@@ -29,7 +29,9 @@ export type CertificateState =
 
 export type CertificateRow = {
   readonly names: readonly string[]
-  /** By their first hosts */
+  /** Of the certificate: what it is called where it has no names, as of a client */
+  readonly subject: string | null
+  /** By their first hosts, or `upstream NAME` where it is the gateway that shows it */
   readonly sites: readonly string[]
   readonly source: string
   /**
@@ -58,6 +60,7 @@ export function certificateRows(listed: readonly ListedCertificate[], now: numbe
     .map(one => ({ ...one, leaf: one.leaf() }))
     .map(({ leaf, source, sites, problem, superseded, ordered }) => ({
       names: leaf?.names ?? (ordered === undefined ? [] : [ordered]),
+      subject: leaf?.subject ?? null,
       sites,
       source,
       state: stateOf(leaf, problem, superseded, ordered !== undefined, now),
@@ -93,7 +96,7 @@ const titles = ['NAMES', 'SITE', 'SOURCE', 'KEY', 'ISSUER', 'NOT AFTER', 'DAYS L
 export function certificateTable(rows: readonly CertificateRow[]): string {
   if (rows.length === 0) return 'no certificates\n'
   const cells = rows.map(row => [
-    namesText(row.names),
+    row.names.length === 0 && row.subject ? row.subject : namesText(row.names),
     namesText(row.sites),
     row.source,
     row.keyType ?? '-',

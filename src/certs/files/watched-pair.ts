@@ -12,6 +12,7 @@ import { dateText } from '../x509/expiry.ts'
 import type { LeafSummary, Validity } from '../x509/leaf.ts'
 import { type BundleFiles, type BundleOptions, type LoadedBundle, type OpenedBundle, openBundle } from './bundle.ts'
 import { pairStamp } from './stamped.ts'
+import { ToldProblem } from './told-problem.ts'
 
 export type Look =
   | { readonly kind: 'same' }
@@ -29,11 +30,6 @@ export type Look =
 
 const same: Look = { kind: 'same' }
 
-/** A problem is told when it has been the same for this long. */
-export const sureAfterMs = 1_000
-/** One that keeps changing is told at last after this long. */
-const mostSilentMs = 5_000
-
 export class WatchedPair {
   readonly files: BundleFiles
   private readonly options: BundleOptions
@@ -42,11 +38,8 @@ export class WatchedPair {
   /** Of what was read last */
   private stamp = Number.NaN
   private young = true
-  /** What the last look found wrong; null: what is in the files is in force */
-  private why: string | null = null
-  private told: string | null = null
-  private whySince = 0
-  private brokenSince = 0
+  /** None: what is in the files is in force */
+  private readonly trouble = new ToldProblem()
   private valid: Validity | null | undefined = undefined
 
   private constructor(files: BundleFiles, options: BundleOptions) {
@@ -81,12 +74,12 @@ export class WatchedPair {
 
   /** The full check of what is in force, at the first call. Throws UsageError while nothing in the files was ever usable. */
   load(): LoadedBundle {
-    if (this.inForce === null) throw new UsageError(this.why ?? `${this.files.chainFile}: cannot be used`)
+    if (this.inForce === null) throw new UsageError(this.trouble.why ?? `${this.files.chainFile}: cannot be used`)
     try {
       return this.inForce.load()
     } catch (error) {
       // Told by the next look, which finds the same: these files are not about to be replaced.
-      this.why ??= messageOf(error)
+      this.trouble.why ??= messageOf(error)
       throw error
     }
   }
@@ -111,19 +104,19 @@ export class WatchedPair {
 
   /** Why what is in the files is not in force, once that is sure; null: it is. */
   get problem(): string | null {
-    return this.told
+    return this.trouble.told
   }
 
   /** Looks at the files, and takes over what changed. Files that could not be used are read again every time. */
   look(now = Date.now()): Look {
-    if (this.why === null && !this.young) {
+    if (this.trouble.why === null && !this.young) {
       if (pairStamp(this.files.chainFile, this.files.keyFile) === this.stamp) return same
     }
     try {
       const known = this.inForce?.digest ?? null
       const fresh = openBundle(this.files, this.options, known !== null)
       // Young files are read again; ten thousand of them are not parsed for that.
-      const unchanged = this.why === null && known !== null && fresh.digest === known
+      const unchanged = this.trouble.why === null && known !== null && fresh.digest === known
       const look = unchanged ? same : this.take(fresh, now)
       this.stamp = fresh.stamp
       this.young = fresh.young
@@ -137,7 +130,7 @@ export class WatchedPair {
   /** Takes over what is in the files now; throws UsageError with what is wrong with it, and what is in force stays. */
   refresh(now = Date.now()): Look {
     const look = this.look(now)
-    if (this.why !== null) throw new UsageError(this.why)
+    if (this.trouble.why !== null) throw new UsageError(this.trouble.why)
     return look
   }
 
@@ -159,26 +152,16 @@ export class WatchedPair {
     try {
       return this.inForce?.load().bundle ?? null
     } catch (error) {
-      this.why ??= messageOf(error)
+      this.trouble.why ??= messageOf(error)
       return null
     }
   }
 
   private mended(): Look {
-    const wasTold = this.told !== null
-    this.why = this.told = null
-    return wasTold ? { kind: 'mended' } : same
+    return this.trouble.mended() ? { kind: 'mended' } : same
   }
 
   private broken(why: string, now: number): Look {
-    if (why !== this.why) {
-      if (this.why === null || this.why === this.told) this.brokenSince = now
-      this.whySince = now
-    }
-    this.why = why
-    if (why === this.told) return same
-    if (now - this.whySince < sureAfterMs && now - this.brokenSince < mostSilentMs) return same
-    this.told = why
-    return { kind: 'broken', why }
+    return this.trouble.broken(why, now) ? { kind: 'broken', why } : same
   }
 }

@@ -12,7 +12,7 @@ import { caOf, numberOption, onlyOptions, timeText } from './open.ts'
 const mostHours = 8784
 
 export async function issueCertificate(words: Words): Promise<number> {
-  onlyOptions(words, 'issue', ['hours', 'csr', 'out', 'client', 'spiffe'])
+  onlyOptions(words, 'issue', ['hours', 'csr', 'out', 'client', 'spiffe', 'replace'])
   const [, ...names] = words.rest
   const csrFile = words.options.get('csr')
   const spiffe = words.options.get('spiffe')
@@ -32,9 +32,9 @@ export async function issueCertificate(words: Words): Promise<number> {
   const out = path.resolve(words.options.get('out') ?? '.')
   const chainFile = path.join(out, `${title}.pem`)
   const keyFile = csr === null ? path.join(out, `${title}.key`) : null
-  for (const file of [chainFile, keyFile]) {
+  for (const file of words.options.has('replace') ? [] : [chainFile, keyFile]) {
     if (file !== null && existsSync(file))
-      throw new UsageError(`${file}: is there already; move it away, or name another folder with --out`)
+      throw new UsageError(`${file}: is there already; add --replace, or name another folder with --out`)
   }
   const pair = csr === null ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : null
   const use: CertificateUse[] = client ? ['client'] : ['server']

@@ -11,7 +11,8 @@ export async function placeOfCa(words: Words): Promise<CaPlace> {
   const file = words.options.get('config')
   if (state !== undefined && file !== undefined) throw new UsageError('--state or -c, not both')
   if (state !== undefined) return { state, own: null }
-  const { config } = await loadConfig(file === undefined ? {} : { file })
+  // The configuration may well name the root and the certificates that these verbs are about to make.
+  const { config } = await loadConfig({ ...(file === undefined ? {} : { file }), filesLater: true })
   return { state: config.state, own: config.ca?.own ?? null }
 }
 

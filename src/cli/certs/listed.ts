@@ -2,9 +2,15 @@
 import { askGateway, gatewayRuns } from '../../admin/control-client.ts'
 import { messageOf, UsageError } from '../../base/errors.ts'
 import { type CertificateRow, certificateRows, type ListedCertificate } from '../../certs/files/list.ts'
-import type { CertificateConfig, Config, SiteConfig } from '../../config/config.ts'
+import type { CertificateConfig, Config, SiteConfig, UpstreamConfig } from '../../config/config.ts'
 import { CertificateWatch } from '../../gateway/certificates/certificate-watch.ts'
-import { type CertificateSource, fromFiles, fromFolder, inForce } from '../../gateway/certificates/certificates.ts'
+import {
+  type CertificateSource,
+  fromFiles,
+  fromFolder,
+  inForce,
+  toUpstream,
+} from '../../gateway/certificates/certificates.ts'
 import type { Chain } from '../controls.ts'
 
 export type Found<T> = { readonly running: boolean; readonly found: T }
@@ -12,7 +18,8 @@ export type Found<T> = { readonly running: boolean; readonly found: T }
 export async function findCertificates(config: Config): Promise<Found<CertificateRow[]>> {
   const asked = await askRunning<CertificateRow[]>(config.state, 'certificates', '')
   if (asked !== null) return { running: true, found: asked }
-  return { running: false, found: certificateRows(config.sites.flatMap(listedOf), Date.now()) }
+  const listed = [...config.sites.flatMap(ofSite), ...config.upstreams.flatMap(ofUpstream)]
+  return { running: false, found: certificateRows(listed, Date.now()) }
 }
 
 /** The chains that a client asking for `host` may be shown. Throws UsageError where there are none. */
@@ -38,29 +45,47 @@ async function askRunning<T>(state: string, question: string, about: string): Pr
 
 /** Null where files have no part in it. Throws UsageError where they cannot be used. */
 function sourceOf({ certificate, hosts }: SiteConfig): CertificateSource | null {
+  if (certificate?.kind === 'files')
+    return looked(watch => fromFiles(certificate.pairs, hosts, watch, false, () => {}))
+  if (certificate?.kind === 'directory')
+    return looked(watch => fromFolder(certificate.folder, hosts, watch, false, () => {}))
+  return null
+}
+
+/** Once: nobody waits for changes here. */
+function looked<T>(look: (watch: CertificateWatch) => T): T {
   const watch = new CertificateWatch()
   try {
-    if (certificate?.kind === 'files') return fromFiles(certificate.pairs, hosts, watch, false, () => {})
-    if (certificate?.kind === 'directory') return fromFolder(certificate.folder, hosts, watch, false, () => {})
-    return null
+    return look(watch)
   } finally {
     watch.close()
   }
 }
 
-/** What cannot be read is in the list, with the reason. */
-function listedOf(site: SiteConfig): ListedCertificate[] {
-  return partsOf(site.certificate).flatMap((certificate): ListedCertificate[] => {
-    const sites = [site.name]
-    try {
-      const held = [...(sourceOf({ ...site, certificate })?.held() ?? [])]
-      return held.map(one => ({ ...one, sites, problem: one.problem ?? loadProblem(one) }))
-    } catch (error) {
-      if (!(error instanceof UsageError)) throw error
-      const source = certificate.kind === 'files' ? (certificate.pairs[0]?.chainFile ?? '') : certificate.folder
-      return [{ source, sites, leaf: () => null, validity: () => null, problem: error.message, superseded: false }]
-    }
+function ofSite(site: SiteConfig): ListedCertificate[] {
+  return partsOf(site.certificate).flatMap(certificate => {
+    const file = certificate.kind === 'files' ? (certificate.pairs[0]?.chainFile ?? '') : certificate.folder
+    return listed([site.name], file, () => sourceOf({ ...site, certificate }))
   })
+}
+
+function ofUpstream({ name, tls }: UpstreamConfig): ListedCertificate[] {
+  const certificate = tls?.certificate ?? null
+  if (certificate === null) return []
+  return listed([`upstream ${name}`], certificate.chainFile, () =>
+    looked(watch => toUpstream(certificate, watch, () => {})),
+  )
+}
+
+/** What cannot be read is in the list, with the reason. */
+function listed(sites: readonly string[], file: string, open: () => CertificateSource | null): ListedCertificate[] {
+  try {
+    return [...(open()?.held() ?? [])].map(one => ({ ...one, sites, problem: one.problem ?? loadProblem(one) }))
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    const nothing = { leaf: () => null, validity: () => null, superseded: false }
+    return [{ source: file, sites, problem: error.message, ...nothing }]
+  }
 }
 
 type OfFiles = Extract<CertificateConfig, { kind: 'files' | 'directory' }>

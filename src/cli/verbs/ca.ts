@@ -21,8 +21,9 @@ export const ca: Verb = {
   summary: 'the internal CA: certificates for backends and their clients',
   details: `ca init [--name TEXT] [--names internal,10.0.0.0/8,spiffe://example.org]
   makes a root and an intermediate in the state folder; --names limits what the intermediate may sign
-ca issue NAME... [--hours N] [--out FOLDER] [--csr FILE] [--client] [--spiffe ID]
-  writes chain and key, good for 24 hours; --client for the client side of mutual TLS; --csr signs somebody's request
+ca issue NAME... [--hours N] [--out FOLDER] [--csr FILE] [--client] [--spiffe ID] [--replace]
+  writes chain and key, good for 24 hours; --client for the client side of mutual TLS; --csr signs somebody's request;
+  --replace puts them in the place of the last ones, where whoever watches them takes them up: for a timer
 ca list [--json]
   what was issued, the latest first
 ca revoke SERIAL|NAME [--reason keyCompromise|superseded|cessationOfOperation|...]
@@ -30,7 +31,7 @@ ca revoke SERIAL|NAME [--reason keyCompromise|superseded|cessationOfOperation|..
 ca crl [--out FILE] [--hours N] [--der]
   the revocation list, good for 168 hours`,
   values: ['config', 'state', 'name', 'names', 'hours', 'csr', 'out', 'spiffe', 'reason'],
-  flags: ['json', 'client', 'der'],
+  flags: ['json', 'client', 'der', 'replace'],
   async run(words) {
     const [what] = words.rest
     const all = Object.keys(subcommands)

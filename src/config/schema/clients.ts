@@ -42,7 +42,7 @@ export const clientsShape: Shape = {
     ca: {
       kind: { type: 'list', of: { type: 'file' }, single: true },
       required: true,
-      docs: 'PEM files with the CAs that may have issued the certificates of clients.',
+      docs: 'PEM files with the CAs that may have issued the certificates of clients. They are watched: new CAs count within seconds.',
       example: 'partners.pem',
     },
     verify: {

@@ -18,7 +18,7 @@ const upstreamTlsShape: Shape = {
     ca: {
       kind: { type: 'file' },
       defaultDocs: 'the CAs the runtime trusts',
-      docs: 'PEM file with the CAs that may have signed the backend certificate; no others count.',
+      docs: 'PEM file with the CAs that may have signed the backend certificate; no others count. It is watched, as `certificate` is.',
       example: 'internal.pem',
     },
     serverName: {
@@ -37,7 +37,9 @@ const upstreamTlsShape: Shape = {
     },
     certificate: {
       kind: { type: 'object', shape: keyPairShape },
-      docs: 'What the gateway shows when the backend asks for a client certificate.',
+      docs:
+        'What the gateway shows when the backend asks for a client certificate. Files that are replaced are taken up within ' +
+        'seconds, without a reload; docs/certificates.md has the details.',
       example: '{ chain: gw.pem, key: gw.key }',
     },
     verify: {

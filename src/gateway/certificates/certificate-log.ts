@@ -1,7 +1,7 @@
 /** What becomes of certificates in files, as log records: one for each swap, and one for each distinct problem. */
 import type { Log } from '../../base/log.ts'
 import type { LeafSummary } from '../../certs/x509/leaf.ts'
-import type { CertificateChange } from './certificate-watch.ts'
+import type { CasChange, CertificateChange } from './certificate-watch.ts'
 
 export function logChange(log: Log, change: CertificateChange): void {
   switch (change.kind) {
@@ -52,6 +52,23 @@ export function logChange(log: Log, change: CertificateChange): void {
       return
     case 'problem':
       log.write('warn', change.why)
+      return
+    case 'cas':
+      logCas(log, change.source, change.look)
+  }
+}
+
+function logCas(log: Log, source: string, look: CasChange): void {
+  if (look.kind === 'replaced')
+    log.write('info', 'trusted CAs replaced', { source, subjects: shown(look.subjects) })
+  else if (look.kind === 'mended') log.write('info', 'the file of trusted CAs can be used again', { source })
+  else {
+    log.write('warn', 'a file of trusted CAs cannot be used', {
+      source,
+      why: look.why,
+      now: 'those in force stay',
+      next: 'it is looked at again every few seconds',
+    })
   }
 }
 

@@ -7,8 +7,9 @@
  * seconds. Bun's and Node's
  * fs.watch would be faster for few files and silent on network file systems and behind symbolic links: none is used.
  */
-import type { BundleFiles } from '../../certs/files/bundle.ts'
+import type { BundleFiles, BundleOptions } from '../../certs/files/bundle.ts'
 import { knownRoots } from '../../certs/files/roots.ts'
+import { type CasLook, WatchedCas } from '../../certs/files/watched-cas.ts'
 import { WatchedFolder } from '../../certs/files/watched-folder.ts'
 import { type Look, WatchedPair } from '../../certs/files/watched-pair.ts'
 import type { LeafSummary } from '../../certs/x509/leaf.ts'
@@ -25,6 +26,14 @@ export type CertificateChange =
       readonly leaf: LeafSummary | null
     }
   | { readonly kind: 'problem'; readonly why: string }
+  | { readonly kind: 'cas'; readonly source: string; readonly look: CasChange }
+
+export type CasChange = Exclude<CasLook, { kind: 'same' }>
+
+export type Watched = WatchedPair | WatchedFolder | WatchedCas
+
+/** What the certificate is shown to: clients of ours, or servers that ask us for one. */
+export type Purpose = 'server' | 'client'
 
 const tickMs = 250
 /** A pass over everything begins this long after the one before, or later; over few files, with every tick. */
@@ -38,25 +47,38 @@ export class CertificateWatch {
   /** Goes up with everything that a snapshot may have to choose anew */
   generation = 0
   onChange: (change: CertificateChange) => void = () => {}
-  private readonly options = { isRoot: knownRoots() }
+  /** A file of CAs has others in force now; not told of those that were asked for just then */
+  onCas: (cas: WatchedCas) => void = () => {}
+  private readonly options: Readonly<Record<Purpose, BundleOptions>>
   /** By the file of the chain: keys of two names joined would cost more than they are worth */
   private readonly pairs = new Map<string, WatchedPair[]>()
   private readonly folders = new Map<string, WatchedFolder>()
-  private readonly queue: (WatchedPair | WatchedFolder)[] = []
+  private readonly casFiles = new Map<string, WatchedCas>()
+  private readonly queue: Watched[] = []
   private readonly ownerOf = new WeakMap<WatchedPair, WatchedFolder>()
   private passAt = Number.NEGATIVE_INFINITY
   private passSize = 0
   private timer: NodeJS.Timeout | null = null
+  private readonly purposes = new WeakMap<WatchedPair, Purpose>()
+
+  constructor() {
+    const isRoot = knownRoots()
+    this.options = { server: { isRoot }, client: { isRoot, purpose: 'client' } }
+  }
 
   /**
    * The pair in these files, the one that an earlier snapshot used, if there is one: with `strict` it is looked at now, and
    * a UsageError says what is wrong with it. A new one is opened, which throws UsageError too.
    */
-  pair(files: BundleFiles, strict: boolean): WatchedPair {
+  pair(files: BundleFiles, strict: boolean, purpose: Purpose = 'server'): WatchedPair {
     const known = this.pairs.get(files.chainFile)
-    let pair = known?.find(each => each.files.keyFile === files.keyFile)
+    let pair = known?.find(
+      each => each.files.keyFile === files.keyFile && (this.purposes.get(each) ?? 'server') === purpose,
+    )
     if (pair === undefined) {
-      pair = WatchedPair.open(files, this.options)
+      pair = WatchedPair.open(files, this.options[purpose])
+      // Of the ten thousand that servers have nothing is noted.
+      if (purpose === 'client') this.purposes.set(pair, purpose)
       if (known === undefined) this.pairs.set(files.chainFile, [pair])
       else known.push(pair)
       this.begin()
@@ -68,23 +90,35 @@ export class CertificateWatch {
   folder(name: string): WatchedFolder {
     let folder = this.folders.get(name)
     if (folder === undefined) {
-      folder = new WatchedFolder(name, this.options)
+      folder = new WatchedFolder(name, this.options.server)
       this.folders.set(name, folder)
       this.begin()
     } else this.lookIn(folder)
     return folder
   }
 
+  /** The CAs in this file, as they are now. Throws UsageError where they cannot be used. */
+  cas(file: string): WatchedCas {
+    let cas = this.casFiles.get(file)
+    if (cas === undefined) {
+      cas = new WatchedCas(file)
+      this.casFiles.set(file, cas)
+      this.begin()
+    } else this.reportCas(cas, cas.refresh())
+    return cas
+  }
+
   /** Forgets what no snapshot uses any more. */
-  keepOnly(used: ReadonlySet<WatchedPair | WatchedFolder>): void {
+  keepOnly(used: ReadonlySet<Watched>): void {
     for (const [file, pairs] of this.pairs) {
       const kept = pairs.filter(pair => used.has(pair))
       if (kept.length === 0) this.pairs.delete(file)
       else if (kept.length < pairs.length) this.pairs.set(file, kept)
     }
     for (const [key, folder] of this.folders) if (!used.has(folder)) this.folders.delete(key)
+    for (const [key, cas] of this.casFiles) if (!used.has(cas)) this.casFiles.delete(key)
     this.queue.length = 0
-    if (this.pairs.size + this.folders.size === 0) this.close()
+    if (this.pairs.size + this.folders.size + this.casFiles.size === 0) this.close()
   }
 
   close(): void {
@@ -107,7 +141,9 @@ export class CertificateWatch {
       const next = this.queue.pop()
       if (next === undefined) return
       if (next instanceof WatchedFolder) this.lookIn(next)
-      else this.report(next, next.look())
+      else if (next instanceof WatchedCas) {
+        if (this.reportCas(next, next.look())) this.onCas(next)
+      } else this.report(next, next.look())
       if (performance.now() - now > tickBudgetMs) return
     }
   }
@@ -123,6 +159,7 @@ export class CertificateWatch {
       }
     }
     for (const folder of this.folders.values()) this.queue.push(folder)
+    this.queue.push(...this.casFiles.values())
     this.passSize = this.queue.length
   }
 
@@ -130,6 +167,12 @@ export class CertificateWatch {
     const changes = folder.look()
     if (changes.length > 0) this.generation++
     for (const change of changes) this.onChange(change)
+  }
+
+  /** @returns whether others are in force */
+  private reportCas(cas: WatchedCas, look: CasLook): boolean {
+    if (look.kind !== 'same') this.onChange({ kind: 'cas', source: cas.file, look })
+    return look.kind === 'replaced'
   }
 
   private report(pair: WatchedPair, look: Look): void {

@@ -41,7 +41,7 @@ export type CertificateSource = Certificates & {
   readonly watched: readonly (WatchedPair | WatchedFolder)[]
 }
 
-/** Which certificates a site has, for lists and for watching their expiry. */
+/** Which certificates a site has, or `upstream NAME`, for lists and for watching their expiry. */
 export type SiteCertificates = { readonly site: string; readonly source: CertificateSource }
 
 /** What a client asking for `host` is shown now. Throws UsageError where nothing can be. */
@@ -166,6 +166,17 @@ export function fromFolder(
         yield heldPair(pair, () => folder.leafOf(pair), folder.superseded(member))
       }
     },
+  }
+}
+
+/** What an upstream is shown when it asks for a certificate. Throws UsageError where it cannot be used. */
+export function toUpstream(files: KeyPairFiles, watch: CertificateWatch, warn: Warn): CertificateSource {
+  const pair = watch.pair(files, true, 'client')
+  for (const warning of pair.load().warnings) warn(warning)
+  return {
+    watched: [pair],
+    for: () => [pair.load().bundle],
+    held: () => [heldPair(pair, () => pair.leaf(), false)],
   }
 }
 

@@ -1,0 +1,74 @@
+/**
+ * TLS toward an endpoint, made of files that may be replaced meanwhile: the CAs that its certificate is verified by, and
+ * the certificate that it is shown when it asks for one. Each change makes new terms, so that no session of the old
+ * identity is resumed; connections that are open stay what they are.
+ */
+import type { WatchedCas } from '../certs/files/watched-cas.ts'
+import type { WatchedPair } from '../certs/files/watched-pair.ts'
+import { spiffeIdentity } from '../certs/x509/spiffe.ts'
+import type { UpstreamConfig, UpstreamTlsConfig } from '../config/config.ts'
+import type { ClientTls } from '../model/tls-terms.ts'
+import type { CertificateWatch, Watched } from './certificates/certificate-watch.ts'
+
+export class UpstreamTls {
+  private readonly config: UpstreamTlsConfig
+  private readonly host: string
+  private readonly alpn: readonly string[]
+  private readonly cas: WatchedCas | null
+  private readonly pair: WatchedPair | null
+  /** What the terms were made of last */
+  private made: readonly unknown[]
+
+  /** Looks at the files now. Throws UsageError where they cannot be used. */
+  constructor(config: UpstreamTlsConfig, http: UpstreamConfig['http'], host: string, watch: CertificateWatch) {
+    this.config = config
+    this.host = host
+    this.alpn = http === 1 ? ['http/1.1'] : http === 2 ? ['h2'] : ['h2', 'http/1.1']
+    this.cas = config.caFile === null ? null : watch.cas(config.caFile)
+    this.pair = config.certificate === null ? null : watch.pair(config.certificate, true, 'client')
+    this.made = this.parts()
+  }
+
+  /** What is used of the CertificateWatch */
+  get watched(): readonly Watched[] {
+    return [this.cas, this.pair].filter(each => each !== null)
+  }
+
+  /** Whether the files hold something else than when the terms were made; from now on these count. */
+  changed(): boolean {
+    const parts = this.parts()
+    if (parts.every((part, index) => part === this.made[index])) return false
+    this.made = parts
+    return true
+  }
+
+  terms(): ClientTls {
+    return this.termsFor(this.alpn)
+  }
+
+  /** With nothing but HTTP/1.1, for upgrades */
+  http1Terms(): ClientTls {
+    return this.termsFor(['http/1.1'])
+  }
+
+  private parts(): readonly unknown[] {
+    return [this.cas?.current, this.pair?.load().bundle]
+  }
+
+  private termsFor(alpn: readonly string[]): ClientTls {
+    const { serverName, spiffe, verify } = this.config
+    const bundle = this.pair?.load().bundle ?? null
+    return {
+      caPem: this.cas?.current.pem ?? null,
+      chainPem: bundle?.chainPem ?? null,
+      keyPem: bundle?.keyPem ?? null,
+      serverName: serverName ?? this.host,
+      checkName: spiffe.length === 0 || serverName !== null,
+      identity: spiffe.length === 0 ? null : spiffeIdentity(spiffe),
+      verify,
+      alpn,
+      session: null,
+      native: null,
+    }
+  }
+}
