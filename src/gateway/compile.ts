@@ -4,7 +4,7 @@
  */
 
 import { balancers } from '../balance/all.ts'
-import type { WatchedCas } from '../certs/files/watched-cas.ts'
+import type { Cas, WatchedCas } from '../certs/files/watched-cas.ts'
 import type { ClientsConfig, Config, HstsConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
@@ -31,6 +31,7 @@ import { fromManaged } from './certificates/managed-source.ts'
 import { staplingOf } from './certificates/staples.ts'
 import { clientTerms } from './clients.ts'
 import type { Registries } from './registries.ts'
+import type { ClientCas } from './trust-watch.ts'
 
 /** Up to this many sites every certificate is read and checked at start; beyond, when it is first needed. */
 const eagerSites = 200
@@ -44,7 +45,7 @@ export type Compiled = {
   /** Of sites, and of upstreams that ask for one */
   readonly certificates: readonly SiteCertificates[]
   /** Files whose change needs the configuration compiled anew: the CAs of clients */
-  readonly clientCas: ReadonlySet<WatchedCas>
+  readonly clientCas: ClientCas
 }
 
 export function compile(
@@ -76,7 +77,7 @@ export function compile(
   }
 
   const certificates: SiteCertificates[] = []
-  const clientCas = new Set<WatchedCas>()
+  const clientCas = new Map<WatchedCas, Cas>()
   const said = new Set<string>()
   // Several sites may share a file, and one word about it is enough.
   const warnOnce = (text: string): void => {
@@ -105,7 +106,7 @@ export function compile(
 
   const clientsOf = (clients: ClientsConfig): ClientTerms => {
     const files = clients.ca.map(file => registries.certificates.cas(file))
-    for (const file of files) clientCas.add(file)
+    for (const file of files) clientCas.set(file, file.current)
     return clientTerms(clients, files, warn)
   }
 

@@ -14,7 +14,6 @@ import { createLog, type Log } from '../base/log.ts'
 import { abilities } from '../base/runtime.ts'
 import { Turn } from '../base/turn.ts'
 import type { CertificateRow, ListedCertificate } from '../certs/files/list.ts'
-import type { WatchedCas } from '../certs/files/watched-cas.ts'
 import type { Config, ListenConfig, SiteConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { Site } from '../model/site.ts'
@@ -36,6 +35,7 @@ import { logEvents } from './events.ts'
 import { HandshakeLog } from './handshake-log.ts'
 import { Registries } from './registries.ts'
 import { RequestCounts } from './request-counts.ts'
+import { TrustWatch } from './trust-watch.ts'
 
 export type GatewayOptions = {
   /** Several processes bind the same ports */
@@ -72,8 +72,7 @@ export class Gateway {
   /** Certificates that are ordered and renewed here */
   readonly managed: ManagedCertificates
   private listeners: Listener[] = []
-  /** Files of clients' CAs that the snapshot was made of */
-  private clientCas: Compiled['clientCas'] = new Set()
+  private readonly trust: TrustWatch
   /** Of the certificates in force, by site */
   private sources: ReadonlyMap<string, CertificateSource> = new Map()
   /** One at a time: the next begins with what the last has made */
@@ -96,7 +95,8 @@ export class Gateway {
       this.registries.renewEndpoints()
       this.reports.changed(change)
     }
-    this.registries.certificates.onCas = file => this.trustChanged(file)
+    this.trust = new TrustWatch(this.log, () => this.reload(null))
+    this.registries.certificates.onCas = () => this.trust.changed()
     this.managed = new ManagedCertificates(this.log, failure => this.reports.renewalFailed(failure), options.now)
     const events = logEvents(this.log, config.log.access, this.handshakes, this.requests)
     const prefix = randomBytes(5).toString('hex')
@@ -160,7 +160,7 @@ export class Gateway {
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
     this.sources = sourcesOf(compiled)
-    this.clientCas = compiled.clientCas
+    this.trust.use(compiled.clientCas)
     await this.registries.staples.prepare(compiled.staples)
     const listeners = this.config.listen.map(listen => this.listener(listen))
     try {
@@ -174,24 +174,15 @@ export class Gateway {
     this.reports.use(compiled.certificates, this.config.alerts, alerts)
   }
 
-  /** Puts a new configuration into force; open connections are not disturbed. Throws and changes nothing if it cannot. */
-  reload(config: Config): Promise<void> {
-    const reloaded = this.reloading.then(() => this.reloadNow(config))
+  /**
+   * Puts a new configuration into force; open connections are not disturbed. Throws and changes nothing if it cannot.
+   *
+   * @param config null: the one that is in force by then, with its files as they are now
+   */
+  reload(config: Config | null): Promise<void> {
+    const reloaded = this.reloading.then(() => this.reloadNow(config ?? this.config))
     this.reloading = reloaded.catch(() => {})
     return reloaded
-  }
-
-  /** Who may connect is part of the terms of sites: they are made anew, of the configuration that is in force by then. */
-  private trustChanged(file: WatchedCas): void {
-    if (!this.clientCas.has(file)) return
-    this.reloading = this.reloading
-      .then(() => this.reloadNow(this.config))
-      .catch(error =>
-        this.log.write('error', 'new CAs of clients cannot be put into force', {
-          file: file.file,
-          why: messageOf(error),
-        }),
-      )
   }
 
   private async reloadNow(config: Config): Promise<void> {
@@ -225,7 +216,7 @@ export class Gateway {
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
     this.sources = sourcesOf(compiled)
-    this.clientCas = compiled.clientCas
+    this.trust.use(compiled.clientCas)
     this.config = config
     this.useTickets()
     this.reports.use(compiled.certificates, config.alerts, alerts)
@@ -239,7 +230,7 @@ export class Gateway {
     this.listeners = [...kept, ...fresh]
     this.registries.keepOnly(compiled.endpoints)
     this.registries.staples.start(compiled.staples)
-    const watched = [...watchedIn(compiled), ...compiled.clientCas, ...this.registries.watchedByEndpoints()]
+    const watched = [...watchedIn(compiled), ...compiled.clientCas.keys(), ...this.registries.watchedByEndpoints()]
     this.registries.certificates.keepOnly(new Set(watched))
   }
 
@@ -249,6 +240,7 @@ export class Gateway {
    */
   async drain(drainMs = this.config.timeouts.drainMs): Promise<number> {
     this.services.draining = true
+    this.trust.close()
     const managed = this.managed.close()
     for (const listener of this.everyListener()) {
       listener.stopAccepting()

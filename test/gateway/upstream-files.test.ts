@@ -12,6 +12,7 @@ import tls from 'node:tls'
 import type { UpstreamInput } from '../../src/config/define-config.ts'
 import { ask, versions } from '../harness/ask.ts'
 import {
+  crlFile,
   type IssuedFiles,
   issueClientFiles,
   issueFiles,
@@ -231,5 +232,35 @@ describe('the CAs of clients', () => {
     await gateway.logged(said('a file of trusted CAs cannot be used', 'partners.pem'))
     assert.equal(await statusOf('HTTP/1.1', fresh), 200)
     assert.equal(gateway.gateway.snapshotVersion, 2)
+  })
+
+  it('wait for the revocation list of the new CA, and are tried again until it is there', async () => {
+    const folder = temporaryFolder()
+    const [cas, crl] = [path.join(folder, 'cas.pem'), path.join(folder, 'list.crl')]
+    put(cas, before.certificatePem)
+    crlFile(before, [], { file: crl })
+    const gateway = await startGateway({
+      sites: [
+        { host: 'in.test', certificate: 'local', clients: { ca: cas, crl }, routes: [{ respond: { body: 'in' } }] },
+      ],
+    })
+    closers.push(() => gateway.stop())
+    const statusOf = ({ chainPem, keyPem }: IssuedFiles): Promise<number> =>
+      ask('HTTP/1.1', gateway.port, {
+        host: 'in.test',
+        tls: { ca: gateway.caPem, cert: chainPem, key: keyPem },
+      }).then(
+        ({ status }) => status,
+        () => 0,
+      )
+    assert.deepEqual([await statusOf(old), await statusOf(fresh)], [200, 0])
+    put(cas, next.certificatePem)
+    const failed = await gateway.logged(said('new CAs of clients cannot be put into force'))
+    assert.match(String(failed['why']), /list\.crl: .*not signed by/)
+    assert.deepEqual([await statusOf(old), await statusOf(fresh)], [200, 0])
+    crlFile(next, [], { file: crl })
+    await eventually('the new CA counts', () => gateway.gateway.snapshotVersion === 2)
+    assert.deepEqual([await statusOf(old), await statusOf(fresh)], [0, 200])
+    assert.equal(gateway.logs().filter(said('new CAs of clients cannot be put into force')).length, 1)
   })
 })

@@ -47,8 +47,8 @@ export class CertificateWatch {
   /** Goes up with everything that a snapshot may have to choose anew */
   generation = 0
   onChange: (change: CertificateChange) => void = () => {}
-  /** A file of CAs has others in force now; not told of those that were asked for just then */
-  onCas: (cas: WatchedCas) => void = () => {}
+  /** A file of CAs has others in force now; not called for those that were asked for just then */
+  onCas: () => void = () => {}
   private readonly options: Readonly<Record<Purpose, BundleOptions>>
   /** By the file of the chain: keys of two names joined would cost more than they are worth */
   private readonly pairs = new Map<string, WatchedPair[]>()
@@ -142,7 +142,7 @@ export class CertificateWatch {
       if (next === undefined) return
       if (next instanceof WatchedFolder) this.lookIn(next)
       else if (next instanceof WatchedCas) {
-        if (this.reportCas(next, next.look())) this.onCas(next)
+        if (this.reportCas(next, next.look())) this.onCas()
       } else this.report(next, next.look())
       if (performance.now() - now > tickBudgetMs) return
     }

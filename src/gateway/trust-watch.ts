@@ -1,0 +1,64 @@
+/**
+ * Who may connect is part of the terms of sites: when a file with the CAs of clients is replaced, they are made anew, of the
+ * configuration that is in force. Where that fails, as it does while a revocation list is still of the CA before, what
+ * was in force stays, and it is tried again.
+ */
+import { messageOf } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { Cas, WatchedCas } from '../certs/files/watched-cas.ts'
+
+const againMs = 2_000
+
+/** Files of clients' CAs, each with what of it a snapshot was made of */
+export type ClientCas = ReadonlyMap<WatchedCas, Cas>
+
+export class TrustWatch {
+  private readonly log: Log
+  private readonly reload: () => Promise<void>
+  private inForce: ClientCas = new Map()
+  private told: string | null = null
+  private timer: NodeJS.Timeout | null = null
+  private closed = false
+
+  /** @param reload puts the configuration in force again, in its turn */
+  constructor(log: Log, reload: () => Promise<void>) {
+    this.log = log
+    this.reload = reload
+  }
+
+  /** A snapshot came into force. */
+  use(inForce: ClientCas): void {
+    this.inForce = inForce
+    this.told = null
+  }
+
+  /** Some file of CAs was replaced. */
+  changed(): void {
+    if (this.closed || this.staleFiles().length === 0) return
+    if (this.timer !== null) clearTimeout(this.timer)
+    this.timer = null
+    this.reload().catch(error => this.failed(messageOf(error)))
+  }
+
+  close(): void {
+    this.closed = true
+    if (this.timer !== null) clearTimeout(this.timer)
+  }
+
+  private failed(why: string): void {
+    if (why !== this.told) {
+      this.log.write('error', 'new CAs of clients cannot be put into force', {
+        source: this.staleFiles().map(({ file }) => file),
+        why,
+        now: 'those before stay',
+        next: 'tried again every few seconds',
+      })
+    }
+    this.told = why
+    if (!this.closed) this.timer = setTimeout(() => this.changed(), againMs).unref()
+  }
+
+  private staleFiles(): WatchedCas[] {
+    return [...this.inForce].filter(([file, used]) => file.current !== used).map(([file]) => file)
+  }
+}
