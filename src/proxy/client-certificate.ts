@@ -83,7 +83,8 @@ function xfcc(identity: ClientIdentity, leaf: Buffer | undefined): string {
   return parts.join(';')
 }
 
-const printable = (text: string): string => text.replace(/[^\x20-\x7e]/g, char => encodeURIComponent(char))
+const printable = (text: string): string =>
+  text.toWellFormed().replace(/[^\x20-\x7e]/gu, char => encodeURIComponent(char))
 const quoted = (text: string): string => printable(text).replace(/["\\]/g, '\\$&')
 /** Separators inside of a name would begin another element. */
 const safe = (text: string): string => printable(text).replace(/[;,="\s]/g, char => encodeURIComponent(char))

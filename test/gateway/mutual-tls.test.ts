@@ -228,6 +228,29 @@ describe('what the backend is told', () => {
     })
   }
 
+  it('whatever is in a name stays in it: in lists, matches and fields', async () => {
+    const asked = async (commonName: string, organization?: string) => {
+      const files = issueClientFiles(ca, '', { subject: { commonName, organization } })
+      const path = `/named/${encodeURIComponent(commonName)}`
+      const who = await ask('HTTP/1.1', gateway.port, { host: 'optional.test', path: '/who', tls: shown(files) })
+      await ask('HTTP/1.1', gateway.port, { host: 'require.test', path, tls: shown(files) })
+      const text = backend.received()
+      const head = text.slice(text.lastIndexOf(`GET ${path} `))
+      return [who.body, /^x-client-dn: (.*)\r$/m.exec(head)?.[1], /;Subject="(.*)"\r$/m.exec(head)?.[1]]
+    }
+    const posing = 'CN=bob\\,O=Sallyport tests'
+    assert.deepEqual(await asked('bob', 'Sallyport tests'), [
+      'bob',
+      'CN=bob,O=Sallyport tests',
+      'CN=bob,O=Sallyport tests',
+    ])
+    assert.deepEqual(await asked('bob,O=Sallyport tests'), ['somebody', posing, posing.replace('\\', '\\\\')])
+    assert.deepEqual((await asked('x', 'Sallyport tests, CN=bob'))[0], 'somebody')
+    const astral = await asked('🦊 "fox"')
+    const fox = encodeURIComponent('🦊')
+    assert.deepEqual(astral.slice(1), [`CN=${fox} \\"fox\\"`, `CN=${fox} \\\\\\"fox\\\\\\"`])
+  })
+
   it('the log names the client', async () => {
     await ask('HTTP/1.1', gateway.port, { host: 'require.test', path: '/logged', tls: shown(alice) })
     const record = await gateway.logged(each => each['path'] === '/logged')

@@ -81,6 +81,14 @@ describe('reading', () => {
     for (const dotted of ['1.2.840.113549.1.1.11', '2.5.29.17', '2.999.3', '0.9.2342.19200300.100.1.25']) {
       assert.equal(der.readOid(der.read(der.oid(dotted))), dotted)
     }
+    // Below 2.25 are UUIDs (X.667): numbers of 128 bits, which OpenSSL takes too.
+    const uuid = '06 14 69 83 ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff 7f'.replaceAll(' ', '')
+    assert.equal(der.readOid(der.read(bytes(uuid))), `2.25.${2n ** 128n - 1n}`)
+    assert.equal(der.readOid(der.read(bytes('0603883701'))), '2.999.1')
+    assert.equal(
+      der.readOid(der.read(bytes(`060b 8f ff ff ff ff ff ff ff ff ff 7f`.replaceAll(' ', '')))),
+      `2.${2n ** 74n - 1n - 80n}`,
+    )
     for (const ms of [
       Date.UTC(1950, 0, 1),
       Date.UTC(2024, 1, 29, 1, 2, 3),
@@ -118,7 +126,7 @@ describe('reading', () => {
   })
 
   test('refuses malformed OIDs, and times outside RFC 5280', () => {
-    for (const text of ['0600', '060180', '06022a86', '06032a8001']) {
+    for (const text of ['0600', '060180', '06022a86', '06032a8001', `0641${'2a'.repeat(65)}`]) {
       assert.throws(() => der.readOid(der.read(bytes(text))), der.DerError, text)
     }
     for (const [tag, text] of [

@@ -13,8 +13,9 @@ import { modeWarnings, syncFolder, writeSynced } from '../../base/durable.ts'
 import { messageOf, UsageError } from '../../base/errors.ts'
 import { certificateBlocks, checkChainMarkers, checkKeyMarkers, keyBlock, readText } from '../files/pem.ts'
 import { constraintOf, type ReadConstraints, readNameConstraints } from '../x509/name-constraints.ts'
+import { nameText } from '../x509/name-text.ts'
 import { buildCertificate, keyId, maxCommonName } from '../x509/x509-build.ts'
-import { type CertificateFields, nameText, readCertificate } from '../x509/x509-read.ts'
+import { type CertificateFields, readCertificate } from '../x509/x509-read.ts'
 
 export type InternalCa = {
   readonly folder: string

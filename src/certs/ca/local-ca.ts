@@ -13,9 +13,10 @@ import { modeWarnings, syncFolder, writeSynced } from '../../base/durable.ts'
 import { messageOf, UsageError } from '../../base/errors.ts'
 import type { Bundle } from '../../model/certificate.ts'
 import { certificateBlocks, checkChainMarkers, checkKeyMarkers, keyBlock, readText } from '../files/pem.ts'
+import { nameText } from '../x509/name-text.ts'
 import { sortNames } from '../x509/names.ts'
 import { buildCertificate, keyId, maxCommonName } from '../x509/x509-build.ts'
-import { type CertificateFields, nameText, readCertificate } from '../x509/x509-read.ts'
+import { type CertificateFields, readCertificate } from '../x509/x509-read.ts'
 
 export type LocalCa = {
   readonly certificatePem: string

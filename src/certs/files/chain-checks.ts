@@ -6,7 +6,8 @@
 import type { X509Certificate } from 'node:crypto'
 import { UsageError } from '../../base/errors.ts'
 import { dateText } from '../x509/expiry.ts'
-import { type CertificateFields, nameText } from '../x509/x509-read.ts'
+import { nameText } from '../x509/name-text.ts'
+import type { CertificateFields } from '../x509/x509-read.ts'
 import type { IsRoot } from './roots.ts'
 
 export type Parsed = { readonly x509: X509Certificate; readonly fields: CertificateFields }

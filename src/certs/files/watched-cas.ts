@@ -7,7 +7,8 @@
  */
 import { createHash, X509Certificate } from 'node:crypto'
 import { messageOf, UsageError } from '../../base/errors.ts'
-import { nameText, readCertificate } from '../x509/x509-read.ts'
+import { nameText } from '../x509/name-text.ts'
+import { readCertificate } from '../x509/x509-read.ts'
 import { certificateBlocks, checkChainMarkers } from './pem.ts'
 import { readStamped, stampOf } from './stamped.ts'
 import { ToldProblem } from './told-problem.ts'

@@ -1,7 +1,8 @@
 /** Reads who a client is out of the certificates it has shown; whether they verify is the TLS library's business. */
 import { createHash, X509Certificate } from 'node:crypto'
 import type { ClientIdentity } from '../../model/client-identity.ts'
-import { nameText, readCertificate } from './x509-read.ts'
+import { commonNameOf, distinguishedName } from './name-text.ts'
+import { readCertificate } from './x509-read.ts'
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
@@ -12,12 +13,10 @@ export function readClientIdentity(chain: readonly Buffer[], issuers: readonly X
   const certificate = new X509Certificate(leaf)
   const sent = chain.slice(1).map(der => new X509Certificate(der))
   const issuer = [...sent, ...issuers].find(each => certificate.checkIssued(each))
-  // RFC 4514 begins with the last of the names.
-  const parts = nameText(fields.subjectDer).split(', ').reverse()
   return {
     chain,
-    subject: parts.join(','),
-    commonName: parts.find(part => part.startsWith('CN='))?.slice(3) ?? '',
+    subject: distinguishedName(fields.subjectDer),
+    commonName: commonNameOf(fields.subjectDer),
     dnsNames: fields.names,
     uris: fields.uris,
     emails: fields.emails,

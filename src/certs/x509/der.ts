@@ -188,21 +188,27 @@ function readOne(buffer: Buffer, at: number): DerValue {
   return { tag, content: buffer.subarray(start, end), raw: buffer.subarray(at, end) }
 }
 
+/** More than any that is in use: a UUID below 2.25 (X.667) has 20. */
+const longestOid = 64
+
 /** The dotted form of an OBJECT IDENTIFIER. */
 export function readOid(value: DerValue): string {
   const { content } = expectTag(value, tags.oid)
-  const arcs: number[] = []
-  let arc = 0
+  if (content.length > longestOid) throw new DerError(`an object identifier of ${content.length} bytes`)
+  const arcs: (number | bigint)[] = []
+  let arc: number | bigint = 0
   let fresh = true
   for (const byte of content) {
     if (fresh && byte === 0x80) throw new DerError('an object identifier that is not the shortest form')
-    arc = arc * 128 + (byte & 0x7f)
+    // Beyond 2^45 the next seven bits need not fit a number.
+    if (typeof arc === 'number' && arc < 2 ** 45) arc = arc * 128 + (byte & 0x7f)
+    else arc = BigInt(arc) * 128n + BigInt(byte & 0x7f)
     fresh = byte < 0x80
-    if (!Number.isSafeInteger(arc)) throw new DerError('an object identifier with too large a number')
     if (!fresh) continue
-    if (arcs.length === 0)
-      arcs.push(Math.min(2, Math.floor(arc / 40)), arc - 40 * Math.min(2, Math.floor(arc / 40)))
-    else arcs.push(arc)
+    if (arcs.length > 0) arcs.push(arc)
+    // The first byte is of two arcs, of which the first is 0, 1 or 2 (X.690 section 8.19.4).
+    else if (arc < 80) arcs.push(Math.floor(Number(arc) / 40), Number(arc) % 40)
+    else arcs.push(2, typeof arc === 'number' ? arc - 80 : arc - 80n)
     arc = 0
   }
   if (!fresh || arcs.length === 0) throw new DerError('an object identifier that is cut off')

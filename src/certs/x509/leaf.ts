@@ -4,7 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import type { Bundle, KeyType } from '../../model/certificate.ts'
-import { type CertificateFields, nameText, readCertificate, readValidity } from './x509-read.ts'
+import { nameText } from './name-text.ts'
+import { type CertificateFields, readCertificate, readValidity } from './x509-read.ts'
 
 /** Fields as in Bundle. */
 export type LeafSummary = Pick<

@@ -162,39 +162,5 @@ function readTexts(value: DerValue, tag: number): string[] {
     .filter(text => /^[\x20-\x7e]+$/.test(text))
 }
 
-const attributeNames: Readonly<Record<string, string>> = {
-  '2.5.4.3': 'CN',
-  '2.5.4.5': 'serialNumber',
-  '2.5.4.6': 'C',
-  '2.5.4.7': 'L',
-  '2.5.4.8': 'ST',
-  '2.5.4.10': 'O',
-  '2.5.4.11': 'OU',
-  '1.2.840.113549.1.9.1': 'emailAddress',
-  '0.9.2342.19200300.100.1.25': 'DC',
-}
-
-/**
- * One line for people: `CN=shop.example.com, O=Example`, in the order of the certificate. Control characters, which
- * could forge a log line, come out as `?`.
- */
-export function nameText(nameDer: Uint8Array): string {
-  const parts: string[] = []
-  for (const group of children(read(nameDer, tags.sequence))) {
-    for (const attribute of children(group)) {
-      const [type, value] = children(attribute)
-      const id = readOid(expectTag(type))
-      const { tag, content } = expectTag(value)
-      // BMPString (0x1e) is UTF-16, big-endian; the others are UTF-8 or a part of latin1.
-      const wide = tag === 0x1e && content.length % 2 === 0
-      const text = wide
-        ? Buffer.from(content).swap16().toString('utf16le')
-        : content.toString(tag === tags.utf8String ? 'utf8' : 'latin1')
-      parts.push(`${attributeNames[id] ?? id}=${text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, '?')}`)
-    }
-  }
-  return parts.join(', ')
-}
-
 /** A serial number as certificates and revocation lists are compared by: hex without leading zeros, lower case. */
 export const serialOf = (value: DerValue): string => value.content.toString('hex').replace(/^(00)+(?=.)/, '')

@@ -3,7 +3,8 @@ import { X509Certificate } from 'node:crypto'
 import { daysLeft } from '../../certs/files/list.ts'
 import { certificateBlocks } from '../../certs/files/pem.ts'
 import { dateText, durationText } from '../../certs/x509/expiry.ts'
-import { nameText, readCertificate } from '../../certs/x509/x509-read.ts'
+import { nameText } from '../../certs/x509/name-text.ts'
+import { readCertificate } from '../../certs/x509/x509-read.ts'
 
 export type InspectedCertificate = {
   readonly subject: string

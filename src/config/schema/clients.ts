@@ -15,7 +15,9 @@ const clientMatchShape: Shape = {
     },
     dn: {
       kind: { type: 'string', form: clientName, write: 'distinguished name' },
-      docs: 'The whole subject in the form of RFC 4514, as `X-Client-DN` and the log show it.',
+      docs:
+        'The whole subject in the form of RFC 4514, as `X-Client-DN` and the log show it: a comma within a value is written `\\,`. It ' +
+        'is as good as what the CA lets its clients choose.',
       example: '"CN=alice,O=Example"',
     },
     spiffe: {
