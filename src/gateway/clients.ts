@@ -1,7 +1,7 @@
 /** Terms for client certificates, from files: the CAs, the revocation lists, and who is on the list. */
 import { createHash, X509Certificate } from 'node:crypto'
 import { certificateBlocks } from '../certs/files/pem.ts'
-import type { WatchedCas } from '../certs/files/watched-cas.ts'
+import type { Cas } from '../certs/files/watched-cas.ts'
 import { readClientIdentity } from '../certs/x509/client-identity.ts'
 import type { ClientsConfig } from '../config/config.ts'
 import { type ClientIdentity, type ClientTerms, clientMatches } from '../model/client-identity.ts'
@@ -14,10 +14,10 @@ import { type CrlSource, openCrl } from './certificates/crl-source.ts'
  */
 export function clientTerms(
   config: ClientsConfig,
-  files: readonly WatchedCas[],
+  files: readonly Cas[],
   warn: (text: string) => void,
 ): ClientTerms {
-  const caPem = files.map(({ current }) => current.pem).join('')
+  const caPem = files.map(({ pem }) => pem).join('')
   const cas = certificateBlocks(caPem, 'clients.ca').map(block => new X509Certificate(block))
   const lists = config.crl.map(file => openCrl(file, cas, warn))
   const { mode, forward, allow } = config

@@ -5,7 +5,7 @@
 
 import { balancers } from '../balance/all.ts'
 import type { Cas, WatchedCas } from '../certs/files/watched-cas.ts'
-import type { ClientsConfig, Config, HstsConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
+import type { Config, HstsConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
 import { byPhase } from '../model/filter.ts'
@@ -104,10 +104,15 @@ export function compile(
     return clients === null ? key : `${policyKey(policy)} ${clients.key}`
   }
 
-  const clientsOf = (clients: ClientsConfig): ClientTerms => {
-    const files = clients.ca.map(file => registries.certificates.cas(file))
-    for (const file of files) clientCas.set(file, file.current)
-    return clientTerms(clients, files, warn)
+  // Each file is looked at once: sites that share one are not to differ in whom they trust.
+  const casFiles = new Map<string, Cas>()
+  const casIn = (file: string): Cas => {
+    const known = casFiles.get(file)
+    if (known !== undefined) return known
+    const watched = registries.certificates.cas(file)
+    casFiles.set(file, watched.current)
+    clientCas.set(watched, watched.current)
+    return watched.current
   }
 
   const names = new Names<Site>()
@@ -115,7 +120,7 @@ export function compile(
   let defaultSite: Site | null = null
   const eager = config.sites.length <= eagerSites
   for (const from of config.sites) {
-    const clients = from.clients === null ? null : clientsOf(from.clients)
+    const clients = from.clients === null ? null : clientTerms(from.clients, from.clients.ca.map(casIn), warn)
     const policy = policyOf(from.policy)
     const stapleOf = (bundle: Bundle) => {
       const stapling = staplingOf(bundle, from.staple, warnOnce)

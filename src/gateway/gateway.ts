@@ -73,6 +73,8 @@ export class Gateway {
   readonly managed: ManagedCertificates
   private listeners: Listener[] = []
   private readonly trust: TrustWatch
+  /** Of the configuration that was compiled last */
+  private readonly warned = new Set<string>()
   /** Of the certificates in force, by site */
   private sources: ReadonlyMap<string, CertificateSource> = new Map()
   /** One at a time: the next begins with what the last has made */
@@ -152,7 +154,7 @@ export class Gateway {
   }
 
   private async open(managed: Prepared): Promise<void> {
-    const compiled = this.compile(this.config, managed)
+    const compiled = this.compile(this.config, managed, false)
     const alerts = this.config.alerts === null ? null : alertTarget(this.config.alerts)
     await managed.load()
     this.useTickets()
@@ -180,15 +182,16 @@ export class Gateway {
    * @param config null: the one that is in force by then, with its files as they are now
    */
   reload(config: Config | null): Promise<void> {
-    const reloaded = this.reloading.then(() => this.reloadNow(config ?? this.config))
-    this.reloading = reloaded.catch(() => {})
+    const reloaded = this.reloading.then(() => this.reloadNow(config ?? this.config, config === null))
+    // What it has read of files that were replaced is in force, or has to be yet.
+    this.reloading = reloaded.catch(() => void (config !== null && this.trust.changed()))
     return reloaded
   }
 
-  private async reloadNow(config: Config): Promise<void> {
+  private async reloadNow(config: Config, again: boolean): Promise<void> {
     const managed = await this.managed.prepare(config)
     try {
-      await this.replace(config, managed)
+      await this.replace(config, managed, again)
     } catch (error) {
       await managed.discard()
       throw error
@@ -196,8 +199,8 @@ export class Gateway {
     managed.commit()
   }
 
-  private async replace(config: Config, managed: Prepared): Promise<void> {
-    const compiled = this.compile(config, managed)
+  private async replace(config: Config, managed: Prepared, again: boolean): Promise<void> {
+    const compiled = this.compile(config, managed, again)
     const alerts = config.alerts === null ? null : alertTarget(config.alerts)
     await managed.load()
     const same = (listen: ListenConfig) => (listener: Listener) =>
@@ -269,8 +272,14 @@ export class Gateway {
     this.retired = this.retired.filter(listener => listener.open > 0)
   }
 
-  private compile(config: Config, managed: Prepared): Compiled {
-    const warn = (text: string) => this.log.write('warn', text)
+  /** @param again the same configuration: what it was warned of is not said again */
+  private compile(config: Config, managed: Prepared, again: boolean): Compiled {
+    if (!again) this.warned.clear()
+    const warn = (text: string) => {
+      if (again && this.warned.has(text)) return
+      this.warned.add(text)
+      this.log.write('warn', text)
+    }
     // Whoever moves a site from files to an issuer has the old certificate until the new one is there.
     const ordered = (site: SiteConfig) =>
       withInterim(managed.site(site), interimOf(site, this.sources.get(site.name)))

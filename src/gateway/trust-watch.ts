@@ -7,7 +7,9 @@ import { messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Cas, WatchedCas } from '../certs/files/watched-cas.ts'
 
+/** Between tries, doubled with each */
 const againMs = 2_000
+const longestMs = 60_000
 
 /** Files of clients' CAs, each with what of it a snapshot was made of */
 export type ClientCas = ReadonlyMap<WatchedCas, Cas>
@@ -17,6 +19,7 @@ export class TrustWatch {
   private readonly reload: () => Promise<void>
   private inForce: ClientCas = new Map()
   private told: string | null = null
+  private pauseMs = againMs
   private timer: NodeJS.Timeout | null = null
   private closed = false
 
@@ -26,13 +29,15 @@ export class TrustWatch {
     this.reload = reload
   }
 
-  /** A snapshot came into force. */
+  /** A snapshot came into force. A file may have been replaced since it was made. */
   use(inForce: ClientCas): void {
     this.inForce = inForce
     this.told = null
+    this.pauseMs = againMs
+    this.changed()
   }
 
-  /** Some file of CAs was replaced. */
+  /** Some file of CAs was replaced, or may have been. */
   changed(): void {
     if (this.closed || this.staleFiles().length === 0) return
     if (this.timer !== null) clearTimeout(this.timer)
@@ -51,11 +56,13 @@ export class TrustWatch {
         source: this.staleFiles().map(({ file }) => file),
         why,
         now: 'those before stay',
-        next: 'tried again every few seconds',
+        next: 'tried again in seconds, then every minute',
       })
     }
     this.told = why
-    if (!this.closed) this.timer = setTimeout(() => this.changed(), againMs).unref()
+    if (this.closed) return
+    this.timer = setTimeout(() => this.changed(), this.pauseMs).unref()
+    this.pauseMs = Math.min(this.pauseMs * 2, longestMs)
   }
 
   private staleFiles(): WatchedCas[] {

@@ -1,6 +1,6 @@
 /**
- * Files that TLS toward backends and the trust in clients are made of, replaced while the gateway runs: the certificate
- * that backends are shown, the CAs that they and clients are verified by. Nothing is reloaded, nothing dropped.
+ * Files that TLS toward backends is made of, replaced while the gateway runs: the certificate that they are shown, and the
+ * CAs that they are verified by. Nothing is reloaded, nothing dropped.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -10,9 +10,8 @@ import path from 'node:path'
 import { after, describe, it } from 'node:test'
 import tls from 'node:tls'
 import type { UpstreamInput } from '../../src/config/define-config.ts'
-import { ask, versions } from '../harness/ask.ts'
+import { ask } from '../harness/ask.ts'
 import {
-  crlFile,
   type IssuedFiles,
   issueClientFiles,
   issueFiles,
@@ -21,7 +20,6 @@ import {
   testCa,
 } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
-import { rawTls } from '../harness/raw.ts'
 import { eventually } from '../harness/until.ts'
 
 const closers: (() => unknown)[] = []
@@ -184,83 +182,5 @@ describe('the CAs of a backend', () => {
     server.show(issueFiles(before, ['127.0.0.1']))
     assert.equal(await status(), 200)
     assert.equal(gateway.gateway.snapshotVersion, 1)
-  })
-})
-
-describe('the CAs of clients', () => {
-  const file = path.join(temporaryFolder(), 'partners.pem')
-  const [old, fresh] = [issueClientFiles(before, 'old'), issueClientFiles(next, 'fresh')]
-
-  it('are rotated with nothing but their file: for new connections, on both versions of HTTP', async () => {
-    put(file, before.certificatePem)
-    const gateway = await startGateway({
-      sites: [
-        { host: 'in.test', certificate: 'local', clients: { ca: file }, routes: [{ respond: { body: 'in' } }] },
-        { host: 'other.test', certificate: 'local', routes: [{ respond: { body: 'other' } }] },
-      ],
-    })
-    closers.push(() => gateway.stop())
-    const statusOf = (version: (typeof versions)[number], { chainPem, keyPem }: IssuedFiles): Promise<number> =>
-      ask(version, gateway.port, {
-        host: 'in.test',
-        tls: { ca: gateway.caPem, cert: chainPem, key: keyPem },
-      }).then(
-        ({ status }) => status,
-        () => 0,
-      )
-    const http1 = { ALPNProtocols: ['http/1.1'] }
-    const open = await rawTls(gateway.port, { servername: 'other.test', ...http1 })
-    const { chainPem: cert, keyPem: key } = old
-    const trusted = await rawTls(gateway.port, { servername: 'in.test', cert, key, ...http1 })
-    trusted.send('GET / HTTP/1.1\r\nHost: in.test\r\n\r\n')
-    await trusted.until(text => text.endsWith('in'))
-    for (const version of versions)
-      assert.deepEqual([await statusOf(version, old), await statusOf(version, fresh)], [200, 0])
-    put(file, next.certificatePem)
-    await gateway.logged(said('trusted CAs replaced', 'partners.pem'))
-    await eventually('the terms of the site are new', () => gateway.gateway.snapshotVersion === 2)
-    for (const version of versions)
-      assert.deepEqual([await statusOf(version, old), await statusOf(version, fresh)], [0, 200])
-    // Whoever came by a CA that is trusted no longer must come again; others stay.
-    trusted.send('GET / HTTP/1.1\r\nHost: in.test\r\n\r\n')
-    await trusted.until(text => text.includes('HTTP/1.1 421 '))
-    trusted.destroy()
-    open.send('GET / HTTP/1.1\r\nHost: other.test\r\n\r\n')
-    await open.until(text => text.endsWith('other'))
-    open.destroy()
-    put(file, 'no longer')
-    await gateway.logged(said('a file of trusted CAs cannot be used', 'partners.pem'))
-    assert.equal(await statusOf('HTTP/1.1', fresh), 200)
-    assert.equal(gateway.gateway.snapshotVersion, 2)
-  })
-
-  it('wait for the revocation list of the new CA, and are tried again until it is there', async () => {
-    const folder = temporaryFolder()
-    const [cas, crl] = [path.join(folder, 'cas.pem'), path.join(folder, 'list.crl')]
-    put(cas, before.certificatePem)
-    crlFile(before, [], { file: crl })
-    const gateway = await startGateway({
-      sites: [
-        { host: 'in.test', certificate: 'local', clients: { ca: cas, crl }, routes: [{ respond: { body: 'in' } }] },
-      ],
-    })
-    closers.push(() => gateway.stop())
-    const statusOf = ({ chainPem, keyPem }: IssuedFiles): Promise<number> =>
-      ask('HTTP/1.1', gateway.port, {
-        host: 'in.test',
-        tls: { ca: gateway.caPem, cert: chainPem, key: keyPem },
-      }).then(
-        ({ status }) => status,
-        () => 0,
-      )
-    assert.deepEqual([await statusOf(old), await statusOf(fresh)], [200, 0])
-    put(cas, next.certificatePem)
-    const failed = await gateway.logged(said('new CAs of clients cannot be put into force'))
-    assert.match(String(failed['why']), /list\.crl: .*not signed by/)
-    assert.deepEqual([await statusOf(old), await statusOf(fresh)], [200, 0])
-    crlFile(next, [], { file: crl })
-    await eventually('the new CA counts', () => gateway.gateway.snapshotVersion === 2)
-    assert.deepEqual([await statusOf(old), await statusOf(fresh)], [0, 200])
-    assert.equal(gateway.logs().filter(said('new CAs of clients cannot be put into force')).length, 1)
   })
 })

@@ -26,6 +26,7 @@ export type Cas = {
   readonly pem: string
   /** SHA-256 of `pem` */
   readonly digest: string
+  readonly subjects: readonly string[]
 }
 
 const same: CasLook = { kind: 'same' }
@@ -57,7 +58,7 @@ export class WatchedCas {
       if (cas.digest === this.current.digest) return this.problem.mended() ? { kind: 'mended' } : same
       this.current = cas
       this.problem.mended()
-      return { kind: 'replaced', subjects: parsed(cas.pem, this.file).map(subjectOf) }
+      return { kind: 'replaced', subjects: cas.subjects }
     } catch (error) {
       if (!(error instanceof UsageError)) throw error
       return this.problem.broken(error.message, now) ? { kind: 'broken', why: error.message } : same
@@ -75,19 +76,15 @@ export class WatchedCas {
 function read(file: string): { cas: Cas; stamp: number; young: boolean } {
   const { text, stamp, young } = readStamped(file)
   checkChainMarkers(text, file)
-  const pem = certificateBlocks(text, file).join('')
-  parsed(pem, file)
-  return { cas: { pem, digest: createHash('sha256').update(pem).digest('base64') }, stamp, young }
-}
-
-function parsed(pem: string, file: string): X509Certificate[] {
-  return certificateBlocks(pem, file).map((block, index) => {
+  const blocks = certificateBlocks(text, file)
+  const subjects = blocks.map((block, index) => {
     try {
-      return new X509Certificate(block)
+      // Both readers: the one that verifies, and the one that says who it is.
+      return nameText(readCertificate(new X509Certificate(block).raw).subjectDer)
     } catch (error) {
       throw new UsageError(`${file}: certificate ${index + 1} cannot be read: ${messageOf(error)}`)
     }
   })
+  const pem = blocks.join('')
+  return { cas: { pem, digest: createHash('sha256').update(pem).digest('base64'), subjects }, stamp, young }
 }
-
-const subjectOf = (one: X509Certificate): string => nameText(readCertificate(one.raw).subjectDer)
