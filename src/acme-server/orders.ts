@@ -72,7 +72,9 @@ export class Orders {
     if (status !== 'ready') throw new AcmeProblem('orderNotReady', 403, `the order is ${status}, not ready`)
     if (typeof payload['csr'] !== 'string') throw malformed('csr is missing')
     // The list may have become shorter, or the external account have gone, since the order was made.
-    checkNames(shared, order.identifiers, this.#preauthorized(account))
+    const preauthorized = this.#preauthorized(account)
+    checkNames(shared, order.identifiers, preauthorized)
+    await this.#checkProofs(order, preauthorized)
     const csr = readRequest(shared, decode(payload['csr'], 'csr'), order.identifiers, account.jwk)
     const profile = profiles[order.profile ?? 'tlsserver'] as (typeof profiles)[string]
     const issued = await shared.authority
@@ -103,6 +105,19 @@ export class Orders {
       notAfter: timeOf(notAfter),
     })
     return this.#answer(200, done)
+  }
+
+  /** A name that was given without a challenge is given while it is on the list, and no longer. */
+  async #checkProofs(order: Order, preauthorized: (name: string) => boolean): Promise<void> {
+    for (const id of order.authorizations) {
+      const found: Authorization | null = await this.#shared.records.authorization(order.account, id)
+      if (found === null || found.challenges.length > 0) continue
+      const value = found.wildcard ? `*.${found.identifier.value}` : found.identifier.value
+      if (!preauthorized(value))
+        throw unauthorized(
+          `${value} is no longer on the list of the external account, and was not proved; order anew`,
+        )
+    }
   }
 
   async certificate(account: Account, serial: string): Promise<Answer> {

@@ -5,6 +5,7 @@
  *
  * What must outlive the process goes through `progress`: which CA has an order under way, and that a trial comes first.
  */
+import { messageOf } from '../base/errors.ts'
 import { IssueError, type IssueFailure, type IssueOrder, type Issuer, type RenewalWindow } from '../model/issuer.ts'
 
 export type IssuerEntry = {
@@ -59,11 +60,13 @@ export function withFallback(entries: readonly IssuerEntry[], log: IssuersLog, n
     const pending = kept?.issuer === issuer.name ? kept.pending : null
     if (staging !== null && (trials.get(names) || kept?.trial)) {
       log(`a challenge has failed before: trying ${order.names[0]} at ${staging.name} first`)
+      const trial = { ...order, pending: null, replaces: null, progress: async () => {}, issuedBy: undefined }
       try {
-        await staging.issue({ ...order, pending: null, replaces: null, progress: async () => {} }, signal)
+        await staging.issue(trial, signal)
       } catch (error) {
         // Only what the trial is about stops the real thing: staging may be down, or lack a profile.
         if (isFailure(error, ['challenge', 'cancelled'])) throw error
+        log(`no trial for ${order.names[0]}: ${messageOf(error)}; trying ${issuer.name} without one`)
       }
       trials.delete(names)
     }
@@ -102,6 +105,7 @@ export function withFallback(entries: readonly IssuerEntry[], log: IssuersLog, n
       try {
         const chainPem = await attempt(entry, order, kept, signal)
         away.delete(key)
+        order.issuedBy?.(issuer.name)
         return { chainPem, issuer }
       } catch (error) {
         if (!(error instanceof IssueError) || !othersMay.includes(error.kind)) throw error

@@ -1,4 +1,4 @@
-/** So many at once, and so many a second from then on. Times are milliseconds on any one clock. */
+/** So many at once, and so many a second from then on. Times are milliseconds on any one clock, which may be set back. */
 export class TokenBucket {
   private tokens: number
   private at: number
@@ -14,6 +14,8 @@ export class TokenBucket {
 
   /** @returns false when there are none left */
   take(now: number): boolean {
+    // By so much no clock goes backwards but one that was set: then counting starts anew, and nothing is given for it.
+    if (now < this.at - 10_000) this.at = now
     if (now > this.at) {
       this.tokens = Math.min(this.burst, this.tokens + ((now - this.at) * this.perSecond) / 1000)
       this.at = now

@@ -14,6 +14,8 @@ export type IssueOrder = {
    * killed at any moment orders nothing twice.
    */
   readonly progress: (pending: string) => Promise<void>
+  /** Told who has issued, by name, where that is one of several behind this issuer */
+  readonly issuedBy?: (name: string) => void
 }
 
 /** When a certificate should be renewed, as its issuer wishes (RFC 9773 section 4.2). Milliseconds since 1970. */

@@ -96,6 +96,9 @@ describe('fall-back', () => {
       const { chainPem, issuer } = await issuers.issueBy(order(), never)
       assert.deepEqual([chainPem, issuer.name, calls.join()], ['chain of second', 'second', 'first,second'])
       assert.equal(log.at(-1), `first says ${kind}; trying second`)
+      let by = ''
+      await make().issue({ ...order(), issuedBy: name => void (by = name) }, never)
+      assert.equal(by, 'second')
     }
   })
 
@@ -169,6 +172,7 @@ describe('a trial at staging', () => {
     first.fails = null
     staging.fails = 'unavailable'
     assert.equal(await taken(() => issuers.issue(order(), never)), 'staging first')
+    assert.equal(log.at(-1), 'no trial for a.test: staging says unavailable; trying first without one')
   })
 
   test('keeps nothing of its own order', async () => {

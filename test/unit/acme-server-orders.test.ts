@@ -139,6 +139,32 @@ describe('an order', () => {
     )
   })
 
+  test('is not finalized for a name that has gone from the list of the external account, unless it was proved', async () => {
+    const secret = randomBytes(32)
+    const allowing = (...names: string[]) => new Map([['team', { key: secret, allow: allowList(names) }]])
+    const accounts = allowing('pay.internal', '*.shop.internal', 'a.internal')
+    const { client } = acmeServer({ externalAccounts: accounts, challenges: ['http-01', 'dns-01'] })
+    const asking = client()
+    await asking.register({ externalAccountBinding: asking.binding('team', secret) })
+    const orders = [['pay.internal'], ['*.shop.internal'], ['a.internal']]
+    const made = []
+    for (const names of orders) made.push(await asking.order(...names))
+    const proved = await asking.order('b.internal')
+    assert.deepEqual(
+      [...made, proved].map(order => order.body.status),
+      ['ready', 'ready', 'ready', 'pending'],
+    )
+    accounts.set('team', allowing('a.internal').get('team')!)
+    const finalized = []
+    for (const [at, names] of orders.entries()) finalized.push((await asking.finalize(made[at]!, names)).body)
+    assert.deepEqual(
+      finalized.map(body => body.status),
+      [403, 403, 'valid'],
+    )
+    assert.match(finalized[0].detail, /pay\.internal is no longer on the list/)
+    assert.match(finalized[1].detail, /\*\.shop\.internal is no longer on the list/)
+  })
+
   test('is for names that are names', async () => {
     const { client } = acmeServer()
     const asking = client()

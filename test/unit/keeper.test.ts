@@ -110,6 +110,42 @@ describe('a name that is kept', () => {
   )
 
   test(
+    'is ordered anew once where the issuer is another, and two processes that disagree do not order against each other',
+    bench(async b => {
+      await kept(await b.begun('shop.test'))
+      const other = new FakeIssuer('https://other.test/dir', () => b.time)
+      const second = b.keeper({ issuer: other })
+      await second.keep(['shop.test'])
+      second.begin()
+      await until(() => b.said('a process with another issuer has replaced a certificate') !== undefined)
+      for (let round = 0; round < 20; round++) {
+        for (const keeper of b.keepers) await wake(b, keeper, day / 4)
+        await new Promise(resolve => setImmediate(resolve))
+      }
+      assert.deepEqual([b.issuer.orders.length, other.orders.length], [1, 1])
+      for (const keeper of b.keepers) assert.equal(keeper.bundles('shop.test')?.[0]?.source, other.name)
+    }),
+  )
+
+  test(
+    'is shown and told of by the name of the fall-back that has issued it',
+    bench(async b => {
+      b.issuer.during = order => order.issuedBy?.('https://fallback.test/dir')
+      const [bundle] = await kept(await b.begun('shop.test'))
+      assert.equal(bundle?.source, 'https://fallback.test/dir')
+      await until(() => b.said('certificate obtained') !== undefined)
+      assert.equal(b.said('certificate obtained')?.['issuer'], 'https://fallback.test/dir')
+      // It is as good as one of the first: nothing is ordered because of it.
+      const again = b.keeper()
+      await again.keep(['shop.test'])
+      again.begin()
+      await until(() => b.issuer.asked > 1)
+      assert.equal(again.bundles('shop.test')?.[0]?.source, 'https://fallback.test/dir')
+      assert.equal(b.issuer.orders.length, 1)
+    }),
+  )
+
+  test(
     'is renewed with a third of its life left, telling the issuer which one is replaced; the old one serves meanwhile',
     bench(async b => {
       const keeper = await b.begun('shop.test')

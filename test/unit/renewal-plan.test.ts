@@ -129,5 +129,13 @@ describe('after a failure the next try', () => {
     assert.equal(retryAt({ kind: 'rate-limited', retryAt: 3_600_000 }, 1, 0, null, 0), 3_600_000)
     assert.equal(retryAt({ kind: 'rate-limited', retryAt: 1e15 }, 1, 0, null, 0), 8 * day)
     assert.equal(retryAt({ kind: 'rate-limited', retryAt: -5 }, 1, 1_000, null, 0), 2_000)
+    // At its word, twice: an issuer that says "in a second" and goes on failing is asked as seldom as any.
+    for (const kind of ['unavailable', 'rate-limited', 'rejected'] as const) {
+      const waits = [1, 2, 3, 10, 1_000].map(
+        count => retryAt({ kind, retryAt: 1_000 }, count, 0, null, 0.5) / 1_000,
+      )
+      assert.deepEqual(waits, [3.5, 3.5, 5 * 60, 360 * 60, 360 * 60])
+    }
+    assert.equal(retryAt({ kind: 'unavailable', retryAt: 3_600_000 }, 3, 0, null, 0), 3_600_000)
   })
 })

@@ -14,7 +14,7 @@ export type Standing = {
     readonly obtainedAt: number
     /** Spreads renewals: different for every certificate, the same in every process */
     readonly fingerprint256: string
-    /** It is of an issuer that is no longer the configured one */
+    /** It is of an issuer that is no longer the configured one, and there was none of the configured one since */
     readonly elsewhere: boolean
   } | null
   readonly failures: FailureRecord | null
@@ -88,11 +88,14 @@ export const drawRenewal = (start: number, end: number, random: number): number 
 /** Let's Encrypt counts certificates by the week; no issuer may keep us away longer. */
 const longestMs = 8 * 86_400_000
 
+/** So often an issuer is taken at its word that it may be asked sooner than usual. */
+const trustedShort = 2
+
 const minutes = [1, 2, 5, 10, 20, 30, 60, 120, 240, 360]
 
 /**
- * When to try again after a failure: ever later up to six hours, a quarter more or less by chance, and as the issuer
- * wishes. A short-lived certificate is tried more often, so that it never ends for want of patience.
+ * When to try again after a failure: ever later up to six hours, a quarter more or less by chance, and not before the
+ * issuer wishes. A short-lived certificate is tried more often, so that it never ends for want of patience.
  *
  * @param count failures in a row, this one included
  * @param lifetimeMs of the certificate in force, or null
@@ -110,5 +113,7 @@ export function retryAt(
   const capped = lifetimeMs === null ? usual : Math.min(usual, Math.max(10_000, lifetimeMs / 24))
   const own = now + capped * (0.75 + random / 2)
   if (error.retryAt === null) return own
-  return Math.min(Math.max(error.retryAt + random * 5_000, now + 1_000), now + longestMs)
+  const asked = Math.min(Math.max(error.retryAt + random * 5_000, now + 1_000), now + longestMs)
+  // One that says "in a second" and goes on failing would be asked every second.
+  return count > trustedShort ? Math.max(own, asked) : asked
 }

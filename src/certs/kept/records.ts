@@ -22,6 +22,8 @@ export type CertificateRecord = {
   readonly keyPem: string
   /** Issuer.name */
   readonly issuer: string
+  /** Who has issued, where that is a fall-back */
+  readonly issuedBy?: string
   /** Milliseconds since 1970, by the clock of who got it */
   readonly obtainedAt: number
 }
@@ -50,8 +52,8 @@ export type RenewalRecord = RenewalWindow & { readonly certificateId: string; re
 export type Kept = { readonly record: CertificateRecord; readonly bundle: Bundle }
 
 /** Checks that chain and key belong together. Throws UsageError. */
-export function bundleOf({ chainPem, keyPem, issuer }: CertificateRecord): Bundle {
-  return parseBundle({ chainPem, keyPem, chainFile: issuer, keyFile: issuer }).bundle
+export function bundleOf({ chainPem, keyPem, issuer, issuedBy = issuer }: CertificateRecord): Bundle {
+  return parseBundle({ chainPem, keyPem, chainFile: issuedBy, keyFile: issuedBy }).bundle
 }
 
 const kinds = { certificates: 0, pending: 0, failures: 0, renewals: 0 }
@@ -187,6 +189,7 @@ const asCertificate = (fields: Fields): CertificateRecord => ({
   chainPem: text(fields, 'chainPem'),
   keyPem: text(fields, 'keyPem'),
   issuer: text(fields, 'issuer'),
+  ...(typeof fields['issuedBy'] === 'string' ? { issuedBy: fields['issuedBy'] } : {}),
   obtainedAt: number(fields, 'obtainedAt'),
 })
 

@@ -72,6 +72,11 @@ export class Subject {
   private readonly options: SubjectOptions
   private readonly records: Records
   private record: CertificateRecord | null = null
+  /**
+   * One of our issuer has been in force. Another issuer's after that is of a process whose configuration is another: it
+   * stays until it is due, or the two would order against each other for ever.
+   */
+  private wasOurs = false
   private failures: FailureRecord | null = null
   private renewal: RenewalRecord | null = null
   /** The issuer is asked when it wants renewal, from then on */
@@ -165,7 +170,7 @@ export class Subject {
             notAfter: bundle.notAfter,
             obtainedAt: record.obtainedAt,
             fingerprint256: bundle.fingerprint256,
-            elsewhere: record.issuer !== this.options.issuer.name,
+            elsewhere: record.issuer !== this.options.issuer.name && !this.wasOurs,
           }
     return { certificate, failures, renewal, askAt: this.askAt }
   }
@@ -197,6 +202,7 @@ export class Subject {
     const pending = await this.note.open(lease, this.record?.keyPem ?? null)
     const { progress, failed } = this.note.writer(pending, lease)
     const key = createPrivateKey(pending.keyPem)
+    let by = issuer.name
     try {
       const chainPem = await issuer.issue(
         {
@@ -205,14 +211,16 @@ export class Subject {
           replaces: this.bundle === null ? null : renewalId(this.bundle.chainPem),
           pending: pending.progress,
           progress,
+          issuedBy: name => void (by = name),
         },
         AbortSignal.any([signal, failed]),
       )
-      const record = { chainPem, keyPem: pending.keyPem, issuer: issuer.name, obtainedAt: now() }
+      const fallback = by === issuer.name ? {} : { issuedBy: by }
+      const record = { chainPem, keyPem: pending.keyPem, issuer: issuer.name, ...fallback, obtainedAt: now() }
       const bundle = checked(record)
       this.adopt(record, bundle)
       await this.store(lease)
-      log('info', 'certificate obtained', { ...this.named, issuer: issuer.name, ...validity(bundle) })
+      log('info', 'certificate obtained', { ...this.named, issuer: by, ...validity(bundle) })
     } catch (error) {
       if (!(error instanceof IssueError)) throw error
       // What storage does is no fault of the issuer's; a challenge that has failed is one all the same.
@@ -324,6 +332,16 @@ export class Subject {
   }
 
   private adopt(record: CertificateRecord, bundle: Bundle): void {
+    const isOurs = record.issuer === this.options.issuer.name
+    if (!isOurs && this.wasOurs) {
+      const why = 'it stays until it is due; give all processes that share this storage the same issuer'
+      this.options.log('warn', 'a process with another issuer has replaced a certificate', {
+        ...this.named,
+        issuer: record.issuer,
+        why,
+      })
+    }
+    this.wasOurs ||= isOurs
     this.record = record
     this.bundle = bundle
     this.failures = null
