@@ -3,23 +3,23 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { certificateBlocks } from '../certs/files/pem.ts'
 import type { Cas } from '../certs/files/watched-cas.ts'
 import { readClientIdentity } from '../certs/x509/client-identity.ts'
+import { pathsTo } from '../certs/x509/client-path.ts'
 import type { ClientsConfig } from '../config/config.ts'
-import { type ClientIdentity, type ClientTerms, clientMatches } from '../model/client-identity.ts'
-import { type CrlSource, openCrl } from './certificates/crl-source.ts'
+import { type ClientTerms, clientMatches } from '../model/client-identity.ts'
+import type { CrlAttempt } from './certificates/crl-sources.ts'
+import { revocation } from './client-revocation.ts'
 
 /**
  * @param files of the CAs, as they are now
+ * @param crls opens the lists, or borrows them from the snapshot before
  *
  * Throws UsageError where a list cannot be read or is not signed by one of the CAs.
  */
-export function clientTerms(
-  config: ClientsConfig,
-  files: readonly Cas[],
-  warn: (text: string) => void,
-): ClientTerms {
+export function clientTerms(config: ClientsConfig, files: readonly Cas[], crls: CrlAttempt): ClientTerms {
   const caPem = files.map(({ pem }) => pem).join('')
   const cas = certificateBlocks(caPem, 'clients.ca').map(block => new X509Certificate(block))
-  const lists = config.crl.map(file => openCrl(file, cas, warn))
+  const lists = config.crl.map(file => crls.open(file, cas))
+  const findPath = pathsTo(cas)
   const { mode, forward, allow } = config
   const key = createHash('sha256')
     .update(JSON.stringify([mode, cas.map(ca => ca.fingerprint256).sort(), config.crl, allow]))
@@ -28,27 +28,25 @@ export function clientTerms(
   return {
     mode,
     caPem,
-    read: chain => readClientIdentity(chain, cas),
+    read: chain => readClientIdentity(chain, findPath),
     forward,
     key: `client certificates ${mode} ${key}`,
     refusal(identity, now) {
       if (now > identity.notAfter)
         return `the certificate has ended on ${new Date(identity.notAfter).toISOString()}`
       if (now < identity.notBefore) return 'the certificate is not valid yet'
-      const revoked = lists.length === 0 ? null : revocation(identity, lists, now)
+      const revoked =
+        lists.length === 0
+          ? null
+          : revocation(
+              identity.path,
+              lists.flatMap(list => list.current(now)),
+              now,
+            )
       if (revoked !== null) return revoked
       if (allow.length > 0 && !allow.some(match => clientMatches(match, identity)))
         return `${identity.subject} is not in clients.allow`
       return null
     },
   }
-}
-
-function revocation(identity: ClientIdentity, lists: readonly CrlSource[], now: number): string | null {
-  const own = lists.flatMap(list => list.current(now)).filter(crl => crl.issuerDer.equals(identity.issuerDer))
-  if (own.length === 0) return 'no CRL of its issuer is in clients.crl'
-  for (const crl of own)
-    if (crl.revoked.has(identity.serial)) return `the certificate ${identity.serial} is revoked`
-  if (own.every(crl => crl.nextUpdate < now)) return 'the CRL of its issuer has ended'
-  return null
 }

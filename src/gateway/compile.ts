@@ -26,6 +26,7 @@ import {
   type SiteCertificates,
   toUpstream,
 } from './certificates/certificates.ts'
+import type { CrlSource } from './certificates/crl-source.ts'
 import type { ManagedSite } from './certificates/managed-certificates.ts'
 import { fromManaged } from './certificates/managed-source.ts'
 import { staplingOf } from './certificates/staples.ts'
@@ -46,6 +47,8 @@ export type Compiled = {
   readonly certificates: readonly SiteCertificates[]
   /** Files whose change needs the configuration compiled anew: the CAs of clients */
   readonly clientCas: ClientCas
+  /** Revocation lists of clients */
+  readonly crls: ReadonlySet<CrlSource>
 }
 
 export function compile(
@@ -84,6 +87,7 @@ export function compile(
     if (!said.has(text)) warn(text)
     said.add(text)
   }
+  const crls = registries.crls.attempt(warn)
   const offers = new Map<string, Policy>()
   const policyOf = (name: string): Policy => {
     let policy = offers.get(name)
@@ -120,7 +124,7 @@ export function compile(
   let defaultSite: Site | null = null
   const eager = config.sites.length <= eagerSites
   for (const from of config.sites) {
-    const clients = from.clients === null ? null : clientTerms(from.clients, from.clients.ca.map(casIn), warn)
+    const clients = from.clients === null ? null : clientTerms(from.clients, from.clients.ca.map(casIn), crls)
     const policy = policyOf(from.policy)
     const stapleOf = (bundle: Bundle) => {
       const stapling = staplingOf(bundle, from.staple, warnOnce)
@@ -160,7 +164,7 @@ export function compile(
         source: toUpstream(tls.certificate, registries.certificates, warnOnce),
       })
   }
-  return { snapshot, sites, endpoints, staples, certificates, clientCas }
+  return { snapshot, sites, endpoints, staples, certificates, clientCas, crls: crls.used }
 }
 
 const hstsText = ({ maxAge, subdomains, preload }: HstsConfig): string =>

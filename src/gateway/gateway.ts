@@ -172,6 +172,7 @@ export class Gateway {
       throw error
     }
     this.listeners = listeners
+    this.registries.crls.keepOnly(compiled.crls)
     this.registries.staples.start(compiled.staples)
     this.reports.use(compiled.certificates, this.config.alerts, alerts)
   }
@@ -232,6 +233,7 @@ export class Gateway {
     this.forgetRetired()
     this.listeners = [...kept, ...fresh]
     this.registries.keepOnly(compiled.endpoints)
+    this.registries.crls.keepOnly(compiled.crls)
     this.registries.staples.start(compiled.staples)
     const watched = [...watchedIn(compiled), ...compiled.clientCas.keys(), ...this.registries.watchedByEndpoints()]
     this.registries.certificates.keepOnly(new Set(watched))
@@ -275,15 +277,21 @@ export class Gateway {
   /** @param again the same configuration: what it was warned of is not said again */
   private compile(config: Config, managed: Prepared, again: boolean): Compiled {
     if (!again) this.warned.clear()
+    let compiling = true
     const warn = (text: string) => {
-      if (again && this.warned.has(text)) return
-      this.warned.add(text)
+      // What warns later, as revocation lists do, has its own reasons.
+      if (again && compiling && this.warned.has(text)) return
+      if (compiling) this.warned.add(text)
       this.log.write('warn', text)
     }
     // Whoever moves a site from files to an issuer has the old certificate until the new one is there.
     const ordered = (site: SiteConfig) =>
       withInterim(managed.site(site), interimOf(site, this.sources.get(site.name)))
-    return compile(config, this.registries, this.services.snapshot.version + 1, warn, ordered)
+    try {
+      return compile(config, this.registries, this.services.snapshot.version + 1, warn, ordered)
+    } finally {
+      compiling = false
+    }
   }
 
   private useTickets(): void {

@@ -1,12 +1,13 @@
 /**
  * What outlives a reload: endpoints with their pools, by what makes them the same backend; the local CA; certificates
- * read from files; OCSP responses. A new snapshot borrows them, so that a reload opens no connection and forgets no session.
+ * read from files; OCSP responses; revocation lists. A new snapshot borrows them, so that a reload opens no connection and forgets no session.
  */
 import { type LocalCa, openLocalCa } from '../certs/ca/local-ca.ts'
 import type { EndpointConfig, UpstreamConfig } from '../config/config.ts'
 import type { Endpoint } from '../model/upstream.ts'
 import { addressesOf } from './addresses.ts'
 import { CertificateWatch, type Watched } from './certificates/certificate-watch.ts'
+import { CrlSources } from './certificates/crl-sources.ts'
 import { Staples } from './certificates/staples.ts'
 import { UpstreamTls } from './upstream-tls.ts'
 
@@ -14,6 +15,7 @@ export class Registries {
   readonly certificates = new CertificateWatch()
   private readonly endpoints = new Map<string, Known>()
   readonly staples: Staples
+  readonly crls = new CrlSources()
   private localCaOf: { state: string; ca: LocalCa } | null = null
 
   /** @param now the clock of what ages */

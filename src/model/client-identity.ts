@@ -15,12 +15,29 @@ export type ClientIdentity = {
   readonly fingerprint: string
   /** SHA-256 of the certificate that issued the leaf, lower-case hex; empty where it is not known */
   readonly issuerFingerprint: string
-  /** DER of the issuer's Name, and the serial number as hex: what a CRL lists */
-  readonly issuerDer: Buffer
-  readonly serial: string
+  readonly path: ClientPath
   /** Milliseconds since 1970 */
   readonly notBefore: number
   readonly notAfter: number
+}
+
+/** The certificates between a client and the roots that are trusted, as revocation lists know them. */
+export type ClientPath = {
+  /** The leaf first. Where CAs have signed each other there may be several ways up: those of all. Roots are left out. */
+  readonly steps: readonly ClientPathStep[]
+  /** It leads up to a root; a resumed session may lack what the client sent */
+  readonly complete: boolean
+}
+
+export type ClientPathStep = {
+  /** DER of the issuer's Name, and the serial number as hex: what a CRL lists */
+  readonly issuerDer: Buffer
+  readonly serial: string
+  readonly isCa: boolean
+  /** Names of the distribution points of its revocation lists, the DER as hex */
+  readonly points: readonly string[]
+  /** Digests of the keys of which one has signed it */
+  readonly issuerKeys: readonly string[]
 }
 
 /** All that is not null must hold. A value may end with `*`, which stands for anything. */

@@ -51,6 +51,8 @@ export type IssueOptions = {
   /** Of the OCSP responder */
   readonly ocspUrl?: string
   readonly mustStaple?: boolean
+  /** As they are */
+  readonly extensions?: readonly Buffer[]
 }
 
 export type IssuedFiles = {
@@ -176,8 +178,8 @@ function leaf(
   }).pem
 }
 
-function ocspExtensions({ ocspUrl, mustStaple }: IssueOptions): Buffer[] {
-  const list: Buffer[] = []
+function ocspExtensions({ ocspUrl, mustStaple, extensions = [] }: IssueOptions): Buffer[] {
+  const list: Buffer[] = [...extensions]
   if (ocspUrl !== undefined) {
     const location = der.implicit(6, Buffer.from(ocspUrl, 'latin1'))
     const access = der.sequence(der.sequence(der.oid('1.3.6.1.5.5.7.48.1'), location))

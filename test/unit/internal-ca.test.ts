@@ -176,7 +176,8 @@ describe('records', () => {
       writeFileSync(authority.records.fileOf(serial), text)
       assert.deepEqual(authority.records.list().damaged, [serial])
       const [list] = readCrls(authority.crl(hourMs).der, [new X509Certificate(authority.ca.chainPem)], 'test')
-      assert.deepEqual([...(list?.revoked ?? [])], [serial])
+      assert.equal(list?.revoked.size, 1)
+      assert.ok(list?.revoked.has(serial))
       await assert.rejects(authority.revoke(serial, 0), /is damaged/)
       authority.records.prune(Date.now() + 9999 * 24 * hourMs)
       assert.equal(readFileSync(authority.records.fileOf(serial), 'utf8'), text)
@@ -221,7 +222,8 @@ describe('a revocation list', () => {
       assert.equal(/Key Compromise/.test(text), count === 2)
     }
     const [read] = readCrls(list.der, [new X509Certificate(authority.ca.chainPem)], 'test')
-    assert.deepEqual([...(read?.revoked ?? [])].sort(), [serial, other.serial].sort())
+    assert.equal(read?.revoked.size, 2)
+    assert.ok([serial, other.serial].every(each => read?.revoked.has(each)))
   })
 })
 

@@ -72,8 +72,8 @@ function termsOf({ mode, ca }: Plan): ClientTerms | null {
     forward: [],
     key: `${mode} ${ca}`,
     read: ([leaf]) =>
-      ({ serial: String(leaf).split(':')[1], issuerFingerprint: String(leaf)[0] }) as ClientIdentity,
-    refusal: identity => (identity.serial === '666' ? 'revoked' : null),
+      ({ fingerprint: String(leaf).split(':')[1], issuerFingerprint: String(leaf)[0] }) as ClientIdentity,
+    refusal: identity => (identity.fingerprint === '666' ? 'revoked' : null),
   }
 }
 

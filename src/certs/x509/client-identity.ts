@@ -1,18 +1,19 @@
 /** Reads who a client is out of the certificates it has shown; whether they verify is the TLS library's business. */
 import { createHash, X509Certificate } from 'node:crypto'
 import type { ClientIdentity } from '../../model/client-identity.ts'
+import type { FindPath } from './client-path.ts'
 import { commonNameOf, distinguishedName } from './name-text.ts'
 import { readCertificate } from './x509-read.ts'
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-/** @param issuers the CAs that are trusted, to name the one that issued the leaf. Throws DerError on what is not X.509. */
-export function readClientIdentity(chain: readonly Buffer[], issuers: readonly X509Certificate[]): ClientIdentity {
+/** @param findPath to the CAs that are trusted. Throws DerError on what is not X.509. */
+export function readClientIdentity(chain: readonly Buffer[], findPath: FindPath): ClientIdentity {
   const leaf = chain[0] as Buffer
   const fields = readCertificate(leaf)
   const certificate = new X509Certificate(leaf)
   const sent = chain.slice(1).map(der => new X509Certificate(der))
-  const issuer = [...sent, ...issuers].find(each => certificate.checkIssued(each))
+  const { path, issuer } = findPath(certificate, sent)
   return {
     chain,
     subject: distinguishedName(fields.subjectDer),
@@ -21,9 +22,8 @@ export function readClientIdentity(chain: readonly Buffer[], issuers: readonly X
     uris: fields.uris,
     emails: fields.emails,
     fingerprint: sha256(leaf),
-    issuerFingerprint: issuer === undefined ? '' : sha256(issuer.raw),
-    issuerDer: fields.issuerDer,
-    serial: fields.serial,
+    issuerFingerprint: issuer === null ? '' : sha256(issuer.raw),
+    path,
     notBefore: fields.notBefore,
     notAfter: fields.notAfter,
   }

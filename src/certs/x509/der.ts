@@ -136,15 +136,15 @@ export class DerError extends Error {}
 
 /** The one value that `bytes` holds; anything after it is an error. */
 export function read(bytes: Uint8Array, tag?: number): DerValue {
-  const values = readAll(bytes)
+  const values = readAll(bytes, 16)
   if (values.length !== 1) throw new DerError(`expected one value, found ${values.length}`)
   return expectTag(values[0], tag)
 }
 
-/** The values inside a constructed value. */
-export function children(value: DerValue): DerValue[] {
+/** The values inside a constructed value. @param most for what nobody has signed: more of them are an error */
+export function children(value: DerValue, most = Number.POSITIVE_INFINITY): DerValue[] {
   if ((value.tag & 0x20) === 0) throw new DerError(`tag 0x${value.tag.toString(16)} holds no values`)
-  return readAll(value.content)
+  return readAll(value.content, most)
 }
 
 /** `value`, if it is there and has this tag. */
@@ -156,11 +156,12 @@ export function expectTag(value: DerValue | undefined, tag?: number): DerValue {
   return value
 }
 
-function readAll(bytes: Uint8Array): DerValue[] {
+function readAll(bytes: Uint8Array, most: number): DerValue[] {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const values: DerValue[] = []
   for (let at = 0; at < buffer.length; ) {
     const value = readOne(buffer, at)
+    if (values.length === most) throw new DerError(`more than ${most} values`)
     values.push(value)
     at += value.raw.length
   }

@@ -59,8 +59,10 @@ export const clientsShape: Shape = {
       kind: { type: 'list', of: { type: 'file', url: true }, single: true },
       docs:
         'Revocation lists, PEM or DER, signed by one of the CAs: files, or URLs that are fetched again when half of their time is ' +
-        'over. A new list counts within a second, on open connections too. A certificate whose issuer has no list here, or one ' +
-        'that has ended, is refused; so all are until a URL has been fetched for the first time.',
+        'over. A new list counts within a second, on open connections too; an older one never takes its place. A certificate ' +
+        'whose issuer has no list here, or one that has ended, is refused; so all are until a URL has been fetched for the first ' +
+        'time. CAs between it and the root are judged by the lists of theirs, where they are here. Complete lists, not deltas: ' +
+        'one that leaves certificates out is refused.',
       example: 'partners.crl',
     },
     forward: {

@@ -1,0 +1,93 @@
+/**
+ * The way from a client's certificate up to the roots that are trusted, for revocation lists to be compared with. The TLS
+ * library has found one and does not say which: this finds all that what was sent and `clients.ca` allow.
+ *
+ * Invariant: a certificate is on the way only when its key has verifiably signed the one below. A name alone would let a
+ * client put a certificate of its own making in the place of a CA that was revoked.
+ */
+import type { X509Certificate } from 'node:crypto'
+import type { ClientPath, ClientPathStep } from '../../model/client-identity.ts'
+import { keyDigest } from './crl.ts'
+import { certificatePoints } from './crl-scope.ts'
+import { children, expectTag, read, readOid, tags } from './der.ts'
+import { readCertificate } from './x509-read.ts'
+
+/** Chains are at most four long in practice. Each signature costs 0.1 ms, and who has a CA's key can make many that fit. */
+const mostSteps = 16
+const mostSignatures = 64
+
+export type FoundPath = {
+  readonly path: ClientPath
+  /** Who has issued the leaf; null where that is not known */
+  readonly issuer: X509Certificate | null
+}
+
+/** @param sent what the client sent with its leaf, which proves nothing by itself */
+export type FindPath = (leaf: X509Certificate, sent: readonly X509Certificate[]) => FoundPath
+
+/**
+ * What finds throws DerError on what is not X.509, and Error where there is more to verify than any honest client sends.
+ *
+ * @param cas the CAs that are trusted: there may be hundreds, of which each handshake needs two
+ */
+export function pathsTo(cas: readonly X509Certificate[]): FindPath {
+  const trusted = new Map(cas.map(ca => [ca.fingerprint256, ca]))
+  const digests = new Map(cas.map(ca => [ca, keyDigest(ca)]))
+  return (leaf, sent) => {
+    const leafPrint = leaf.fingerprint256
+    // What the client sent comes first, each certificate once.
+    const pool = new Map(sent.map(each => [each.fingerprint256, each]))
+    for (const [print, ca] of trusted) if (!pool.has(print)) pool.set(print, ca)
+    let signatures = 0
+    const issued = (by: X509Certificate, below: X509Certificate): boolean => {
+      if (!below.checkIssued(by)) return false
+      if (++signatures > mostSignatures)
+        throw new Error('it comes with too many certificates that fit on each other')
+      return signedBy(below, by)
+    }
+    const steps: ClientPathStep[] = []
+    let complete = false
+    let issuer: X509Certificate | null = null
+    const todo = new Map([[leafPrint, leaf]])
+    // What is added on the way is visited too.
+    for (const [print, below] of todo) {
+      if (trusted.has(print) && issued(below, below)) {
+        complete = true
+        if (print !== leafPrint) continue
+      }
+      if (steps.length === mostSteps) throw new Error('its chain is too long')
+      const above = [...pool].filter(([other, ca]) => other !== print && issued(ca, below))
+      if (print === leafPrint) issuer = above[0]?.[1] ?? null
+      const issuerKeys = above.map(([, ca]) => digests.get(ca) ?? keyDigest(ca))
+      steps.push({ ...stepOf(below), issuerKeys })
+      for (const [other, ca] of above) todo.set(other, ca)
+    }
+    return { path: { steps, complete }, issuer }
+  }
+}
+
+function signedBy(below: X509Certificate, by: X509Certificate): boolean {
+  try {
+    return below.verify(by.publicKey)
+  } catch {
+    // A key of another kind than the signature's.
+    return false
+  }
+}
+
+function stepOf(certificate: X509Certificate): Omit<ClientPathStep, 'issuerKeys'> {
+  const { issuerDer, serial, isCa } = readCertificate(certificate.raw)
+  return { issuerDer, serial, isCa, points: readPoints(certificate.raw) }
+}
+
+function readPoints(bytes: Uint8Array): string[] {
+  const fields = children(expectTag(children(read(bytes, tags.sequence))[0], tags.sequence))
+  const extensions = fields.find(value => value.tag === 0xa3)
+  if (extensions === undefined) return []
+  for (const extension of children(read(extensions.content, tags.sequence))) {
+    const parts = children(extension)
+    if (readOid(expectTag(parts[0])) !== '2.5.29.31') continue
+    return certificatePoints(read(expectTag(parts.at(-1), tags.octetString).content, tags.sequence))
+  }
+  return []
+}

@@ -1,0 +1,50 @@
+/**
+ * Which revocation lists are in force when new ones come: nobody on the way, and no copy from a backup, may put an older list
+ * in the place of a newer one, by the number (RFC 5280 section 5.2.3) or, where there is none, by its day.
+ */
+import { type Crl, crlText } from '../../certs/x509/crl.ts'
+
+/** @param omitted what becomes of a list that is in force and not among the new ones */
+export function renewLists(
+  current: readonly Crl[],
+  fresh: readonly Crl[],
+  omitted: 'stays' | 'goes',
+  now: number,
+): { readonly lists: readonly Crl[]; readonly refused: readonly string[] } {
+  const refused: string[] = []
+  const lists = fresh.map(next => {
+    const held = current.filter(known => sameList(known, next) && known.nextUpdate >= now && isOlder(next, known))
+    const newest = held.reduce<Crl | null>(
+      (best, each) => (best === null || isOlder(best, each) ? each : best),
+      null,
+    )
+    if (newest === null) return next
+    refused.push(`${crlText(next)} is older than ${crlText(newest)}, which stays in force`)
+    return newest
+  })
+  if (omitted === 'goes') return { lists: [...new Set(lists)], refused }
+  // Ended ones too: a list that is left out must not make room for "no list of that CA". A newer one of the CA does, as
+  // where it signs with another key now.
+  const left = current.filter(
+    known => !lists.some(next => next.issuerDer.equals(known.issuerDer) && next.thisUpdate >= known.thisUpdate),
+  )
+  for (const crl of left)
+    refused.push(`${crlText(crl)} is not there any more; it stays in force until it ends, and refuses then`)
+  return { lists: [...new Set([...lists, ...left])], refused }
+}
+
+/** Of the same CA and key, about the same certificates: a CA numbers each such sequence for itself. */
+function sameList(one: Crl, other: Crl): boolean {
+  return (
+    one.signer === other.signer &&
+    one.issuerDer.equals(other.issuerDer) &&
+    one.scope.leavesOnly === other.scope.leavesOnly &&
+    one.scope.points?.join() === other.scope.points?.join()
+  )
+}
+
+function isOlder(one: Crl, than: Crl): boolean {
+  const [a, b] = [one.scope.number, than.scope.number]
+  if (a !== null && b !== null && a !== b) return a < b
+  return one.thisUpdate < than.thisUpdate
+}
