@@ -52,7 +52,8 @@ export type BunSocket = {
   setSession(session: Buffer): void
   isSessionReused(): boolean
   getTLSVersion(): string
-  getPeerCertificate(detailed: true): BunPeerCertificate | undefined
+  /** @param abbreviated `false` gives the issuers too: the other way around than in node:tls (1.4.5) */
+  getPeerCertificate(abbreviated: boolean): BunPeerCertificate | undefined
   getCipher(): { name: string; standardName: string; version: string } | undefined
   reload(options: { socket: BunHandlers }): void
   upgradeTLS(options: {

@@ -1,16 +1,13 @@
 /** What the data plane reports, as log records. Failed handshakes are one record each that says why in words. */
 
 import { nowMs } from '../base/deadlines.ts'
-import type { ProxyError } from '../base/errors.ts'
 import type { Level, Log } from '../base/log.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Events, ExchangeRecord, SpliceRecord } from '../proxy/services.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
 import { ja4Of } from '../wire/ja4.ts'
-import { alertNameOf } from '../wire/tls-alert.ts'
-import { groupName, isGrease, signatureName, versionName } from '../wire/tls-names.ts'
-
-import type { HandshakeLog } from './handshake-log.ts'
+import { cipherName, groupName, isGrease, signatureName, versionName } from '../wire/tls-names.ts'
+import type { HandshakeLog, Offered } from './handshake-log.ts'
 import type { RequestCounts } from './request-counts.ts'
 
 /** Refusals are written up to this many a second, so that a flood of them does not fill the disk; the rest is counted. */
@@ -54,17 +51,12 @@ export function logEvents(log: Log, access: boolean, handshakes: HandshakeLog, r
     },
     refused(connection, error, hello, alert) {
       const handshake = error.code === 'TOO_MANY_CONNECTIONS' ? 'refused' : 'handshake failed'
-      const offered = helloFields(hello)
-      const why = sentence(error)
+      const offered = offeredBy(hello)
+      const why = error.message
       const { clientAddress: client, serverName: sni } = connection
-      handshakes.add({ at: Date.now(), error: error.code, why, client, sni, offered })
-      refusal('info', handshake, {
-        ...clientFields(connection),
-        ...offered,
-        alert: alertNameOf(alert),
-        error: error.code,
-        why,
-      })
+      const ended = { alert: alert?.name ?? null, alertFrom: alert?.from ?? null }
+      handshakes.add({ at: Date.now(), error: error.code, why, client, sni, ...ended, offered })
+      refusal('info', handshake, { ...clientFields(connection), ...offered, ...ended, error: error.code, why })
     },
     ended(connection, error) {
       refusal('warn', 'connection ended', {
@@ -90,33 +82,24 @@ const clientFields = (connection: Connection) => ({
   sni: connection.serverName,
 })
 
-function helloFields(hello: ClientHello | null) {
+/** A hello may offer thousands: what is kept of each list, for every one of the last handshakes. */
+const offeredAtMost = 64
+
+function offeredBy(hello: ClientHello | null): Offered | Record<string, never> {
   if (hello === null) return {}
+  const names = (values: readonly number[], name: (value: number) => string) =>
+    values
+      .filter(value => !isGrease(value))
+      .slice(0, offeredAtMost)
+      .map(name)
   return {
-    alpnOffered: hello.alpn,
+    alpnOffered: hello.alpn.slice(0, offeredAtMost),
     ja4: ja4Of(hello),
-    groupsOffered: hello.groups.filter(group => !isGrease(group)).map(groupName),
-    signatureAlgorithms: hello.signatureAlgorithms.filter(each => !isGrease(each)).map(signatureName),
-    versions: hello.versions.filter(version => !isGrease(version)).map(versionName),
+    groupsOffered: names(hello.groups, groupName),
+    signatureAlgorithms: names(hello.signatureAlgorithms, signatureName),
+    versions: names(hello.versions, versionName),
+    ciphersOffered: names(hello.cipherSuites, cipherName),
   }
-}
-
-const words: Partial<Record<string, string>> = {
-  'certificate unknown': 'the client does not trust our certificate (certificate unknown)',
-  'unknown ca': 'the client does not know the CA of our certificate (unknown ca)',
-  'bad certificate': 'the client rejected our certificate (bad certificate)',
-  'no shared cipher': 'client and policy have no cipher in common',
-  // An alert that a client sends before it has keys of its own; OpenSSL does when it does not trust the certificate.
-  'bad packet length': 'the client broke off when it saw our certificate: most likely it does not trust it',
-  'socket disconnected before secure':
-    'the client closed in the middle of the handshake: most likely it does not trust our certificate',
-}
-
-/** TLS libraries speak in constants; an operator needs a sentence. */
-function sentence(error: ProxyError): string {
-  const text = error.message.toLowerCase()
-  for (const [part, said] of Object.entries(words)) if (text.includes(part)) return said as string
-  return error.message
 }
 
 function tlsFields(connection: Connection) {

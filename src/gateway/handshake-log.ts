@@ -8,8 +8,21 @@ export type FailedHandshake = {
   readonly why: string
   readonly client: string
   readonly sni: string | null
-  /** What the client has offered; empty where its hello was not read */
-  readonly offered: Readonly<Record<string, unknown>>
+  /** The TLS alert that ended it, by its name in RFC 8446, and who sent it; null where there was none */
+  readonly alert: string | null
+  readonly alertFrom: 'gateway' | 'client' | null
+  /** Empty where its hello was not read */
+  readonly offered: Offered | Record<string, never>
+}
+
+/** What a client has offered, by name; without GREASE values, and bounded */
+export type Offered = {
+  readonly alpnOffered: readonly string[]
+  readonly ja4: string
+  readonly groupsOffered: readonly string[]
+  readonly signatureAlgorithms: readonly string[]
+  readonly versions: readonly string[]
+  readonly ciphersOffered: readonly string[]
 }
 
 const keptAtMost = 500

@@ -1,7 +1,7 @@
 /** Who a client has proved to be with its certificate, and the terms under which one is asked for (mutual TLS). */
 
 export type ClientIdentity = {
-  /** DER as the client sent it, the leaf first */
+  /** DER, the leaf first: as the client sent it or, where the chain is forwarded, each signed by the next, without the root */
   readonly chain: readonly Buffer[]
   /** RFC 4514: `CN=alice,O=Example` */
   readonly subject: string

@@ -8,6 +8,9 @@ import type { ClientIdentity, ClientTerms } from '../model/client-identity.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Route } from '../model/route.ts'
 import type { Site } from '../model/site.ts'
+import { issuedChain } from '../transport/certificate-chain.ts'
+import { certificateProblem, describeLeaf } from './certificate-problem.ts'
+import { withoutCertificate } from './handshake-failure.ts'
 
 const refused = (why: string): ProxyError => new ProxyError('CLIENT_CERTIFICATE', why)
 
@@ -20,15 +23,16 @@ export function identify(connection: Connection, terms: ClientTerms | null, now:
   if (terms === null) return null
   const shown = connection.link.peerCertificate
   if (shown === null)
-    return terms.mode === 'require' ? refused('the client showed no certificate, and one is required') : null
-  if (shown.problem !== null) return refused(`the certificate of the client does not verify: ${shown.problem}`)
+    return terms.mode === 'require' ? refused(withoutCertificate(connection.site?.name ?? 'the site')) : null
+  if (shown.problem !== null) return refused(certificateProblem(shown.problem, shown.chain[0] ?? null, now))
   try {
-    connection.identity = terms.read(shown.chain)
+    const chain = terms.forward.includes('client-cert') ? issuedChain(shown.chain, terms.caPem) : null
+    connection.identity = { ...terms.read(shown.chain), ...(chain === null ? {} : { chain }) }
   } catch (error) {
     return refused(`the certificate of the client cannot be read: ${messageOf(error)}`)
   }
   const why = terms.refusal(connection.identity, now)
-  return why === null ? null : refused(why)
+  return why === null ? null : refused(`${why} (${describeLeaf(shown.chain[0])})`)
 }
 
 /** Asked for every request: a certificate may have ended or been revoked since, and cleartext never had one. */

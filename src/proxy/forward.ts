@@ -63,12 +63,32 @@ export class Forwarding {
     }
     // A reload may have changed the terms under an open connection: what counts is what it was opened with.
     if (secure && site.termsKey !== opened?.termsKey) {
-      const under = `terms '${opened?.termsKey}' of ${opened?.name}`
-      return new ProxyError('MISDIRECTED', `${host} asks for terms '${site.termsKey}', the connection has ${under}`)
+      return new ProxyError('MISDIRECTED', otherTerms(asked === '' ? site.name : asked, site, opened))
     }
     return site
   }
 }
+
+/** One line: both hosts, and what differs. What a terms key is made of is for nobody's eyes. */
+function otherTerms(host: string, site: Site, opened: Site | null): string {
+  const remedy = 'the client must open a connection of its own for it'
+  if (opened === null) return `${host} asks for other TLS terms than the connection was opened under: ${remedy}`
+  const [asked, had] = [termsOf(site), termsOf(opened)]
+  const differing = asked.flatMap((each, i) => (each === had[i] ? [] : [`${each} and not ${had[i]}`]))
+  // The same words for both: a policy that was changed, other CAs or lists, or the same site before a reload.
+  const what = differing.length > 0 ? differing.join(', ') : unnamedDifference(site, opened)
+  return `${host} is under other TLS terms than ${opened.name}, for which the connection was opened (${what}): ${remedy}`
+}
+
+const termsOf = ({ policy, clients }: Site): string[] => [
+  `policy ${policy}`,
+  `client certificates ${clients?.mode ?? 'off'}`,
+]
+
+const unnamedDifference = (site: Site, opened: Site): string =>
+  site.clients?.key === opened.clients?.key
+    ? `policy ${site.policy} of another content`
+    : 'other CAs, revocation lists or allow lists for client certificates'
 
 function fingerprintLines({ fingerprint }: Connection, { fingerprints }: Site): string {
   if (!fingerprints.forward || fingerprint === null) return ''

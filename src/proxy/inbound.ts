@@ -16,10 +16,11 @@ import { HelloReader } from '../wire/hello-reader.ts'
 import { fingerprintOf } from '../wire/ja4.ts'
 import { parseProxyHeader } from '../wire/proxy-protocol.ts'
 import { sniffProtocol } from '../wire/sniff.ts'
-import { alertRecord, alerts } from '../wire/tls-alert.ts'
+import { alertName, alertRecord, alerts } from '../wire/tls-alert.ts'
 import { groupName } from '../wire/tls-names.ts'
 import { identify } from './client-certificate.ts'
 import { decide, negotiatedGroup } from './decide.ts'
+import { type EndingAlert, explainFailure } from './handshake-failure.ts'
 import type { Holder } from './holder.ts'
 import { Http2Server } from './http2/server.ts'
 import { carry } from './layer4.ts'
@@ -120,7 +121,7 @@ export class Inbound implements LinkHandler, Timed {
   /** Says no: with a TLS alert where the peer speaks TLS, and one log record. */
   refuse(error: ProxyError, alert: number | null = null): void {
     if (this.stage === stage.done) return
-    this.report(error, alert)
+    this.report(error, alert === null ? null : { name: alertName(alert), from: 'gateway' })
     this.stage = stage.done
     const { link } = this.connection
     if (alert !== null) link.write(alertRecord(alert))
@@ -285,7 +286,7 @@ export class Inbound implements LinkHandler, Timed {
     const { connection, listener } = this
     listener.services.transport.secure(connection.link, peeked, terms, error => {
       if (error !== null) {
-        if (this.stage !== stage.done) this.report(error)
+        if (this.stage !== stage.done) this.reportFailed(error, terms, site)
         this.leave()
         this.release()
         return
@@ -321,7 +322,7 @@ export class Inbound implements LinkHandler, Timed {
         return
       }
       services.transport.secure(this.connection.link, this.withHeld(peeked), terms, error => {
-        if (error !== null && this.stage !== stage.done) this.report(error)
+        if (error !== null && this.stage !== stage.done) this.reportFailed(error, terms, null)
         this.leave()
         this.release()
         if (error === null) this.connection.link.close()
@@ -360,7 +361,13 @@ export class Inbound implements LinkHandler, Timed {
     this.refuse(new ProxyError('PLAIN_HTTP_ON_TLS_PORT', 'cleartext HTTP on a port that speaks TLS'))
   }
 
-  private report(error: ProxyError, alert: number | null = null): void {
+  private reportFailed(failed: ProxyError, terms: ServerTls, site: Site | null): void {
+    const [policy, name] = site === null ? ['of ACME challenges', 'the CA'] : [site.policy, site.name]
+    const { error, alert } = explainFailure(failed, this.parsed, terms, policy, name)
+    this.report(error, alert)
+  }
+
+  private report(error: ProxyError, alert: EndingAlert | null = null): void {
     this.listener.services.events.refused(this.connection, error, this.parsed, alert)
   }
 

@@ -9,6 +9,7 @@ import type { Upstream } from '../model/upstream.ts'
 import type { ScratchPool } from '../transport/scratch.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
+import type { EndingAlert } from './handshake-failure.ts'
 
 export interface Services {
   readonly transport: Transport
@@ -36,7 +37,7 @@ export interface Events {
   /** A request that never became an exchange, answered with `status` */
   badRequest(connection: Connection, error: ProxyError, status: number, id: string): void
   /** A connection that was refused or failed before it carried anything */
-  refused(connection: Connection, error: ProxyError, hello: ClientHello | null, alert: number | null): void
+  refused(connection: Connection, error: ProxyError, hello: ClientHello | null, alert: EndingAlert | null): void
   /** A client's connection that we have ended, for the rule that it broke */
   ended(connection: Connection, error: ProxyError): void
   /** The same of a backend's */

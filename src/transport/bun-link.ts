@@ -66,7 +66,8 @@ export class BunLink implements Link {
   }
 
   get peerCertificate(): PeerCertificate | null {
-    const chain = this.secured ? certificateChain(this.socket?.getPeerCertificate(true)) : []
+    // The argument is the other way around than in node:tls: `false` is the one that gives the issuers (1.4.5).
+    const chain = this.secured ? certificateChain(this.socket?.getPeerCertificate(false)) : []
     return chain.length === 0 ? null : { chain, problem: this.verifyProblem }
   }
 

@@ -18,6 +18,8 @@ export class NodeLink implements Link {
   socket: Socket
   secured = false
   closed = false
+  /** A handshake is under way: whatever ends it, its server reports it, with the reason */
+  securing = false
   readonly remoteAddress: string
   readonly remotePort: number
   private readonly fault: FaultSink
@@ -80,7 +82,7 @@ export class NodeLink implements Link {
     socket.on('error', error => this.onError(resetError(error.message, error)))
     socket.on('close', () => {
       // The inner socket of a TLS pair closes too; only the one in use counts.
-      if (this.socket === socket) this.guard('close', () => this.onClosed())
+      if (this.socket === socket && !this.securing) this.guard('close', () => this.onClosed())
     })
   }
 

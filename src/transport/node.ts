@@ -38,6 +38,7 @@ export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketK
         socket.destroy()
         return
       }
+      found.link.securing = false
       found.link.attach(socket)
       found.link.secured = true
       try {
@@ -53,7 +54,9 @@ export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketK
       if (!found) return
       found.link.closed = true
       found.link.socket.destroySoon()
-      found.settled(serverHandshakeError(error))
+      // Where a certificate is required, Node closes without a word when one does not verify, and then says `hang up`.
+      const { authorizationError } = socket as { authorizationError?: unknown }
+      found.settled(serverHandshakeError(error, authorizationError ? String(authorizationError) : null))
     })
   }
 
@@ -124,6 +127,7 @@ export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketK
       }
       const server = serverOf(terms, peeked, tickets, listenTo)
       securing.set(raw, { link: own, settled })
+      own.securing = true
       raw.removeAllListeners('data')
       raw.removeAllListeners('end')
       raw.removeAllListeners('drain')

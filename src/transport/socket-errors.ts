@@ -21,7 +21,14 @@ export function clientHandshakeError(address: string, port: number, error: unkno
   return new ProxyError('UPSTREAM_TLS', `TLS handshake with ${address}:${port}: ${plainTlsReason(error)}`, error)
 }
 
-export function serverHandshakeError(error: unknown): ProxyError {
+/**
+ * The message is what the library says, in its last and plainest part: proxy/handshake-failure.ts makes a sentence of it.
+ * @param verifyCode why the client's certificate does not verify, where that was it
+ */
+export function serverHandshakeError(error: unknown, verifyCode: string | null = null): ProxyError {
+  if (verifyCode !== null) return new ProxyError('CLIENT_CERTIFICATE', verifyCode, error)
+  if ((error as Coded)?.code === 'ECONNRESET')
+    return resetError('the client closed the connection during the TLS handshake', error)
   const reason = plainTlsReason(error)
   const code: ErrorCode = /UNSUPPORTED_PROTOCOL|unsupported.protocol/i.test(reason)
     ? 'TLS_VERSION'
@@ -37,10 +44,13 @@ export function resetError(message: string, cause?: unknown): ProxyError {
   return new ProxyError('CLIENT_GONE', message, cause)
 }
 
-/** `error:100000f0:SSL routines:OPENSSL_internal:NO_SHARED_CIPHER` reads better as its last part. */
+/**
+ * `error:100000f0:SSL routines:OPENSSL_internal:NO_SHARED_CIPHER` reads better as its last part. OpenSSL has the address of a
+ * thread before it, and a file and a line behind.
+ */
 function plainTlsReason(error: unknown): string {
   const reason = reasonOf(error)
-  const code = /^error:[0-9a-f]+:([^:]*:){2}(.*)$/i.exec(((error as Coded)?.message ?? '').trim())
-  if (code?.[2]) return code[2].toLowerCase().replaceAll('_', ' ')
+  const code = /\berror:[0-9a-f]{8}:[^:]*:[^:]*:([^:\n]+)/i.exec((error as Coded)?.message ?? '')
+  if (code?.[1]) return code[1].toLowerCase().replaceAll('_', ' ').trim()
   return reason
 }

@@ -17,59 +17,131 @@ export const handshakes: Verb = {
     const replies = await askGateway<Handshakes>(await stateOf(words), 'handshakes')
     const last = replies.flatMap(reply => reply.ok?.last ?? []).sort((a, b) => a.at - b.at)
     const total = replies.reduce((sum, reply) => sum + (reply.ok?.total ?? 0), 0)
-    const groups = groupsOf(last)
+    const groups = handshakeGroups(last)
     if (words.options.has('json')) process.stdout.write(`${JSON.stringify({ total, groups, last }, null, 2)}\n`)
-    else process.stdout.write(text(groups, total))
+    else process.stdout.write(handshakesText(groups, total))
     return 0
   },
 }
 
-type Group = {
+export type Counted = { readonly name: string; readonly count: number }
+
+/** Failures of one cause. Both lists have the most frequent first, and the first twenty of them. */
+export type HandshakeGroup = {
   readonly error: string
   readonly why: string
-  count: number
-  last: FailedHandshake
-  readonly names: Set<string>
-  readonly clients: Set<string>
+  readonly count: number
+  readonly alert: string | null
+  readonly alertFrom: 'gateway' | 'client' | null
+  /** Asked for by the clients; null stands for none */
+  readonly names: readonly Counted[]
+  readonly namesInAll: number
+  readonly clients: readonly Counted[]
+  readonly clientsInAll: number
+  readonly last: FailedHandshake
 }
 
-/** The most frequent first. */
-function groupsOf(list: readonly FailedHandshake[]): Group[] {
-  const groups = new Map<string, Group>()
+const listedAtMost = 20
+
+/** The most frequent first. @param list the oldest first */
+export function handshakeGroups(list: readonly FailedHandshake[]): HandshakeGroup[] {
+  const groups = new Map<string, FailedHandshake[]>()
   for (const failed of list) {
-    const key = `${failed.error} ${failed.why}`
-    const group = groups.get(key) ?? {
-      error: failed.error,
-      why: failed.why,
-      count: 0,
-      last: failed,
-      names: new Set<string>(),
-      clients: new Set<string>(),
-    }
-    group.count++
-    group.last = failed
-    group.names.add(failed.sni ?? '(no name)')
-    group.clients.add(failed.client)
-    groups.set(key, group)
+    const key = `${failed.error} ${failed.alert} ${failed.alertFrom} ${failed.why}`
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [failed])
+    else group.push(failed)
   }
-  return [...groups.values()].sort((a, b) => b.count - a.count)
+  return [...groups.values()].map(groupOf).sort((a, b) => b.count - a.count)
 }
 
-const some = (values: ReadonlySet<string>): string =>
-  values.size <= 3 ? [...values].join(', ') : `${[...values].slice(0, 3).join(', ')} and ${values.size - 3} more`
+function groupOf(members: readonly FailedHandshake[]): HandshakeGroup {
+  const last = members.at(-1) as FailedHandshake
+  const { error, why, alert, alertFrom } = last
+  const names = counted(members.map(({ sni }) => sni ?? '(no name)'))
+  const clients = counted(members.map(({ client }) => client))
+  return {
+    error,
+    why,
+    count: members.length,
+    alert,
+    alertFrom,
+    names: names.slice(0, listedAtMost),
+    namesInAll: names.length,
+    clients: clients.slice(0, listedAtMost),
+    clientsInAll: clients.length,
+    last,
+  }
+}
 
-function text(groups: readonly Group[], total: number): string {
+function counted(values: readonly string[]): Counted[] {
+  const counts = new Map<string, number>()
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return [...counts].map(([name, count]) => ({ name, count })).sort((a, b) => b.count - a.count)
+}
+
+/** For people: wrapped, and without what a client could do to a terminal. */
+export function handshakesText(groups: readonly HandshakeGroup[], total: number): string {
   if (groups.length === 0) return 'no handshake has failed\n'
-  const blocks = groups.map(({ error, why, count, last, names, clients }) => {
-    const offered = Object.entries(last.offered)
-      .filter(([, value]) => value !== null && String(value) !== '')
-      .map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(' ') : value}`)
-    const lines = [
-      `${String(count).padStart(5)}  ${error}: ${why}`,
-      `       names ${some(names)}; clients ${some(clients)}; last ${new Date(last.at).toISOString()}`,
-      ...(offered.length > 0 ? [`       offered: ${offered.join('; ')}`] : []),
-    ]
-    return `${lines.join('\n')}\n`
-  })
-  return `${blocks.join('\n')}\n${total} in all since the start\n`
+  return `${groups.map(blockOf).join('\n')}\n${total} in all since the start\n`
 }
+
+function blockOf({ error, why, count, alert, alertFrom, last, ...group }: HandshakeGroup): string {
+  const ended = alert === null ? 'none' : `${alert}, sent by the ${alertFrom}`
+  const rows: [label: string, words: readonly string[]][] = [
+    ['names', shortened(group.names, group.namesInAll)],
+    ['clients', shortened(group.clients, group.clientsInAll)],
+    ['last', [new Date(last.at).toISOString()]],
+    ['alert', [ended]],
+    ...offeredRows(last),
+  ]
+  const said = wrapped([`${error}:`, ...plain(why).split(' ')], ' ', indent)
+  const lines = rows.flatMap(([label, words]) =>
+    wrapped(words.map(plain), ', ', indent + labelWidth).map(
+      (line, i) => `${(i === 0 ? label : '').padEnd(labelWidth)}${line}`,
+    ),
+  )
+  const head = said.map((line, i) => `${(i === 0 ? String(count) : '').padStart(indent - 2)}  ${line}`)
+  return `${[...head, ...lines.map(line => ' '.repeat(indent) + line)].join('\n')}\n`
+}
+
+/** What the last of them has offered. */
+function offeredRows({ offered }: FailedHandshake): [string, readonly string[]][] {
+  const rows: [string, readonly string[] | undefined][] = [
+    ['versions', offered.versions],
+    ['ciphers', offered.ciphersOffered],
+    ['groups', offered.groupsOffered],
+    ['signatures', offered.signatureAlgorithms],
+    ['protocols', offered.alpnOffered],
+    ['JA4', offered.ja4 === undefined ? [] : [offered.ja4]],
+  ]
+  const shown = rows.flatMap(([label, words]): [string, readonly string[]][] =>
+    words === undefined || words.length === 0 ? [] : [[`  ${label}`, words]],
+  )
+  return shown.length === 0 ? [] : [['offered', ['']], ...shown]
+}
+
+const indent = 7
+const labelWidth = 14
+const width = 100
+
+function shortened(values: readonly Counted[], inAll: number): string[] {
+  const some = values.slice(0, 3).map(({ name, count }) => (values.length === 1 ? name : `${name} (${count})`))
+  return inAll > 3 ? [...some, `and ${inAll - 3} more`] : some
+}
+
+/** Joined into lines of at most `width` less `from` characters, where one word is not longer. */
+function wrapped(words: readonly string[], separator: string, from: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of words) {
+    const longer = line === '' ? word : line + separator + word
+    if (line !== '' && from + longer.length > width) {
+      lines.push(line + separator.trimEnd())
+      line = word
+    } else line = longer
+  }
+  return [...lines, line]
+}
+
+const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
