@@ -44,6 +44,9 @@ export function certificateProblem(code: string, leaf: Buffer | null, now: numbe
       ? `${whose} has expired on ${new Date(ended).toISOString()}: have it renewed`
       : `${whose} has a CA above it that has expired: replace that CA in clients.ca, or have the client send its successor`
   }
+  // BoringSSL has one code for both.
+  if (problems[code] === noIssuer && shown !== null && ownSignature(shown))
+    return `${whose} ${problems['DEPTH_ZERO_SELF_SIGNED_CERT']}`
   const problem = Object.hasOwn(problems, code) ? problems[code] : undefined
   return `${whose} ${problem ?? `does not verify (${plain(code)}): have it issued again by a CA in clients.ca`}`
 }
@@ -53,6 +56,9 @@ export function describeLeaf(leaf: Buffer | undefined): string | null {
   const shown = leaf === undefined ? null : read(leaf)
   return shown === null ? null : whoseOf(shown)
 }
+
+const ownSignature = (shown: X509Certificate): boolean =>
+  shown.subject === shown.issuer && shown.verify(shown.publicKey)
 
 function read(leaf: Buffer): X509Certificate | null {
   try {

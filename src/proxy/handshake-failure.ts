@@ -164,6 +164,6 @@ export const withoutCertificate = (site: string): string =>
 
 const oneLine = (text: string): string =>
   text
-    .replace(/[\p{Cc}\p{Cf}]+/gu, ' ')
+    .replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ')
     .trim()
     .slice(0, 200)

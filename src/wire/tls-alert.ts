@@ -50,9 +50,3 @@ export const malformed = (name: AlertName, why: string): Malformed => ({
   alert: alerts[name],
   why,
 })
-
-/** The name of an alert that we have sent, or null where none was. */
-export function alertNameOf(alert: number | null): string | null {
-  if (alert === null) return null
-  return Object.entries(alerts).find(([, number]) => number === alert)?.[0] ?? String(alert)
-}

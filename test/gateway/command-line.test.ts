@@ -148,13 +148,17 @@ describe('sallyport', () => {
       const failed = (await cli('handshakes', '-c', name)).out
       assert.match(
         failed,
-        /^ {4}3 {2}TLS_UNKNOWN_NAME: no site has the name nobody\.test\n {7}names nobody\.test; clients 127\.0\.0\.1; /,
+        /^ {4}3 {2}TLS_UNKNOWN_NAME: no site has the name nobody\.test\n {7}names +nobody\.test\n {7}clients +127\.0\.0\.1\n/,
       )
-      assert.match(failed, /offered: .*ja4 t1/)
+      assert.match(failed, /^ {7}alert +unrecognized_name, sent by the gateway$/m)
+      assert.match(failed, /^ {9}versions +TLS 1\.3, TLS 1\.2$/m)
+      assert.match(failed, /^ {9}JA4 +t1/m)
       const parsed = JSON.parse((await cli('handshakes', '-c', name, '--json')).out) as {
-        groups: { count: number }[]
+        groups: { count: number; names: unknown; clients: unknown }[]
       }
       assert.equal(parsed.groups[0]?.count, 3)
+      assert.deepEqual(parsed.groups[0]?.names, [{ name: 'nobody.test', count: 3 }])
+      assert.deepEqual(parsed.groups[0]?.clients, [{ name: '127.0.0.1', count: 3 }])
       writeFileSync(name, text('two'))
       assert.deepEqual(
         [(await cli('reload', '-c', name)).out, (await cli('reload', '-c', name)).code],

@@ -173,6 +173,12 @@ describe('terms', () => {
     await client.until(text => text.includes('</html>'))
     assert.match(client.received(), /^HTTP\/1\.1 421 /)
     client.destroy()
+    const record = await gateway.logged(each => each['error'] === 'MISDIRECTED')
+    assert.equal(
+      record['why'],
+      'modern.test is under other TLS terms than localhost, for which the connection was opened ' +
+        '(policy modern and not policy intermediate): the client must open a connection of its own for it',
+    )
   })
 
   it('a Host under the same is served, and an unknown one is a 404', async () => {

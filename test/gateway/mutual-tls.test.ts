@@ -185,6 +185,16 @@ describe('by route', () => {
       const from = (serverName: string, host: string, files: IssuedFiles | null) =>
         ask(version, gateway.port, { serverName, host, tls: shown(files) }).then(answer => answer.status)
       assert.equal(await from('open.test', 'require.test', alice), 421)
+      const { why } = await gateway.logged(
+        each => each['error'] === 'MISDIRECTED' && each['host'] === 'require.test',
+      )
+      assert.equal(
+        why,
+        'require.test is under other TLS terms than open.test, for which the connection was opened ' +
+          '(client certificates require and not client certificates off): the client must open a connection of its own for it',
+      )
+      assert.equal(await from('crl.test', 'require.test', alice), 421)
+      await gateway.logged(each => /\(other CAs, revocation lists or allow lists/.test(String(each['why'])))
       assert.equal(await from('optional.test', 'require.test', alice), 421)
       assert.equal(await from('require.test', 'open.test', alice), 421)
       assert.equal(await from('require.test', 'same.test', alice), 200)

@@ -97,8 +97,8 @@ function blockOf({ error, why, count, alert, alertFrom, last, ...group }: Handsh
   ]
   const said = wrapped([`${error}:`, ...plain(why).split(' ')], ' ', indent)
   const lines = rows.flatMap(([label, words]) =>
-    wrapped(words.map(plain), ', ', indent + labelWidth).map(
-      (line, i) => `${(i === 0 ? label : '').padEnd(labelWidth)}${line}`,
+    wrapped(words.map(plain), ', ', indent + labelWidth).map((line, i) =>
+      `${(i === 0 ? label : '').padEnd(labelWidth)}${line}`.trimEnd(),
     ),
   )
   const head = said.map((line, i) => `${(i === 0 ? String(count) : '').padStart(indent - 2)}  ${line}`)
