@@ -26,8 +26,10 @@ export function identify(connection: Connection, terms: ClientTerms | null, now:
     return terms.mode === 'require' ? refused(withoutCertificate(connection.site?.name ?? 'the site')) : null
   if (shown.problem !== null) return refused(certificateProblem(shown.problem, shown.chain[0] ?? null, now))
   try {
-    const chain = terms.forward.includes('client-cert') ? issuedChain(shown.chain, terms.caPem) : null
-    connection.identity = { ...terms.read(shown.chain), ...(chain === null ? {} : { chain }) }
+    const identity = terms.read(shown.chain)
+    const names = identity.path.steps.map(step => step.issuerDer)
+    const told = terms.forward.includes('client-cert')
+    connection.identity = told ? { ...identity, chain: issuedChain(identity.chain, terms.caPem, names) } : identity
   } catch (error) {
     return refused(`the certificate of the client cannot be read: ${messageOf(error)}`)
   }

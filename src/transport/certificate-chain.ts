@@ -22,16 +22,19 @@ export function certificateChain(leaf: Nested | null | undefined): Buffer[] {
  * order, and leave out what the gateway has; so issuers come from what was sent, and then from the trusted CAs. The root
  * is left out wherever it came from: who is to verify the chain has it, and one that came with the chain proves nothing.
  *
+ * Signatures are few: who gets here has shown a chain that verifies, and its paths were counted (certs/x509/client-path.ts).
+ *
  * @param trusted PEM
+ * @param issuers DER of the Names above the leaf: of hundreds of trusted CAs, no others are read
  */
-export function issuedChain(sent: readonly Buffer[], trusted: string): Buffer[] {
+export function issuedChain(sent: readonly Buffer[], trusted: string, issuers: readonly Buffer[]): Buffer[] {
   const [leaf, ...others] = sent
   if (leaf === undefined) return []
   const chain = [leaf]
   let at = new X509Certificate(leaf)
   let candidates: X509Certificate[] | null = null
   while (chain.length < longest && !signs(at, at)) {
-    candidates ??= [...others.map(der => new X509Certificate(der)), ...certificatesIn(trusted)]
+    candidates ??= [...others.map(der => new X509Certificate(der)), ...certificatesIn(trusted, issuers)]
     const issuer = candidates.find(each => signs(each, at))
     if (issuer === undefined || signs(issuer, issuer)) break
     if (chain.some(known => known.equals(issuer.raw))) break
@@ -44,7 +47,8 @@ export function issuedChain(sent: readonly Buffer[], trusted: string): Buffer[] 
 const signs = (issuer: X509Certificate, issued: X509Certificate): boolean =>
   issued.checkIssued(issuer) && issued.verify(issuer.publicKey)
 
-const certificatesIn = (pem: string): X509Certificate[] =>
-  (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(
-    block => new X509Certificate(block),
-  )
+const certificatesIn = (pem: string, names: readonly Buffer[]): X509Certificate[] =>
+  [...pem.matchAll(/-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/g)]
+    .map(([, text = '']) => Buffer.from(text, 'base64'))
+    .filter(der => names.some(name => der.includes(name)))
+    .map(der => new X509Certificate(der))
