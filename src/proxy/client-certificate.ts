@@ -27,14 +27,19 @@ export function identify(connection: Connection, terms: ClientTerms | null, now:
   if (shown.problem !== null) return refused(certificateProblem(shown.problem, shown.chain[0] ?? null, now))
   try {
     const identity = terms.read(shown.chain)
-    const names = identity.path.steps.map(step => step.issuerDer)
-    const told = terms.forward.includes('client-cert')
-    connection.identity = told ? { ...identity, chain: issuedChain(identity.chain, terms.caPem, names) } : identity
+    connection.identity = terms.forward.includes('client-cert') ? withIssuedChain(identity, terms) : identity
   } catch (error) {
     return refused(`the certificate of the client cannot be read: ${messageOf(error)}`)
   }
   const why = terms.refusal(connection.identity, now)
-  return why === null ? null : refused(`${why} (${describeLeaf(shown.chain[0])})`)
+  if (why === null) return null
+  const whose = describeLeaf(shown.chain[0])
+  return refused(whose === null ? why : `${why} (${whose})`)
+}
+
+function withIssuedChain(identity: ClientIdentity, { caPem }: ClientTerms): ClientIdentity {
+  const names = identity.path.steps.map(step => step.issuerDer)
+  return { ...identity, chain: issuedChain(identity.chain, caPem, names) }
 }
 
 /** Asked for every request: a certificate may have ended or been revoked since, and cleartext never had one. */
