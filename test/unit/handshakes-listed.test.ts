@@ -73,7 +73,7 @@ describe('the text', () => {
                      TLS_ECDHE_RSA_WITH_AES_2_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_3_GCM_SHA256,
                      TLS_ECDHE_RSA_WITH_AES_4_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_5_GCM_SHA256,
                      TLS_ECDHE_RSA_WITH_AES_6_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_7_GCM_SHA256,
-                     TLS_ECDHE_RSA_WITH_AES_8_GCM_SHA256
+                     and 1 more
          groups      X25519MLKEM768, x25519, secp256r1
          signatures  ecdsa_secp256r1_sha256, rsa_pss_rsae_sha256
          protocols   h2, http/1.1

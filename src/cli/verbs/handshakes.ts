@@ -116,10 +116,17 @@ function offeredRows({ offered }: FailedHandshake): [string, readonly string[]][
     ['JA4', offered.ja4 === undefined ? [] : [offered.ja4]],
   ]
   const shown = rows.flatMap(([label, words]): [string, readonly string[]][] =>
-    words === undefined || words.length === 0 ? [] : [[`  ${label}`, words]],
+    words === undefined || words.length === 0 ? [] : [[`  ${label}`, firstOf(words)]],
   )
   return shown.length === 0 ? [] : [['offered', ['']], ...shown]
 }
+
+/** OpenSSL offers fifty ciphers; the first are those it wants most, and `--json` has all. */
+const shownAtMost = 8
+const firstOf = (words: readonly string[]): string[] =>
+  words.length > shownAtMost
+    ? [...words.slice(0, shownAtMost), `and ${words.length - shownAtMost} more`]
+    : [...words]
 
 const indent = 7
 const labelWidth = 14
