@@ -11,7 +11,7 @@ import { setImmediate } from 'node:timers/promises'
 import { UsageError } from '../../base/errors.ts'
 import { readEntries } from './crl-entries.ts'
 import { type CrlScope, readScope } from './crl-scope.ts'
-import { children, DerError, type DerValue, expectTag, read, readTime, tags } from './der.ts'
+import { DerError, type DerValue, expectTag, fewChildren, read, readTime, tags } from './der.ts'
 import { nameText } from './name-text.ts'
 import type { SerialSet } from './serial-set.ts'
 import { signedBy } from './signature.ts'
@@ -96,8 +96,8 @@ function* readLists(
 }
 
 function* readCrl(der: Buffer, cas: readonly X509Certificate[], now: number): Generator<void, Crl> {
-  const [list, algorithm, signature] = children(read(der, tags.sequence), 3)
-  const fields = children(expectTag(list, tags.sequence), mostFields)
+  const [list, algorithm, signature] = fewChildren(read(der, tags.sequence), 3)
+  const fields = fewChildren(expectTag(list, tags.sequence), mostFields)
   if (expectTag(algorithm).raw.length > mostAlgorithmBytes) throw new DerError('its algorithm is too long')
   let at = fields[0]?.tag === tags.integer ? 1 : 0
   at++ // The algorithm once more, inside of what is signed.

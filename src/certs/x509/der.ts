@@ -141,8 +141,13 @@ export function read(bytes: Uint8Array, tag?: number): DerValue {
   return expectTag(values[0], tag)
 }
 
-/** The values inside a constructed value. @param most for what nobody has signed: more of them are an error */
-export function children(value: DerValue, most = Number.POSITIVE_INFINITY): DerValue[] {
+/** The values inside a constructed value. One parameter, so that it can be given to `map`. */
+export function children(value: DerValue): DerValue[] {
+  return fewChildren(value, Number.POSITIVE_INFINITY)
+}
+
+/** The same for what nobody has signed: more than `most` are an error. */
+export function fewChildren(value: DerValue, most: number): DerValue[] {
   if ((value.tag & 0x20) === 0) throw new DerError(`tag 0x${value.tag.toString(16)} holds no values`)
   return readAll(value.content, most)
 }
