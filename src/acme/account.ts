@@ -13,6 +13,8 @@ import { excerpt, problemOf } from './problem.ts'
 
 /** Where one account at one CA is kept: a text that holds its private key. */
 export interface AccountStore {
+  /** For messages; left out where there is nothing to say */
+  readonly place?: string
   load(): Promise<string | null>
   save(text: string): Promise<void>
   /** Runs `work` while no other process finds, makes or changes this account; left out where there is no other */
@@ -196,8 +198,11 @@ export class Account {
     if (text === null) return null
     const kept = parseKept(text)
     // A new account in its place would lose the old one for good.
-    if (kept === null)
-      throw new IssueError('rejected', `the account for ${this.#ca.url} cannot be read as it is kept`)
+    if (kept === null) {
+      const { place } = this.#options.store
+      const what = place === undefined ? '' : `: restore ${place}, or remove it to have a new account made`
+      throw new IssueError('rejected', `the account for ${this.#ca.url} cannot be read as it is kept${what}`)
+    }
     return kept
   }
 

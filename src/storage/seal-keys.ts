@@ -1,36 +1,40 @@
 /**
  * The keys that values are sealed with: from a passphrase by scrypt (RFC 7914), or 32 bytes as they are. The storage has a
- * record of every key that was ever used on it, with the salt and cost of those that came from a passphrase and no secret:
- * so a wrong passphrase is found when the storage is opened, not when the first certificate cannot be read.
+ * record of every key that was ever used on it (seal-record.ts), with the salt and cost of those that came from a passphrase
+ * and no secret: so a wrong passphrase is found when the storage is opened, not when the first certificate cannot be read.
+ *
+ * Invariants: nothing is sealed with a key that the record in storage does not have at that moment. The record only grows:
+ * whoever finds that it lacks what is known in memory or in the local copy, as when Redis has lost its data, adds that
+ * under a lock, so that all who do so at once end up with the same.
  *
  * A key's id is the start of an HMAC made with it. It tells keys apart and, to who has the record, whether a guess at
  * the passphrase was right, which any sealed value does as well; what slows guessing down is scrypt.
  */
 import { createHmac, randomBytes, scrypt } from 'node:crypto'
 import { UsageError } from '../base/errors.ts'
-import { type Storage, StorageError } from '../model/storage.ts'
+import { type Lease, type Storage, StorageError } from '../model/storage.ts'
+import {
+  type Entry,
+  holdsAll,
+  maxEntries,
+  maxMemoryBytes,
+  type PassphraseCost,
+  parseRecord,
+  recordKey,
+  recordText,
+  union,
+} from './seal-record.ts'
 
 export type Secret = { readonly passphrase: string } | { readonly key: Buffer }
 
 export type SealKey = { readonly id: string; readonly key: Buffer }
 
-/** `salt` and the cost are null for a key that was given as it is. */
-type Entry = {
-  readonly id: string
-  readonly salt: string | null
-} & PassphraseCost
-
-export const recordKey = 'seal/keys'
-const lockName = 'seal/keys'
-
-/** Of scrypt (RFC 7914 section 2) */
-export type PassphraseCost = { readonly N: number; readonly r: number; readonly p: number }
+const lockName = recordKey
 
 /** 64 MB and about a quarter of a second, once at start. */
 export const passphraseCost: PassphraseCost = { N: 65_536, r: 8, p: 2 }
-/** What a record may ask of us; it lies where somebody else may write. */
-const maxMemoryBytes = 256 * 1024 * 1024
-const maxEntries = 16
+/** Derived keys, and those that no secret fits; a record that changes all the time must not fill the memory. */
+const mostTried = 64
 
 /** Reads a key file: 32 bytes as they are, in hex, or in base64. Throws UsageError, without a word of its content. */
 export function parseKeyFile(content: Buffer, file: string): Buffer {
@@ -47,34 +51,34 @@ export function parseKeyFile(content: Buffer, file: string): Buffer {
   )
 }
 
-/**
- * Finds or makes the key of `secret`.
- * @param previous secrets whose values may still be there
- * @param cost of a passphrase that is new here
- * Throws UsageError when values are sealed with neither, StorageError when the record cannot be read.
- */
-export async function openKeyRing(
-  storage: Storage,
-  secret: Secret,
-  previous: readonly Secret[],
-  cost: PassphraseCost,
-): Promise<KeyRing> {
-  const ring = new KeyRing(storage, [secret, ...previous], cost)
-  await ring.open()
-  return ring
+export type KeyRingOptions = {
+  /** The first is sealed with; the others are those whose values may still be there */
+  readonly secrets: readonly Secret[]
+  /** Of a passphrase that is new here */
+  readonly cost: PassphraseCost
+  /** Where the record is kept as well, for when the storage is away or has lost it; null for none */
+  readonly copy: Pick<Storage, 'name' | 'get' | 'put'> | null
 }
 
 export class KeyRing {
   readonly #storage: Storage
   readonly #secrets: readonly Secret[]
   readonly #cost: PassphraseCost
-  readonly #keys = new Map<string, SealKey>()
+  readonly #copy: KeyRingOptions['copy']
+  /** By entry: null where no secret fits */
+  readonly #tried = new Map<string, SealKey | null>()
+  /** All that were ever seen */
+  #known: readonly Entry[] = []
   #current: SealKey | null = null
+  /** The record in storage as it was when it had everything that is known */
+  #settledText: Buffer | null = null
+  #settling: Promise<void> | null = null
 
-  constructor(storage: Storage, secrets: readonly Secret[], cost: PassphraseCost) {
+  constructor(storage: Storage, { secrets, cost, copy }: KeyRingOptions) {
     this.#storage = storage
     this.#secrets = secrets
     this.#cost = cost
+    this.#copy = copy
   }
 
   /** What new values are sealed with. */
@@ -83,66 +87,133 @@ export class KeyRing {
     return this.#current
   }
 
+  /**
+   * Finds or makes the key of the secret. Where the storage is away the copy's record is as good, for reading.
+   * Throws UsageError when values are sealed with another secret, StorageError when the record cannot be read.
+   */
   async open(): Promise<void> {
-    const secret = this.#secrets[0]!
-    const entries = await this.#read()
-    if (await this.#match(secret, entries)) return
+    this.#known = await this.#copied()
+    try {
+      await this.settle()
+    } catch (error) {
+      if (!(error instanceof StorageError && error.kind === 'away')) throw error
+      if (this.#known.length === 0) throw error
+      this.#current = await this.#match(this.#known)
+      if (this.#current === null) throw error
+    }
+  }
+
+  /** Afterwards the record in storage has the key that values are sealed with, and all others that are known. */
+  settle(): Promise<void> {
+    this.#settling ??= this.#settle().finally(() => {
+      this.#settling = null
+    })
+    return this.#settling
+  }
+
+  async #settle(): Promise<void> {
+    const text = await this.#storage.get(recordKey)
+    if (text !== null && this.#settledText?.equals(text)) return
+    if (await this.#takeOver(text)) return
     const lease = await this.#takeLock()
     try {
       // Somebody else may have been first.
-      const now = await this.#read()
-      if (await this.#match(secret, now)) return
-      if (now.length > 0) await this.#checkPrevious(now)
-      if (now.length >= maxEntries)
-        throw new UsageError(`${this.#storage.name}: ${recordKey} has ${maxEntries} keys, and takes no more`)
-      const { entry, key } = await newEntry(secret, this.#cost)
-      const text = `${JSON.stringify({ version: 1, keys: [...now, entry] })}\n`
-      await this.#storage.put(recordKey, Buffer.from(text), { lease })
-      this.#keys.set(key.id, key)
-      this.#current = key
+      const now = await this.#storage.get(recordKey)
+      if (await this.#takeOver(now)) return
+      await this.#add(this.#parsed(now), lease)
     } finally {
       await lease.release()
     }
   }
 
-  /** The key with this id, from any of the secrets; another node may have added it since. Null where none fits. */
-  async find(id: string): Promise<SealKey | null> {
-    const known = this.#keys.get(id)
-    if (known) return known
-    const entry = (await this.#read()).find(each => each.id === id)
-    if (!entry) return null
+  /** Learns what the record has. @returns whether it has everything that is known, the key to seal with among it */
+  async #takeOver(text: Buffer | null): Promise<boolean> {
+    const stored = this.#parsed(text)
+    // One that is in use stays: whoever made another meanwhile reads it all the same.
+    this.#current ??= await this.#match(stored)
+    if (text === null || this.#current === null || !holdsAll(stored, this.#known)) return false
+    this.#known = stored
+    this.#settledText = text
+    await this.#keepCopy(text)
+    return true
+  }
+
+  /** Puts a record with what is `stored`, what is known beside that, and where the secret is new, its key. */
+  async #add(stored: readonly Entry[], lease: Lease): Promise<void> {
+    let all = union(stored, this.#known)
+    let current = this.#current ?? (await this.#match(all))
+    if (current === null) {
+      if (all.length > 0) await this.#checkPrevious(all, stored.length === 0)
+      const made = await newEntry(this.#secrets[0]!, this.#cost)
+      current = made.key
+      all = [...all, made.entry]
+    }
+    if (all.length > maxEntries)
+      throw new UsageError(`${this.#storage.name}: ${recordKey} has ${maxEntries} keys, and takes no more`)
+    const text = recordText(all)
+    // First, so that a process killed here does not come back with another key.
+    await this.#keepCopy(text)
+    await this.#storage.put(recordKey, text, { lease })
+    this.#current = current
+    this.#known = all
+    this.#settledText = text
+  }
+
+  /**
+   * The key with this id, from any of the secrets; another node may have added it since.
+   * `other`: of a secret that is not given; `unknown`: not in the record either.
+   */
+  async find(id: string): Promise<SealKey | 'other' | 'unknown'> {
+    if (this.#current?.id === id) return this.#current
+    // A key file needs no record.
     for (const secret of this.#secrets) {
-      const key = await keyOf(secret, entry)
-      if (key?.id !== id) continue
-      this.#keys.set(id, key)
-      return key
+      const key = 'key' in secret ? sealKey(secret.key) : null
+      if (key?.id === id) return key
+    }
+    const of = (entries: readonly Entry[]) => entries.find(each => each.id === id)
+    const entry = of(this.#known) ?? of(this.#parsed(await this.#storage.get(recordKey)))
+    if (entry === undefined) return 'unknown'
+    return (await this.#open(entry)) ?? 'other'
+  }
+
+  async #match(entries: readonly Entry[]): Promise<SealKey | null> {
+    for (const entry of entries) {
+      const key = await keyOf(this.#secrets[0]!, entry)
+      if (key?.id === entry.id) return key
     }
     return null
   }
 
-  async #match(secret: Secret, entries: readonly Entry[]): Promise<boolean> {
-    for (const entry of entries) {
+  async #open(entry: Entry): Promise<SealKey | null> {
+    const tried = JSON.stringify(entry)
+    const known = this.#tried.get(tried)
+    if (known !== undefined) return known
+    let found: SealKey | null = null
+    for (const secret of this.#secrets) {
       const key = await keyOf(secret, entry)
       if (key?.id !== entry.id) continue
-      this.#keys.set(key.id, key)
-      this.#current = key
-      return true
+      found = key
+      break
     }
-    return false
+    if (this.#tried.size >= mostTried) this.#tried.clear()
+    this.#tried.set(tried, found)
+    return found
   }
 
   /** A new secret is taken only from who knows an old one: else a typing mistake would become a second key. */
-  async #checkPrevious(entries: readonly Entry[]): Promise<void> {
-    for (const secret of this.#secrets.slice(1))
-      for (const entry of entries) if ((await keyOf(secret, entry))?.id === entry.id) return
+  async #checkPrevious(entries: readonly Entry[], onlyCopy: boolean): Promise<void> {
+    for (const entry of entries) if ((await this.#open(entry)) !== null) return
     const given =
       this.#secrets.length > 1 ? 'neither the secret nor a previous one' : 'another secret than the one given'
+    const where = onlyCopy
+      ? `, as the copy of its ${recordKey} in ${this.#copy?.name} says; where those are given up, remove that folder`
+      : ''
     throw new UsageError(
-      `${this.#storage.name}: values are sealed with ${given}; check storage.seal, and to change the secret, give the old one as storage.seal.previous`,
+      `${this.#storage.name}: values are sealed with ${given}${where}; check storage.seal, and to change the secret, give the old one as storage.seal.previous`,
     )
   }
 
-  async #takeLock() {
+  async #takeLock(): Promise<Lease> {
     for (let attempt = 0; attempt < 100; attempt++) {
       const lease = await this.#storage.lock(lockName)
       if (lease) return lease
@@ -151,8 +222,7 @@ export class KeyRing {
     throw new StorageError('away', `${this.#storage.name}: another process has held the lock ${lockName} for 10 s`)
   }
 
-  async #read(): Promise<readonly Entry[]> {
-    const content = await this.#storage.get(recordKey)
+  #parsed(content: Buffer | null): readonly Entry[] {
     if (content === null) return []
     const entries = parseRecord(content.toString('utf8'))
     if (entries) return entries
@@ -161,26 +231,18 @@ export class KeyRing {
       `${this.#storage.name}: ${recordKey} is damaged, and without it what a passphrase sealed cannot be read; restore it from a back-up`,
     )
   }
-}
 
-function parseRecord(text: string): readonly Entry[] | null {
-  let record: { version?: unknown; keys?: unknown }
-  try {
-    record = JSON.parse(text)
-  } catch {
-    return null
+  /** A copy that is damaged or cannot be read is none. */
+  async #copied(): Promise<readonly Entry[]> {
+    const content = await this.#copy?.get(recordKey).catch(() => null)
+    return (content && parseRecord(content.toString('utf8'))) ?? []
   }
-  if (record?.version !== 1 || !Array.isArray(record.keys) || record.keys.length > maxEntries) return null
-  return record.keys.every(isEntry) ? record.keys : null
-}
 
-function isEntry(entry: Partial<Entry> | null): entry is Entry {
-  if (!entry || typeof entry.id !== 'string' || !/^[0-9a-f]{16}$/.test(entry.id)) return false
-  if (entry.salt === null) return true
-  const { salt, N, r, p } = entry
-  if (typeof salt !== 'string' || !/^[0-9a-f]{32,128}$/.test(salt)) return false
-  const whole = [N, r, p].every(value => Number.isSafeInteger(value) && value! > 0)
-  return whole && Number.isInteger(Math.log2(N!)) && N! >= 2 && p! <= 16 && 128 * N! * r! <= maxMemoryBytes
+  /** The copy of certificates in the same folder says when it cannot be written. */
+  async #keepCopy(text: Buffer): Promise<void> {
+    const before = await this.#copy?.get(recordKey).catch(() => null)
+    if (!before?.equals(text)) await this.#copy?.put(recordKey, text).catch(() => {})
+  }
 }
 
 async function newEntry(secret: Secret, cost: PassphraseCost): Promise<{ entry: Entry; key: SealKey }> {

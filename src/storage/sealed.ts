@@ -15,15 +15,8 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { UsageError } from '../base/errors.ts'
 import { type Storage, StorageError } from '../model/storage.ts'
 import { maxValueBytes } from './keys.ts'
-import {
-  type KeyRing,
-  openKeyRing,
-  type PassphraseCost,
-  passphraseCost,
-  recordKey,
-  type SealKey,
-  type Secret,
-} from './seal-keys.ts'
+import { KeyRing, type KeyRingOptions, passphraseCost, type SealKey, type Secret } from './seal-keys.ts'
+import { recordKey } from './seal-record.ts'
 
 const magic = Buffer.from('\0SPSEAL\x01', 'latin1')
 const headBytes = magic.length + 8
@@ -31,21 +24,24 @@ const nonceBytes = 12
 const tagBytes = 16
 const overheadBytes = headBytes + nonceBytes + tagBytes
 
+export type SealOptions = Partial<Pick<KeyRingOptions, 'cost' | 'copy'>>
+
 /**
  * Throws UsageError when what is there is sealed with another secret. Where the storage is away now the keys are found
- * when it is back, and until then everything throws StorageError `away`.
+ * in the copy, or when it is back, and until then everything throws StorageError `away`.
  * @param previous secrets that were in use before: read with, never written with
- * @param cost of a passphrase that is new here; one that is known has its own in the record
+ * @param options.cost of a passphrase that is new here; one that is known has its own in the record
+ * @param options.copy has the record of keys as well; the caller closes it
  */
 export async function sealed(
   storage: Storage,
   secret: Secret,
   previous: readonly Secret[] = [],
-  cost: PassphraseCost = passphraseCost,
+  { cost = passphraseCost, copy = null }: SealOptions = {},
 ): Promise<Storage> {
   let opening: Promise<KeyRing> | null = null
   const ring = (): Promise<KeyRing> => {
-    opening ??= openKeyRing(storage, secret, previous, cost).catch(error => {
+    opening ??= openRing(storage, { secrets: [secret, ...previous], cost, copy }).catch(error => {
       opening = null
       throw error
     })
@@ -54,11 +50,19 @@ export async function sealed(
   await ring().catch(error => {
     if (!(error instanceof StorageError && error.kind === 'away')) throw error
   })
+  // A storage that is back without its data gets the record of keys before any value; whoever puts one finds out the rest.
+  let restoring: Promise<void> = Promise.resolve()
+  const unwatch = storage.watch(`${recordKey.split('/')[0]}/`, () => {
+    restoring = restoring
+      .then(ring)
+      .then(each => each.settle())
+      .catch(() => {})
+  })
   return {
     name: `${storage.name}, sealed`,
     async get(key) {
       const content = await storage.get(key)
-      return content && (await unseal(key, content, await ringOf(ring)))
+      return content && (await unseal(key, content, await refusing(ring)))
     },
     async put(key, value, options) {
       refuseRecord(key)
@@ -67,8 +71,12 @@ export async function sealed(
           'refused',
           `${key} has ${value.byteLength} bytes; a sealed value has ${maxValueBytes - overheadBytes} at most`,
         )
-      const { current } = await ringOf(ring)
-      await storage.put(key, seal(key, value, current), options)
+      const found = await refusing(async () => {
+        const each = await ring()
+        await each.settle()
+        return each.current
+      })
+      await storage.put(key, seal(key, value, found), options)
     },
     async delete(key) {
       refuseRecord(key)
@@ -81,17 +89,28 @@ export async function sealed(
     list: prefix => storage.list(prefix),
     lock: name => storage.lock(name),
     watch: (prefix, changed) => storage.watch(prefix, changed),
-    close: () => storage.close(),
+    async close() {
+      unwatch()
+      await storage.close()
+      await restoring
+    },
   }
+}
+
+async function openRing(storage: Storage, options: KeyRingOptions): Promise<KeyRing> {
+  const ring = new KeyRing(storage, options)
+  await ring.open()
+  return ring
 }
 
 /**
  * A storage without sealing, where values may be sealed from before: they are refused, since whoever got them as they are
  * would take them for damaged ones.
+ * @param copy asked for the record of keys where the storage cannot be
  */
-export async function unsealed(storage: Storage): Promise<Storage> {
+export async function unsealed(storage: Storage, copy: SealOptions['copy'] = null): Promise<Storage> {
   const hint = 'give the secret as storage.seal'
-  const record = await storage.get(recordKey).catch(() => null)
+  const record = await storage.get(recordKey).catch(() => copy?.get(recordKey).catch(() => null) ?? null)
   if (record !== null) throw new UsageError(`${storage.name}: values here are sealed; ${hint}`)
   return {
     name: storage.name,
@@ -111,12 +130,15 @@ export async function unsealed(storage: Storage): Promise<Storage> {
   }
 }
 
-/** After the start a wrong secret is an answer like others, not the end of the process. */
-async function ringOf(ring: () => Promise<KeyRing>): Promise<KeyRing> {
+/**
+ * After the start a wrong secret is an answer like others, not the end of the process; and a record of keys that is damaged
+ * does not make the value a damaged one, which would be set aside.
+ */
+async function refusing<T>(act: () => Promise<T>): Promise<T> {
   try {
-    return await ring()
+    return await act()
   } catch (error) {
-    if (error instanceof StorageError) throw error
+    if (error instanceof StorageError && error.kind !== 'damaged') throw error
     throw new StorageError('refused', (error as Error).message, error)
   }
 }
@@ -141,11 +163,16 @@ async function unseal(key: string, content: Buffer, ring: KeyRing): Promise<Buff
     throw new StorageError('damaged', `${key} is sealed, and its first bytes are damaged or missing`)
   const head = content.subarray(0, headBytes)
   const id = head.toString('hex', magic.length)
-  const found = await ring.find(id)
-  if (!found)
+  const found = await refusing(() => ring.find(id))
+  if (found === 'other')
     throw new StorageError(
       'refused',
       `${key} is sealed with the key ${id}, which is none of those given; give its secret as storage.seal.previous`,
+    )
+  if (found === 'unknown')
+    throw new StorageError(
+      'refused',
+      `${key} is sealed with the key ${id}, and ${recordKey} has no such key: restore ${recordKey} from a back-up, or where it is of a key file, give that as storage.seal.previous`,
     )
   const body = content.subarray(headBytes + nonceBytes, -tagBytes)
   const nonce = content.subarray(headBytes, headBytes + nonceBytes)

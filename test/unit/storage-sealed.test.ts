@@ -28,7 +28,7 @@ async function withFolder(use: (folder: string) => Promise<void>): Promise<void>
 const cheap = { N: 16, r: 8, p: 1 }
 
 const openSealed = async (folder: string, own: Secret, previous: Secret[] = []): Promise<Storage> =>
-  sealed(await openFileStorage(folder), own, previous, cheap)
+  sealed(await openFileStorage(folder), own, previous, { cost: cheap })
 
 describe('sealed files', () => {
   behavesAsStorage(async () => {
@@ -238,9 +238,10 @@ describe('the secret', () => {
         },
         put: (key, value, options) => inner.put(key, value, options),
         lock: name => inner.lock(name),
+        watch: (prefix, changed) => inner.watch(prefix, changed),
         close: () => inner.close(),
       }
-      const storage = await sealed(flaky, passphrase('one'), [], cheap)
+      const storage = await sealed(flaky, passphrase('one'), [], { cost: cheap })
       await assert.rejects(storage.put('k', Buffer.from('x')), isKind('away'))
       await assert.rejects(storage.get('k'), isKind('away'))
       away = false

@@ -7,18 +7,25 @@ import type { Storage } from '../../model/storage.ts'
 /** Between two looks whether another process is done with the account. */
 const lockedMs = 300
 
+/** All accounts stand under it. */
+export const accountsPrefix = 'accounts/'
+
+/** The lock of the account at `key` */
+export const accountLock = (key: string): string => key.replace('/', '.')
+
 export function accountStore(storage: Storage, directory: string, email: string | null): AccountStore {
   const part = createHash('sha256')
     .update(`${directory} ${email ?? ''}`)
     .digest('hex')
     .slice(0, 32)
-  const key = `accounts/${part}`
+  const key = `${accountsPrefix}${part}`
   return {
+    place: `${key} in ${storage.name}`,
     load: async () => (await storage.get(key))?.toString('utf8') ?? null,
     save: text => storage.put(key, Buffer.from(text)),
     async alone(work, signal) {
       for (;;) {
-        const lease = await storage.lock(`accounts.${part}`)
+        const lease = await storage.lock(accountLock(key))
         if (lease === null) {
           await delay(lockedMs, undefined, { signal })
           continue

@@ -11,11 +11,13 @@ import { cached } from '../../storage/cached.ts'
 import { openFileStorage } from '../../storage/files.ts'
 import { openRedisStorage } from '../../storage/redis.ts'
 import type { RedisServer } from '../../storage/redis-link.ts'
+import { remembered } from '../../storage/remembered.ts'
 import { parseKeyFile, type Secret } from '../../storage/seal-keys.ts'
 import { sealed, unsealed } from '../../storage/sealed.ts'
+import { accountLock, accountsPrefix } from './account-store.ts'
 
-/** What of Redis is kept on disk as well: certificates with their keys, and the salt that opens sealed ones. */
-const copiedPrefixes: readonly string[] = ['certificates/', 'seal/']
+/** What of Redis is kept on disk as well, beside the record of keys that the sealing keeps there: certificates with their keys. */
+const copiedPrefixes: readonly string[] = ['certificates/']
 
 /**
  * Opens it, without waiting for a Redis that is away: then `get` and `list` answer from the copy, and all else throws
@@ -28,18 +30,23 @@ export async function openStorage(config: Config, warn: (text: string) => void):
   const { redis, seal } = config.storage
   const secret = seal && openSecret(seal.secret)
   const previous = seal ? seal.previous.map(openSecret) : []
-  const base = redis
+  const { base, copy } = redis
     ? await openFleet(redis, config.state, warn)
-    : await openFileStorage(path.join(config.state, 'storage'))
+    : { base: await openFileStorage(path.join(config.state, 'storage')), copy: null }
   try {
-    return secret ? await sealed(base, secret, previous) : await unsealed(base)
+    const storage = secret ? await sealed(base, secret, previous, { copy }) : await unsealed(base, copy)
+    // Who removes a file means it; a Redis without it has lost its data.
+    return redis ? remembered(storage, { prefix: accountsPrefix, lockOf: accountLock }) : storage
   } catch (error) {
     await base.close()
     throw error
   }
 }
 
-async function openFleet(redis: RedisConfig, state: string, warn: (text: string) => void): Promise<Storage> {
+/** `copy` is closed with `base`. */
+type Fleet = { readonly base: Storage; readonly copy: Storage }
+
+async function openFleet(redis: RedisConfig, state: string, warn: (text: string) => void): Promise<Fleet> {
   const server = openServer(redis)
   // One folder for each fleet, so that a change of servers does not bring up what the old one had.
   const folder = `${server.host}-${server.port}-${server.database}-${redis.prefix}`.replace(/[^A-Za-z0-9._-]/g, '_')
@@ -51,7 +58,7 @@ async function openFleet(redis: RedisConfig, state: string, warn: (text: string)
       notice: warn,
       times: { leaseMs: redis.leaseMs },
     })
-    return cached(storage, copy, { prefixes: copiedPrefixes, notice: warn })
+    return { base: cached(storage, copy, { prefixes: copiedPrefixes, notice: warn }), copy }
   } catch (error) {
     await copy.close()
     throw error
