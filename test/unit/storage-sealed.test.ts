@@ -179,6 +179,87 @@ describe('the secret', () => {
       for (const storage of all) await storage.close()
     }))
 
+  it('is in the record whenever a value is put, or the value is not', () =>
+    withFolder(async folder => {
+      const file = path.join(folder, 'seal/keys')
+      const inner = await openFileStorage(folder)
+      const done: string[] = []
+      let full = false
+      const noted: Storage = {
+        name: 'noted',
+        get: key => inner.get(key),
+        async put(key, value, options) {
+          if (full && key === 'seal/keys') throw new StorageError('full', 'no room')
+          done.push(key)
+          await inner.put(key, value, options)
+        },
+        delete: key => inner.delete(key),
+        list: prefix => inner.list(prefix),
+        setAside: key => inner.setAside(key),
+        lock: name => inner.lock(name),
+        watch: () => () => {},
+        close: () => inner.close(),
+      }
+      const storage = await sealed(noted, passphrase('one'), [], { cost: cheap })
+      const record = readFileSync(file, 'utf8')
+      await storage.put('a', Buffer.from('a'))
+      rmSync(file)
+      await Promise.all(['b', 'c'].map(key => storage.put(key, Buffer.from(key))))
+      assert.deepEqual(done.slice(0, 3), ['seal/keys', 'a', 'seal/keys'])
+      assert.deepEqual(done.slice(3).sort(), ['b', 'c'])
+      assert.equal(readFileSync(file, 'utf8'), record)
+      rmSync(file)
+      full = true
+      await assert.rejects(storage.put('d', Buffer.from('d')), isKind('full'))
+      assert.equal(await inner.get('d'), null)
+      // What was read before is read.
+      assert.equal((await storage.get('b'))?.toString(), 'b')
+      full = false
+      await storage.put('d', Buffer.from('d'))
+      assert.equal(readFileSync(file, 'utf8'), record)
+      // One that was put there meanwhile stays, and ours is added.
+      await (await openSealed(`${folder}-2`, passphrase('one'))).close()
+      const other = readFileSync(path.join(`${folder}-2`, 'seal/keys'))
+      rmSync(`${folder}-2`, { recursive: true })
+      writeFileSync(file, other)
+      await storage.put('e', Buffer.from('e'))
+      const ids = (text: string) => JSON.parse(text).keys.map((key: { id: string }) => key.id)
+      assert.deepEqual(ids(readFileSync(file, 'utf8')), [...ids(other.toString()), ...ids(record)])
+      const fresh = await openSealed(folder, passphrase('one'))
+      for (const key of ['a', 'b', 'c', 'd', 'e']) assert.equal((await fresh.get(key))?.toString(), key)
+      await fresh.put('f', Buffer.from('f'))
+      assert.equal((await storage.get('f'))?.toString(), 'f')
+      await fresh.close()
+      await storage.close()
+    }))
+
+  it('is not known, and no value is called damaged for it, when the record becomes unreadable', () =>
+    withFolder(async folder => {
+      const file = path.join(folder, 'seal/keys')
+      const storage = await openSealed(folder, passphrase('one'))
+      await storage.put('mine', Buffer.from('mine'))
+      const mine = readFileSync(file)
+      rmSync(file)
+      const other = await openSealed(folder, passphrase('one'))
+      await other.put('theirs', Buffer.from('theirs'))
+      const both = readFileSync(file)
+      writeFileSync(file, 'garbage')
+      assert.equal((await storage.get('mine'))?.toString(), 'mine')
+      await assert.rejects(storage.get('theirs'), isKind('refused'))
+      await assert.rejects(storage.put('mine', Buffer.from('x')), isKind('refused'))
+      assert.equal(readFileSync(file, 'utf8'), 'garbage')
+      // Whatever is restored, nothing is lost that anybody knows.
+      for (const text of [mine, both]) {
+        writeFileSync(file, text)
+        await storage.put('mine', Buffer.from('mine'))
+        await other.put('theirs', Buffer.from('theirs'))
+        assert.equal((await storage.get('theirs'))?.toString(), 'theirs')
+        assert.equal((await other.get('mine'))?.toString(), 'mine')
+      }
+      await other.close()
+      await storage.close()
+    }))
+
   it('is not looked for in a record that is damaged or asks for too much', () =>
     withFolder(async folder => {
       await (await openSealed(folder, passphrase('one'))).close()
