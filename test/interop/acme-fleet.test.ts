@@ -3,7 +3,9 @@
  * replaced. With Pebble for the answers, and with a CA that counts orders for the rest.
  */
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import net from 'node:net'
+import path from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { openRedisStorage } from '../../src/storage/redis.ts'
 import { temporaryFolder, testCa } from '../harness/certificates.ts'
@@ -22,6 +24,7 @@ type Terms = {
   readonly acme: object
   readonly names?: readonly string[]
   readonly workers?: number
+  readonly seal?: object
 }
 
 const running: (Node | { stop(): Promise<void> })[] = []
@@ -29,7 +32,7 @@ const says = (message: string) => (record: Record<string, unknown>) => record['m
 const saysSome = (pattern: RegExp) => (record: Record<string, unknown>) => pattern.test(String(record['message']))
 
 async function start(
-  { redis, prefix, acme, names = ['shop.test'], workers }: Terms,
+  { redis, prefix, acme, names = ['shop.test'], workers, seal }: Terms,
   state?: string,
 ): Promise<Node> {
   const [port, httpPort] = await Promise.all([freePort(), freePort()])
@@ -37,7 +40,7 @@ async function start(
   const gateway = spawnGateway(
     {
       state: own,
-      storage: { redis: `redis://127.0.0.1:${redis.port}`, prefix, lease: '2s' },
+      storage: { redis: `redis://127.0.0.1:${redis.port}`, prefix, lease: '2s', ...(seal && { seal }) },
       listen: [
         { port, address: '127.0.0.1' },
         { port: httpPort, address: '127.0.0.1', cleartext: 'redirect' },
@@ -194,10 +197,10 @@ describe('gateways whose Redis goes away', { skip: hasRedis ? false : 'no redis-
   after(() => fake.close())
 
   /** Two nodes with a certificate for `name`. */
-  async function fleet(name: string): Promise<{ terms: Terms; nodes: Node[]; fingerprint: string }> {
+  async function fleet(name: string, seal?: object): Promise<{ terms: Terms; nodes: Node[]; fingerprint: string }> {
     const redis = await startRedis()
     servers.push(redis)
-    const terms = { redis, prefix: 'fleet', acme: { directory: fake.url }, names: [name] }
+    const terms = { redis, prefix: 'fleet', acme: { directory: fake.url }, names: [name], ...(seal && { seal }) }
     const nodes = await Promise.all([start(terms), start(terms)])
     await Promise.all(nodes.map(node => node.ready))
     return { terms, nodes, fingerprint: await agreed(nodes, name, fake) }
@@ -257,6 +260,42 @@ describe('gateways whose Redis goes away', { skip: hasRedis ? false : 'no redis-
     assert.equal(await agreed([first, again], 'lost.test', fake), fingerprint)
     assert.equal(fake.orders.size, size)
   })
+
+  for (const kind of ['passphrase', 'keyFile'])
+    test(`the same, sealed with a ${kind}: all start again, one by one and all at once, and read what is there`, async () => {
+      const keyFile = path.join(temporaryFolder('sallyport-key-'), 'seal.key')
+      writeFileSync(keyFile, Buffer.alloc(32, 5))
+      const seal = kind === 'keyFile' ? { keyFile } : { passphrase: 'correct horse battery' }
+      const { terms, nodes, fingerprint } = await fleet('salted.test', seal)
+      const { size } = fake.orders
+      const accounts = fake.accounts.size
+      await terms.redis.kill()
+      await terms.redis.start('--appendonly', 'no')
+      const has = async (key: string) =>
+        (await terms.redis.command('EXISTS', `fleet:value:${key}`)).startsWith(':1')
+      await eventually('it is there again', () => has('certificates/salted.test.ecdsa'), fleetMs)
+      assert.ok(await has('seal/keys'))
+      const keys = () => terms.redis.command('ZRANGE', 'fleet:index', '0', '-1')
+      await eventually('the account is there again', async () => /\naccounts\//.test(await keys()), fleetMs)
+      const [first, second] = nodes as [Node, Node]
+      const again = await restarted(second, terms)
+      assert.equal(await agreed([first, again], 'salted.test', fake), fingerprint)
+      // Nobody is left who has anything in memory.
+      await Promise.all([first.kill(), again.kill()])
+      await terms.redis.kill()
+      await terms.redis.start('--appendonly', 'no')
+      const both = await Promise.all([first, again].map(node => start(terms, node.state)))
+      await agreed(both, 'salted.test', fake)
+      const third = await start(terms)
+      await agreed([...both, third], 'salted.test', fake)
+      assert.ok(fake.orders.size <= size + 1)
+      assert.ok(fake.accounts.size <= accounts + 1)
+      const logs = [...both, third, again].flatMap(node => node.logs())
+      assert.deepEqual(
+        logs.filter(({ why }) => /sealed|seal\/keys/.test(String(why ?? ''))),
+        [],
+      )
+    })
 
   test('hanging: handshakes do not notice, one that starts waits for one deadline and serves from its copy', async () => {
     const { terms, nodes, fingerprint } = await fleet('hang.test')

@@ -27,6 +27,7 @@ export class Keeper {
   private readonly bundlesOf = new Map<string, readonly Bundle[]>()
   private readonly working = new Map<Subject, Promise<void>>()
   private readonly stopped = new AbortController()
+  private listed: readonly string[] | null = null
   private timer: NodeJS.Timeout | null = null
   private begun = false
   private readonly unwatch: () => void
@@ -66,8 +67,10 @@ export class Keeper {
     return this.subjects.has(name)
   }
 
+  /** The same list until another name is kept, or one is let go. */
   names(): readonly string[] {
-    return [...this.subjects.keys()]
+    this.listed ??= [...this.subjects.keys()]
+    return this.listed
   }
 
   /** Why there is nothing, or nothing newer, for `name`; null when all is well. */
@@ -115,6 +118,7 @@ export class Keeper {
   forget(name: string): void {
     for (const { id } of this.subjects.get(name) ?? []) this.byPart.delete(partOf(id))
     this.subjects.delete(name)
+    this.listed = null
     this.bundlesOf.delete(name)
   }
 
@@ -144,6 +148,7 @@ export class Keeper {
         ),
     )
     this.subjects.set(name, subjects)
+    this.listed = null
     for (const subject of subjects) this.byPart.set(partOf(subject.id), subject)
     return subjects
   }

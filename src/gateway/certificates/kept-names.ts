@@ -28,3 +28,32 @@ export function keptNames(site: SiteConfig, onDemand: boolean, wildcards: boolea
     },
   }
 }
+
+/**
+ * Names that were ordered as clients asked for them, by the site that these clients are shown: the one with the host, the one
+ * with the wildcard above it, or the default one. Sorted anew only when `names` returns another list.
+ */
+export function seenNames(
+  sites: readonly SiteConfig[],
+  names: () => readonly string[],
+): (site: string) => readonly string[] {
+  const byHost = new Map(sites.flatMap(site => site.hosts.map(host => [host, site.name] as const)))
+  const fallback = sites.find(site => site.default)?.name
+  let sorted: readonly string[] | null = null
+  let bySite = new Map<string, string[]>()
+  return site => {
+    const now = names()
+    if (now !== sorted) {
+      bySite = new Map()
+      for (const name of now) {
+        const own = byHost.get(name) ?? byHost.get(`*${name.slice(name.indexOf('.'))}`) ?? fallback
+        if (own === undefined) continue
+        const others = bySite.get(own)
+        if (others === undefined) bySite.set(own, [name])
+        else others.push(name)
+      }
+      sorted = now
+    }
+    return bySite.get(site) ?? []
+  }
+}

@@ -19,7 +19,7 @@ import type { Storage } from '../../model/storage.ts'
 import { StoredAnswers } from './challenge-answers.ts'
 import { InternalCaSlot, servesAcme } from './internal-ca-slot.ts'
 import { type IssuerChoice, issuerChoices, type ManagedKind, type OpenedIssuer } from './issuers.ts'
-import { type KeptNames, keptNames } from './kept-names.ts'
+import { type KeptNames, keptNames, seenNames } from './kept-names.ts'
 import { openStorage } from './storage.ts'
 
 /** What one issuer keeps. */
@@ -136,7 +136,12 @@ export class ManagedCertificates implements ChallengeAnswers {
   /** New keys for the accounts at ACME CAs. @returns their directories */
   async rollOver(): Promise<readonly string[]> {
     const done: string[] = []
-    for (const each of this.kept.values()) done.push(...(await each.rollOver(AbortSignal.timeout(120_000))))
+    for (const each of this.kept.values()) {
+      for (const directory of await each.rollOver(AbortSignal.timeout(120_000))) {
+        this.log.write('info', 'ACME account has a new key', { directory })
+        done.push(directory)
+      }
+    }
     return done
   }
 
@@ -191,6 +196,7 @@ export class ManagedCertificates implements ChallengeAnswers {
     const kept = new Map(chosen.map(each => [each.key, each.kept]))
     const of = new Map(chosen.map(each => [each.kind, each.kept]))
     const byKind = new Map<ManagedKind, Set<string>>()
+    const seen = new Map([...of].map(([kind, { demand }]) => [kind, seenBy(config, demand)]))
     return {
       site: site => {
         const kind = site.certificate?.kind as ManagedKind
@@ -199,7 +205,7 @@ export class ManagedCertificates implements ChallengeAnswers {
         const all = byKind.get(kind) ?? new Set()
         for (const name of names.names) all.add(name)
         byKind.set(kind, all)
-        return siteOf(own, names)
+        return siteOf(own, names, () => seen.get(kind)?.(site.name) ?? [])
       },
       load: async () => {
         await this.internalCa.prepare(config, opened?.storage ?? null)
@@ -253,7 +259,16 @@ function demandOf(terms: OnDemandConfig, options: KeeperOptions): Kept['demand']
   return { keeper, onDemand: new OnDemand(terms, keeper, known) }
 }
 
-function siteOf({ keeper, demand }: Kept, names: KeptNames): ManagedSite {
+const seenBy = (config: Config, demand: Kept['demand']): ((site: string) => readonly string[]) | null =>
+  demand === null ? null : seenNames(config.sites, () => demand.keeper.names())
+
+/** @param seen names for which clients of this site have had certificates ordered */
+function siteOf({ keeper, demand }: Kept, names: KeptNames, seen: () => readonly string[]): ManagedSite {
+  const heldBy = (own: Keeper) => (name: string) => ({
+    name,
+    bundles: own.bundles(name) ?? [],
+    problem: own.problem(name),
+  })
   return {
     for(serverName) {
       const name = names.of(serverName)
@@ -264,7 +279,12 @@ function siteOf({ keeper, demand }: Kept, names: KeptNames): ManagedSite {
     },
     inForce: serverName =>
       keeper.bundles(names.of(serverName) ?? serverName) ?? demand?.keeper.bundles(serverName) ?? [],
-    held: () =>
-      names.names.map(name => ({ name, bundles: keeper.bundles(name) ?? [], problem: keeper.problem(name) })),
+    held() {
+      const always = names.names.map(heldBy(keeper))
+      if (demand === null) return always
+      // Without a certificate a name is only what somebody asks for.
+      const asked = seen().filter(name => names.of(name) === null)
+      return [...always, ...asked.map(heldBy(demand.keeper)).filter(({ bundles }) => bundles.length > 0)]
+    },
   }
 }
