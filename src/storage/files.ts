@@ -43,9 +43,37 @@ export async function openFileStorage(folder: string, options: FileStorageOption
     const root = await realpath(absolute)
     const self = thisProcess()
     await removeStale(root, self)
-    return new FileStorage(absolute, root, self, { ...defaults, ...options })
+    return new FileStorage(absolute, root, self, { ...defaults, ...options, sweeps: true })
   } catch (error) {
     throw storageError(error, `opening the storage ${folder}`)
+  }
+}
+
+/**
+ * What is there, and nothing else: no folder is made, no lock held, nothing removed; writes are refused. Throws StorageError.
+ * A folder that is missing is an empty storage.
+ */
+export async function readFileStorage(folder: string): Promise<Storage> {
+  const absolute = path.resolve(folder)
+  const root = await realpath(absolute).catch(error => {
+    if (codeOf(error) === 'ENOENT') return null
+    throw storageError(error, `reading the storage ${folder}`)
+  })
+  const files =
+    root === null ? null : new FileStorage(absolute, root, thisProcess(), { ...defaults, sweeps: false })
+  const refuse = async (): Promise<never> => {
+    throw new StorageError('refused', `files in ${absolute} are only read here`)
+  }
+  return {
+    name: `files in ${absolute}`,
+    get: async key => (await files?.get(key)) ?? null,
+    list: async prefix => (await files?.list(prefix)) ?? [],
+    put: refuse,
+    delete: refuse,
+    setAside: refuse,
+    lock: refuse,
+    watch: () => () => {},
+    close: async () => await files?.close(),
   }
 }
 
@@ -55,8 +83,16 @@ class FileStorage implements Storage {
   readonly #self: ProcessIdentity
   readonly #locks: FileLocks
   readonly #journal: FileJournal
+  /** Removes what is long over */
+  readonly #sweeps: boolean
 
-  constructor(shown: string, root: string, self: ProcessIdentity, times: LockTimes & JournalTimes) {
+  constructor(
+    shown: string,
+    root: string,
+    self: ProcessIdentity,
+    { sweeps, ...times }: LockTimes & JournalTimes & { readonly sweeps: boolean },
+  ) {
+    this.#sweeps = sweeps
     this.name = `files in ${shown}`
     this.#root = root
     this.#self = self
@@ -213,7 +249,7 @@ class FileStorage implements Storage {
     const file = path.join(this.#root, key)
     const at = await endOfFile(file)
     if (at === null || at === 0 || at > Date.now()) return at !== null
-    if (at + graceMs < Date.now()) await this.#sweep(file).catch(() => {})
+    if (this.#sweeps && at + graceMs < Date.now()) await this.#sweep(file).catch(() => {})
     return false
   }
 

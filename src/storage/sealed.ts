@@ -97,6 +97,15 @@ export async function sealed(
   }
 }
 
+/** For a storage that is only read: neither a record of keys nor anything else is written. */
+export function unsealing(storage: Storage, secrets: readonly Secret[]): Storage {
+  const ring = new KeyRing(storage, { secrets, cost: passphraseCost, copy: null })
+  return withGet(storage, async key => {
+    const content = await storage.get(key)
+    return content && (await unseal(key, content, ring))
+  })
+}
+
 async function openRing(storage: Storage, options: KeyRingOptions): Promise<KeyRing> {
   const ring = new KeyRing(storage, options)
   await ring.open()
@@ -112,23 +121,25 @@ export async function unsealed(storage: Storage, copy: SealOptions['copy'] = nul
   const hint = 'give the secret as storage.seal'
   const record = await storage.get(recordKey).catch(() => copy?.get(recordKey).catch(() => null) ?? null)
   if (record !== null) throw new UsageError(`${storage.name}: values here are sealed; ${hint}`)
-  return {
-    name: storage.name,
-    async get(key) {
-      const content = await storage.get(key)
-      if (content?.subarray(0, magic.length).equals(magic))
-        throw new StorageError('refused', `${key} in ${storage.name} is sealed; ${hint}`)
-      return content
-    },
-    put: (key, value, options) => storage.put(key, value, options),
-    delete: key => storage.delete(key),
-    setAside: key => storage.setAside(key),
-    list: prefix => storage.list(prefix),
-    lock: name => storage.lock(name),
-    watch: (prefix, changed) => storage.watch(prefix, changed),
-    close: () => storage.close(),
-  }
+  return withGet(storage, async key => {
+    const content = await storage.get(key)
+    if (content?.subarray(0, magic.length).equals(magic))
+      throw new StorageError('refused', `${key} in ${storage.name} is sealed; ${hint}`)
+    return content
+  })
 }
+
+const withGet = (storage: Storage, get: Storage['get']): Storage => ({
+  name: storage.name,
+  get,
+  put: (key, value, options) => storage.put(key, value, options),
+  delete: key => storage.delete(key),
+  setAside: key => storage.setAside(key),
+  list: prefix => storage.list(prefix),
+  lock: name => storage.lock(name),
+  watch: (prefix, changed) => storage.watch(prefix, changed),
+  close: () => storage.close(),
+})
 
 /**
  * After the start a wrong secret is an answer like others, not the end of the process; and a record of keys that is damaged

@@ -67,6 +67,24 @@ export const partOf = ({ name, keyType }: SubjectId): string => `${storedName(na
 
 const storedName = (name: string): string => name.replace(/^\*/, '_wildcard')
 
+/** The other way round; null where it is neither. */
+export function idOf(part: string): SubjectId | null {
+  const [, name, keyType] = /^(.+)\.(ecdsa|rsa)$/.exec(part) ?? []
+  if (name === undefined) return null
+  return { name: name.replace(/^_wildcard\./, '*.'), keyType: keyType as ManagedKey }
+}
+
+/** Only reads. Null where there is none; throws StorageError, `damaged` too. */
+export async function certificateIn(storage: Pick<Storage, 'name' | 'get'>, id: SubjectId): Promise<Kept | null> {
+  const key = `${certificatesPrefix}${partOf(id)}`
+  const bytes = await storage.get(key)
+  try {
+    return bytes && keptOf(fieldsOf(bytes))
+  } catch (error) {
+    throw new StorageError('damaged', `${key} in ${storage.name} is damaged (${messageOf(error)})`, error)
+  }
+}
+
 /** Reads and writes the records of one subject. */
 export class Records {
   private readonly storage: Storage
@@ -88,10 +106,7 @@ export class Records {
   }
 
   async certificate(): Promise<Kept | null> {
-    return await this.read('certificates', value => {
-      const record = asCertificate(value)
-      return { record, bundle: bundleOf(record) }
-    })
+    return await this.read('certificates', keptOf)
   }
 
   pending(): Promise<PendingRecord | null> {
@@ -192,6 +207,11 @@ const asCertificate = (fields: Fields): CertificateRecord => ({
   ...(typeof fields['issuedBy'] === 'string' ? { issuedBy: fields['issuedBy'] } : {}),
   obtainedAt: number(fields, 'obtainedAt'),
 })
+
+function keptOf(fields: Fields): Kept {
+  const record = asCertificate(fields)
+  return { record, bundle: bundleOf(record) }
+}
 
 const asPending = (fields: Fields): PendingRecord => ({
   keyPem: text(fields, 'keyPem'),

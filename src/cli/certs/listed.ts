@@ -12,13 +12,19 @@ import {
   toUpstream,
 } from '../../gateway/certificates/certificates.ts'
 import type { Chain } from '../controls.ts'
+import { storedBundles, storedCertificates } from './stored.ts'
 
 export type Found<T> = { readonly running: boolean; readonly found: T }
 
 export async function findCertificates(config: Config): Promise<Found<CertificateRow[]>> {
   const asked = await askRunning<CertificateRow[]>(config.state, 'certificates', '')
   if (asked !== null) return { running: true, found: asked }
-  const listed = [...config.sites.flatMap(ofSite), ...config.upstreams.flatMap(ofUpstream)]
+  const stored = await storedCertificates(config)
+  if (stored.elsewhere.length > 0) {
+    const hosts = shortList(stored.elsewhere)
+    process.stderr.write(`the certificates of ${hosts} are in Redis, and only a running gateway lists those\n`)
+  }
+  const listed = [...config.sites.flatMap(ofSite), ...stored.listed, ...config.upstreams.flatMap(ofUpstream)]
   return { running: false, found: certificateRows(listed, Date.now()) }
 }
 
@@ -32,8 +38,14 @@ export async function findChains(config: Config, host: string): Promise<Found<re
     exact ?? config.sites.find(({ hosts }) => hosts.includes(wildcard)) ?? config.sites.find(one => one.default)
   if (site === undefined) throw new UsageError(`no site has the host ${host}`)
   const source = sourceOf(site)
-  return { running: false, found: source === null ? [] : inForce(source, host) }
+  return {
+    running: false,
+    found: source === null ? await storedBundles(config, site, host) : inForce(source, host),
+  }
 }
+
+const shortList = (names: readonly string[]): string =>
+  names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
 
 /** Null where no gateway runs. */
 async function askRunning<T>(state: string, question: string, about: string): Promise<T | null> {

@@ -8,12 +8,12 @@ import { messageOf, UsageError } from '../../base/errors.ts'
 import type { Config, RedisConfig, SecretConfig } from '../../config/config.ts'
 import type { Storage } from '../../model/storage.ts'
 import { cached } from '../../storage/cached.ts'
-import { openFileStorage } from '../../storage/files.ts'
+import { openFileStorage, readFileStorage } from '../../storage/files.ts'
 import { openRedisStorage } from '../../storage/redis.ts'
 import type { RedisServer } from '../../storage/redis-link.ts'
 import { remembered } from '../../storage/remembered.ts'
 import { parseKeyFile, type Secret } from '../../storage/seal-keys.ts'
-import { sealed, unsealed } from '../../storage/sealed.ts'
+import { sealed, unsealed, unsealing } from '../../storage/sealed.ts'
 import { accountLock, accountsPrefix } from './account-store.ts'
 
 /** What of Redis is kept on disk as well, beside the record of keys that the sealing keeps there: certificates with their keys. */
@@ -41,6 +41,17 @@ export async function openStorage(config: Config, warn: (text: string) => void):
     await base.close()
     throw error
   }
+}
+
+/**
+ * The files of a configuration for reading only, with or without a gateway beside it. Null for Redis.
+ * Throws UsageError and StorageError.
+ */
+export async function readStorage({ storage, state }: Pick<Config, 'storage' | 'state'>): Promise<Storage | null> {
+  const { redis, seal } = storage
+  if (redis) return null
+  const files = await readFileStorage(path.join(state, 'storage'))
+  return seal ? unsealing(files, [seal.secret, ...seal.previous].map(openSecret)) : await unsealed(files)
 }
 
 /** `copy` is closed with `base`. */
