@@ -40,8 +40,14 @@ const listed = () =>
 
 test('a name is listed when it has a certificate, for its site, once', async () => {
   assert.deepEqual(listed(), ['main.test main.test serving'])
-  fake.script = ({ kind }) => (kind === 'newOrder' ? { status: 403 } : null)
+  const meanwhile: string[][] = []
+  fake.script = ({ kind }) => {
+    if (kind !== 'newOrder') return null
+    meanwhile.push(listed())
+    return { status: 403 }
+  }
   await assert.rejects(fingerprintOf(gateway.port, 'none.customers.test', null))
+  assert.deepEqual(meanwhile, [['main.test main.test serving']])
   fake.script = () => null
   const shown = await fingerprintOf(gateway.port, 'shop.customers.test', fake.ca)
   await fingerprintOf(gateway.port, 'else.test', fake.ca)

@@ -59,6 +59,13 @@ describe('a name that is seen for the first time', () => {
     assert.equal(new Set(all.map(bundles => bundles[0]!.fingerprint256)).size, 1)
     assert.equal(issuer.orders.length, 1)
     assert.ok(!(demand.bundles('good.test') instanceof Promise))
+    const names = keeper.names()
+    assert.deepEqual(names, ['good.test'])
+    assert.equal(keeper.names(), names)
+    await demand.bundles('good.other.test')
+    assert.deepEqual(keeper.names(), ['good.test', 'good.other.test'])
+    keeper.forget('good.test')
+    assert.deepEqual(keeper.names(), ['good.other.test'])
     keeper.stop()
   })
 

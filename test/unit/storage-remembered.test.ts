@@ -33,10 +33,14 @@ it('what was read or written under the prefix is put back, and nothing over what
   await storage.delete('accounts/deleted')
   memory.values.clear()
   await memory.put('accounts/other', bytes('new'))
+  // One comes between the look and the lock.
+  memory.before = (operation, key) => {
+    if (operation === 'lock' && key === 'accounts.read')
+      memory.values.set('accounts/read', { value: bytes('made anew'), until: Number.POSITIVE_INFINITY })
+  }
   tell(null)
-  const wanted = { 'accounts/other': 'new', 'accounts/read': 'read', 'accounts/written': 'written' }
+  const wanted = { 'accounts/other': 'new', 'accounts/read': 'made anew', 'accounts/written': 'written' }
   await eventually('all are back', () => memory.values.size >= 3)
-  tell('accounts/none')
   await storage.close()
   assert.deepEqual(held(memory), wanted)
 })
