@@ -5,6 +5,11 @@ import path from 'node:path'
 import { UsageError } from '../base/errors.ts'
 import { controlFolder, controlSockets } from './control-path.ts'
 
+/** The command line and the configuration are right, and there is nobody to ask: exit code 1. */
+export class NoGatewayError extends UsageError {
+  override readonly exitCode = 1
+}
+
 export type Reply<T> = { readonly pid: number; readonly ok?: T; readonly error?: string }
 
 const answerMs = 30_000
@@ -18,7 +23,7 @@ export type AskOptions = {
   readonly withinMs?: number
 }
 
-/** The answers of every process, or of one where that is enough. Throws UsageError where nobody is there. */
+/** The answers of every process, or of one where that is enough. Throws NoGatewayError where nobody is there. */
 export async function askGateway<T>(
   state: string,
   question: string,
@@ -33,7 +38,7 @@ export async function askGateway<T>(
   }
   if (replies.length === 0) {
     const where = controlFolder(state)
-    throw new UsageError(`no gateway is running with this state folder (looked for sockets in ${where})`)
+    throw new NoGatewayError(`no gateway is running with this state folder (looked for sockets in ${where})`)
   }
   return replies
 }

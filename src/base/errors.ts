@@ -196,6 +196,8 @@ export class ProxyError extends Error {
 
 /** A mistake in the command line, the configuration, or a file it names: shown without a stack, exit code 2. */
 export class UsageError extends Error {
+  /** Of the process, where this ends it */
+  readonly exitCode: 1 | 2 = 2
   constructor(message: string) {
     super(message)
     this.name = 'UsageError'

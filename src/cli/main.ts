@@ -19,7 +19,7 @@ main(process.argv.slice(2)).then(
   error => {
     if (error instanceof UsageError) {
       process.stderr.write(`${error.name === 'ConfigError' ? '' : 'sallyport: '}${error.message}\n`)
-      process.exit(2)
+      process.exit(error.exitCode)
     }
     process.stderr.write(`sallyport: ${error instanceof Error ? error.stack : String(error)}\n`)
     process.exit(1)

@@ -23,17 +23,22 @@ export function showVariables(text: string): string {
   return text.replaceAll(open, '{').replaceAll(close, '}')
 }
 
-export type Expanded = { readonly text: string } | { readonly wrong: string; readonly hint: string }
+export type Expanded =
+  | { readonly text: string }
+  /** `unset`: the variable is well named, and has no value */
+  | { readonly wrong: string; readonly hint: string; readonly unset: boolean }
 
 /** Puts the values in. The text comes from a scalar of a protected file. */
 export function expandVariables(text: string, environment: Environment): Expanded {
   let wrong: string | null = null
   let hint = ''
+  let unset = true
   const expanded = text.replace(/(\$?)\$\uE000([^\uE001]*)\uE001/g, (_, escaped: string, inside: string) => {
     if (escaped) return `\${${inside}}`
     const found = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s.exec(inside)
     if (!found) {
       wrong ??= `\${${inside}} is not the name of an environment variable`
+      unset = false
       hint ||= 'names are letters, digits and _; write $${ for a literal ${'
       return ''
     }
@@ -45,6 +50,6 @@ export function expandVariables(text: string, environment: Environment): Expande
     hint ||= `set it, or give a default: \${${name}:-value}; write $\${ for a literal \${`
     return ''
   })
-  if (wrong !== null) return { wrong, hint }
+  if (wrong !== null) return { wrong, hint, unset }
   return { text: showVariables(expanded) }
 }

@@ -251,21 +251,32 @@ export function serverName(text: string): Formed<string> {
   return { wrong: `${text} is not a host name`, hint: 'the name in the backend certificate, as in pay.internal' }
 }
 
-/** A name in a client's certificate, perhaps with a `*` at its end. */
-export function clientName(text: string): Formed<string> {
+/** What a client's certificate says, perhaps with a `*` at its end: one anywhere else would never match. */
+function clientText(text: string, example: string): Formed<string> {
   if (!/^[\x20-\x7e]+$/.test(text))
     return { wrong: `${JSON.stringify(text)} holds characters that no such name has` }
   const star = text.indexOf('*')
-  if (star >= 0 && star < text.length - 1 && !text.startsWith('*.'))
-    return { wrong: `${text}: a * stands only at the end`, hint: 'as in spiffe://example.org/ns/shop/*' }
-  return { ok: text }
+  if (star < 0 || star === text.length - 1) return { ok: text }
+  const hint = `only a * at the end stands for anything, as in ${example}; write out the names, or go by issuer`
+  return { wrong: `${text}: a * stands only at the end`, hint }
+}
+
+/** A name of subjectAltName. DNS names are held in lower case; what has a user or a scheme keeps its spelling. */
+export function clientName(text: string): Formed<string> {
+  const formed = clientText(text, 'spiffe://example.org/ns/shop/*')
+  return 'ok' in formed && !/[:@/]/.test(text) ? { ok: text.toLowerCase() } : formed
+}
+
+/** A distinguished name in the form of RFC 4514, which begins with the innermost part. */
+export function clientSubject(text: string): Formed<string> {
+  return clientText(text, '"CN=alice,*"')
 }
 
 export function spiffeId(text: string): Formed<string> {
   if (!/^spiffe:\/\/[a-z0-9._-]+(?:\/[A-Za-z0-9._/-]*)?\*?$/.test(text))
     return {
       wrong: `${text} is not a SPIFFE id`,
-      hint: 'as in spiffe://example.org/ns/shop/sa/web, or with a * at its end',
+      hint: 'as in spiffe://example.org/ns/shop/sa/web; only a * at the end stands for anything',
     }
   return { ok: text }
 }

@@ -4,12 +4,12 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { messageOf } from '../base/errors.ts'
-import type { Config } from './config.ts'
+import type { Config, KeyPairFiles } from './config.ts'
 import type { Environment } from './environment.ts'
 import { parseText, treeFromValue } from './parse.ts'
-import { ConfigError, type Problem, Problems } from './problem.ts'
-import type { Node } from './tree.ts'
-import { validate } from './validate.ts'
+import { ConfigError, type Problem, type ProblemPlace, Problems, problemPlace } from './problem.ts'
+import { childOf, type Node, placeOf } from './tree.ts'
+import { defaultState, validate } from './validate.ts'
 
 /** Looked for in this order when no file is named. */
 export const defaultFiles = ['sallyport.yaml', 'sallyport.yml', 'sallyport.json', 'sallyport.config.ts'] as const
@@ -23,38 +23,65 @@ export type LoadOptions = {
   readonly env?: Environment
   /** A ConfigInput given in code; its relative paths begin at `cwd`, and no file is read */
   readonly value?: unknown
-  /** Files that it names need not be there yet: for what makes them */
-  readonly filesLater?: boolean
 }
 
 export type Loaded = {
   readonly config: Config
   /** Warnings and notes, in file order */
   readonly warnings: readonly Problem[]
+  /** Where the value under these keys is written, or the nearest around it: for what is found out later */
+  place(...keys: (string | number)[]): ProblemPlace
 }
 
 /** @throws ConfigError with every problem there is */
 export async function loadConfig(options: LoadOptions = {}): Promise<Loaded> {
   const folder = path.resolve(options.cwd ?? process.cwd())
   const environment = options.env ?? process.env
-  const filesLater = options.filesLater ?? false
   const problems = new Problems()
   if (options.value !== undefined) {
     const tree = treeFromValue(options.value, null, problems)
-    return finish(validate(tree, { file: null, folder, environment, filesLater }, problems), problems)
+    return finish(validate(tree, { file: null, folder, environment, filesLater: false }, problems), tree, problems)
   }
   const name = options.file ?? findFile(folder)
   const file = path.resolve(folder, name)
   const tree = await readFile(file, name, environment, problems)
   // After a syntax error the rest would be guesses; after an unset variable it is not.
-  const config = tree && validate(tree, { file, folder: path.dirname(file), environment, filesLater }, problems)
-  return finish(config, problems)
+  const origin = { file, folder: path.dirname(file), environment, filesLater: false }
+  return finish(tree && validate(tree, origin, problems), tree, problems)
 }
 
-function finish(config: Config | undefined, problems: Problems): Loaded {
-  if (!config || problems.failed) throw new ConfigError(problems.list())
-  return { config, warnings: problems.list() }
+function finish(config: Config | undefined, tree: Node | undefined, problems: Problems): Loaded {
+  if (!config || !tree || problems.failed) throw new ConfigError(problems.list())
+  return { config, warnings: problems.list(), place: (...keys) => problemPlace(placeOf(tree, ...keys)) }
 }
+
+export type CaPlace = { readonly state: string; readonly own: KeyPairFiles | null }
+
+/**
+ * Where the internal CA is, for the verbs that make it and issue from it: files that the configuration names need not be there
+ * yet, nor the environment variables of anything else. Every other mistake is one.
+ * @throws ConfigError
+ */
+export async function loadCaPlace(options: Pick<LoadOptions, 'file'> = {}): Promise<CaPlace> {
+  const folder = process.cwd()
+  const environment = process.env
+  const problems = new Problems()
+  const name = options.file ?? findFile(folder)
+  const file = path.resolve(folder, name)
+  const tree = await readFile(file, name, environment, problems, at => !caPlaces.includes(at))
+  const origin = { file, folder: path.dirname(file), environment, filesLater: true }
+  if (tree) validate(tree, origin, problems)
+  if (!tree || problems.failed) throw new ConfigError(problems.list())
+  const fileAt = (...keys: string[]): string | null => {
+    const node = keys.reduce<Node | undefined>((node, key) => node && childOf(node, key), tree)
+    return node?.kind === 'scalar' && node.value !== null ? path.resolve(origin.folder, String(node.value)) : null
+  }
+  const [chainFile, keyFile] = [fileAt('ca', 'chain'), fileAt('ca', 'key')]
+  const own = chainFile !== null && keyFile !== null ? { chainFile, keyFile } : null
+  return { state: fileAt('state') ?? defaultState(origin), own }
+}
+
+const caPlaces = ['state', 'ca.chain', 'ca.key']
 
 function findFile(folder: string): string {
   const found = defaultFiles.find(name => existsSync(path.join(folder, name)))
@@ -76,6 +103,7 @@ async function readFile(
   name: string,
   environment: Environment,
   problems: Problems,
+  mayWait?: (path: string) => boolean,
 ): Promise<Node | undefined> {
   const found = statSync(file, { throwIfNoEntry: false })
   if (!found) throw fileError(name, 'does not exist', file === name ? undefined : `looked for ${file}`)
@@ -85,7 +113,7 @@ async function readFile(
     case '.yaml':
     case '.yml':
     case '.json':
-      return parseText(readText(file, name), name, environment, problems)
+      return parseText(readText(file, name), name, environment, problems, mayWait)
     case '.ts':
     case '.mts':
     case '.js':

@@ -31,6 +31,8 @@ type Reading = {
   readonly source: Source
   readonly environment: Environment
   readonly problems: Problems
+  /** Whether what is written at this path may wait for its environment variable: it is left broken, and nothing is said */
+  readonly mayWait: (path: string) => boolean
   readonly anchors: Map<string, YamlNode>
   /** Anchored nodes being read right now: an alias to one of them would never end */
   readonly open: Set<YamlNode>
@@ -44,6 +46,7 @@ export function parseText(
   name: string,
   environment: Environment,
   problems: Problems,
+  mayWait: (path: string) => boolean = () => false,
 ): Node | undefined {
   const lines = new LineCounter()
   const source: Source = {
@@ -86,6 +89,7 @@ export function parseText(
     source,
     environment,
     problems,
+    mayWait,
     anchors: new Map(),
     open: new Set<YamlNode>(),
     aliased: 0,
@@ -191,7 +195,7 @@ function readScalar(value: unknown, plain: boolean, at: Place, reading: Reading)
     if (!value.includes('\uE000')) return { kind: 'scalar', at, value }
     const expanded = expandVariables(value, reading.environment)
     if ('wrong' in expanded) {
-      reading.problems.error(at, expanded.wrong, expanded.hint)
+      if (!expanded.unset || !reading.mayWait(at.path)) reading.problems.error(at, expanded.wrong, expanded.hint)
       // Not null: one mistake is reported once, and the reader leaves broken values alone.
       return { kind: 'code', at, value: brokenValue }
     }

@@ -17,6 +17,12 @@ export type Problem = {
   readonly hint?: string
 }
 
+export type ProblemPlace = Pick<Problem, 'file' | 'line' | 'column' | 'path'>
+
+export function problemPlace(at: Place): ProblemPlace {
+  return { file: at.source.name, ...at.source.position(at.offset), path: at.path }
+}
+
 /** The configuration cannot be used. The message lists every problem, one line (and a hint) each. */
 export class ConfigError extends UsageError {
   /** Errors, then the warnings and notes that were found beside them; each in file order */
@@ -72,8 +78,7 @@ export class Problems {
   }
 
   #add(severity: Problem['severity'], at: Place, message: string, hint: string | undefined): void {
-    const { line, column } = at.source.position(at.offset)
-    const problem = { severity, file: at.source.name, line, column, path: at.path, message }
+    const problem = { severity, ...problemPlace(at), message }
     this.#found.push({ problem: hint === undefined ? problem : { ...problem, hint }, offset: at.offset })
   }
 }

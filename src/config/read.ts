@@ -235,7 +235,11 @@ function readFileName(text: string, at: Place, reader: Reader): string | undefin
     reader.files.set(file, wrong)
   }
   if (wrong === null || (wrong === notThere && reader.filesLater)) return file
-  reader.problems.error(at, `${text} ${wrong}`, file === text ? undefined : `looked for ${file}`)
+  const looked = file === text ? [] : [`looked for ${file}`]
+  // What sallyport makes itself is named for its folder, wherever the state is.
+  if (wrong === notThere && path.basename(path.dirname(file)) === 'internal-ca')
+    looked.unshift('sallyport ca init makes it')
+  reader.problems.error(at, `${text} ${wrong}`, looked.length === 0 ? undefined : looked.join('; '))
   return undefined
 }
 

@@ -83,7 +83,9 @@ function validateAcme(
   const externalAccounts = new Map<string, { key: Buffer; allow: readonly string[] }>()
   for (const [id, account] of raw.externalAccounts ?? [])
     if (account?.key && account.allow) externalAccounts.set(id, { key: account.key, allow: account.allow })
-  if (challenges?.length === 0 && ![...externalAccounts.values()].some(each => each.allow.length > 0)) {
+  // One whose key is wrong, or not known yet, is no second mistake.
+  const some = [...(raw.externalAccounts?.values() ?? [])].some(each => each?.allow?.length !== 0)
+  if (challenges?.length === 0 && !some) {
     const hint = 'give challenges: [http-01], or externalAccounts with allow lists'
     problems.error(placeOf(node, 'challenges'), 'nobody can get a certificate: there are no challenges', hint)
   }

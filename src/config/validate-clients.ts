@@ -53,6 +53,15 @@ export function clientMatches(raw: readonly (RawClientMatch | undefined)[]): Cli
     }))
 }
 
+/** On a route that only clients with a certificate are sent to. */
+export function warnUseless(route: Node, problems: Problems): void {
+  problems.warn(
+    placeOfKey(route, 'clients'),
+    'clients: require has no effect beside match.client: whoever does not match is not refused, but goes to the next route',
+    'remove it, and say in a route behind this one what becomes of the others, as in { match: { path: ... }, respond: { status: 403 } }',
+  )
+}
+
 /** A condition that nobody can meet is a mistake, and where it is about who may come in, a dangerous one. */
 export function checkNoClients(routes: readonly RouteConfig[], problems: Problems, node: Node): void {
   for (const route of routes) {

@@ -19,6 +19,7 @@ import {
   type RawClientMatch,
   type RawClients,
   validateClients,
+  warnUseless,
 } from './validate-clients.ts'
 import { type RawHsts, validateHsts } from './validate-hsts.ts'
 import { validateOcsp } from './validate-ocsp.ts'
@@ -297,6 +298,7 @@ function validateRoute(raw: RawRoute, node: Node, host: string, checks: SiteChec
   const bodyBytes = raw.limits.bodyBytes ?? base.bodyBytes
   const name = `${host}${match.paths[0] ?? '/*'}`
   const requireClient = raw.clients === 'require'
+  if (requireClient && match.clients.length > 0) warnUseless(node, problems)
   return { name, at: node.at.path, match, action, timeouts, bodyBytes, filters, requireClient }
 }
 

@@ -15,9 +15,8 @@ export function validateTickets(
   tree: Node,
   problems: Problems,
 ): TicketsConfig | undefined {
-  if (raw?.rotateMs === undefined || raw.keep === undefined) return undefined
-  const { rotateMs, keep } = raw
-  if (rotateMs < shortestMs || rotateMs > longestMs) {
+  const { rotateMs, keep } = raw ?? {}
+  if (rotateMs !== undefined && (rotateMs < shortestMs || rotateMs > longestMs)) {
     problems.error(
       placeOf(tree, 'tickets', 'rotate'),
       'tickets.rotate is from 1m to 7d',
@@ -25,6 +24,7 @@ export function validateTickets(
     )
     return undefined
   }
+  if (rotateMs === undefined || keep === undefined) return undefined
   if (childOf(tree, 'tickets') && !abilities.ticketKeys) {
     problems.warn(
       placeOfKey(tree, 'tickets'),

@@ -140,7 +140,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
 }
 
 /** systemd gives a list when a unit has several folders; the first is ours. */
-function defaultState(origin: Origin): string {
+export function defaultState(origin: Pick<Origin, 'folder' | 'environment'>): string {
   const given = origin.environment['STATE_DIRECTORY']?.split(':')[0]
   return path.resolve(origin.folder, given || '.sallyport')
 }

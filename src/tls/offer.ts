@@ -23,14 +23,14 @@ export function offerOf(policy: Policy): Offer {
     each => !ciphers.includes(each) && !groups.includes(each),
   )
   const refuse = (why: string) => new UsageError(`policy ${policy.name} cannot be kept on ${name}: ${why}`)
-  if (groups.length === 0) throw refuse(`it has none of ${policy.groups.join(', ')}`)
+  if (groups.length === 0) throw refuse(`it has none of ${policy.groups.join(', ')}${elsewhere()}`)
   if (policy.groups.some(isPostQuantum) && !groups.some(isPostQuantum))
-    throw refuse(`it has no post-quantum group of ${policy.groups.filter(isPostQuantum).join(', ')}`)
+    throw refuse(`it has no post-quantum group of ${policy.groups.filter(isPostQuantum).join(', ')}${elsewhere()}`)
   if (policy.minVersion !== 'TLSv1.3' && ciphers.length === 0)
-    throw refuse('it has none of the ciphers for TLS 1.2')
+    throw refuse(`it has none of the ciphers for TLS 1.2${elsewhere()}`)
   const unwanted = allSuites.filter(suite => !policy.suites.includes(suite))
   if (policy.maxVersion === 'TLSv1.3' && unwanted.length > 0 && !choosesSuites()) {
-    throw refuse(`its TLS library offers ${unwanted.join(', ')} in TLS 1.3 whatever it is told; use --runtime node`)
+    throw refuse(`its TLS library offers ${unwanted.join(', ')} in TLS 1.3 whatever it is told${elsewhere()}`)
   }
   const warnings =
     lost.length > 0 ? [`policy ${policy.name}: ${name} does not have ${lost.join(', ')}; left out`] : []
@@ -59,3 +59,5 @@ const hasCipher = (cipher: string): boolean => can({ ciphers: cipher, maxVersion
 const hasGroup = (group: string): boolean => can({ ecdhCurve: group })
 /** OpenSSL takes a list of TLS 1.3 suites; BoringSSL has a fixed one. Only OpenSSL knows security levels. */
 const choosesSuites = (): boolean => can({ ciphers: 'ECDHE-RSA-AES128-GCM-SHA256:@SECLEVEL=1' })
+/** What to do about it, where another runtime would do. */
+const elsewhere = (): string => (choosesSuites() ? '' : '; use --runtime node')

@@ -1,10 +1,8 @@
 /** Which internal CA a command line means: that of a state folder, or of a configuration. */
 import { UsageError } from '../../base/errors.ts'
-import { type CaFiles, type InternalCa, openInternalCa } from '../../certs/ca/internal-ca.ts'
-import { loadConfig } from '../../config/load.ts'
+import { type InternalCa, openInternalCa } from '../../certs/ca/internal-ca.ts'
+import { type CaPlace, loadCaPlace } from '../../config/load.ts'
 import type { Words } from '../argv.ts'
-
-export type CaPlace = { readonly state: string; readonly own: CaFiles | null }
 
 export async function placeOfCa(words: Words): Promise<CaPlace> {
   const state = words.options.get('state')
@@ -12,8 +10,7 @@ export async function placeOfCa(words: Words): Promise<CaPlace> {
   if (state !== undefined && file !== undefined) throw new UsageError('--state or -c, not both')
   if (state !== undefined) return { state, own: null }
   // The configuration may well name the root and the certificates that these verbs are about to make.
-  const { config } = await loadConfig({ ...(file === undefined ? {} : { file }), filesLater: true })
-  return { state: config.state, own: config.ca?.own ?? null }
+  return await loadCaPlace(file === undefined ? {} : { file })
 }
 
 export async function caOf(words: Words): Promise<InternalCa> {

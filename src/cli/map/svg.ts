@@ -1,4 +1,7 @@
-/** The map as a picture: three columns, an arrow for each hop, its colour saying how safe it is. */
+/**
+ * The map as a picture: three columns, an arrow for each hop, its colour saying how safe it is. The ground is a rectangle: that
+ * of CSS on the root is not drawn by every program that makes a bitmap of it.
+ */
 import type { Hop, Path } from './model.ts'
 
 const width = 1060
@@ -20,14 +23,14 @@ function safety(hop: Hop): 'good' | 'weak' | 'local' | 'bad' {
 }
 
 const style = `
-  svg { background: #fff; font: 13px system-ui, -apple-system, "Segoe UI", sans-serif }
+  svg { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif }
   text { fill: #1f2328 } .quiet { fill: #59636e } .title { font-weight: 650; font-size: 17px } .name { font-weight: 650 }
-  rect { fill: #f6f8fa; stroke: #d1d9e0 } .gate { fill: #ddf4ff; stroke: #54aeff } .open { fill: #fff8c5; stroke: #d4a72c }
+  .page { fill: #fff; stroke: none } .box { fill: #f6f8fa; stroke: #d1d9e0 } .gate { fill: #ddf4ff; stroke: #54aeff } .open { fill: #fff8c5; stroke: #d4a72c }
   .good { stroke: #1a7f37; fill: #1a7f37 } .weak { stroke: #9a6700; fill: #9a6700 }
   .local { stroke: #59636e; fill: #59636e } .bad { stroke: #cf222e; fill: #cf222e }
   path { fill: none; stroke-width: 2 } path.local, path.bad { stroke-dasharray: 6 4 } text.good, text.weak, text.local, text.bad { stroke: none }
   @media (prefers-color-scheme: dark) {
-    svg { background: #0d1117 } text { fill: #e6edf3 } .quiet { fill: #9198a1 } rect { fill: #151b23; stroke: #3d444d }
+    .page { fill: #0d1117 } text { fill: #e6edf3 } .quiet { fill: #9198a1 } .box { fill: #151b23; stroke: #3d444d }
     .gate { fill: #121d2f; stroke: #388bfd } .open { fill: #272115; stroke: #9e6a03 }
     .good { stroke: #3fb950; fill: #3fb950 } .weak { stroke: #d29922; fill: #d29922 } .local { stroke: #9198a1; fill: #9198a1 } .bad { stroke: #f85149; fill: #f85149 }
   }`
@@ -51,6 +54,7 @@ export function mapSvg(paths: readonly Path[]): string {
 <title>Where traffic is plaintext</title>
 <style>${style}
 </style>
+<rect class="page" width="${width}" height="${height}" fill="#fff"/>
 <text class="title" x="28" y="38">Where is it plaintext?</text>
 <text class="quiet" x="28" y="60">Every site and route, each hop from client to backend. A yellow gateway sees the content; a blue one does not.</text>
 ${rows}
@@ -79,7 +83,7 @@ function row(path: Path, y: number): string {
 function box(name: string, x: number, y: number, wide: number, text: string): string {
   const label = escapeXml(short(text, Math.floor(wide / 7)))
   return (
-    `<rect${name === '' ? '' : ` class="${name}"`} x="${x}" y="${y}" width="${wide}" height="${boxHeight}" rx="6"/>` +
+    `<rect class="${name === '' ? 'box' : `box ${name}`}" x="${x}" y="${y}" width="${wide}" height="${boxHeight}" rx="6"/>` +
     `<text x="${x + wide / 2}" y="${y + boxHeight / 2 + 5}" text-anchor="middle">${label}</text>`
   )
 }

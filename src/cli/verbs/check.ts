@@ -5,12 +5,14 @@ import { readBundle } from '../../certs/files/bundle.ts'
 import { type IsRoot, knownRoots } from '../../certs/files/roots.ts'
 import type { SiteConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
-import { formatProblem } from '../../config/problem.ts'
+import { formatProblem, type Problem } from '../../config/problem.ts'
 import { CertificateWatch } from '../../gateway/certificates/certificate-watch.ts'
 import { fromFolder, nameWarnings } from '../../gateway/certificates/certificates.ts'
 import { staplingOf } from '../../gateway/certificates/staples.ts'
 import { compile } from '../../gateway/compile.ts'
 import { Registries } from '../../gateway/registries.ts'
+import { caProblems, policyProblems } from '../check/refused.ts'
+import { routeProblems } from '../check/routes.ts'
 import type { Verb } from '../verb.ts'
 
 /** Throws UsageError at the first that cannot be used. */
@@ -28,6 +30,10 @@ function checkCertificates(
   }
 }
 
+function noCertificate({ name }: SiteConfig): never {
+  throw new Error(`${name}: no certificate is looked at here`)
+}
+
 export const check: Verb = {
   name: 'check',
   usage: 'check [-c FILE]',
@@ -37,38 +43,49 @@ export const check: Verb = {
   flags: [],
   async run(words) {
     const file = words.options.get('config') ?? words.rest[0]
-    const { config, warnings } = await loadConfig(file === undefined ? {} : { file })
-    for (const problem of warnings) process.stderr.write(`${formatProblem(problem)}\n`)
-    // Keys and chains are read in full here, however many there are.
-    let failed = false
-    const isRoot = knownRoots()
+    const loaded = await loadConfig(file === undefined ? {} : { file })
+    const { config, warnings, place } = loaded
     const said = new Set<string>()
     const warn = (text: string): void => {
       if (!said.has(text)) process.stderr.write(`${text}\n`)
       said.add(text)
     }
-    for (const site of config.sites) {
+    for (const problem of [...warnings, ...routeProblems(loaded)]) warn(formatProblem(problem))
+    const policies = policyProblems(loaded)
+    const found: Problem[] = [...policies, ...caProblems(loaded)]
+    const attempt = (index: number, keys: readonly string[], work: () => void): void => {
       try {
-        checkCertificates(site, isRoot, warn)
+        work()
       } catch (error) {
         if (!(error instanceof UsageError)) throw error
-        failed = true
-        process.stderr.write(`${site.name}: ${messageOf(error)}\n`)
+        const message = `${config.sites[index]?.name}: ${messageOf(error)}`
+        found.push({ severity: 'error', ...place('sites', index, ...keys), message })
       }
     }
-    if (failed) return 2
+    // Keys and chains are read in full here, however many there are.
+    const isRoot = knownRoots()
+    config.sites.forEach((site, index) =>
+      attempt(index, ['certificate'], () => checkCertificates(site, isRoot, warn)),
+    )
+    const unkept = new Set(policies.map(({ policy }) => policy))
+    const registries = new Registries()
+    const compiled = (sites: readonly SiteConfig[]) =>
+      compile({ ...config, sites }, registries, 0, text => warn(`warning: ${text}`), noCertificate)
+    // Of what has been said already nothing is said again.
+    const rest = config.sites.map(site => ({ ...site, certificate: null }))
+    const kept = rest.filter(({ policy, action }) => action.kind === 'passthrough' || !unkept.has(policy))
+    try {
+      compiled(kept)
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error
+      // The first mistake ends it, so that the others are found one site at a time.
+      for (const [index, site] of rest.entries())
+        if (kept.includes(site)) attempt(index, [], () => void compiled([site]))
+    }
+    for (const problem of found) warn(formatProblem(problem))
+    if (found.some(({ severity }) => severity === 'error')) return 2
     if (config.workers !== 1 && !abilities.ticketKeys)
       process.stderr.write(`note: TLS sessions resume within one worker only, on ${runtime.name}\n`)
-    const without = config.sites.map(site => ({ ...site, certificate: null }))
-    compile(
-      { ...config, sites: without.filter(site => site.action.kind !== 'tcp') },
-      new Registries(),
-      0,
-      text => void process.stderr.write(`warning: ${text}\n`),
-      site => {
-        throw new Error(`${site.name}: no certificate is looked at here`)
-      },
-    )
     const sites = `${config.sites.length} ${config.sites.length === 1 ? 'site' : 'sites'}`
     const ports = config.listen.map(listen => listen.port).join(', ')
     process.stdout.write(`ok: ${sites}, listening on ${ports}\n`)

@@ -1,24 +1,29 @@
 /** `sallyport policies`: the TLS policies, as tables. */
 import { messageOf, UsageError } from '../../base/errors.ts'
+import { loadConfig } from '../../config/load.ts'
 import { nearest } from '../../config/nearest.ts'
-import { policies as named, type Policy, policyNames, versionRange } from '../../model/policies.ts'
+import { policies as named, type Policy, versionRange } from '../../model/policies.ts'
 import { offerOf } from '../../tls/offer.ts'
 import type { Verb } from '../verb.ts'
 
 export const policies: Verb = {
   name: 'policies',
-  usage: 'policies [NAME] [--json]',
+  usage: 'policies [NAME] [-c FILE] [--json]',
   summary: 'the TLS policies: versions, ciphers and groups, with their sources',
-  details: 'With a name: that one in full, and what of it this runtime cannot offer.',
-  values: [],
+  details:
+    'With a name: that one in full, and what of it this runtime cannot offer. -c FILE adds those of a configuration.',
+  values: ['config'],
   flags: ['json'],
   async run(words) {
     const name = words.rest[0]
-    if (name !== undefined && !Object.hasOwn(named, name)) {
-      const close = nearest(name, policyNames)
-      throw new UsageError(`there is no policy ${name}${close === null ? '' : `; did you mean ${close}?`}`)
+    const file = words.options.get('config')
+    const all = file === undefined ? named : (await loadConfig({ file })).config.policies
+    if (name !== undefined && !Object.hasOwn(all, name)) {
+      const close = nearest(name, Object.keys(all))
+      const own = file === undefined ? '; for one of your own add -c FILE' : ''
+      throw new UsageError(`there is no policy ${name}${close === null ? own : `; did you mean ${close}?`}`)
     }
-    const chosen = name === undefined ? Object.values(named) : [named[name] as Policy]
+    const chosen = name === undefined ? Object.values(all) : [all[name] as Policy]
     if (words.options.has('json'))
       process.stdout.write(`${JSON.stringify(name === undefined ? chosen : chosen[0], null, 2)}\n`)
     else process.stdout.write(name === undefined ? overview(chosen) : whole(chosen[0] as Policy))

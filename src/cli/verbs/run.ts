@@ -3,6 +3,7 @@ import { UsageError } from '../../base/errors.ts'
 import type { Config } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Words } from '../argv.ts'
+import { refuseWhatCannotRun } from '../check/refused.ts'
 import { serve } from '../serve.ts'
 import type { Verb } from '../verb.ts'
 
@@ -22,7 +23,9 @@ SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reloads th
     const file = words.options.get('config')
     return await serve(
       async () => {
-        const { config, warnings } = await loadConfig(file === undefined ? {} : { file })
+        const loaded = await loadConfig(file === undefined ? {} : { file })
+        refuseWhatCannotRun(loaded)
+        const { config, warnings } = loaded
         return { config: withOptions(config, words), warnings }
       },
       () => {},

@@ -1,12 +1,12 @@
 /** Rows for client certificates: who must show one, and who it may be. */
 import { forwardedForms } from '../../model/client-identity.ts'
 import type { ClientMatchInput, ClientsInput, Ja4Input } from '../define-config.ts'
-import { clientName, fingerprint, ja4, spiffeId } from '../forms.ts'
+import { clientName, clientSubject, fingerprint, ja4, spiffeId } from '../forms.ts'
 import type { Kind, Rows, Shape } from './kinds.ts'
 
 const clientMatchShape: Shape = {
   name: 'client',
-  docs: 'A client by its certificate: all that is written must hold. A value may end with `*`.',
+  docs: 'A client by its certificate: all that is written must hold. A value may end with `*`; nowhere else does it stand for anything.',
   rows: {
     san: {
       kind: { type: 'string', form: clientName, write: 'name' },
@@ -14,7 +14,7 @@ const clientMatchShape: Shape = {
       example: 'billing.internal',
     },
     dn: {
-      kind: { type: 'string', form: clientName, write: 'distinguished name' },
+      kind: { type: 'string', form: clientSubject, write: 'distinguished name' },
       docs:
         'The whole subject in the form of RFC 4514, as `X-Client-DN` and the log show it: a comma within a value is written `\\,`. It ' +
         'is as good as what the CA lets its clients choose.',

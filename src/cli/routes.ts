@@ -1,0 +1,19 @@
+/** Routes of a configuration as a table that can be asked, for verbs that open no connection: what a route does is left out. */
+import type { RouteConfig } from '../config/config.ts'
+import { byPhase } from '../model/filter.ts'
+import type { Route, RouteTable } from '../model/route.ts'
+import { routeTable } from '../route/match.ts'
+
+export function tableOf(routes: readonly RouteConfig[]): RouteTable {
+  return routeTable(
+    routes.map(route => ({
+      name: route.name,
+      match: route.match,
+      action: { kind: 'respond', status: 200, body: '', headers: [] },
+      timeouts: route.timeouts,
+      maxBodyBytes: route.bodyBytes,
+      filters: byPhase(route.filters),
+      requireClient: route.requireClient,
+    })) satisfies Route[],
+  )
+}
