@@ -64,9 +64,8 @@ export const check: Verb = {
     }
     // Keys and chains are read in full here, however many there are.
     const isRoot = knownRoots()
-    config.sites.forEach((site, index) =>
-      attempt(index, ['certificate'], () => checkCertificates(site, isRoot, warn)),
-    )
+    for (const [index, site] of config.sites.entries())
+      attempt(index, ['certificate'], () => checkCertificates(site, isRoot, warn))
     const unkept = new Set(policies.map(({ policy }) => policy))
     const registries = new Registries()
     const compiled = (sites: readonly SiteConfig[]) =>

@@ -1,16 +1,12 @@
 /** `sallyport explain URL`: which site, TLS policy, route and endpoints would serve it, and why. Opens no connection. */
-import { ProxyError, UsageError } from '../../base/errors.ts'
-import type { Config, RouteConfig, SiteConfig } from '../../config/config.ts'
+import { UsageError } from '../../base/errors.ts'
+import type { Config, SiteConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
-import { byPhase } from '../../model/filter.ts'
 import type { Policy } from '../../model/policies.ts'
-import type { Route } from '../../model/route.ts'
-import { routeTable } from '../../route/match.ts'
 import { Names } from '../../route/names.ts'
-import { Fields } from '../../wire/fields.ts'
 import { canonicalHost } from '../../wire/host.ts'
-import { parseTarget } from '../../wire/target.ts'
-import { verifiedText } from '../map/model.ts'
+import { handshakeText, refusal } from '../explain/clients.ts'
+import { sayRoute, sayUpstream } from '../explain/route.ts'
 import type { Verb } from '../verb.ts'
 
 export const explain: Verb = {
@@ -66,9 +62,21 @@ function explainUrl(config: Config, url: URL, method: string): string[] {
   }
   const by = named === null ? 'the default site' : site.hosts.includes(host) ? 'exact name' : 'wildcard'
   say('site', `${site.name} (${by})`)
+  if (!secure && site.action.kind !== 'http') {
+    say('answer', `421 (MISDIRECTED: a ${site.action.kind} site needs TLS, and no HTTP is served for it)`)
+    return lines
+  }
   if (site.action.kind === 'passthrough') {
     say('tls', 'not decrypted here: routed by SNI, the backend holds the key')
     sayUpstream(say, site.action.upstream)
+    return lines
+  }
+  if (!secure && site.clients?.mode === 'require') {
+    say(
+      'clients',
+      `a certificate signed by ${site.clients.ca.join(' or ')} is required, and none can be shown in cleartext`,
+    )
+    say('answer', refusal)
     return lines
   }
   if (secure) {
@@ -94,66 +102,13 @@ function explainUrl(config: Config, url: URL, method: string): string[] {
               ? `the best in ${certificate.folder} for the name`
               : certificate.pairs.map(pair => pair.chainFile).join(', '),
     )
+    if (site.clients !== null) say('clients', handshakeText(site.clients))
   }
   if (site.action.kind === 'tcp') {
     say('mode', 'TLS in, raw TCP out')
     sayUpstream(say, site.action.upstream)
     return lines
   }
-  sayRoute(say, site.action.routes, url, method)
+  sayRoute(say, site.action.routes, { url, method, secure, clients: site.clients })
   return lines
-}
-
-type Say = (name: string, what: string) => void
-
-function sayRoute(say: Say, routes: readonly RouteConfig[], url: URL, method: string): void {
-  const target = parseTarget(method, url.pathname)
-  if (target instanceof ProxyError) {
-    say('answer', `400 (${target.message})`)
-    return
-  }
-  const byName = new Map(routes.map(route => [route.name, route]))
-  const table = routeTable(
-    routes.map(route => ({
-      name: route.name,
-      match: route.match,
-      action: { kind: 'respond', status: 200, body: '', headers: [] },
-      timeouts: route.timeouts,
-      maxBodyBytes: route.bodyBytes,
-      filters: byPhase(route.filters),
-      requireClient: route.requireClient,
-    })) satisfies Route[],
-  )
-  const found = table.find(method, target.path, url.search, new Fields(''), { identity: null, fingerprint: null })
-  const route = found === null ? null : (byName.get(found.name) ?? null)
-  if (route === null) {
-    say(
-      'route',
-      `none of ${routes.length} takes ${method} ${target.path} (routes with header conditions are tried without headers)`,
-    )
-    say('answer', '404')
-    return
-  }
-  const { paths, methods, headers, query } = route.match
-  const why = [
-    paths.length === 0 ? 'any path' : `path ${paths.join(' or ')}`,
-    ...(methods.length > 0 ? [`method ${methods.join(' or ')}`] : []),
-    ...[...headers, ...query].map(({ name, value }) => (value === null ? `has ${name}` : `${name}=${value}`)),
-  ]
-  say('route', `${route.name} (${why.join(', ')})`)
-  if (target.path !== url.pathname) say('path', `${target.path} (normal form, routed on and forwarded)`)
-  if (route.filters.length > 0) say('filters', route.filters.map(filter => filter.name).join(', '))
-  if (route.action.kind === 'upstream') sayUpstream(say, route.action.upstream)
-  else if (route.action.kind === 'redirect') say('answer', `${route.action.status} to ${route.action.to}`)
-  else say('answer', `${route.action.status} from the configuration`)
-}
-
-function sayUpstream(say: Say, upstream: import('../../config/config.ts').UpstreamConfig): void {
-  const { scheme, tls } = upstream
-  say('upstream', `${upstream.name} (${upstream.balance})`)
-  for (const { host, port } of upstream.endpoints) {
-    const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
-    const how = tls === null ? (scheme === 'http' ? 'plain HTTP' : 'TCP') : `TLS, ${verifiedText(tls, host)}`
-    say('endpoint', `${address} (${how})`)
-  }
 }

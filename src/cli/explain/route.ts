@@ -1,0 +1,125 @@
+/**
+ * Which route of a site would take a request, and what becomes of it. Where it depends on the client's certificate, each route
+ * that may be the one is said, with the clients that get there; the last one is for everybody else.
+ */
+import { ProxyError } from '../../base/errors.ts'
+import type { ClientsConfig, RouteConfig, UpstreamConfig } from '../../config/config.ts'
+import type { ClientIdentity, ClientMatch } from '../../model/client-identity.ts'
+import { Fields } from '../../wire/fields.ts'
+import { parseTarget } from '../../wire/target.ts'
+import { verifiedText } from '../map/model.ts'
+import { tableOf } from '../routes.ts'
+import { matchText, refusal, requiredText } from './clients.ts'
+
+export type Say = (name: string, what: string) => void
+
+export type Asked = {
+  readonly url: URL
+  readonly method: string
+  /** Over TLS, where a certificate can be shown */
+  readonly secure: boolean
+  readonly clients: ClientsConfig | null
+}
+
+export function sayRoute(say: Say, routes: readonly RouteConfig[], asked: Asked): void {
+  const { url, method, secure, clients } = asked
+  const target = parseTarget(method, url.pathname)
+  if (target instanceof ProxyError) {
+    say('answer', `400 (${target.message})`)
+    return
+  }
+  if (target.path !== url.pathname) say('path', `${target.path} (normal form, routed on and forwarded)`)
+  const found = candidates(routes, method, target.path, url.search)
+  const forSome = found.filter(({ match }) => match.clients.length > 0)
+  const forAll = found.find(({ match }) => match.clients.length === 0) ?? null
+  if (secure) {
+    for (const route of forSome) {
+      const whose = `for clients whose certificate has ${matchText(route.match.clients)}`
+      say('route', `${route.name} (${conditionsOf(route)}) ${whose}`)
+      sayAction(say, route)
+    }
+  } else if (forSome.length > 0) {
+    const names = forSome.map(route => route.name).join(', ')
+    say(
+      'clients',
+      `no certificate can be shown in cleartext: ${names} for clients with one is not for this request`,
+    )
+  }
+  const others = secure && forSome.length > 0 ? ' for everybody else' : ''
+  if (forAll === null) {
+    const why = `takes ${method} ${target.path}${others}`
+    say('route', `none of ${routes.length} ${why} (routes with header conditions are tried without headers)`)
+    say('answer', '404')
+    return
+  }
+  say('route', `${forAll.name} (${conditionsOf(forAll)})${others}`)
+  if (!secure && forAll.requireClient) {
+    say('answer', `${refusal}: the route requires a certificate, and none can be shown in cleartext`)
+    return
+  }
+  const required = requiredText(forAll, clients)
+  if (required !== null) say('clients', required)
+  sayAction(say, forAll)
+}
+
+/** Fits whatever asks for nothing in particular. */
+const anyClient: readonly ClientMatch[] = [{ san: null, dn: null, spiffe: null, issuer: null }]
+const somebody: ClientIdentity = {
+  chain: [],
+  subject: '',
+  commonName: '',
+  dnsNames: [],
+  uris: [],
+  emails: [],
+  fingerprint: '',
+  issuerFingerprint: '',
+  issuerDer: Buffer.alloc(0),
+  serial: '',
+  notBefore: 0,
+  notAfter: 0,
+}
+
+/** The routes that may take it, in the order in which they are tried, down to the first that takes any client. */
+function candidates(routes: readonly RouteConfig[], method: string, path: string, query: string): RouteConfig[] {
+  const found: RouteConfig[] = []
+  let left = routes
+  while (left.length > 0) {
+    // Conditions on clients stay, since they count in the order, and are met by everybody.
+    const lenient = left.map(route =>
+      route.match.clients.length === 0 ? route : { ...route, match: { ...route.match, clients: anyClient } },
+    )
+    const who = { identity: somebody, fingerprint: null }
+    const next = tableOf(lenient).find(method, path, query, new Fields(''), who)
+    const route = next && left.find(({ name }) => name === next.name)
+    if (!route) break
+    found.push(route)
+    if (route.match.clients.length === 0) break
+    left = left.filter(each => each !== route)
+  }
+  return found
+}
+
+function conditionsOf({ match }: RouteConfig): string {
+  const { paths, methods, headers, query } = match
+  return [
+    paths.length === 0 ? 'any path' : `path ${paths.join(' or ')}`,
+    ...(methods.length > 0 ? [`method ${methods.join(' or ')}`] : []),
+    ...[...headers, ...query].map(({ name, value }) => (value === null ? `has ${name}` : `${name}=${value}`)),
+  ].join(', ')
+}
+
+function sayAction(say: Say, { filters, action }: RouteConfig): void {
+  if (filters.length > 0) say('filters', filters.map(filter => filter.name).join(', '))
+  if (action.kind === 'upstream') sayUpstream(say, action.upstream)
+  else if (action.kind === 'redirect') say('answer', `${action.status} to ${action.to}`)
+  else say('answer', `${action.status} from the configuration`)
+}
+
+export function sayUpstream(say: Say, { name, balance, endpoints, scheme, tls }: UpstreamConfig): void {
+  say('upstream', `${name} (${balance})`)
+  for (const { host, port } of endpoints) {
+    const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
+    const how = tls === null ? (scheme === 'http' ? 'plain HTTP' : 'TCP') : `TLS, ${verifiedText(tls, host)}`
+    say('endpoint', `${address} (${how})`)
+  }
+}
