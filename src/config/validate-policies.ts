@@ -70,6 +70,8 @@ export class Policies {
       )
     } else if (policy.maxVersion === 'TLSv1.3' && policy.suites.length === 0) {
       problems.error(node.at, `${base.name} has no suites for TLS 1.3`, 'extend a policy that has')
-    } else this.all[name] = policy
+    }
+    // Also where it is wrong: that there is one of this name is no second mistake.
+    this.all[name] = policy
   }
 }

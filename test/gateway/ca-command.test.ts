@@ -96,7 +96,7 @@ sites:
       const words = [main, 'check', '-c', file]
       return spawnSync(process.execPath, words, { cwd: folder, encoding: 'utf8' })
     }
-    assert.match(check().stderr, /root\.pem does not exist/)
+    assert.match(check().stderr, /root\.pem does not exist\n {2}sallyport ca init makes it; looked for /)
     for (const words of [['init'], ['issue', 'gw.internal', '--client', '--out', 'gw']]) {
       const done = ca(...words, '-c', file)
       assert.equal(done.code, 0, done.err)
@@ -105,6 +105,55 @@ sites:
     // Other mistakes are still errors.
     writeFileSync(file, 'listen: [{ port: 8443 }]\nstates: later\n')
     assert.match(ca('list', '-c', file).err, /did you mean state\?/)
+  })
+
+  test('needs no environment variable but those of its own place', () => {
+    const file = path.join(folder, 'variables.yaml')
+    const text = (state: string) => `listen: [{ port: 8443 }]
+state: ${state}
+sites:
+  - { host: a.test, certificate: acme, to: "http://127.0.0.1:1" }
+acme: { email: "\${NO_SUCH_EMAIL}" }
+ca:
+  acme:
+    listen: { port: 9443 }
+    host: localhost
+    challenges: []
+    externalAccounts: { orders: { key: "\${NO_SUCH_KEY}", allow: [orders.internal] } }
+`
+    writeFileSync(file, text('variables'))
+    const made = ca('init', '--names', '*.internal', '-c', file)
+    assert.equal(made.code, 0, made.err)
+    assert.equal(statSync(path.join(folder, 'variables/internal-ca/root.key')).mode & 0o777, 0o600)
+    assert.equal(ca('issue', 'a.internal', '--out', 'variables', '-c', file).code, 0)
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: how a file names an environment variable
+    writeFileSync(file, text('"${NO_SUCH_STATE}"'))
+    const unknown = ca('list', '-c', file)
+    assert.equal(unknown.code, 2)
+    assert.match(unknown.err, /:2:8: the environment variable NO_SUCH_STATE is not set/)
+    assert.doesNotMatch(unknown.err, /NO_SUCH_KEY/)
+  })
+
+  test('check and run say with its place that the CA may not give its server a name', () => {
+    const file = path.join(folder, 'host.yaml')
+    const text = (host: string) =>
+      `listen: [{ port: 0 }]\nstate: host\nsites: [{ host: a.test, certificate: local, to: "http://127.0.0.1:1" }]\nca: { allow: ["*.internal"], acme: { listen: { port: 0 }, host: ${host} } }\n`
+    const ask = (verb: string) =>
+      spawnSync(process.execPath, [main, verb, '-c', file], { cwd: folder, encoding: 'utf8', timeout: 20_000 })
+    writeFileSync(file, text('localhost'))
+    const before = ask('check')
+    assert.deepEqual([before.status, /warning: there is no internal CA in/.test(before.stderr)], [0, true])
+    assert.equal(ca('init', '--names', '*.internal', '-c', file).code, 0)
+    for (const verb of ['check', 'run']) {
+      const { status, stderr } = ask(verb)
+      assert.equal(status, 2)
+      assert.match(
+        stderr,
+        /^\S*host\.yaml:4:65: ca\.acme\.host: the CA may not give localhost: its certificate is limited/m,
+      )
+    }
+    writeFileSync(file, text('ca.internal'))
+    assert.deepEqual([ask('check').status, ask('check').stderr], [0, ''])
   })
 
   test('refuses what it does not know, with exit code 2', () => {

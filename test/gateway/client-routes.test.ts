@@ -69,7 +69,7 @@ describe('the example of mutual TLS in docs/tls.md', () => {
   ]
   for (const version of versions)
     for (const [target, client, status, body] of cases) {
-      const who = client === null ? 'nobody' : client.names[0]
+      const who = client === null ? 'nobody' : client === ops ? 'ops' : 'staff'
       it(`answers ${status} to ${who} for ${target} over ${version}`, async () => {
         const tls = client === null ? {} : { cert: client.chainPem, key: client.keyPem }
         const answer = await ask(version, gateway.port, { host: portal.host, path: target, tls })

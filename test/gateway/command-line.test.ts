@@ -131,8 +131,12 @@ describe('sallyport', () => {
       const text = (body: string) => `listen: [{ port: ${at}, address: 127.0.0.1 }]\nstate: ${state}\n${site(body)}`
       const name = file(text('one'))
       const nobody = await cli('status', '-c', name)
-      assert.equal(nobody.code, 2)
+      assert.equal(nobody.code, 1)
       assert.match(nobody.err, /no gateway is running with this state folder/)
+      for (const verb of ['reload', 'drain', 'handshakes']) {
+        const { code, err } = await cli(verb, '-c', name)
+        assert.deepEqual([code, err], [1, nobody.err], verb)
+      }
       const gateway = start('run', '-c', name, '--workers', workers)
       await gateway.ready
       // For its own user only: this is how a gateway is told to stop.
@@ -210,6 +214,12 @@ describe('sallyport', () => {
     assert.match((await cli('policies', 'modern')).out, /^here +all of it can be offered$/m)
     const wrong = await cli('policies', 'moden')
     assert.deepEqual([wrong.code, /did you mean modern\?/.test(wrong.err)], [2, true])
+    assert.match((await cli('policies', 'ours')).err, /there is no policy ours; for one of your own add -c FILE/)
+    const own = file(
+      `listen: [{ port: 443 }]\npolicies: { ours: { extends: modern, groups: [X25519] } }\nsites: [{ host: a.test, certificate: local, policy: ours, to: "http://10.0.0.1:80" }]`,
+    )
+    assert.match((await cli('policies', 'ours', '-c', own)).out, /^source +modern, changed in the configuration$/m)
+    assert.match((await cli('policies', '-c', own)).out, /^ours +1\.3 .*X25519$/m)
     const name = file(
       `listen: [{ port: 443 }]\nsites: [{ host: a.test, certificate: local, to: "http://10.0.0.1:80" }]`,
     )

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseHostName, siteHost } from '../../src/config/forms.ts'
-import { load, problemsOf } from './config-folder.ts'
+import { around, load, problemsOf } from './config-folder.ts'
 
 const first = async (yaml: string) => (await problemsOf(yaml)).map(problem => problem.split('\n')[0])
 const sites = (...lines: string[]) =>
@@ -173,6 +173,37 @@ describe('listeners', () => {
     assert.deepEqual(
       warnings.map(warning => [warning.severity, warning.path]),
       [['note', 'listen[0].cleartext']],
+    )
+  })
+})
+
+describe('clients by their certificates', () => {
+  for (const where of [
+    'clients: { ca: ca.pem, allow: [MATCH] }\nto: http://b.test',
+    'clients: { ca: ca.pem }\nroutes: [{ match: { client: [MATCH] }, to: http://b.test }]',
+  ])
+    for (const wrong of [
+      '{ san: "*.internal" }',
+      '{ san: "a*.internal" }',
+      '{ dn: "CN=*.internal,O=Shop" }',
+      '{ dn: "*,O=Shop" }',
+      '{ spiffe: "spiffe://*.example.org/x" }',
+      '{ spiffe: "spiffe://example.org/*/web" }',
+    ])
+      it(`says that only a * at the end stands for anything: ${wrong}`, async () => {
+        const found = await problemsOf(around(where.replace('MATCH', wrong)), {}, { 'ca.pem': 'x' })
+        assert.equal(found.length, 1)
+        assert.match(found[0] as string, /\nas in.*; only a \* at the end stands|\nonly a \* at the end stands/)
+      })
+
+  it('holds names of clients as certificates are read: DNS names in lower case', async () => {
+    const text = around(
+      'clients: { ca: ca.pem, allow: [{ san: "Pay.Internal" }, { san: "spiffe://a.test/Web*" }] }\nto: http://b.test',
+    )
+    const { config } = await load(text, {}, { 'ca.pem': 'x' })
+    assert.deepEqual(
+      config.sites[0]?.clients?.allow.map(({ san }) => san),
+      ['pay.internal', 'spiffe://a.test/Web*'],
     )
   })
 })

@@ -144,5 +144,8 @@ describe('the map', () => {
     const svg = mapSvg(paths)
     assert.ok(svg.includes('/&#60;b&#62;&#38;') && !svg.includes('<b>'))
     assert.equal(svg.match(/<path class="good"/g)?.length, 2)
+    // Programs that make a bitmap of it draw no CSS background of the root.
+    assert.match(svg, /<\/style>\n<rect class="page" width="1060" height="\d+" fill="#fff"\/>/)
+    assert.doesNotMatch(svg, /svg \{ background/)
   })
 })

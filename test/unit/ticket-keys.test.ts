@@ -148,6 +148,10 @@ describe('the configuration of tickets', () => {
     await assert.rejects(tickets('{ rotate: 1s }'), /tickets\.rotate is from 1m to 7d/)
     await assert.rejects(tickets('{ rotate: 8d }'), /tickets\.rotate is from 1m to 7d/)
     await assert.rejects(tickets('{ keep: 0 }'), /keep/)
+    await assert.rejects(
+      tickets('{ rotate: 1s, keep: 99 }'),
+      ({ message }: Error) => /tickets\.rotate is from/.test(message) && /keep is 1 to 24, not 99/.test(message),
+    )
   })
 
   it('is warned of where the runtime cannot have it', async () => {
