@@ -28,6 +28,12 @@ export function grade(policy: Policy, accepted: readonly Accepted[], seen: Inspe
   const all = accepted.flatMap(({ groups }) => groups)
   if (policy.groups.some(isPostQuantum) && !all.some(isPostQuantum)) found.push('no post-quantum group is accepted')
   if (seen.problem !== null) found.push(`the certificate does not verify: ${seen.problem}`)
-  if (seen.daysLeft < leastDays) found.push(`the certificate ends in ${seen.daysLeft} days`)
+  if (seen.daysLeft !== null && seen.daysLeft < leastDays) found.push(`the certificate ${endText(seen.daysLeft)}`)
   return found
+}
+
+export function endText(daysLeft: number): string {
+  const days = Math.abs(daysLeft)
+  const text = `${days} ${days === 1 ? 'day' : 'days'}`
+  return daysLeft < 0 ? `ended ${text} ago` : `ends in ${text}`
 }

@@ -1,130 +1,140 @@
-/** What a whole handshake shows of a server: its chain, whether that verifies, resumption, ALPN, and HSTS. */
+/**
+ * What a whole handshake shows of a server: its chain, whether that verifies, resumption, ALPN, and HSTS. Where no handshake can
+ * be made from here (ciphers that the TLS library lacks, a client certificate that is demanded), what can be seen without.
+ */
 import { X509Certificate } from 'node:crypto'
 import tls from 'node:tls'
-import type { Target } from './scan.ts'
+import { testChainPem } from '../../tls/self-test-certificate.ts'
+import { connect, findWay, shortly, type Talked, talk } from './connect.ts'
+import type { Flight } from './flight.ts'
+import type { Reached } from './reach.ts'
+import type { Accepted } from './scan.ts'
 
 export type Inspected = {
-  /** Subjects, the leaf first */
+  /** As the server sends it, the leaf first; empty where it could not be seen */
   readonly chain: readonly { readonly subject: string; readonly issuer: string; readonly notAfter: string }[]
   readonly names: string
   readonly key: string
-  /** Days until the leaf ends, negative when it has */
-  readonly daysLeft: number
+  /** Days until the leaf ends, negative when it has; null where it could not be seen */
+  readonly daysLeft: number | null
   /** Why it does not verify, name included; null where it does */
   readonly problem: string | null
   readonly alpn: readonly string[]
-  readonly resumption: { readonly tls12: boolean; readonly tls13: boolean }
+  /** Null: could not be looked at */
+  readonly resumption: { readonly tls12: boolean | null; readonly tls13: boolean | null }
   /** Value of Strict-Transport-Security, or null */
   readonly hsts: string | null
+  /** Whether clients are to show a certificate; null where none is seen to be asked for */
+  readonly clientCertificate: 'asked for' | 'required' | null
+  /** Why no whole handshake could be made from here; null where it could */
+  readonly handshake: string | null
 }
 
-const answerMs = 5_000
-
 /** @param ca PEM to trust in place of the system's CAs */
-export async function inspect(target: Target, ca: string | null): Promise<Inspected> {
-  const first = await connect(target, ca, {})
-  const certificates: X509Certificate[] = []
-  for (let at = first.socket.getPeerCertificate(true); at?.raw !== undefined; at = at.issuerCertificate) {
-    const certificate = new X509Certificate(at.raw)
-    if (certificates.some(known => known.fingerprint256 === certificate.fingerprint256)) break
-    certificates.push(certificate)
-  }
-  const leaf = certificates[0]
-  const problem = problemOf(first.socket, target)
-  first.socket.destroy()
-  if (leaf === undefined) throw new Error('the server showed no certificate')
-  const alpn: string[] = []
-  for (const protocol of ['h2', 'http/1.1']) if (await speaks(target, ca, protocol)) alpn.push(protocol)
-  const { asymmetricKeyType, asymmetricKeyDetails } = leaf.publicKey
+export async function inspect(
+  target: Reached,
+  ca: string | null,
+  accepted: readonly Accepted[],
+  flight: Flight | null,
+): Promise<Inspected> {
+  const way = await findWay(target)
+  const options = 'options' in way ? way.options : null
+  const handshake = 'why' in way ? way.why : null
+  const talked = options === null ? null : await talk(target, ca, options).catch(noTalk)
+  const clientCertificate = askedOf(flight, talked, handshake)
+  const shown = options === null ? (flight?.chain ?? []) : await chainOf(target, options)
+  const chain = shown.map(der => new X509Certificate(der))
+  const leaf = chain[0]
+  const { asymmetricKeyType, asymmetricKeyDetails } = leaf?.publicKey ?? {}
   const size = asymmetricKeyDetails?.namedCurve ?? asymmetricKeyDetails?.modulusLength ?? ''
+  const alpn: string[] = []
+  for (const protocol of ['h2', 'http/1.1'])
+    if (options !== null && (await speaks(target, { ...options, ALPNProtocols: [protocol] }))) alpn.push(protocol)
+  const blind = options === null || clientCertificate === 'required'
+  const resumption = async (version: 'TLSv1.2' | 'TLSv1.3') => {
+    if (!accepted.some(each => each.version === version.replace('v', ' '))) return false
+    return blind ? null : await resumes(target, ca, { ...options, minVersion: version, maxVersion: version })
+  }
   return {
-    chain: certificates.map(({ subject, issuer, validTo }) => ({
+    chain: chain.map(({ subject, issuer, validTo }) => ({
       subject: oneLine(subject),
       issuer: oneLine(issuer),
       notAfter: new Date(validTo).toISOString(),
     })),
-    names: leaf.subjectAltName ?? '',
-    key: `${asymmetricKeyType} ${size}`.trim(),
-    daysLeft: Math.floor((Date.parse(leaf.validTo) - Date.now()) / 86_400_000),
-    problem,
+    names: leaf?.subjectAltName ?? '',
+    key: `${asymmetricKeyType ?? ''} ${size}`.trim(),
+    daysLeft: leaf === undefined ? null : Math.floor((Date.parse(leaf.validTo) - Date.now()) / 86_400_000),
+    problem: options === null ? unverified(handshake) : await problemOf(target, ca, options),
     alpn,
-    resumption: {
-      tls12: await resumes(target, ca, 'TLSv1.2'),
-      tls13: await resumes(target, ca, 'TLSv1.3'),
-    },
-    hsts: await hstsOf(target, ca),
+    resumption: { tls12: await resumption('TLSv1.2'), tls13: await resumption('TLSv1.3') },
+    hsts: /^strict-transport-security: *(.*?) *\r?$/im.exec(talked?.text ?? '')?.[1] ?? null,
+    clientCertificate,
+    handshake,
   }
 }
 
 const oneLine = (name: string | undefined): string => (name ?? '').split('\n').join(', ')
+const unverified = (why: string | null) => `it could not be verified, since there is no handshake (${why})`
+const noTalk = (error: Error): Talked => ({ text: '', error, session: null })
 
-function problemOf(socket: tls.TLSSocket, target: Target): string | null {
-  const name = target.serverName ?? target.host
-  const mismatch = tls.checkServerIdentity(name, socket.getPeerCertificate())
-  if (!socket.authorized) return String(socket.authorizationError)
-  return mismatch?.message ?? null
+/** In TLS 1.3 the demand is encrypted, and seen by the alert behind a handshake without one (RFC 8446 section 4.4.2.4). */
+function askedOf(
+  flight: Flight | null,
+  talked: Talked | null,
+  handshake: string | null,
+): Inspected['clientCertificate'] {
+  const asked = flight?.asksForCertificate === true
+  const refusals = [
+    handshake ?? '',
+    talked?.error ? `${(talked.error as { code?: string }).code} ${shortly(talked.error)}` : '',
+  ]
+  if (refusals.some(text => /certificate.?required/i.test(text))) return 'required'
+  if (!asked) return null
+  return handshake !== null || talked?.text === '' ? 'required' : 'asked for'
 }
 
-type Connected = { readonly socket: tls.TLSSocket }
-
-function connect(target: Target, ca: string | null, options: tls.ConnectionOptions): Promise<Connected> {
-  return new Promise((resolve, reject) => {
-    const { host, port, serverName } = target
-    const socket = tls.connect({
-      host,
-      port,
-      ...(serverName === null ? {} : { servername: serverName }),
-      ...(ca === null ? {} : { ca }),
-      rejectUnauthorized: false,
-      // The name is checked by us, so that another reason is not hidden behind it.
-      checkServerIdentity: () => undefined,
-      ...options,
-    })
-    socket.setTimeout(answerMs, () => socket.destroy(new Error(`${host}:${port} does not answer`)))
-    socket.once('secureConnect', () => resolve({ socket }))
-    socket.once('error', reject)
-  })
+/**
+ * The certificates that the server sends. The library adds a root that it trusts to them, so that it is asked with none that
+ * could have issued anything.
+ */
+async function chainOf(target: Reached, options: tls.ConnectionOptions): Promise<Buffer[]> {
+  const socket = await connect(target, testChainPem, options)
+  const found: Buffer[] = []
+  for (let at = socket.getPeerCertificate(true); at?.raw !== undefined; at = at.issuerCertificate) {
+    if (found.some(known => known.equals(at.raw))) break
+    found.push(at.raw)
+  }
+  socket.destroy()
+  return found
 }
 
-async function speaks(target: Target, ca: string | null, protocol: string): Promise<boolean> {
-  const found = await connect(target, ca, { ALPNProtocols: [protocol] }).catch(() => null)
-  found?.socket.destroy()
-  return found?.socket.alpnProtocol === protocol
+async function problemOf(
+  target: Reached,
+  ca: string | null,
+  options: tls.ConnectionOptions,
+): Promise<string | null> {
+  const socket = await connect(target, ca, options)
+  const { authorized, authorizationError } = socket
+  const mismatch = tls.checkServerIdentity(target.serverName ?? target.host, socket.getPeerCertificate())
+  socket.destroy()
+  return authorized ? (mismatch?.message ?? null) : String(authorizationError)
 }
 
-async function resumes(target: Target, ca: string | null, version: 'TLSv1.2' | 'TLSv1.3'): Promise<boolean> {
-  const options = { minVersion: version, maxVersion: version, ALPNProtocols: ['http/1.1'] } as const
+async function speaks(target: Reached, options: tls.ConnectionOptions): Promise<boolean> {
+  const socket = await connect(target, null, options).catch(() => null)
+  socket?.destroy()
+  return socket !== null && socket.alpnProtocol === (options.ALPNProtocols as string[])[0]
+}
+
+async function resumes(target: Reached, ca: string | null, options: tls.ConnectionOptions): Promise<boolean> {
   try {
-    const { socket } = await connect(target, ca, options)
-    const session = await new Promise<Buffer | null>(resolve => {
-      socket.once('session', resolve)
-      socket.once('close', () => resolve(null))
-      // In TLS 1.3 the ticket comes behind the handshake, at the latest with an answer.
-      socket.write(`HEAD / HTTP/1.1\r\nHost: ${target.serverName ?? target.host}\r\nConnection: close\r\n\r\n`)
-      socket.resume()
-    })
-    socket.destroy()
+    const { session } = await talk(target, ca, options)
     if (session === null) return false
-    const again = await connect(target, ca, { ...options, session })
-    const reused = again.socket.isSessionReused()
-    again.socket.destroy()
+    const again = await connect(target, ca, { ...options, ALPNProtocols: ['http/1.1'], session })
+    const reused = again.isSessionReused()
+    again.destroy()
     return reused
   } catch {
     return false
-  }
-}
-
-async function hstsOf(target: Target, ca: string | null): Promise<string | null> {
-  try {
-    const { socket } = await connect(target, ca, { ALPNProtocols: ['http/1.1'] })
-    socket.write(`HEAD / HTTP/1.1\r\nHost: ${target.serverName ?? target.host}\r\nConnection: close\r\n\r\n`)
-    let text = ''
-    for await (const chunk of socket) {
-      text += (chunk as Buffer).toString('latin1')
-      if (text.includes('\r\n\r\n') || text.length > 65_536) break
-    }
-    return /^strict-transport-security: *(.*?) *$/im.exec(text)?.[1] ?? null
-  } catch {
-    return null
   }
 }

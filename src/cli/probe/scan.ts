@@ -4,8 +4,8 @@ import { cipherIds, groupIds } from '../../model/policies.ts'
 import { type Question, writeClientHello } from '../../wire/client-hello-write.ts'
 import { readServerAnswer, type ServerAnswer } from '../../wire/server-hello.ts'
 import { versionName } from '../../wire/tls-names.ts'
-
-export type Target = { readonly host: string; readonly port: number; readonly serverName: string | null }
+import { askFlight, type Flight } from './flight.ts'
+import { answerMs, type Reached } from './reach.ts'
 
 export type Accepted = {
   /** `TLS 1.3`, the newest first */
@@ -23,14 +23,20 @@ const olderSuites = [...range(0x0001, 0x00c5), ...range(0xc001, 0xc0af), ...rang
 const groups = [...Object.values(groupIds), 0x001e, 0x0100, 0x0101]
 /** Some servers drop hellos that are too long for one packet. */
 const atOnce = 100
-const answerMs = 5_000
 
 function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, at) => from + at)
 }
 
-export async function scan(target: Target, progress: (text: string) => void): Promise<Accepted[]> {
+export type Scanned = {
+  readonly accepted: readonly Accepted[]
+  /** Of the newest version before TLS 1.3; null where there is none */
+  readonly flight: Flight | null
+}
+
+export async function scan(target: Reached, progress: (text: string) => void): Promise<Scanned> {
   const found: Accepted[] = []
+  let flight: Flight | null = null
   for (const version of [0x0304, 0x0303, 0x0302, 0x0301]) {
     progress(`${versionName(version)} ...`)
     const all = version === 0x0304 ? suites13 : olderSuites
@@ -41,6 +47,7 @@ export async function scan(target: Target, progress: (text: string) => void): Pr
       answer => answer.suite,
     )
     if (ciphers.length === 0) continue
+    if (version < 0x0304) flight ??= await askFlight(target, version, ciphers)
     const asked = (some: readonly number[]): Question => ({
       version,
       suites: ciphers,
@@ -50,7 +57,7 @@ export async function scan(target: Target, progress: (text: string) => void): Pr
     const own = await enumerate(groups, asked, target, answer => answer.group)
     found.push({ version: versionName(version), ciphers: ciphers.map(cipherNameOf), groups: own.map(groupNameOf) })
   }
-  return found
+  return { accepted: found, flight }
 }
 
 type Hello = Extract<ServerAnswer, { kind: 'hello' }>
@@ -59,7 +66,7 @@ type Hello = Extract<ServerAnswer, { kind: 'hello' }>
 async function enumerate(
   all: readonly number[],
   question: (some: readonly number[]) => Question,
-  target: Target,
+  target: Reached,
   chosen: (answer: Hello) => number | null,
 ): Promise<number[]> {
   const accepted: number[] = []
@@ -79,11 +86,11 @@ async function enumerate(
 }
 
 /** Rejects where there is no connection; silence and closing count as a refusal. */
-function ask({ host, port }: Target, question: Question): Promise<ServerAnswer> {
+function ask({ address, port }: Reached, question: Question): Promise<ServerAnswer> {
   return new Promise((resolve, reject) => {
     let bytes: Buffer = Buffer.alloc(0)
     let open = false
-    const socket = net.connect({ host, port }, () => {
+    const socket = net.connect({ host: address, port }, () => {
       open = true
       socket.write(writeClientHello(question))
     })
@@ -91,9 +98,7 @@ function ask({ host, port }: Target, question: Question): Promise<ServerAnswer> 
       resolve(answer)
       socket.destroy()
     }
-    socket.setTimeout(answerMs, () =>
-      open ? settle(refused) : socket.destroy(new Error(`${host}:${port} does not answer`)),
-    )
+    socket.setTimeout(answerMs, () => (open ? settle(refused) : socket.destroy(new Error('does not answer'))))
     socket.on('data', (chunk: Buffer) => {
       bytes = Buffer.concat([bytes, chunk])
       const answer = readServerAnswer(bytes)

@@ -1,12 +1,14 @@
 /** `sallyport probe HOST`: what a TLS server accepts and shows, held against a policy. */
+import { X509Certificate } from 'node:crypto'
 import net from 'node:net'
 import { messageOf, UsageError } from '../../base/errors.ts'
-import { readText } from '../../certs/files/pem.ts'
+import { certificateBlocks, checkChainMarkers, readText } from '../../certs/files/pem.ts'
 import { nearest } from '../../config/nearest.ts'
 import { type Policy, policies, policyNames } from '../../model/policies.ts'
-import { grade } from '../probe/grade.ts'
+import { endText, grade } from '../probe/grade.ts'
 import { type Inspected, inspect } from '../probe/inspect.ts'
-import { type Accepted, scan, type Target } from '../probe/scan.ts'
+import { reach, type Target } from '../probe/reach.ts'
+import { type Accepted, scan } from '../probe/scan.ts'
 import type { Verb } from '../verb.ts'
 
 export const probe: Verb = {
@@ -15,7 +17,7 @@ export const probe: Verb = {
   summary: 'what any TLS server accepts and shows, held against a policy',
   details:
     'Versions, ciphers, groups, resumption, chain, expiry, name, ALPN and HSTS. Exit code 1 when it falls short of the policy\n' +
-    '(intermediate, when left out). --ca trusts the CAs in a file in place of those of the system.',
+    '(intermediate, when left out). --ca trusts the CAs in a file in place of those of the system. What cannot be looked at is said.',
   values: ['policy', 'name', 'ca'],
   flags: ['json'],
   async run(words) {
@@ -27,12 +29,13 @@ export const probe: Verb = {
       throw new UsageError(`there is no policy ${name}${close === null ? '' : `; did you mean ${close}?`}`)
     }
     const caFile = words.options.get('ca')
-    const ca = caFile === undefined ? null : readText(caFile)
+    const ca = caFile === undefined ? null : readCas(caFile)
     const progress = (text: string) => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`))
     try {
-      const accepted = await scan(target, progress)
+      const reached = await reach(target)
+      const { accepted, flight } = await scan(reached, progress)
       progress('certificate ...')
-      const seen = await inspect(target, ca)
+      const seen = await inspect(reached, ca, accepted, flight)
       progress('')
       const short = grade(policy, accepted, seen)
       const report = { target, policy: name, accepted, ...seen, short }
@@ -55,7 +58,20 @@ function targetOf(word: string | undefined, name: string | undefined): Target {
   if (found === null) throw new UsageError('probe needs a host, as in example.com or example.com:8443')
   const host = (found[1] as string).replace(/^\[|\]$/g, '')
   const serverName = name ?? (net.isIP(host) === 0 ? host : null)
-  return { host, port: Number(found[2] ?? 443), serverName }
+  const port = Number(found[2] ?? 443)
+  if (port < 1 || port > 65_535) throw new UsageError(`a port is 1 to 65535, not ${found[2]}`)
+  return { host, port, serverName }
+}
+
+function readCas(file: string): string {
+  const text = readText(file)
+  checkChainMarkers(text, file)
+  try {
+    for (const block of certificateBlocks(text, file)) new X509Certificate(block)
+  } catch (error) {
+    throw error instanceof UsageError ? error : new UsageError(`${file}: is damaged: ${messageOf(error)}`)
+  }
+  return text
 }
 
 function text(
@@ -74,17 +90,28 @@ function text(
   }
   if (accepted.length === 0) say('TLS', ['none is accepted'])
   const { tls12, tls13 } = seen.resumption
-  say('resumption', [`TLS 1.3 ${tls13 ? 'yes' : 'no'}, TLS 1.2 ${tls12 ? 'yes' : 'no'}`])
-  say('ALPN', [seen.alpn.length > 0 ? seen.alpn.join(', ') : 'none'])
-  say(
-    'chain',
-    seen.chain.map(({ subject, issuer }) => `${subject || '(no subject)'}, issued by ${issuer}`),
-  )
-  say('names', [seen.names || 'none'])
-  say('key', [seen.key])
-  say('ends', [`${seen.chain[0]?.notAfter} (${seen.daysLeft} days)`])
+  const why =
+    seen.clientCertificate === 'required' ? 'a client certificate is required' : `no handshake (${seen.handshake})`
+  const unseen = `could not be looked at: ${why}`
+  const blind = seen.clientCertificate === 'required' || seen.handshake !== null
+  if (seen.handshake !== null && accepted.length > 0)
+    say('handshake', [`none from here: ${seen.handshake}; what follows is what can be seen without`])
+  if (seen.clientCertificate !== null) say('clients', [`a client certificate is ${seen.clientCertificate}`])
+  const word = (resumed: boolean | null) => (resumed === null ? unseen : resumed ? 'yes' : 'no')
+  say('resumption', [tls12 === null && tls13 === null ? unseen : `TLS 1.3 ${word(tls13)}, TLS 1.2 ${word(tls12)}`])
+  say('ALPN', [seen.alpn.length > 0 ? seen.alpn.join(', ') : seen.handshake !== null ? unseen : 'none'])
+  if (seen.chain.length === 0) say('chain', [unseen])
+  else {
+    say(
+      'chain',
+      seen.chain.map(({ subject, issuer }) => `${subject || '(no subject)'}, issued by ${issuer}`),
+    )
+    say('names', [seen.names || 'none'])
+    say('key', [seen.key])
+    say('ends', [`${seen.chain[0]?.notAfter} (${endText(seen.daysLeft as number)})`])
+  }
   say('verifies', [seen.problem === null ? 'yes' : `NO: ${seen.problem}`])
-  say('HSTS', [seen.hsts ?? 'no'])
+  say('HSTS', [seen.hsts ?? (blind ? unseen : 'no')])
   say(policy.name, short.length === 0 ? ['met'] : ['FALLS SHORT', ...short])
   return `${lines.join('\n')}\n`
 }
