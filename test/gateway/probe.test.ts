@@ -1,13 +1,16 @@
 /** `sallyport probe`: what it finds behind each policy, and what it says of servers that fall short or are none. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import net from 'node:net'
 import path from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import tls from 'node:tls'
+import { readFlight } from '../../src/cli/probe/flight.ts'
 import { policies } from '../../src/model/policies.ts'
 import { offerOf } from '../../src/tls/offer.ts'
 import { readServerAnswer } from '../../src/wire/server-hello.ts'
-import { issueFiles, testCa } from '../harness/certificates.ts'
+import { expiredFiles, intermediateCa, issueFiles, rootCa, testCa } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
 
 const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
@@ -21,9 +24,12 @@ type Report = {
   short: string[]
   problem: string | null
   alpn: string[]
-  resumption: { tls12: boolean; tls13: boolean }
+  resumption: { tls12: boolean | null; tls13: boolean | null }
   hsts: string | null
   daysLeft: number
+  chain: { subject: string }[]
+  clientCertificate: string | null
+  handshake: string | null
 }
 
 function probe(...words: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -43,14 +49,28 @@ before(async () => {
   const hosts = names.map(hostOf)
   const [ecdsa, rsa] = [issueFiles(ca, hosts), issueFiles(ca, hosts, { rsa: true })]
   const certificate = [ecdsa, rsa].map(files => ({ chain: files.chainFile, key: files.keyFile }))
+  const mutual = (policy: string, verify: 'require' | 'optional') => ({
+    host: `${policy}-${verify}.test`,
+    certificate: 'local' as const,
+    policy,
+    clients: { ca: ca.file, verify },
+    hsts: { maxAge: 300 },
+    routes: [{ respond: { body: 'ok' } }],
+  })
+  const asking = ['modern', 'intermediate', 'ELBSecurityPolicy-TLS-1-2-2017-01'].flatMap(policy => [
+    mutual(policy, 'require'),
+    mutual(policy, 'optional'),
+  ])
   gateway = await startGateway({
-    sites: names.map(policy => ({
-      host: hostOf(policy),
-      certificate,
-      policy,
-      hsts: { maxAge: 300 },
-      routes: [{ respond: { body: 'ok' } }],
-    })),
+    sites: names
+      .map(policy => ({
+        host: hostOf(policy),
+        certificate,
+        policy,
+        hsts: { maxAge: 300 },
+        routes: [{ respond: { body: 'ok' } }],
+      }))
+      .concat(asking as never[]),
   })
 })
 
@@ -111,16 +131,142 @@ describe('probe', () => {
     assert.equal(other.code, 1)
   })
 
-  it('copes with a port that is closed, and one that speaks no TLS', async () => {
+  for (const policy of ['modern', 'intermediate', 'ELBSecurityPolicy-TLS-1-2-2017-01']) {
+    it(`says that a client certificate is required under ${policy}, and what it could not look at`, async () => {
+      const words = [
+        `127.0.0.1:${gateway.port}`,
+        '--name',
+        `${policy}-require.test`.toLowerCase(),
+        '--policy',
+        policy,
+      ]
+      const { out } = await probe(...words, '--ca', gateway.caFile)
+      assert.match(out, /^clients +a client certificate is required$/m)
+      assert.match(out, /^resumption +.*could not be looked at: a client certificate is required/m)
+      assert.match(out, /^HSTS +could not be looked at: a client certificate is required$/m)
+      assert.match(out, /^ends +.*days\)$/m)
+    })
+  }
+
+  it('tells where one may be shown, and nothing is kept back', async () => {
+    const words = [`127.0.0.1:${gateway.port}`, '--name', 'intermediate-optional.test', '--json']
+    const { out } = await probe(...words, '--ca', gateway.caFile)
+    const found = JSON.parse(out) as Report
+    assert.equal(found.clientCertificate, 'asked for')
+    assert.deepEqual([found.resumption.tls13, found.hsts, found.short], [true, 'max-age=300', []])
+  })
+
+  it('shows the chain that the server sends, without the root that is trusted', async () => {
+    const root = rootCa()
+    const above = intermediateCa(root)
+    const leaf = issueFiles(above, ['localhost'], { subject: { commonName: 'the leaf' } })
+    const server = tls.createServer({ cert: leaf.chainPem, key: leaf.keyPem }, socket => socket.end()).listen(0)
+    await once(server, 'listening')
+    const at = `localhost:${(server.address() as net.AddressInfo).port}`
+    const { out } = await probe(at, '--ca', root.file, '--json')
+    server.close()
+    const found = JSON.parse(out) as Report
+    assert.equal(found.problem, null)
+    assert.deepEqual(
+      found.chain.map(({ subject }) => /CN=(.*)/.exec(subject)?.[1]),
+      ['the leaf', 'Sallyport test intermediate'],
+    )
+  })
+
+  it('says since when a certificate has ended', async () => {
+    const { chainPem, keyPem } = expiredFiles(ca, ['localhost'])
+    const server = tls.createServer({ cert: chainPem, key: keyPem }, socket => socket.end()).listen(0)
+    await once(server, 'listening')
+    const { out } = await probe(`localhost:${(server.address() as net.AddressInfo).port}`, '--ca', ca.file)
+    server.close()
+    assert.match(out, /^ends +\S+ \(ended [12] days? ago\)$/m)
+    assert.match(out, /the certificate ended [12] days? ago$/m)
+  })
+
+  const weak: Record<string, { words: string[]; version: string; cipher: RegExp; library: 'both' | 'openssl' }> = {
+    'TLS 1.0 alone': {
+      words: ['-tls1', '-cipher', 'ALL:@SECLEVEL=0'],
+      version: 'TLS 1.0',
+      cipher: /AES128-SHA/,
+      library: 'both',
+    },
+    'DHE-RSA alone': {
+      words: ['-tls1_2', '-cipher', 'DHE-RSA-AES128-GCM-SHA256'],
+      version: 'TLS 1.2',
+      cipher: /DHE-RSA-AES128-GCM-SHA256/,
+      library: 'openssl',
+    },
+  }
+  for (const [name, { words, version, cipher, library }] of Object.entries(weak)) {
+    it(`reports on a server that speaks ${name}`, async () => {
+      const { chainFile, keyFile } = issueFiles(ca, ['localhost'], { rsa: true })
+      const args = ['s_server', '-accept', '127.0.0.1:0', '-cert', chainFile, '-key', keyFile, '-www', ...words]
+      const server = spawn('openssl', args, { stdio: ['ignore', 'pipe', 'ignore'] })
+      try {
+        let said = ''
+        for await (const chunk of server.stdout) if (/ACCEPT .*:\d+/.test((said += chunk))) break
+        const at = /ACCEPT .*:(\d+)/.exec(said)?.[1]
+        const { code, out } = await probe(`127.0.0.1:${at}`, '--name', 'localhost', '--ca', ca.file, '--json')
+        assert.equal(code, 1)
+        const found = JSON.parse(out) as Report
+        assert.deepEqual(
+          found.accepted.map(each => each.version),
+          [version],
+        )
+        assert.match(found.accepted[0]?.ciphers.join() ?? '', cipher)
+        assert.equal(found.chain.length, 1)
+        assert.equal(found.daysLeft, 29)
+        if (library === 'both' || process.versions['bun'] === undefined)
+          assert.deepEqual([found.handshake, found.problem], [null, null])
+        else {
+          assert.match(found.handshake ?? '', /handshake failure/)
+          assert.equal(found.resumption.tls12, null)
+        }
+      } finally {
+        server.kill()
+      }
+    })
+  }
+
+  it('says in a sentence why there is nothing to report', async () => {
+    const answering = async (answer: string) => {
+      const server = net
+        .createServer(socket => void socket.once('data', () => socket.end(answer)))
+        .listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const at = `127.0.0.1:${(server.address() as net.AddressInfo).port}`
+      const { code, out, err } = await probe(at)
+      server.close()
+      assert.deepEqual([code, out], [1, ''])
+      return err.replace(`${at}: `, '')
+    }
+    assert.equal(await answering('HTTP/1.1 400 Bad Request\r\n\r\n'), 'speaks HTTP without TLS here\n')
+    assert.equal(await answering('SSH-2.0-x\r\n'), 'does not speak TLS here; it says "SSH-2.0-x"\n')
     const closed = await probe('127.0.0.1:1')
     assert.deepEqual([closed.code, closed.out], [1, ''])
-    assert.match(closed.err, /^127\.0\.0\.1:1: /)
-    const server = net.createServer(socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')).listen(0, '127.0.0.1')
-    await new Promise(resolve => server.once('listening', resolve))
-    const { code, err } = await probe(`127.0.0.1:${(server.address() as net.AddressInfo).port}`)
-    assert.equal(code, 1)
-    assert.ok(err.length > 10)
-    server.close()
+    assert.equal(closed.err, '127.0.0.1:1: refuses the connection: nothing listens on port 1\n')
+    const unknown = await probe('no.such.invalid')
+    assert.deepEqual([unknown.code, unknown.out], [1, ''])
+    assert.match(
+      unknown.err,
+      /^no\.such\.invalid:443: there is no address for the name no\.such\.invalid \(E[A-Z_]+\)\n$/,
+    )
+  })
+
+  it('reads a first flight that is cut anywhere without a throw', () => {
+    const body = Buffer.concat([Buffer.from([0, 0, 6, 0, 0, 3]), Buffer.from('der')])
+    const messages = Buffer.concat([
+      Buffer.from([11, 0, 0, body.length]),
+      body,
+      Buffer.from([13, 0, 0, 0, 14, 0, 0, 0]),
+    ])
+    const flight = Buffer.concat([Buffer.from([22, 3, 3, 0, messages.length]), messages])
+    for (let end = 0; end < flight.length; end++) assert.equal(readFlight(flight.subarray(0, end)).done, false)
+    assert.deepEqual(readFlight(flight), {
+      flight: { chain: [Buffer.from('der')], asksForCertificate: true },
+      done: true,
+    })
+    for (let at = 5; at < flight.length; at++) readFlight(Buffer.from(flight.with(at, 255)))
   })
 
   it('refuses what it cannot understand with exit code 2', async () => {
@@ -128,6 +274,12 @@ describe('probe', () => {
     assert.equal((await probe('a b')).code, 2)
     assert.equal((await probe('localhost', '--policy', 'moden')).code, 2)
     assert.equal((await probe('localhost', '--ca', '/nowhere.pem')).code, 2)
+    for (const at of ['localhost:99999', 'localhost:0']) {
+      const { code, err } = await probe(at)
+      assert.deepEqual([code, /a port is 1 to 65535, not/.test(err)], [2, true])
+    }
+    const key = await probe('localhost', '--ca', issueFiles(ca, ['a.test']).keyFile)
+    assert.deepEqual([key.code, /holds a private key and no certificate/.test(key.err)], [2, true])
   })
 
   it('reads answers that are cut anywhere, or are nonsense, without a throw', () => {

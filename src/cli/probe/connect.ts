@@ -3,6 +3,9 @@ import tls from 'node:tls'
 import { messageOf } from '../../base/errors.ts'
 import { answerMs, type Reached } from './reach.ts'
 
+const silence = 'does not answer'
+export const isSilence = (error: Error): boolean => error.message === silence
+
 /** @param ca PEM to trust in place of the system's CAs */
 export function connect(
   target: Reached,
@@ -21,7 +24,7 @@ export function connect(
       checkServerIdentity: () => undefined,
       ...options,
     })
-    socket.setTimeout(answerMs, () => socket.destroy(new Error('does not answer')))
+    socket.setTimeout(answerMs, () => socket.destroy(new Error(silence)))
     socket.once('secureConnect', () => resolve(socket))
     socket.on('error', reject)
     socket.once('close', () => reject(new Error('the server closed the connection')))
@@ -52,10 +55,11 @@ export async function findWay(
   return { why }
 }
 
-/** Messages of OpenSSL have a dozen fields between colons, of which one is for people. */
+/** Messages of OpenSSL have a dozen fields between colons, of which one is for people; BoringSSL shouts. */
 export function shortly(error: unknown): string {
   const { reason } = error as { reason?: string }
-  return reason ?? /:SSL routines:[^:]*:([^:]+):/.exec(messageOf(error))?.[1] ?? messageOf(error)
+  const text = reason ?? /:SSL routines:[^:]*:([^:]+):/.exec(messageOf(error))?.[1] ?? messageOf(error)
+  return /^[A-Z0-9_]+$/.test(text) ? text.toLowerCase().replaceAll('_', ' ') : text
 }
 
 export type Talked = { readonly text: string; readonly error: Error | null; readonly session: Buffer | null }

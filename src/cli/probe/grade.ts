@@ -27,7 +27,8 @@ export function grade(policy: Policy, accepted: readonly Accepted[], seen: Inspe
   if (accepted.length === 0) found.push('no TLS version is accepted')
   const all = accepted.flatMap(({ groups }) => groups)
   if (policy.groups.some(isPostQuantum) && !all.some(isPostQuantum)) found.push('no post-quantum group is accepted')
-  if (seen.problem !== null) found.push(`the certificate does not verify: ${seen.problem}`)
+  if (seen.handshake !== null) found.push(`whether the certificate verifies ${seen.problem}`)
+  else if (seen.problem !== null) found.push(`the certificate does not verify: ${seen.problem}`)
   if (seen.daysLeft !== null && seen.daysLeft < leastDays) found.push(`the certificate ${endText(seen.daysLeft)}`)
   return found
 }

@@ -5,7 +5,7 @@
 import { X509Certificate } from 'node:crypto'
 import tls from 'node:tls'
 import { testChainPem } from '../../tls/self-test-certificate.ts'
-import { connect, findWay, shortly, type Talked, talk } from './connect.ts'
+import { connect, findWay, isSilence, shortly, type Talked, talk } from './connect.ts'
 import type { Flight } from './flight.ts'
 import type { Reached } from './reach.ts'
 import type { Accepted } from './scan.ts'
@@ -64,7 +64,10 @@ export async function inspect(
     names: leaf?.subjectAltName ?? '',
     key: `${asymmetricKeyType ?? ''} ${size}`.trim(),
     daysLeft: leaf === undefined ? null : Math.floor((Date.parse(leaf.validTo) - Date.now()) / 86_400_000),
-    problem: options === null ? unverified(handshake) : await problemOf(target, ca, options),
+    problem:
+      options === null
+        ? `could not be looked at: ${whyNot(clientCertificate, handshake)}`
+        : await problemOf(target, ca, options),
     alpn,
     resumption: { tls12: await resumption('TLSv1.2'), tls13: await resumption('TLSv1.3') },
     hsts: /^strict-transport-security: *(.*?) *\r?$/im.exec(talked?.text ?? '')?.[1] ?? null,
@@ -73,8 +76,18 @@ export async function inspect(
   }
 }
 
+/** Why something could not be looked at; null where everything could. */
+export const whyNot = (
+  clientCertificate: Inspected['clientCertificate'],
+  handshake: string | null,
+): string | null =>
+  clientCertificate === 'required'
+    ? 'a client certificate is required'
+    : handshake === null
+      ? null
+      : `no handshake (${handshake})`
+
 const oneLine = (name: string | undefined): string => (name ?? '').split('\n').join(', ')
-const unverified = (why: string | null) => `it could not be verified, since there is no handshake (${why})`
 const noTalk = (error: Error): Talked => ({ text: '', error, session: null })
 
 /** In TLS 1.3 the demand is encrypted, and seen by the alert behind a handshake without one (RFC 8446 section 4.4.2.4). */
@@ -90,7 +103,9 @@ function askedOf(
   ]
   if (refusals.some(text => /certificate.?required/i.test(text))) return 'required'
   if (!asked) return null
-  return handshake !== null || talked?.text === '' ? 'required' : 'asked for'
+  // A server may answer nothing for other reasons; one that breaks off has refused.
+  const brokenOff = talked !== null && talked.text === '' && talked.error !== null && !isSilence(talked.error)
+  return handshake !== null || brokenOff ? 'required' : 'asked for'
 }
 
 /**

@@ -6,7 +6,7 @@ import { certificateBlocks, checkChainMarkers, readText } from '../../certs/file
 import { nearest } from '../../config/nearest.ts'
 import { type Policy, policies, policyNames } from '../../model/policies.ts'
 import { endText, grade } from '../probe/grade.ts'
-import { type Inspected, inspect } from '../probe/inspect.ts'
+import { type Inspected, inspect, whyNot } from '../probe/inspect.ts'
 import { reach, type Target } from '../probe/reach.ts'
 import { type Accepted, scan } from '../probe/scan.ts'
 import type { Verb } from '../verb.ts'
@@ -90,10 +90,8 @@ function text(
   }
   if (accepted.length === 0) say('TLS', ['none is accepted'])
   const { tls12, tls13 } = seen.resumption
-  const why =
-    seen.clientCertificate === 'required' ? 'a client certificate is required' : `no handshake (${seen.handshake})`
+  const why = whyNot(seen.clientCertificate, seen.handshake)
   const unseen = `could not be looked at: ${why}`
-  const blind = seen.clientCertificate === 'required' || seen.handshake !== null
   if (seen.handshake !== null && accepted.length > 0)
     say('handshake', [`none from here: ${seen.handshake}; what follows is what can be seen without`])
   if (seen.clientCertificate !== null) say('clients', [`a client certificate is ${seen.clientCertificate}`])
@@ -110,8 +108,9 @@ function text(
     say('key', [seen.key])
     say('ends', [`${seen.chain[0]?.notAfter} (${endText(seen.daysLeft as number)})`])
   }
-  say('verifies', [seen.problem === null ? 'yes' : `NO: ${seen.problem}`])
-  say('HSTS', [seen.hsts ?? (blind ? unseen : 'no')])
+  const verdict = seen.problem === null ? 'yes' : seen.handshake === null ? `NO: ${seen.problem}` : seen.problem
+  say('verifies', [verdict])
+  say('HSTS', [seen.hsts ?? (why === null ? 'no' : unseen)])
   say(policy.name, short.length === 0 ? ['met'] : ['FALLS SHORT', ...short])
   return `${lines.join('\n')}\n`
 }
