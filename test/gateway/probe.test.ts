@@ -217,7 +217,10 @@ describe('probe', () => {
         assert.equal(found.chain.length, 1)
         assert.equal(found.daysLeft, 29)
         if (library === 'both' || process.versions['bun'] === undefined)
-          assert.deepEqual([found.handshake, found.problem], [null, null])
+          assert.deepEqual(
+            [found.handshake, found.problem, found.resumption.tls12],
+            [null, null, version === 'TLS 1.2'],
+          )
         else {
           assert.match(found.handshake ?? '', /handshake failure/)
           assert.equal(found.resumption.tls12, null)

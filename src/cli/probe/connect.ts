@@ -65,27 +65,37 @@ export function shortly(error: unknown): string {
 export type Talked = { readonly text: string; readonly error: Error | null; readonly session: Buffer | null }
 
 /** Asks for the head of `/`, which shows what comes behind a handshake: tickets, a refusal, the head of an answer. */
-export async function talk(target: Reached, ca: string | null, options: tls.ConnectionOptions): Promise<Talked> {
+export async function talk(
+  target: Reached,
+  ca: string | null,
+  options: tls.ConnectionOptions,
+  enough: 'session' | 'head',
+): Promise<Talked> {
   const socket = await connect(target, ca, { ...options, ALPNProtocols: ['http/1.1'] })
   if (socket.destroyed) return { text: '', error: socket.errored, session: null }
   return await new Promise(resolve => {
     let text = ''
     let error: Error | null = null
-    let session: Buffer | null = null
-    // In TLS 1.3 the ticket comes behind the handshake, at the latest with an answer.
+    // In TLS 1.3 the ticket comes behind the handshake, at the latest with an answer; before that it is part of it.
+    let session = socket.getProtocol() === 'TLSv1.3' ? null : (socket.getSession() ?? null)
+    const look = () => {
+      if (enough === 'session' ? session !== null : text.includes('\r\n\r\n') || text.length > 65_536)
+        socket.destroy()
+    }
     socket.on('session', bytes => {
       session = bytes
-      if (/\r\n\r\n/.test(text)) socket.destroy()
+      look()
     })
     socket.on('error', each => {
       error = each
     })
     socket.on('data', chunk => {
       text += chunk.toString('latin1')
-      if (text.length > 65_536 || (text.includes('\r\n\r\n') && session !== null)) socket.destroy()
+      look()
     })
     socket.on('end', () => socket.destroy())
     socket.on('close', () => resolve({ text, error, session }))
     socket.write(`HEAD / HTTP/1.1\r\nHost: ${target.serverName ?? target.host}\r\nConnection: close\r\n\r\n`)
+    look()
   })
 }

@@ -40,7 +40,7 @@ export async function inspect(
   const way = await findWay(target)
   const options = 'options' in way ? way.options : null
   const handshake = 'why' in way ? way.why : null
-  const talked = options === null ? null : await talk(target, ca, options).catch(noTalk)
+  const talked = options === null ? null : await talk(target, ca, options, 'head').catch(noTalk)
   const clientCertificate = askedOf(flight, talked, handshake)
   const shown = options === null ? (flight?.chain ?? []) : await chainOf(target, options)
   const chain = shown.map(der => new X509Certificate(der))
@@ -143,7 +143,7 @@ async function speaks(target: Reached, options: tls.ConnectionOptions): Promise<
 
 async function resumes(target: Reached, ca: string | null, options: tls.ConnectionOptions): Promise<boolean> {
   try {
-    const { session } = await talk(target, ca, options)
+    const { session } = await talk(target, ca, options, 'session')
     if (session === null) return false
     const again = await connect(target, ca, { ...options, ALPNProtocols: ['http/1.1'], session })
     const reused = again.isSessionReused()
