@@ -73,8 +73,7 @@ const somebody: ClientIdentity = {
   emails: [],
   fingerprint: '',
   issuerFingerprint: '',
-  issuerDer: Buffer.alloc(0),
-  serial: '',
+  path: { steps: [], complete: true },
   notBefore: 0,
   notAfter: 0,
 }
