@@ -3,14 +3,13 @@ import assert from 'node:assert/strict'
 import { createHash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, renameSync } from 'node:fs'
-import http from 'node:http'
-import type net from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import tls from 'node:tls'
 import { ask, versions } from '../harness/ask.ts'
 import { crlFile, type IssuedFiles, issueClientFiles, testCa } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import { get, h2Client } from '../harness/h2.ts'
+import { listServer } from '../harness/list-server.ts'
 import { ok, type RecordingBackend, rawTls, recordingBackend } from '../harness/raw.ts'
 
 const ca = testCa('Partners')
@@ -346,15 +345,8 @@ describe('sessions', () => {
 
 describe('a list from a URL', () => {
   it('is fetched, refuses everybody before, and is asked for again when it could not be had', async () => {
-    let served: Buffer | null = null
-    let asked = 0
-    const web = http.createServer((_request, response) => {
-      asked++
-      if (served === null) response.writeHead(503).end()
-      else response.end(served)
-    })
-    await new Promise<void>(resolve => web.listen(0, '127.0.0.1', resolve))
-    const crl = `http://127.0.0.1:${(web.address() as net.AddressInfo).port}/ca.crl`
+    const web = await listServer(null)
+    const { url: crl } = web
     const start = () =>
       startGateway({
         sites: [
@@ -374,14 +366,13 @@ describe('a list from a URL', () => {
     await without.logged(each => String(each['message']).includes('cannot be fetched: the server answered 503'))
     assert.equal(await code(without, alice), 0)
     await without.stop()
-    served = readFileSync(crlFile(ca, [carol.chainPem]))
+    web.serve(readFileSync(crlFile(ca, [carol.chainPem])))
     const own = await start()
     while ((await code(own, alice)) !== 200) await new Promise(resolve => setImmediate(resolve))
     assert.equal(await code(own, carol), 0)
-    assert.ok(asked >= 2)
+    assert.ok(web.asked >= 2)
     await own.stop()
-    web.close()
-    web.closeAllConnections()
+    await web.close()
   })
 })
 

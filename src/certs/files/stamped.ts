@@ -65,6 +65,25 @@ export type StampedText = {
 
 /** Throws UsageError where there is no regular file of a sane size that may be read. */
 export function readStamped(file: string): StampedText {
+  return readOpened(file, mostBytes, 'a PEM file has at most 1 MB', (descriptor, found) => ({
+    // One that grows meanwhile has another stamp afterwards. A buffer of our own would cost 2 kB more for each text that is kept.
+    text: readFileSync(descriptor, 'latin1'),
+    stamp: stampFrom(found),
+    young: Math.abs(Date.now() - Math.max(found.mtimeMs, found.ctimeMs)) < coarseMs,
+  }))
+}
+
+/**
+ * Opens it without ever waiting, as a pipe without a writer would have one do, and gives what `read` gives.
+ *
+ * @param limit in words. Throws UsageError where there is no regular file of at most `most` bytes that may be read.
+ */
+export function readOpened<T>(
+  file: string,
+  most: number,
+  limit: string,
+  read: (descriptor: number, found: Stats) => T,
+): T {
   let descriptor: number
   try {
     descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
@@ -73,17 +92,10 @@ export function readStamped(file: string): StampedText {
   }
   try {
     const found = fstatSync(descriptor)
-    if (found.isDirectory()) throw new UsageError(`${file}: is a folder, not a PEM file`)
+    if (found.isDirectory()) throw new UsageError(`${file}: is a folder, not a file`)
     if (!found.isFile()) throw new UsageError(`${file}: is not a regular file (a pipe, a socket or a device)`)
-    if (found.size > mostBytes)
-      throw new UsageError(`${file}: has ${found.size} bytes; a PEM file has at most 1 MB`)
-    const changedAt = Math.max(found.mtimeMs, found.ctimeMs)
-    return {
-      // One that grows meanwhile has another stamp afterwards. A buffer of our own would cost 2 kB more for each text that is kept.
-      text: readFileSync(descriptor, 'latin1'),
-      stamp: stampFrom(found),
-      young: Math.abs(Date.now() - changedAt) < coarseMs,
-    }
+    if (found.size > most) throw new UsageError(`${file}: has ${found.size} bytes; ${limit}`)
+    return read(descriptor, found)
   } catch (error) {
     if (error instanceof UsageError) throw error
     throw new UsageError(`${file}: ${readProblem(error)}`)
@@ -95,7 +107,7 @@ export function readStamped(file: string): StampedText {
 export function readProblem(error: unknown): string {
   const { code } = error as NodeJS.ErrnoException
   if (code === 'ENOENT') return 'does not exist'
-  if (code === 'EISDIR') return 'is a folder, not a PEM file'
+  if (code === 'EISDIR') return 'is a folder, not a file'
   if (code === 'EACCES' || code === 'EPERM') return 'may not be read by the user that Sallyport runs as'
   if (code === 'ELOOP') return 'is a symbolic link that leads in a circle'
   return `cannot be read: ${messageOf(error)}`

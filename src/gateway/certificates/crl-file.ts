@@ -3,9 +3,9 @@
  * is reported once, and the last good list stays in force until it ends.
  */
 import { createHash, type X509Certificate } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { messageOf, UsageError } from '../../base/errors.ts'
-import { readProblem, stampAndTime } from '../../certs/files/stamped.ts'
+import { readOpened, stampAndTime } from '../../certs/files/stamped.ts'
 import { type Crl, readCrls } from '../../certs/x509/crl.ts'
 import { renewLists } from './crl-order.ts'
 import type { CrlSource, Warn } from './crl-source.ts'
@@ -60,7 +60,9 @@ export class CrlFile implements CrlSource {
     this.stamp = Math.abs(now - changedMs) < youngMs ? Number.NaN : stamp
     this.againAt = Number.POSITIVE_INFINITY
     try {
-      const bytes = readList(this.file)
+      const bytes = readOpened(this.file, mostBytes, 'a CRL has at most 128 MB', descriptor =>
+        readFileSync(descriptor),
+      )
       const digest = createHash('sha256').update(bytes).digest('base64')
       if (digest !== this.digest) this.take(readCrls(bytes, this.cas, this.file, now), now)
       this.digest = digest
@@ -82,26 +84,5 @@ export class CrlFile implements CrlSource {
   private tell(text: string): void {
     if (text !== this.told) this.warn(text)
     this.told = text
-  }
-}
-
-/** Opening never blocks, as it would on a pipe without a writer. */
-function readList(file: string): Buffer {
-  let descriptor: number
-  try {
-    descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
-  } catch (error) {
-    throw new UsageError(`${file}: ${readProblem(error)}`)
-  }
-  try {
-    const found = fstatSync(descriptor)
-    if (!found.isFile()) throw new UsageError(`${file}: is not a regular file`)
-    if (found.size > mostBytes) throw new UsageError(`${file}: has ${found.size} bytes; a CRL has at most 128 MB`)
-    return readFileSync(descriptor)
-  } catch (error) {
-    if (error instanceof UsageError) throw error
-    throw new UsageError(`${file}: ${readProblem(error)}`)
-  } finally {
-    closeSync(descriptor)
   }
 }
