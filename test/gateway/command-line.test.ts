@@ -6,6 +6,7 @@ import path from 'node:path'
 import { describe, it } from 'node:test'
 import { abilities } from '../../src/base/runtime.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
+import { freePort } from '../harness/ports.ts'
 import { rawTls } from '../harness/raw.ts'
 
 const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
@@ -45,7 +46,6 @@ function file(text: string): string {
   return name
 }
 
-const port = () => 21_000 + Math.floor(Math.random() * 9_000)
 const site = (body: string) =>
   `sites:\n  - { host: localhost, certificate: local, routes: [{ respond: { body: ${body} } }] }\n`
 
@@ -102,7 +102,7 @@ describe('sallyport', () => {
 
   for (const workers of ['1', '2']) {
     it(`run with ${workers} workers serves, reloads on SIGHUP, and drains on SIGTERM`, async () => {
-      const at = port()
+      const at = await freePort()
       const text = (body: string) => `listen: [{ port: ${at}, address: 127.0.0.1 }]\n${site(body)}`
       const name = file(text('one'))
       const gateway = start('run', '-c', name, '--workers', workers)
@@ -126,7 +126,7 @@ describe('sallyport', () => {
 
   for (const workers of ['1', '2']) {
     it(`status, handshakes, reload and drain ask a gateway of ${workers} over its control sockets`, async () => {
-      const at = port()
+      const at = await freePort()
       const state = temporaryFolder('sallyport-state-')
       const text = (body: string) => `listen: [{ port: ${at}, address: 127.0.0.1 }]\nstate: ${state}\n${site(body)}`
       const name = file(text('one'))
@@ -175,7 +175,7 @@ describe('sallyport', () => {
   }
 
   it('reload says why it did not work, and the old configuration stays', async () => {
-    const at = port()
+    const at = await freePort()
     const state = temporaryFolder('sallyport-state-')
     const top = `listen: [{ port: ${at}, address: 127.0.0.1 }]\nstate: ${state}\n`
     const pair = 'certificate: { chain: ./c.pem, key: ./k.pem }'
@@ -235,7 +235,7 @@ describe('sallyport', () => {
   })
 
   it('session secrets are written only when asked for by name, with a loud record, and not on Bun', async () => {
-    const at = port()
+    const at = await freePort()
     const folder = temporaryFolder()
     const secrets = path.join(folder, 'secrets')
     const name = file(`listen: [{ port: ${at}, address: 127.0.0.1 }]\nstate: ${folder}\n${site('one')}`)
@@ -258,7 +258,7 @@ describe('sallyport', () => {
   })
 
   it('proxy needs no file', async () => {
-    const at = port()
+    const at = await freePort()
     const gateway = start('proxy', '--from', `https://localhost:${at}`, '--to', 'http://127.0.0.1:1')
     await gateway.ready
     const client = await rawTls(at)

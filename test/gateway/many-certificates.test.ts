@@ -6,6 +6,7 @@ import path from 'node:path'
 import { it } from 'node:test'
 import { runtime } from '../../src/base/runtime.ts'
 import { issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
+import { freePort } from '../harness/ports.ts'
 import { rawTls } from '../harness/raw.ts'
 
 const sites = 10_000
@@ -20,7 +21,7 @@ it('10,000 certificates', async () => {
     copyFileSync(files.keyFile, path.join(folder, `${at}.key`))
     text += `  - { host: h${at}.test, certificate: { chain: ${at}.pem, key: ${at}.key }, routes: [{ respond: { body: site ${at} } }] }\n`
   }
-  const port = 20_000 + (process.pid % 20_000)
+  const port = await freePort()
   const file = path.join(folder, 'sallyport.yaml')
   writeFileSync(file, text.replace('port: 0', `port: ${port}`))
   const startedAt = performance.now()

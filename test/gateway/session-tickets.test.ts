@@ -14,6 +14,7 @@ import type { ConfigInput } from '../../src/config/define-config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { createGateway, type Gateway } from '../../src/index.ts'
 import { issueClientFiles, issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
+import { freePort } from '../harness/ports.ts'
 
 const ca = testCa('Servers')
 const partners = testCa('Partners')
@@ -157,7 +158,7 @@ describe('two workers', { skip: !abilities.ticketKeys }, () => {
   it('take up the sessions of each other', async () => {
     const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
     const folder = temporaryFolder('sallyport-state-')
-    const port = 21_000 + Math.floor(Math.random() * 9_000)
+    const port = await freePort()
     const file = path.join(folder, 'sallyport.json')
     const sites = [{ host: 'a.test', certificate: 'local', routes: [{ respond: { body: 'ok' } }] }]
     writeFileSync(file, JSON.stringify({ listen: [{ port, address: '127.0.0.1' }], state: folder, sites }))
