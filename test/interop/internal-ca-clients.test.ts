@@ -56,8 +56,8 @@ describe('the ACME server of the internal CA', () => {
       '--no-eff-email',
       '--eab-kid',
       'team',
-      '--eab-hmac-key',
-      eab,
+      // In one word: a key may begin with a dash.
+      `--eab-hmac-key=${eab}`,
       '-d',
       'orders.internal',
       '-d',
