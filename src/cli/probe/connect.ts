@@ -95,7 +95,8 @@ export async function talk(
     })
     socket.on('end', () => socket.destroy())
     socket.on('close', () => resolve({ text, error, session }))
-    socket.write(`HEAD / HTTP/1.1\r\nHost: ${target.serverName ?? target.host}\r\nConnection: close\r\n\r\n`)
+    // A GET of which only the head is read: servers that know no HEAD would keep us waiting, or leave the field out.
+    socket.write(`GET / HTTP/1.1\r\nHost: ${target.serverName ?? target.host}\r\nConnection: close\r\n\r\n`)
     look()
   })
 }
