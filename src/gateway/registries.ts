@@ -14,6 +14,8 @@ import { UpstreamTls } from './upstream-tls.ts'
 export class Registries {
   readonly certificates = new CertificateWatch()
   private readonly endpoints = new Map<string, Known>()
+  /** The `backendGeneration` that the endpoints have */
+  private renewed = 0
   readonly staples: Staples
   readonly crls = new CrlSources()
   private localCaOf: { state: string; ca: LocalCa } | null = null
@@ -52,6 +54,9 @@ export class Registries {
 
   /** What is in the files of the endpoints' TLS, as they were looked at last, counts from now on. */
   renewEndpoints(): void {
+    // Ten thousand sites may have theirs replaced in a night, which are nothing to backends.
+    if (this.certificates.backendGeneration === this.renewed) return
+    this.renewed = this.certificates.backendGeneration
     for (const known of this.endpoints.values()) renew(known)
   }
 

@@ -1,6 +1,5 @@
 /** The CAs that clients are verified by, replaced while the gateway runs: at any moment, and whatever else fails. */
 import assert from 'node:assert/strict'
-import { renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, describe, it } from 'node:test'
 import type { SiteInput } from '../../src/config/define-config.ts'
@@ -11,6 +10,7 @@ import {
   type IssuedFiles,
   issueClientFiles,
   issueFiles,
+  replaceFile,
   temporaryFolder,
   testCa,
 } from '../harness/certificates.ts'
@@ -26,15 +26,10 @@ after(async () => {
 const [before, next] = [testCa('Before'), testCa('Next')]
 const [old, fresh] = [issueClientFiles(before, 'old'), issueClientFiles(next, 'fresh')]
 
-function put(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text)
-  renameSync(`${file}.new`, file)
-}
-
 /** A file with the CA that is trusted first */
 function casFile(): string {
   const file = path.join(temporaryFolder(), 'partners.pem')
-  put(file, before.certificatePem)
+  replaceFile(file, before.certificatePem)
   return file
 }
 
@@ -90,7 +85,7 @@ describe('the CAs of clients', () => {
       assert.equal(await statusOf(gateway, old, 'in.test', version), 200)
       assert.equal(await statusOf(gateway, fresh, 'in.test', version), 0)
     }
-    put(file, next.certificatePem)
+    replaceFile(file, next.certificatePem)
     await gateway.logged(said('trusted CAs replaced', 'partners.pem'))
     await eventually('the terms of the site are new', () => gateway.gateway.snapshotVersion === 2)
     for (const version of versions) {
@@ -104,7 +99,7 @@ describe('the CAs of clients', () => {
     open.send('GET / HTTP/1.1\r\nHost: other.test\r\n\r\n')
     await open.until(text => text.endsWith('other'))
     open.destroy()
-    put(file, 'no longer')
+    replaceFile(file, 'no longer')
     await gateway.logged(said('a file of trusted CAs cannot be used', 'partners.pem'))
     assert.equal(await statusOf(gateway, fresh), 200)
     assert.equal(gateway.gateway.snapshotVersion, 2)
@@ -116,7 +111,7 @@ describe('the CAs of clients', () => {
     crlFile(before, [], { file: crl })
     const gateway = await start([site('in.test', file, { crl })])
     assert.deepEqual([await statusOf(gateway, old), await statusOf(gateway, fresh)], [200, 0])
-    put(file, next.certificatePem)
+    replaceFile(file, next.certificatePem)
     const failed = await gateway.logged(said('new CAs of clients cannot be put into force'))
     assert.match(String(failed['why']), /list\.crl: .*not signed by/)
     assert.deepEqual([await statusOf(gateway, old), await statusOf(gateway, fresh)], [200, 0])
@@ -133,7 +128,7 @@ describe('the CAs of clients', () => {
     const pairs = [{ chainFile: one.chainFile, keyFile: two.keyFile }]
     const [first] = config.sites
     const bad = { ...first, name: 'bad.test', hosts: ['bad.test'], certificate: { kind: 'files', pairs } }
-    put(file, next.certificatePem)
+    replaceFile(file, next.certificatePem)
     const broken = { ...config, sites: [...config.sites, bad] } as typeof config
     await assert.rejects(gateway.gateway.reload(broken), /does not belong to/)
     await rotated(gateway)
@@ -152,7 +147,7 @@ describe('the CAs of clients', () => {
       managed.prepare = prepare
       const prepared = await prepare(wanted)
       const load = async () => {
-        put(file, next.certificatePem)
+        replaceFile(file, next.certificatePem)
         await gateway.logged(said('trusted CAs replaced', 'partners.pem'))
         await prepared.load()
       }
@@ -176,7 +171,7 @@ describe('the CAs of clients', () => {
     }
     const write = log.write.bind(log)
     log.write = (...words) => {
-      if (/ expired on /.test(String(words[1]))) put(file, next.certificatePem)
+      if (/ expired on /.test(String(words[1]))) replaceFile(file, next.certificatePem)
       write(...words)
     }
     await gateway.gateway.reload(config)

@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { renameSync, writeFileSync } from 'node:fs'
 import type net from 'node:net'
 import path from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -15,6 +14,7 @@ import {
   type IssuedFiles,
   issueClientFiles,
   issueFiles,
+  replaceFile,
   type TestCa,
   temporaryFolder,
   testCa,
@@ -28,11 +28,6 @@ after(async () => {
 })
 
 const [before, next] = [testCa('Before'), testCa('Next')]
-
-function put(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text)
-  renameSync(`${file}.new`, file)
-}
 
 type Backend = {
   readonly url: string
@@ -99,19 +94,19 @@ describe('the certificate that a backend is shown', () => {
   it('is replaced as a pair, without a reload; what is under way goes on', async () => {
     const server = await backend(issueFiles(before, ['127.0.0.1']), before.certificatePem)
     const first = clientOf(before, 'first')
-    put(chain, first.chainPem)
-    put(key, first.keyPem)
+    replaceFile(chain, first.chainPem)
+    replaceFile(key, first.keyPem)
     const gateway = await start({ endpoints: server.url, tls: { ca: before.file, certificate: { chain, key } } })
     assert.equal(await bodyOf(gateway), 'first')
     const slow = bodyOf(gateway, '/held')
     await eventually('the request is at the backend', () => server.held.length === 1)
 
     const second = clientOf(before, 'second')
-    put(chain, second.chainPem)
+    replaceFile(chain, second.chainPem)
     // Half of a pair is none.
     await gateway.logged(said('certificate files cannot be used', 'gw.pem'))
     assert.equal(await bodyOf(gateway), 'first')
-    put(key, second.keyPem)
+    replaceFile(key, second.keyPem)
     const replaced = await gateway.logged(said('certificate replaced', 'gw.pem'))
     assert.equal(typeof replaced['fingerprint'], 'string')
     assert.equal(await bodyOf(gateway), 'second')
@@ -159,25 +154,25 @@ describe('the certificate that a backend is shown', () => {
 describe('the CAs of a backend', () => {
   it('are rotated with nothing but their file: both, then the new one', async () => {
     const file = path.join(temporaryFolder(), 'bundle.pem')
-    put(file, before.certificatePem)
+    replaceFile(file, before.certificatePem)
     const server = await backend(issueFiles(before, ['127.0.0.1']), undefined)
     const gateway = await start({ endpoints: server.url, tls: { ca: file }, pool: { idle: 0 } })
     const status = async () =>
       (await ask('HTTP/1.1', gateway.port, { host: 'shop.test', tls: { ca: gateway.caPem } })).status
     assert.equal(await status(), 200)
-    put(file, before.certificatePem + next.certificatePem)
+    replaceFile(file, before.certificatePem + next.certificatePem)
     const record = await gateway.logged(said('trusted CAs replaced', 'bundle.pem'))
     assert.deepEqual(record['subjects'], ['O=Sallyport local CA, CN=Before', 'O=Sallyport local CA, CN=Next'])
     assert.equal(await status(), 200)
     server.show(issueFiles(next, ['127.0.0.1']))
     assert.equal(await status(), 200)
-    put(file, before.certificatePem)
+    replaceFile(file, before.certificatePem)
     await eventually(
       'the old CA alone counts',
       () => gateway.logs().filter(said('trusted CAs replaced')).length === 2,
     )
     assert.equal(await status(), 502)
-    put(file, 'half a fi')
+    replaceFile(file, 'half a fi')
     await gateway.logged(said('a file of trusted CAs cannot be used', 'bundle.pem'))
     server.show(issueFiles(before, ['127.0.0.1']))
     assert.equal(await status(), 200)

@@ -2,7 +2,7 @@
  * Certificates for tests: real ones, signed by a CA of the test's own, written to files that go when the process ends.
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { createCa } from '../../src/certs/ca/local-ca.ts'
@@ -75,6 +75,12 @@ export function temporaryFolder(prefix = 'sallyport-test-'): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), prefix))
   folders.add(folder)
   return folder
+}
+
+/** As whoever replaces a file should: nobody ever reads half of it. */
+export function replaceFile(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text)
+  renameSync(`${file}.new`, file)
 }
 
 export function testCa(commonName = 'Sallyport test CA'): TestCa {

@@ -46,6 +46,8 @@ const tickBudgetMs = 8
 export class CertificateWatch {
   /** Goes up with everything that a snapshot may have to choose anew */
   generation = 0
+  /** Goes up with what TLS toward backends may have to be made anew of: certificates for them, and CAs */
+  backendGeneration = 0
   onChange: (change: CertificateChange) => void = () => {}
   /** A file of CAs has others in force now; not called for those that were asked for just then */
   onCas: () => void = () => {}
@@ -171,14 +173,17 @@ export class CertificateWatch {
 
   /** @returns whether others are in force */
   private reportCas(cas: WatchedCas, look: CasLook): boolean {
+    const isReplaced = look.kind === 'replaced'
+    if (isReplaced) this.backendGeneration++
     if (look.kind !== 'same') this.onChange({ kind: 'cas', source: cas.file, look })
-    return look.kind === 'replaced'
+    return isReplaced
   }
 
   private report(pair: WatchedPair, look: Look): void {
     if (look.kind === 'same') return
     if (look.kind === 'replaced') {
       this.generation++
+      if (this.purposes.get(pair) === 'client') this.backendGeneration++
       this.ownerOf.get(pair)?.touch(pair)
     }
     this.onChange({ ...look, source: pair.files.chainFile, leaf: pair.leaf() })
