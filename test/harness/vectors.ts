@@ -1,13 +1,22 @@
-/** The public test vectors beside the checkout; where they are missing, their tests are skipped by name. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+/** Reads the public test vectors in test/vectors. */
+import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parse } from 'yaml'
 
-const folder = path.resolve(import.meta.dirname, '../../../shared/vectors')
+const folder = path.resolve(import.meta.dirname, '../vectors')
 
-/** For `test(name, { skip })`: false where the folder is there. */
-export const vectorsMissing = (name: string): string | false =>
-  existsSync(path.join(folder, name)) ? false : `no ../shared/vectors/${name} beside this checkout`
+/** A ClientHello that a real client sent, as a handshake message in hex without its record header. */
+export type HelloVector = {
+  readonly ja3: string
+  readonly ja3_full: string
+  readonly ja4: string
+  readonly ja4_r: string
+  readonly clienthello: string
+}
+
+export const helloVectors: readonly HelloVector[] = JSON.parse(
+  readFileSync(path.join(folder, 'ja4/client-hellos.json'), 'utf8'),
+)
 
 export type LlhttpCase = {
   readonly name: string
@@ -22,7 +31,6 @@ export type LlhttpCase = {
 /** The cases of llhttp's Markdown files: a `http` block is the input, the `log` block after it what the parser says. */
 export function llhttpCases(): LlhttpCase[] {
   const root = path.join(folder, 'http1-llhttp')
-  if (!existsSync(root)) return []
   const cases: LlhttpCase[] = []
   for (const kind of ['request', 'response'] as const) {
     for (const file of readdirSync(path.join(root, kind)).sort()) {
@@ -70,7 +78,6 @@ export type DesyncCase = { readonly name: string; readonly input: Buffer }
 /** Requests of one danger class of http-desync-guardian, as bytes, with a body that fits a good length of theirs. */
 export function desyncCases(tier: 'severe' | 'acceptable' | 'rfc-compliant'): DesyncCase[] {
   const file = path.join(folder, 'http1-desync', `${tier}.yaml`)
-  if (!existsSync(file)) return []
   type Row = {
     name: string
     uri: string
@@ -102,7 +109,6 @@ export type HpackStory = {
 /** Stories by the encoder that wrote them. A story is one connection: one decoder reads all of its cases. */
 export function hpackStories(): { readonly encoder: string; readonly stories: readonly HpackStory[] }[] {
   const root = path.join(folder, 'hpack')
-  if (!existsSync(root)) return []
   type Raw = { wire: string; header_table_size?: number; headers: Record<string, string>[] }
   return readdirSync(root, { withFileTypes: true })
     .filter(entry => entry.isDirectory())

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { HelloReader, type Peek, peekHello } from '../../src/wire/hello-reader.ts'
 import { alerts } from '../../src/wire/tls-alert.ts'
+import { helloVectors } from '../harness/vectors.ts'
 import {
   alpn,
   groups,
@@ -13,7 +14,6 @@ import {
   records,
   signatures,
   sni,
-  vectors,
   versions,
 } from './hello-bytes.ts'
 
@@ -28,7 +28,7 @@ const ours = hello({
     psk(),
   ],
 })
-const real = (vectors ?? []).map(vector => Buffer.from(vector.clienthello, 'hex'))
+const real = helloVectors.map(vector => Buffer.from(vector.clienthello, 'hex'))
 const all = [ours, ...real]
 
 /** What a peek says, without where the hello ended. */

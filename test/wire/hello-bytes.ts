@@ -1,7 +1,4 @@
 /** ClientHellos to test with: built field by field, from the public vectors, and cut into records. */
-import { existsSync, readFileSync } from 'node:fs'
-import path from 'node:path'
-
 const u16 = (n: number): Buffer => Buffer.from([n >>> 8, n])
 const block = (bytes: Uint8Array, lengthBytes: 1 | 2): Buffer =>
   Buffer.concat([lengthBytes === 1 ? Buffer.from([bytes.length]) : u16(bytes.length), bytes])
@@ -65,15 +62,6 @@ export function records(content: Uint8Array, size: number): Buffer {
   for (let at = 0; at < content.length; at += size) parts.push(record(content.subarray(at, at + size)))
   return Buffer.concat(parts)
 }
-
-export type HelloVector = { ja3_full: string; ja4: string; clienthello: string }
-
-const file = path.join(import.meta.dirname, '../../../shared/vectors/ja4/client-hellos.json')
-
-/** Real browsers' hellos; null in a checkout without the folder of public vectors beside it. */
-export const vectors: readonly HelloVector[] | null = existsSync(file)
-  ? JSON.parse(readFileSync(file, 'utf8'))
-  : null
 
 /** xorshift32: the same numbers in every run. */
 export function randomFrom(seed: number): (below: number) => number {

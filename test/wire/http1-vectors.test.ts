@@ -8,7 +8,7 @@ import { ProxyError } from '../../src/base/errors.ts'
 import { HeadBuffer } from '../../src/wire/head-buffer.ts'
 import { ChunkedDecoder } from '../../src/wire/http1-body.ts'
 import { parseRequestHead, parseResponseHead } from '../../src/wire/http1-head.ts'
-import { desyncCases, llhttpCases, vectorsMissing } from '../harness/vectors.ts'
+import { desyncCases, llhttpCases } from '../harness/vectors.ts'
 
 const limits = { headBytes: 64_000, uriBytes: 16_000, headers: 200 }
 
@@ -93,7 +93,7 @@ const stricter: readonly (readonly [said: RegExp, because: string])[] = [
   [/control character|bare CR|bare CR or LF/, 'no control characters in fields'],
 ]
 
-describe('llhttp', { skip: vectorsMissing('http1-llhttp') }, () => {
+describe('llhttp', () => {
   const cases = llhttpCases()
   it('has cases', () => assert.ok(cases.length > 100, `${cases.length}`))
   for (const { name, kind, lenient, input, error } of cases) {
@@ -125,7 +125,7 @@ const tolerated: readonly RegExp[] = [
   /HTTP protocol and ANNOUNCE method/,
 ]
 
-describe('http-desync-guardian', { skip: vectorsMissing('http1-desync') }, () => {
+describe('http-desync-guardian', () => {
   for (const { name, input } of desyncCases('severe')) {
     it(`severe, refused: ${name}`, () => {
       const verdict = read(input, 'request', input.length)
