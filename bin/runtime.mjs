@@ -3,8 +3,17 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 const require = createRequire(import.meta.url)
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
+const source = path.join(root, 'src', 'cli', 'main.ts')
+
+/** What the launcher runs: the source in a checkout, the compiled JavaScript in an installed package. */
+export const main = existsSync(source) ? source : path.join(root, 'dist', 'cli', 'main.js')
+
+/** In a checkout `import 'sallyport'` means the source: nothing has to be built first. */
+export const conditions = main === source ? ['--conditions=sallyport-source'] : []
 
 /** The npm packages that carry Bun for this machine, the likelier first. */
 function bunPackages() {
@@ -28,7 +37,7 @@ export function findBun() {
   return null
 }
 
-/** @returns {string | null} a Node that runs TypeScript as it is (24 or later): the one we run on, if it can */
+/** @returns {string | null} a Node that runs us and a configuration in TypeScript (24 or later): the one we run on, if it can */
 export function findNode() {
   return Number(process.versions.node.split('.')[0]) >= 24 ? process.execPath : null
 }
@@ -43,17 +52,20 @@ export function findRuntime(wanted) {
   }
   if (wanted !== 'node') {
     const bun = findBun()
-    if (bun) return { binary: bun, args: [] }
+    if (bun) return { binary: bun, args: conditions }
     if (wanted === 'bun') {
       return {
-        error: `no Bun for ${process.platform}-${process.arch}: run 'npm install' (it is an optional dependency)`,
+        error:
+          process.platform === 'win32'
+            ? 'on Windows Sallyport runs on Node: leave --runtime bun out'
+            : `no Bun for ${process.platform}-${process.arch}: run 'npm install' (it is an optional dependency)`,
       }
     }
   }
   const node = findNode()
-  if (node) return { binary: node, args: ['--disable-warning=ExperimentalWarning'] }
+  if (node) return { binary: node, args: ['--disable-warning=ExperimentalWarning', ...conditions] }
   return {
-    error: `--runtime node needs Node 24 or later to run TypeScript, this is ${process.versions.node}${
+    error: `--runtime node needs Node 24 or later, this is ${process.versions.node}${
       wanted === 'node' ? '' : "; and no Bun is installed: run 'npm install'"
     }`,
   }

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { findBun } from '../bin/runtime.mjs'
+import { conditions, findBun } from '../bin/runtime.mjs'
 import { ensureInstalled, root } from './install.mjs'
 import { ensurePebble, pebble } from './pebble.mjs'
 import { ensurePeers, peers } from './peers.mjs'
@@ -105,6 +105,7 @@ if (only !== '--node') {
   const report = path.join(os.tmpdir(), `sallyport-bun-${process.pid}.xml`)
   const args = [
     'test',
+    ...conditions,
     '--parallel',
     jobs,
     '--timeout',
@@ -125,6 +126,7 @@ if (!unit && only !== '--bun') {
     const report = path.join(os.tmpdir(), `sallyport-node-${process.pid}.xml`)
     const args = [
       '--disable-warning=ExperimentalWarning',
+      ...conditions,
       '--test',
       '--test-timeout=120000',
       `--test-concurrency=${jobs}`,

@@ -5,6 +5,7 @@
  *     gateway.ports // [8443]
  *     await gateway.drain()
  */
+/// <reference types="node" preserve="true" />
 import { UsageError } from './base/errors.ts'
 import type { ConfigInput } from './config/define-config.ts'
 import { loadConfig } from './config/load.ts'
