@@ -221,7 +221,7 @@ function certificatesOf(
     case undefined:
       return null
     case 'local':
-      return fromLocalCa(registries.localCa(config.state), hosts)
+      return fromLocalCa(registries.localCa(config.state), hosts, registries.now)
     case 'directory':
       return fromFolder(certificate.folder, hosts, registries.certificates, eager, warn)
     case 'files':

@@ -20,8 +20,11 @@ export class Registries {
   readonly crls = new CrlSources()
   private localCaOf: { state: string; ca: LocalCa } | null = null
 
-  /** @param now the clock of what ages */
-  constructor(now?: () => number) {
+  /** The clock of what ages */
+  readonly now: () => number
+
+  constructor(now: () => number = Date.now) {
+    this.now = now
     this.staples = new Staples(now)
   }
 
@@ -80,7 +83,7 @@ export class Registries {
   }
 
   localCa(state: string): LocalCa {
-    if (this.localCaOf?.state !== state) this.localCaOf = { state, ca: openLocalCa(state) }
+    if (this.localCaOf?.state !== state) this.localCaOf = { state, ca: openLocalCa(state, this.now) }
     return this.localCaOf.ca
   }
 }

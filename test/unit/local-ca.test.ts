@@ -20,6 +20,8 @@ import { type CaPair, createCa, memoryCa, openLocalCa } from '../../src/certs/ca
 import { trustText } from '../../src/certs/ca/trust.ts'
 import { buildCertificate } from '../../src/certs/x509/x509-build.ts'
 import { readCertificate } from '../../src/certs/x509/x509-read.ts'
+import { fromLocalCa } from '../../src/gateway/certificates/certificates.ts'
+import type { Bundle } from '../../src/model/certificate.ts'
 import { issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
 
 const dayMs = 86_400_000
@@ -249,6 +251,60 @@ describe('a certificate it issues', () => {
 
 test('two CAs differ in their names, so that one trust store can hold both', () => {
   assert.notEqual(memoryCa(createCa()).subject, memoryCa(createCa()).subject)
+})
+
+describe('a CA that was made while the clock ran ahead', () => {
+  test('gets a certificate that is valid now, with the same name and key', () => {
+    const state = temporaryFolder()
+    const ahead = openLocalCa(state, () => Date.now() + 3 * dayMs)
+    const corrected = openLocalCa(state)
+    const [before, after] = [ahead, corrected].map(ca => new X509Certificate(ca.certificatePem)) as [
+      X509Certificate,
+      X509Certificate,
+    ]
+    assert.ok(before.validFromDate.getTime() > Date.now())
+    assert.ok(after.validFromDate.getTime() <= Date.now())
+    assert.equal(after.subject, before.subject)
+    assert.ok(after.publicKey.equals(before.publicKey))
+    assert.equal(readFileSync(corrected.file as string, 'utf8'), corrected.certificatePem)
+    assert.equal(openLocalCa(state).fingerprint256, corrected.fingerprint256, 'made anew once')
+    assert.deepEqual(corrected.warnings, [])
+    const leaf = new X509Certificate(corrected.issue(['localhost']).chainPem)
+    assert.ok(leaf.verify(after.publicKey) && leaf.checkIssued(after))
+  })
+
+  test('issues valid certificates in a process that lives through the correction', () => {
+    let offset = 3 * dayMs
+    const state = temporaryFolder()
+    const ca = openLocalCa(state, () => Date.now() + offset)
+    const source = fromLocalCa(ca, ['localhost'], () => Date.now() + offset)
+    const shown = () => (source.for('localhost') as readonly Bundle[])[0] as Bundle
+    assert.ok(shown().notBefore > Date.now())
+    offset = 0
+    const bundle = shown()
+    assert.ok(bundle.notBefore <= Date.now())
+    assert.equal(shown(), bundle, 'and keeps them')
+    const root = new X509Certificate(readFileSync(ca.file as string))
+    assert.ok(root.validFromDate.getTime() <= Date.now())
+    assert.ok(new X509Certificate(bundle.chainPem).checkIssued(root))
+  })
+
+  test('is left as it is where it was made elsewhere, with a warning', () => {
+    const place = made()
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const subject = { organization: 'Somebody', commonName: 'elsewhere' }
+    const [notBefore, notAfter] = [Date.now() + dayMs, Date.now() + 90 * dayMs]
+    const own = { subject, issuer: subject, publicKey, signingKey: privateKey, notBefore, notAfter }
+    const { pem } = buildCertificate({ ...own, isCa: true, keyUsage: ['keyCertSign'] })
+    replace(place, {
+      chainPem: pem,
+      keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    })
+    assert.deepEqual(openLocalCa(place.state).warnings, [
+      `${place.file}: the local CA is not valid yet; is the clock right?`,
+    ])
+    assert.equal(readFileSync(place.file, 'utf8'), pem)
+  })
 })
 
 test('a CA near its end is a warning', () => {

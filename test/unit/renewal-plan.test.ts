@@ -31,6 +31,14 @@ const window = (start: number, end: number, renewAt: number) => ({
 })
 
 describe('a certificate is ordered', () => {
+  test('when it was made while the clock ran ahead; not where it is this clock that is behind', () => {
+    const made = standing().certificate as NonNullable<Standing['certificate']>
+    const corrected = begin - 3 * day
+    assert.equal(plan(standing(), corrected, null).kind, 'order')
+    const obtainedSince = standing({ certificate: { ...made, obtainedAt: corrected } })
+    assert.equal(plan(obtainedSince, corrected, null).kind, 'wait')
+  })
+
   test('when there is none', () => {
     assert.equal(plan(standing({ certificate: null }), begin, null).kind, 'order')
   })

@@ -3,10 +3,18 @@
  * gets its certificates from.
  *
  * Invariants: the folder `local-ca` comes into being with both files in it or not at all (it is filled under another name and
- * renamed), so of several processes that start at once one wins and the others read what it wrote. What is there is
- * never overwritten: a damaged file is an error that names it. The key never leaves this module except into that file.
+ * renamed), so of several processes that start at once one wins and the others read what it wrote. A key is never
+ * overwritten, and a damaged file is an error that names it. The one thing that is replaced is a certificate whose validity
+ * has not begun: it was made while the clock ran ahead, no client accepts it, and the same key gets a new one. The key
+ * never leaves this module except into its file.
  */
-import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  X509Certificate,
+} from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { modeWarnings, syncFolder, writeSynced } from '../../base/durable.ts'
@@ -47,45 +55,84 @@ const leafDays = 90
 const backdateMs = hourMs
 const soonDays = 30
 
+/** CAs that are made here; those made elsewhere are left as they are. */
+const organization = 'Sallyport local CA'
+
 /** A new CA, in memory. ECDSA P-256, ten years. */
 export function createCa(options: { readonly commonName?: string; readonly now?: number } = {}): CaPair {
   const { now = Date.now() } = options
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   // The key's identifier in the name keeps two CAs in one trust store apart: NSS looks issuers up by name.
   const commonName = options.commonName ?? `Sallyport local CA ${keyId(publicKey).toString('hex').slice(0, 8)}`
-  const subject = { organization: 'Sallyport local CA', commonName }
+  const certificatePem = certificateFor({ organization, commonName }, publicKey, privateKey, now)
+  return { certificatePem, keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }
+}
+
+function certificateFor(
+  subject: { readonly organization: string; readonly commonName: string } | Buffer,
+  publicKey: KeyObject,
+  signingKey: KeyObject,
+  now: number,
+): string {
   const { pem } = buildCertificate({
     subject,
     issuer: subject,
     publicKey,
-    signingKey: privateKey,
+    signingKey,
     notBefore: now - backdateMs,
     notAfter: now + caDays * dayMs,
     isCa: true,
     pathLength: 0,
     keyUsage: ['keyCertSign', 'cRLSign'],
   })
-  return { certificatePem: pem, keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }
+  return pem
 }
 
 /** The CA of a pair that is in memory, such as createCa() returns. */
 export function memoryCa(pair: CaPair): LocalCa {
-  return localCa(parsePair(pair, 'the CA certificate', 'the CA key', Date.now()), null, [])
+  return localCa(parsePair(pair, 'the CA certificate', 'the CA key', Date.now()), null, [], Date.now)
 }
 
-/** Reads `local-ca/` in the state folder, or makes it. Throws UsageError. */
-export function openLocalCa(stateFolder: string): LocalCa {
+/**
+ * Reads `local-ca/` in the state folder, or makes it. Throws UsageError.
+ * @param clock milliseconds since 1970
+ */
+export function openLocalCa(stateFolder: string, clock: () => number = Date.now): LocalCa {
   const folder = path.resolve(stateFolder, 'local-ca')
   const file = path.join(folder, 'ca.pem')
   const keyFile = path.join(folder, 'ca.key')
-  if (!existsSync(file) && !existsSync(keyFile)) createFolder(folder)
+  if (!existsSync(file) && !existsSync(keyFile)) createFolder(folder, clock())
   const pair = { certificatePem: readPart(file, folder), keyPem: readPart(keyFile, folder) }
-  const now = Date.now()
-  const parsed = parsePair(pair, file, keyFile, now)
+  const now = clock()
+  let parsed = parsePair(pair, file, keyFile, now)
+  if (notYetValid(parsed, now)) parsed = replaceCertificate(parsed, file, now)
   const warnings = modeWarnings(keyFile, 'any site to those who trust the local CA')
   const days = Math.floor((parsed.fields.notAfter - now) / dayMs)
   if (days < soonDays) warnings.push(`${file}: the local CA expires in ${days} days`)
-  return localCa(parsed, file, warnings)
+  if (parsed.fields.notBefore > now) warnings.push(`${file}: the local CA is not valid yet; is the clock right?`)
+  return localCa(parsed, file, warnings, clock)
+}
+
+/** Made here while the clock ran ahead. */
+const notYetValid = ({ fields }: ParsedPair, now: number): boolean =>
+  fields.notBefore > now && fields.subjectDer.includes(organization)
+
+/** The same name and key with a validity that has begun, written over the old certificate. */
+function replaceCertificate(old: ParsedPair, file: string, now: number): ParsedPair {
+  const pem = certificateFor(old.fields.subjectDer, createPublicKey(old.key), old.key, now)
+  const draft = `${file}.new-${process.pid}`
+  try {
+    writeSynced(draft, pem, 0o644)
+    renameSync(draft, file)
+    syncFolder(path.dirname(file))
+  } catch (error) {
+    rmSync(draft, { force: true })
+    throw new UsageError(
+      `${file}: was made while the clock ran ahead and is not valid yet, and it cannot be replaced: ${messageOf(error)}`,
+    )
+  }
+  const x509 = new X509Certificate(pem)
+  return { pem, x509, fields: readCertificate(x509.raw), key: old.key }
 }
 
 function readPart(file: string, folder: string): string {
@@ -98,13 +145,13 @@ function readPart(file: string, folder: string): string {
 }
 
 /** Makes the folder with both files in it. Returns quietly where another process was faster. */
-function createFolder(folder: string): void {
+function createFolder(folder: string, now: number): void {
   const state = path.dirname(folder)
   let draft: string | null = null
   try {
     mkdirSync(state, { recursive: true, mode: 0o700 })
     draft = mkdtempSync(`${folder}.new-`)
-    const pair = createCa()
+    const pair = createCa({ now })
     writeSynced(path.join(draft, 'ca.key'), pair.keyPem, 0o600)
     writeSynced(path.join(draft, 'ca.pem'), pair.certificatePem, 0o644)
     syncFolder(draft)
@@ -161,11 +208,19 @@ function attempt<T>(file: string, problem: string, action: () => T): T {
 }
 
 function localCa(
-  { pem, x509, fields, key }: ParsedPair,
+  parsed: ParsedPair,
   file: string | null,
   warnings: readonly string[],
+  clock: () => number,
 ): LocalCa {
+  const { pem, x509, fields, key } = parsed
   const subject = nameText(fields.subjectDer)
+  // The clock may be corrected while the process runs: leaves are issued below a certificate that is valid then.
+  let current = parsed
+  const issuer = (now: number): CertificateFields => {
+    if (file !== null && notYetValid(current, now)) current = replaceCertificate(current, file, now)
+    return current.fields
+  }
   return {
     certificatePem: pem,
     fingerprint256: x509.fingerprint256,
@@ -173,15 +228,23 @@ function localCa(
     notAfter: fields.notAfter,
     file,
     warnings,
-    issue: names => issueLeaf(names, key, fields, subject),
+    issue: names => {
+      const now = clock()
+      return issueLeaf(names, key, issuer(now), subject, now)
+    },
   }
 }
 
-function issueLeaf(names: readonly string[], signingKey: KeyObject, ca: CertificateFields, issuer: string): Bundle {
+function issueLeaf(
+  names: readonly string[],
+  signingKey: KeyObject,
+  ca: CertificateFields,
+  issuer: string,
+  now: number,
+): Bundle {
   const { dnsNames, ipAddresses } = sortNames(names)
   const [first] = [...dnsNames, ...ipAddresses]
   if (first === undefined) throw new RangeError('a certificate needs at least one name')
-  const now = Date.now()
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const { der, pem } = buildCertificate({
     // The name is for people; clients look at subjectAltName only.

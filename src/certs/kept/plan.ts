@@ -42,6 +42,9 @@ export function plan(standing: Standing, now: number, renewBeforeMs: number | nu
   }
   if (certificate === null) return { kind: 'order', why: 'there is none yet' }
   if (certificate.elsewhere) return { kind: 'order', why: 'the one in force is of another issuer' }
+  // Where it was obtained by this clock since, it is this clock that is behind, and another order would not help.
+  if (certificate.notBefore > now + skewMs && certificate.obtainedAt > now + skewMs)
+    return { kind: 'order', why: 'it is not valid yet: it was made while the clock ran ahead' }
   const due = dueAt(certificate, renewal, renewBeforeMs)
   // The issuer comes first: it may have pulled the renewal forward, as it does before it revokes many at once.
   if (now < due.at) {

@@ -22,7 +22,7 @@ export type KeyUsage = 'digitalSignature' | 'keyEncipherment' | 'keyCertSign' | 
 export type ExtendedKeyUsage = 'serverAuth' | 'clientAuth' | 'OCSPSigning'
 
 export type CertificateRequest = {
-  readonly subject: DistinguishedName
+  readonly subject: DistinguishedName | Uint8Array
   /** A name, or the DER of the issuer certificate's subject, which must be repeated byte for byte */
   readonly issuer: DistinguishedName | Uint8Array
   readonly publicKey: KeyObject
@@ -83,7 +83,7 @@ export function buildCertificate(request: CertificateRequest): BuiltCertificate 
     algorithm,
     issuer,
     der.sequence(der.time(request.notBefore), der.time(request.notAfter)),
-    encodeName(request.subject),
+    request.subject instanceof Uint8Array ? request.subject : encodeName(request.subject),
     request.publicKey.export({ type: 'spki', format: 'der' }),
     der.explicit(3, der.sequence(...extensions(request))),
   )
@@ -159,7 +159,8 @@ function extensions(request: CertificateRequest): Uint8Array[] {
   if (isCa && request.nameConstraints !== undefined)
     list.push(extension('2.5.29.30', true, encodeNameConstraints(request.nameConstraints)))
   const names = alternativeNames(request)
-  const critical = Object.values(request.subject).every(value => value === undefined)
+  const { subject } = request
+  const critical = !(subject instanceof Uint8Array) && Object.values(subject).every(value => value === undefined)
   if (names.length > 0) list.push(extension('2.5.29.17', critical, der.sequence(...names)))
   return [...list, ...(request.otherExtensions ?? [])]
 }

@@ -192,7 +192,11 @@ const heldPair = (pair: WatchedPair, leaf: () => LeafSummary | null, superseded:
   bundle: () => pair.load().bundle,
 })
 
-export function fromLocalCa(ca: LocalCa, hosts: readonly string[]): CertificateSource {
+export function fromLocalCa(
+  ca: LocalCa,
+  hosts: readonly string[],
+  clock: () => number = Date.now,
+): CertificateSource {
   const issued = new Map<string, readonly Bundle[]>()
   const own = hosts[0] as string
   return {
@@ -204,7 +208,7 @@ export function fromLocalCa(ca: LocalCa, hosts: readonly string[]): CertificateS
     for(serverName) {
       const name = serverName === '' ? own.replace(/^\*\./, 'any.') : serverName
       const known = issued.get(name)
-      if (known !== undefined && (known[0] as Bundle).notAfter - Date.now() > renewBeforeMs) {
+      if (known !== undefined && isInTime(known[0] as Bundle, clock())) {
         // Most recently used last.
         issued.delete(name)
         issued.set(name, known)
@@ -217,6 +221,10 @@ export function fromLocalCa(ca: LocalCa, hosts: readonly string[]): CertificateS
     },
   }
 }
+
+/** One made before the clock was corrected backwards is not valid yet. */
+const isInTime = ({ notBefore, notAfter }: Bundle, now: number): boolean =>
+  notBefore <= now && notAfter - now > renewBeforeMs
 
 /** People open the demo by name and by address alike. */
 function namesFor(name: string): string[] {
