@@ -175,7 +175,12 @@ export const errorTable = {
   ),
   // Ourselves
   DRAINING: row(503, 'gateway', 'no', 'The gateway is shutting down.'),
-  FILTER_FAILED: row(500, 'gateway', 'no', 'A filter threw.'),
+  FILTER_FAILED: row(
+    500,
+    'gateway',
+    'no',
+    'A filter threw, or returned what its phase does not take; the log names it.',
+  ),
   INTERNAL: row(500, 'gateway', 'no', 'A fault in the gateway itself; the log has the stack.'),
 } as const satisfies Record<string, ErrorRow>
 

@@ -4,7 +4,7 @@
  */
 import type { ChallengeKind } from '../model/challenge.ts'
 import type { ForwardedForm } from '../model/client-identity.ts'
-import type { Filter } from '../model/filter.ts'
+import type { Filter, RequestFilter } from '../model/filter.ts'
 import type { TlsVersion } from '../model/tls-terms.ts'
 
 /** `250ms`, `30s`, `5m`, `12h`, `1d` */
@@ -33,9 +33,8 @@ export type ConfigInput = {
   workers?: number | 'auto'
 }
 
-/** A filter, or only its request phase as a function. */
-// biome-ignore lint/suspicious/noExplicitAny: a function of fewer parameters, or of a narrower exchange, fits as well
-export type FilterInput = Filter | ((...exchange: any[]) => unknown)
+/** A filter, or only its request phase as a function. A function has a name too: without `apply` each would be a Filter. */
+export type FilterInput = (Filter & { readonly apply?: never }) | RequestFilter
 
 export type ListenInput = {
   port: number

@@ -1,5 +1,6 @@
 /** Sites and their routes, from rows to config.ts, with the checks that need more than one row. */
 import type { Filter } from '../model/filter.ts'
+import { gatewayNames } from '../wire/field-names.ts'
 import type {
   CertificateConfig,
   MatchConfig,
@@ -346,7 +347,7 @@ function validateRespond(raw: RawRoute['respond'], node: Node, problems: Problem
   }
   const headers: [string, string][] = []
   for (const [name, value] of raw.headers) {
-    if (ownHeaders.has(name)) {
+    if (gatewayNames.has(name) || name === 'date') {
       problems.error(
         placeOfKey(childOf(node, 'headers')!, name),
         `${name} is set by the gateway itself`,
@@ -357,18 +358,6 @@ function validateRespond(raw: RawRoute['respond'], node: Node, problems: Problem
   if (body !== '' && !raw.headers.has('content-type')) headers.push(['content-type', 'text/plain; charset=utf-8'])
   return { kind: 'respond', status, body, headers }
 }
-
-/** Framing and connection fields: RFC 9110 section 7.6.1, RFC 9112 section 6. */
-const ownHeaders = new Set([
-  'connection',
-  'content-length',
-  'date',
-  'keep-alive',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
 
 function describePlace(node: Node): string {
   const { line } = node.at.source.position(node.at.offset)

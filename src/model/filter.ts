@@ -1,18 +1,32 @@
 /**
  * Filters see an exchange at fixed phases: `request` once, before an endpoint is chosen; `attempt` before every try;
  * `response` once, when a response head has come; `done` always, exactly once. A reply from `request` ends the exchange
- * there. A filter that throws ends it with a 500. See docs/filters.md.
+ * there. A filter that throws, or returns what its phase does not take, ends it with a 500. See docs/filters.md.
  */
 import type { ProxyError } from '../base/errors.ts'
-import type { Fields } from '../wire/fields.ts'
 import type { Fingerprint } from '../wire/ja4.ts'
 import type { ClientIdentity } from './client-identity.ts'
 
-/** An answer of the gateway itself. */
+/** An answer of the gateway itself. The status is an integer from 200 to 599; 204, 205 and 304 have no body. */
 export type Reply = {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array
+}
+
+/**
+ * Header fields as a filter may read and change them. Names are in lower case where they are iterated. Throws TypeError
+ * on what RFC 9110 does not allow, and on the fields that only the gateway writes (docs/filters.md lists them).
+ */
+export interface FilterHeaders extends Iterable<readonly [name: string, value: string]> {
+  /** The first value of that name, or null */
+  get(name: string): string | null
+  getAll(name: string): string[]
+  has(name: string): boolean
+  /** Replaces every field of that name */
+  set(name: string, value: string): void
+  append(name: string, value: string): void
+  delete(name: string): void
 }
 
 /** An exchange as a filter sees it. */
@@ -36,21 +50,29 @@ export interface FilterExchange {
     path: string
     /** With its '?', or empty */
     query: string
-    readonly headers: Fields
+    /** What the backend will get: with Host, and with what the gateway says of the client */
+    readonly headers: FilterHeaders
   }
   /** Null until a response head has come */
-  readonly response: { status: number; readonly headers: Fields } | null
+  readonly response: { status: number; readonly headers: FilterHeaders } | null
   readonly route: string
   /** For filters to keep what they need between phases */
   readonly state: Map<string, unknown>
 }
 
+/** Nothing. With `undefined`, so that the compiler refuses an arrow function that returns something. */
+type Nothing = undefined | null | void
+type RequestAnswer = Reply | Response | Nothing
+
+/** The request phase of a filter alone. */
+export type RequestFilter = (exchange: FilterExchange) => RequestAnswer | Promise<RequestAnswer>
+
 export type Filter = {
   readonly name: string
-  request?(exchange: FilterExchange): Reply | null | undefined | void | Promise<Reply | null | undefined | void>
-  attempt?(exchange: FilterExchange): void
-  response?(exchange: FilterExchange): void | Promise<void>
-  done?(exchange: FilterExchange, error: ProxyError | null): void
+  request?(exchange: FilterExchange): RequestAnswer | Promise<RequestAnswer>
+  attempt?(exchange: FilterExchange): Nothing
+  response?(exchange: FilterExchange): Nothing | Promise<Nothing>
+  done?(exchange: FilterExchange, error: ProxyError | null): Nothing
 }
 
 /** Filters by phase, in order; regrouped when a snapshot is compiled, so that an unused phase is an empty loop. */

@@ -1,5 +1,8 @@
 /** The text of a response head toward a client, with our own framing (RFC 9112 section 6). */
 
+import { Fields } from '../wire/fields.ts'
+import type { ResponseHead } from '../wire/heads.ts'
+
 export type AnswerFraming = {
   /** Of the body, or -1 */
   readonly length: number
@@ -15,4 +18,21 @@ export function answerHead(status: number, reason: string, text: string, framing
   else if (framing.chunked) head += 'transfer-encoding: chunked\r\n'
   if (framing.close) return `${head}connection: close\r\n\r\n`
   return framing.minor === 0 ? `${head}connection: keep-alive\r\n\r\n` : `${head}\r\n`
+}
+
+/**
+ * The length that an answer announces, or -1. A filter may have made a 204 or 304 into an answer that ends at its
+ * length: then it is 0, whatever the length was that the backend spoke of.
+ */
+export function answerLength(head: ResponseHead, bodyless: boolean, method: string): number {
+  if (bodyless && method !== 'HEAD' && head.status !== 204 && head.status !== 304) return 0
+  return head.chunked ? -1 : head.contentLength
+}
+
+/** The lines of an answer with those that the site adds, which replace what has the same name. */
+export function withFields(text: string, own: string): string {
+  if (own === '') return text
+  const fields = new Fields(text)
+  fields.delete('strict-transport-security')
+  return fields.text + own
 }

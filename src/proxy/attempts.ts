@@ -18,6 +18,8 @@ import type { Services } from './services.ts'
 export interface AttemptsOwner extends BackendUser {
   readonly timeouts: RouteTimeouts
   readonly host: string
+  /** The Host field that a filter has set, or null */
+  readonly hostField: string | null
   readonly finished: boolean
   /** Runs the attempt filters; `false` when one has ended the exchange */
   beforeAttempt(): boolean
@@ -186,7 +188,8 @@ export class Attempts implements Waiter {
     this.backend = backend
     const { owner } = this
     if (!owner.beforeAttempt()) return
-    backend.send(owner, upstream.hostHeader === 'preserve' ? owner.host : (this.endpoint as Endpoint).label)
+    const host = upstream.hostHeader === 'preserve' ? owner.host : (this.endpoint as Endpoint).label
+    backend.send(owner, owner.hostField ?? host)
     if (hasBody(owner.head)) this.sendKept(backend)
   }
 

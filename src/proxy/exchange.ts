@@ -9,16 +9,17 @@
 import type { Timed } from '../base/deadlines.ts'
 import { nowMs } from '../base/deadlines.ts'
 import { type ErrorCode, messageOf, ProxyError } from '../base/errors.ts'
-import type { FilterExchange, Reply } from '../model/filter.ts'
+import type { Filter, Reply } from '../model/filter.ts'
 import type { Route, RouteTimeouts } from '../model/route.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { Fields } from '../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../wire/heads.ts'
+import { answerLength, withFields } from './answer-head.ts'
 import { Attempts, type AttemptsOwner } from './attempts.ts'
-import { type BackendUser, hasBody } from './backend.ts'
+import { hasBody } from './backend.ts'
 import type { Downstream, Tunnelled } from './downstream.ts'
-import { runDone, runFilters } from './filter-run.ts'
-import { filterView } from './filter-view.ts'
+import { type FilteredExchange, FilterPhases } from './filter-phases.ts'
+import { faultPlace } from './filter-run.ts'
 import { callTimeoutError, callTimeoutMs, grpcStatusLines } from './grpc.ts'
 import { HeldAnswer } from './held-answer.ts'
 import { httpChallenge } from './http-challenge.ts'
@@ -26,7 +27,7 @@ import { locate } from './locate.ts'
 import { errorAnswer, grpcErrorAnswer, type OwnAnswer, replyAnswer, routeReply } from './respond.ts'
 import type { ExchangeRecord, Services } from './services.ts'
 
-export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, ExchangeRecord {
+export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord, FilteredExchange {
   deadlineAt = Number.POSITIVE_INFINITY
   watchIndex = -1
   readonly downstream: Downstream
@@ -45,6 +46,10 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
   sentAt = 0
   headAt = 0
   responseHead: ResponseHead | null = null
+  responseBodyless = false
+  /** Of the site and client of this request: on an HTTP/2 connection another may have been looked up since */
+  forwardText = ''
+  hostField: string | null = null
   finished = false
   readonly attempts: Attempts
   private readonly services: Services
@@ -53,7 +58,7 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
   /** A response filter is at work: what the backend sends meanwhile waits here */
   private held: HeldAnswer | null = null
   private switched: Buffer[] | null = null
-  private facade: FilterExchange | null = null
+  private madePhases: FilterPhases | null = null
   private ownId = ''
 
   constructor(services: Services, downstream: Downstream, head: RequestHead) {
@@ -89,14 +94,15 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
       this.fail(error)
       return
     }
+    this.forwardText = this.downstream.forwarding.text
     const route = this.route as unknown as Route
     const totalMs = callTimeoutMs(route.timeouts.totalMs, this.head.grpcTimeout)
     if (totalMs > 0) {
       this.deadlineAt = this.services.deadlines.after(totalMs)
       this.services.deadlines.watch(this)
     }
-    if (route.filters.request.length > 0) this.runRequestFilters(route)
-    else this.act(route)
+    if (route.filters.request.length > 0) this.phases.request(route.filters.request)
+    else this.requestFiltered()
   }
 
   onDeadline(): void {
@@ -147,10 +153,6 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
 
   // From the attempts and their backend
 
-  get forwardText(): string {
-    return this.downstream.forwarding.text
-  }
-
   get upgrade(): string | null {
     // Other protocols than WebSocket are not spoken of to the backend: an upgrade is optional to begin with, and one
     // that we do not know could turn the connection into something we cannot see (RFC 9931).
@@ -159,13 +161,8 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
 
   beforeAttempt(): boolean {
     if (this.startedAt > 0) this.sentAt = nowMs()
-    try {
-      for (const filter of (this.route as Route).filters.attempt) filter.attempt?.(this.view)
-      return true
-    } catch (error) {
-      this.filterFailed(error)
-      return false
-    }
+    const { attempt } = (this.route as Route).filters
+    return attempt.length === 0 || this.phases.attempt(attempt)
   }
 
   pauseBody(): void {
@@ -199,11 +196,16 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
 
   backendHead(head: ResponseHead, bodyless: boolean): void {
     this.responseHead = head
+    this.responseBodyless = bodyless
     this.attempts.answered()
     if (this.startedAt > 0) this.headAt = nowMs()
-    const route = this.route as Route
-    if (route.filters.response.length === 0) this.sendHead(head, bodyless)
-    else this.runResponseFilters(route, head, bodyless)
+    const { response } = (this.route as Route).filters
+    if (response.length === 0) {
+      this.sendHead(head, bodyless)
+      return
+    }
+    this.held = new HeldAnswer()
+    this.phases.response(response)
   }
 
   backendData(bytes: Buffer, from: number, to: number): void {
@@ -271,28 +273,16 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
       this.errorWhy = error.message
     }
     const done = this.route?.filters.done
-    if (done !== undefined && done.length > 0) runDone(done, this.view, error, this.services.events)
+    if (done !== undefined && done.length > 0) this.phases.done(done, error, this.services.events)
     this.services.events.exchange?.(this)
-  }
-
-  private act(route: Route): void {
-    const { action } = route
-    if (action.kind === 'upstream') this.attempts.begin(action.upstream)
-    else this.reply(routeReply(action, this.host, this.path, this.query))
   }
 
   private sendHead(head: ResponseHead, bodyless: boolean): void {
     this.answered = true
     this.status = head.status
-    const own = this.downstream.forwarding.answerFields(this.host)
-    if (own !== '') head.fields.delete('strict-transport-security')
-    this.downstream.head(
-      head.status,
-      head.reason,
-      head.fields.text + own,
-      head.chunked ? -1 : head.contentLength,
-      bodyless,
-    )
+    const text = withFields(head.fields.text, this.downstream.forwarding.answerFields(this.host))
+    const length = answerLength(head, bodyless, this.head.method)
+    this.downstream.head(head.status, head.reason, text, length, bodyless)
   }
 
   private cutOff(error: ProxyError): void {
@@ -322,7 +312,13 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
     const { downstream } = this
     const bodyless = this.head.method === 'HEAD' || status === 204 || status === 304
     downstream.cork()
-    downstream.head(status, reason, text + downstream.forwarding.answerFields(this.host), length, bodyless)
+    downstream.head(
+      status,
+      reason,
+      withFields(text, downstream.forwarding.answerFields(this.host)),
+      length,
+      bodyless,
+    )
     if (!bodyless && body.length > 0) {
       this.bytesOut += body.length
       downstream.data(body, 0, body.length)
@@ -332,36 +328,26 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
     downstream.uncork()
   }
 
-  private runRequestFilters(route: Route): void {
-    runFilters<Reply | null | undefined | void>(route.filters.request, {
-      call: filter => filter.request?.(this.view),
-      took: reply => {
-        if (reply) this.reply(reply)
-        return Boolean(reply)
-      },
-      finished: () => this.act(route),
-      failed: error => this.filterFailed(error),
-      waiting: () => this.downstream.pauseBody(),
-      later: next => this.resumed(next),
-    })
+  // From the filters
+
+  requestFiltered(): void {
+    const { action } = this.route as Route
+    if (action.kind === 'upstream') this.attempts.begin(action.upstream)
+    else this.reply(routeReply(action, this.host, this.path, this.query))
   }
 
-  private runResponseFilters(route: Route, head: ResponseHead, bodyless: boolean): void {
-    this.held = new HeldAnswer()
-    runFilters<void>(route.filters.response, {
-      call: filter => filter.response?.(this.view),
-      took: () => false,
-      finished: () => this.sendHeld(head, bodyless),
-      failed: error => this.filterFailed(error),
-      waiting: () => {},
-      later: next => this.resumed(next),
-    })
+  filterAnswered(answer: OwnAnswer): void {
+    this.answer(answer, null)
   }
 
-  private sendHeld(head: ResponseHead, bodyless: boolean): void {
+  filterWaits(): void {
+    this.downstream.pauseBody()
+  }
+
+  responseFiltered(): void {
     const held = this.held
     this.held = null
-    this.sendHead(head, bodyless)
+    this.sendHead(this.responseHead as ResponseHead, this.responseBodyless)
     if (held === null) return
     this.bytesOut += held.bytes
     const open = held.sendTo(this.downstream)
@@ -372,28 +358,29 @@ export class Exchange implements Timed, BackendUser, AttemptsOwner, Tunnelled, E
   }
 
   /** Goes on after a promise, unless the client has left meanwhile. */
-  private resumed(next: () => void): void {
+  resumed(next: () => void): void {
     if (this.finished) return
     this.downstream.cork()
     try {
       next()
     } catch (error) {
-      this.services.events.fault('filter', error)
+      this.services.events.fault('exchange', error)
       this.clientFault(new ProxyError('INTERNAL', messageOf(error), error))
     }
     this.flushRequest()
     this.downstream.uncork()
   }
 
-  private filterFailed(error: unknown): void {
-    this.services.events.fault('filter', error)
+  filterFailed(filter: Filter, error: unknown): void {
+    const where = faultPlace(filter)
+    this.services.events.fault(where, error)
     this.held = null
     this.attempts.drop()
-    this.fail(new ProxyError('FILTER_FAILED', messageOf(error), error))
+    this.fail(new ProxyError('FILTER_FAILED', `${where}: ${messageOf(error)}`, error))
   }
 
-  private get view(): FilterExchange {
-    this.facade ??= filterView(this, this.downstream.connection)
-    return this.facade
+  private get phases(): FilterPhases {
+    this.madePhases ??= new FilterPhases(this, this.downstream.connection)
+    return this.madePhases
   }
 }

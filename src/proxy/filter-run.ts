@@ -4,6 +4,7 @@
  */
 import type { ProxyError } from '../base/errors.ts'
 import type { Filter, FilterExchange } from '../model/filter.ts'
+import { nothingNow } from './filter-answer.ts'
 import type { Events } from './services.ts'
 
 export type Run<T> = {
@@ -12,28 +13,31 @@ export type Run<T> = {
   /** Takes an answer; `true` ends the phase */
   readonly took: (answer: T) => boolean
   readonly finished: () => void
-  readonly failed: (error: unknown) => void
+  readonly failed: (error: unknown, filter: Filter) => void
   readonly waiting: () => void
   /** Wraps what goes on after a promise */
   readonly later: (next: () => void) => void
 }
 
 export function runFilters<T>(filters: readonly Filter[], run: Run<T>, from = 0): void {
+  let filter = filters[from] as Filter
   try {
     for (let at = from; at < filters.length; at++) {
-      const answer = run.call(filters[at] as Filter)
+      filter = filters[at] as Filter
+      const answer = run.call(filter)
       if (answer instanceof Promise) {
+        const waited = filter
         run.waiting()
         answer.then(
           settled => run.later(() => run.took(settled) || runFilters(filters, run, at + 1)),
-          error => run.later(() => run.failed(error)),
+          error => run.later(() => run.failed(error, waited)),
         )
         return
       }
       if (run.took(answer)) return
     }
   } catch (error) {
-    run.failed(error)
+    run.failed(error, filter)
     return
   }
   run.finished()
@@ -48,9 +52,12 @@ export function runDone(
 ): void {
   for (const filter of filters) {
     try {
-      filter.done?.(view, error)
+      nothingNow('done', filter.done?.(view, error))
     } catch (thrown) {
-      events.fault(`filter ${filter.name}`, thrown)
+      events.fault(faultPlace(filter), thrown)
     }
   }
 }
+
+/** Where a fault record says that a filter has failed. */
+export const faultPlace = (filter: Filter): string => `filter ${filter.name}`

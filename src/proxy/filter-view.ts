@@ -1,17 +1,20 @@
 /** An exchange as filters see it: what they may read and change, and nothing of the plumbing. Made only when a filter runs. */
 import type { Connection } from '../model/connection.ts'
 import type { FilterExchange } from '../model/filter.ts'
-import type { RequestHead, ResponseHead } from '../wire/heads.ts'
+import { targetClass } from '../wire/field-names.ts'
+import { type ResponseHead, reasonOf } from '../wire/heads.ts'
+import { checkedStatus, statusWithoutBody } from './filter-answer.ts'
+import { type FilteredRequest, RequestFields, ResponseFields } from './filter-fields.ts'
 
 /** What the view is of. */
-export interface Viewed {
+export interface Viewed extends FilteredRequest {
   readonly id: string
-  readonly head: RequestHead
-  readonly host: string
   path: string
   query: string
   readonly route: { readonly name: string } | null
   readonly responseHead: ResponseHead | null
+  /** The response has no body, whatever its fields say */
+  readonly responseBodyless: boolean
 }
 
 export function filterView(exchange: Viewed, connection: Connection): FilterExchange {
@@ -42,7 +45,7 @@ export function filterView(exchange: Viewed, connection: Connection): FilterExch
       set query(query) {
         exchange.query = query === '' ? '' : checkedTarget(query, '?')
       },
-      headers: exchange.head.fields,
+      headers: new RequestFields(exchange),
     },
     get response() {
       const head = exchange.responseHead
@@ -51,10 +54,15 @@ export function filterView(exchange: Viewed, connection: Connection): FilterExch
         get status() {
           return head.status
         },
-        set status(status) {
+        set status(given) {
+          const status = checkedStatus(given)
+          const empty = exchange.responseBodyless || (head.contentLength === 0 && !head.chunked)
+          if (statusWithoutBody(status) && !empty)
+            throw new TypeError(`the response has a body, and a ${status} has none`)
           head.status = status
+          head.reason = reasonOf(status)
         },
-        headers: head.fields,
+        headers: new ResponseFields(head),
       }
     },
     route: exchange.route?.name ?? '',
@@ -62,10 +70,14 @@ export function filterView(exchange: Viewed, connection: Connection): FilterExch
   }
 }
 
-/** A filter's own path must not be able to end the request line. */
-function checkedTarget(text: string, first: string): string {
-  if (!text.startsWith(first) || !/^[\x21-\x7e]+$/.test(text)) {
-    throw new TypeError(`'${text}' does not begin with '${first}', or has a character that must be percent-encoded`)
+/** A filter's own path must end neither the request line nor itself. */
+function checkedTarget(text: unknown, first: '/' | '?'): string {
+  if (typeof text !== 'string' || !text.startsWith(first))
+    throw new TypeError(`'${text}' does not begin with '${first}'`)
+  for (let at = 1; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code > 0xff || targetClass[code] === 0 || (first === '/' && code === 0x3f))
+      throw new TypeError(`'${text}' has a character that must be percent-encoded, at ${at}`)
   }
   return text
 }

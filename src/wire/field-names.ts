@@ -54,6 +54,17 @@ const names: Readonly<Record<string, number>> = {
 export const identityNames: readonly string[] = Object.keys(names).filter(name => names[name] === field.identity)
 /** Names that belong to one connection only. */
 export const hopNames: readonly string[] = Object.keys(names).filter(name => names[name] === field.hop)
+/** Names that only the gateway writes: neither a filter nor a configuration sets them. */
+export const gatewayNames: ReadonlySet<string> = new Set([
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'expect',
+  'te',
+  'trailer',
+  'upgrade',
+  ...hopNames,
+])
 
 /** Bits of the name's hash that index the table; the loop below fails on a collision. */
 const hashMask = 0x3ff

@@ -43,14 +43,6 @@ const filters: Record<string, FilterInput> = {
       exchange.response?.headers.set('x-seen', exchange.request.host)
     },
   },
-  hops: {
-    name: 'hops',
-    response: exchange => {
-      for (const name of ['connection', 'keep-alive', 'proxy-connection', 'upgrade', 'te'])
-        exchange.response?.headers.set(name, 'x-odd')
-      exchange.response?.headers.set('x-even', '1')
-    },
-  },
   guard: { name: 'guard', request: () => ({ status: 403, body: 'no', headers: { 'x-why': 'guard' } }) },
   thrower: {
     name: 'thrower',
@@ -110,7 +102,6 @@ before(async () => {
           { match: { path: '/either/*' }, to: ['http://127.0.0.1:1', backend.url] },
           { match: { path: '/named/*' }, to: { endpoints: to, host: 'endpoint' } },
           { match: { path: '/rewrite/*' }, to, filters: [filters['rewrite'] as FilterInput] },
-          { match: { path: '/hop-fields/*' }, to, filters: [filters['hops'] as FilterInput] },
           { match: { path: '/guard/*' }, to, filters: [filters['guard'] as FilterInput] },
           { match: { path: '/throws/*' }, to, filters: [filters['thrower'] as FilterInput] },
           { to, limits: { body: 1000 } },
@@ -329,16 +320,6 @@ for (const version of versions) {
         if (one.status >= 400) assert.ok(!answer.body.includes('127.0.0.1'), 'the page names the inside')
       })
     }
-
-    it('what a filter says about the connection is not said over HTTP/2', async () => {
-      const answer = await ask(version, gateway.port, { path: '/hop-fields/x' })
-      assert.deepEqual([answer.status, answer.field('x-even')], [200, '1'])
-      if (version === 'HTTP/2')
-        assert.deepEqual(
-          answer.fields.filter(([, value]) => value === 'x-odd'),
-          [],
-        )
-    })
 
     for (const plain of [false, true]) {
       it(`says who the client is, each field once, whatever it says itself (${plain ? 'cleartext' : 'TLS'})`, async () => {
