@@ -15,14 +15,27 @@ export interface Timed {
 
 const sweepMs = 100
 
+/**
+ * Where the clock starts: as if the process had been running for 400 days. A 0 or any other constant that is compared with
+ * the time is then wrong in the first second of every test, not only in a process that is older than a timeout.
+ */
+const startsAtMs = 400 * 86_400_000
+
 /** Milliseconds that never go backwards, with an arbitrary start. */
-export const nowMs = (): number => performance.now()
+export const nowMs = (): number => startsAtMs + performance.now()
 
 export class Deadlines {
   readonly #watched: Timed[] = []
   #timer: NodeJS.Timeout | null = null
+  readonly #clock: () => number
   /** The time of the last sweep: good enough to set deadlines by, and free. Behind the clock by up to `sweepMs`. */
-  now = nowMs()
+  now: number
+
+  /** @param clock milliseconds that never go backwards; tests bring their own */
+  constructor(clock: () => number = nowMs) {
+    this.#clock = clock
+    this.now = clock()
+  }
 
   /** A deadline `ms` from now, never early; Infinity for 0, which means none. */
   after(ms: number): number {
@@ -39,8 +52,8 @@ export class Deadlines {
     this.#watched.push(timed)
     // The timer stands still while nothing is watched, and never keeps a process alive by itself.
     if (this.#timer === null) {
-      this.now = nowMs()
-      this.#timer = setInterval(() => this.sweep(nowMs()), sweepMs).unref()
+      this.now = this.#clock()
+      this.#timer = setInterval(() => this.sweep(this.#clock()), sweepMs).unref()
     }
   }
 

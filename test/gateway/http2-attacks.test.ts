@@ -62,13 +62,18 @@ async function othersAreFine(): Promise<void> {
   other.destroy()
 }
 
-async function endsWith(client: RawH2, code: number, rule: RegExp): Promise<void> {
+async function endsWith(
+  client: RawH2,
+  code: number,
+  rule: RegExp,
+  expected = code === CALM ? 'HTTP2_ABUSE' : 'HTTP2_VIOLATION',
+): Promise<void> {
   const port = client.socket.localPort
   const record = gateway.logged(each => each['message'] === 'connection ended' && each['clientPort'] === port)
   assert.equal(await client.closed(), code)
   const { error, why } = await record
   assert.match(String(why), rule)
-  assert.equal(error, code === CALM ? 'HTTP2_ABUSE' : 'HTTP2_VIOLATION')
+  assert.equal(error, expected)
   await othersAreFine()
 }
 
@@ -177,12 +182,12 @@ describe('header blocks', () => {
   it('a block that does not end in time', async () => {
     const client = await h2Client(gateway.port)
     client.headers(1, get(), END_STREAM)
-    await endsWith(client, PROTOCOL, /timeouts\.head/)
+    await endsWith(client, PROTOCOL, /timeouts\.head/, 'REQUEST_TIMEOUT')
   })
 
   it('a head that comes a byte at a time', async () => {
     const client = await h2Client(gateway.port)
-    const ended = endsWith(client, PROTOCOL, /timeouts\.head/)
+    const ended = endsWith(client, PROTOCOL, /timeouts\.head/, 'REQUEST_TIMEOUT')
     const bytes = frameBytes(type.headers, END_HEADERS | END_STREAM, 1, block(get()))
     for (let at = 0; at < bytes.length - 1; at++) client.send(bytes.subarray(at, at + 1))
     await ended

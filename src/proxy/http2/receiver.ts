@@ -28,6 +28,7 @@ export interface Receiving {
   readonly now: number
   settled: boolean
   lastPeerStream: number
+  lastTaken: number
   sendWindow: number
   fail(code: number, why: string, abuse?: boolean): false
   failStream(id: number, code: number, why: string): boolean
@@ -216,8 +217,10 @@ export class Receiver implements FrameSink {
     if (problem !== null) return this.session.fail(h2Error.compression, problem)
     if (this.session.closing && stream === null) return true
     if (block.selfDependent) return this.session.failStream(id, h2Error.protocol, 'a stream that depends on itself')
-    if (block.fresh) this.session.role.opened(id, sink, ended)
-    else if (stream === null) return this.onClosed(id, 'HEADERS')
+    if (block.fresh) {
+      this.session.lastTaken = id
+      this.session.role.opened(id, sink, ended)
+    } else if (stream === null) return this.onClosed(id, 'HEADERS')
     else if (stream.remoteEnded)
       return this.session.failStream(id, h2Error.streamClosed, 'HEADERS behind END_STREAM')
     else {

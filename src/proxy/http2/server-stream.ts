@@ -37,13 +37,15 @@ export class ServerStream implements StreamUser, Downstream {
   private touched = false
   /** Bytes for a tunnel that is not open yet */
   private early: Buffer[] | null = null
-  private stalledSince = 0
+  /** Since when the client takes nothing of what waits */
+  private unreadSince: number
 
   constructor(services: Services, serving: ServingConnection) {
     this.services = services
     this.serving = serving
     this.connection = serving.connection
     this.forwarding = serving.forwarding
+    this.unreadSince = services.deadlines.now
   }
 
   begin(head: RequestHead): void {
@@ -114,7 +116,7 @@ export class ServerStream implements StreamUser, Downstream {
 
   streamClosed(): void {}
 
-  streamTick(now: number, moved: boolean): void {
+  streamTick(now: number): void {
     const { exchange, stream } = this
     const { idleMs } = this.services.snapshot.timeouts
     if (stream === null) return
@@ -122,9 +124,9 @@ export class ServerStream implements StreamUser, Downstream {
       stream.reset(h2Error.none)
       return
     }
-    if (!stream.waiting || moved) this.stalledSince = now
-    else if (idleMs > 0 && now - this.stalledSince > idleMs) {
-      this.streamReset(new ProxyError('CLIENT_STALLED', `the client opened no window for ${idleMs} ms`))
+    if (!stream.waiting || stream.peerReads()) this.unreadSince = now
+    else if (idleMs > 0 && now - this.unreadSince > idleMs) {
+      this.streamReset(new ProxyError('CLIENT_STALLED', `the client read nothing for ${idleMs} ms`))
       stream.reset(h2Error.cancel)
       return
     }

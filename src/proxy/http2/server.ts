@@ -4,7 +4,6 @@
  * request that is under way towards us is lost: GOAWAY for all there may be, and once a PING has come back, for those
  * that came.
  */
-import type { Timed } from '../../base/deadlines.ts'
 import { ProxyError } from '../../base/errors.ts'
 import type { Connection } from '../../model/connection.ts'
 import { h2Error, maxStreamId, preface } from '../../wire/h2-frames.ts'
@@ -13,6 +12,7 @@ import { RequestBlock } from '../../wire/h2-request-head.ts'
 import { TrailerBlock } from '../../wire/h2-response-head.ts'
 import { setting } from '../../wire/h2-settings.ts'
 import type { HpackSink } from '../../wire/hpack-decoder.ts'
+import { type ConnectionPhase, enter, type Waiting } from '../connection-phase.ts'
 import { Forwarding } from '../forward.ts'
 import type { Drainable } from '../holder.ts'
 import { errorAnswer } from '../respond.ts'
@@ -22,13 +22,9 @@ import { ServerStream } from './server-stream.ts'
 import { Session } from './session.ts'
 import { Stream } from './stream.ts'
 
-/** How often streams are looked at for what does not move. */
-const tickMs = 1_000
-/** How long a client may take to close after us. */
-const lingerMs = 1_000
-
-export class Http2Server implements SessionRole, Drainable, Timed {
-  deadlineAt: number
+export class Http2Server implements SessionRole, Drainable, Waiting {
+  deadlineAt = Number.POSITIVE_INFINITY
+  phase: ConnectionPhase = 'preface'
   watchIndex = -1
   readonly isServer = true
   readonly connection: Connection
@@ -41,7 +37,8 @@ export class Http2Server implements SessionRole, Drainable, Timed {
   /** 1: GOAWAY for all streams was said, 2: for those that came */
   private draining = 0
   private unsentThen = 0
-  private stalledSince = 0
+  /** Since when the client has taken nothing of what was written, looked at by each tick */
+  private unreadSince: number
   private over = false
   private clientLeaving = false
 
@@ -50,7 +47,8 @@ export class Http2Server implements SessionRole, Drainable, Timed {
     this.connection = connection
     this.closed = closed
     this.forwarding = new Forwarding(connection, '2.0')
-    const { limits, timeouts } = services.snapshot
+    const { limits } = services.snapshot
+    this.unreadSince = services.deadlines.now
     this.session = new Session(services, connection.link, this, preface)
     this.session.announce([
       [setting.maxConcurrentStreams, limits.streams],
@@ -58,7 +56,7 @@ export class Http2Server implements SessionRole, Drainable, Timed {
       [setting.enableConnectProtocol, 1],
       [setting.noRfc7540Priorities, 1],
     ])
-    this.deadlineAt = services.deadlines.after(timeouts.headMs)
+    enter(this, 'preface', services)
     services.deadlines.watch(this)
   }
 
@@ -86,7 +84,6 @@ export class Http2Server implements SessionRole, Drainable, Timed {
     const stream = new Stream(session, id, serving, session.peer.initialWindowSize)
     serving.stream = stream
     stream.remoteEnded = ended
-    if (session.streams.size === 0) this.deadlineAt = services.deadlines.after(tickMs)
     session.add(stream)
     if (head === null) {
       this.refuse(serving, block.check.error ?? new ProxyError('BAD_REQUEST', 'not a request'))
@@ -106,10 +103,7 @@ export class Http2Server implements SessionRole, Drainable, Timed {
   readDone(): void {
     for (const stream of this.touched) stream.flushRequest()
     this.touched.length = 0
-    if (this.session.headSince !== null) {
-      const soon = this.services.deadlines.after(tickMs)
-      if (this.deadlineAt > soon) this.deadlineAt = soon
-    }
+    this.arm()
   }
 
   touch(stream: ServerStream): void {
@@ -118,20 +112,15 @@ export class Http2Server implements SessionRole, Drainable, Timed {
 
   streamGone(): void {
     if (this.session.streams.size > 0) return
-    const { deadlines, snapshot } = this.services
-    this.deadlineAt = deadlines.after(this.clientLeaving ? lingerMs : snapshot.timeouts.keepAliveMs)
     if (this.draining === 2) this.finish()
+    this.arm()
   }
 
-  settingsChanged(): void {
-    if (this.session.streams.size === 0)
-      this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.keepAliveMs)
-  }
+  settingsChanged(): void {}
 
   goingAway(): void {
     // The client opens no more streams; those that are open end as they like, and then it is given time to close.
     this.clientLeaving = true
-    if (this.session.streams.size === 0) this.deadlineAt = this.services.deadlines.after(lingerMs)
   }
 
   pong(): void {
@@ -148,7 +137,7 @@ export class Http2Server implements SessionRole, Drainable, Timed {
 
   violated(error: ProxyError): void {
     this.services.events.ended(this.connection, error)
-    this.deadlineAt = this.services.deadlines.after(lingerMs)
+    this.arm()
   }
 
   gone(): void {
@@ -162,23 +151,60 @@ export class Http2Server implements SessionRole, Drainable, Timed {
 
   onDeadline(now: number): void {
     const { session } = this
-    const { timeouts } = this.services.snapshot
-    if (session.closing) {
-      session.link.destroy()
-      return
+    switch (this.phase) {
+      case 'preface':
+      case 'headerBlock':
+        this.headLate()
+        return
+      case 'streams':
+        if (this.headIsLate(now)) {
+          this.headLate()
+          return
+        }
+        session.tick(now)
+        this.checkReader(now)
+        enter(this, 'streams', this.services)
+        this.arm()
+        return
+      case 'draining':
+        this.drainFinally()
+        return
+      case 'leaving':
+      case 'keepAlive':
+        this.finish()
+        return
+      default:
+        session.link.destroy()
     }
-    this.deadlineAt = now + tickMs
-    const since = session.headSince
-    if (!session.settled || (since !== null && now - since > timeouts.headMs)) {
-      session.fail(
-        h2Error.protocol,
-        `no whole preface or header block within timeouts.head (${timeouts.headMs} ms)`,
-      )
-    } else if (this.draining === 1) this.drainFinally()
-    else if (session.streams.size > 0) {
-      session.tick(now)
-      this.checkReader(now)
-    } else this.finish()
+  }
+
+  /** The state that the connection is in: what it waits for follows from it. */
+  private get waitsFor(): ConnectionPhase {
+    const { session } = this
+    if (session.closing) return 'closing'
+    if (!session.settled) return 'preface'
+    if (this.draining === 1) return 'draining'
+    if (session.streams.size > 0) return 'streams'
+    if (session.headSince !== null) return 'headerBlock'
+    return this.clientLeaving ? 'leaving' : 'keepAlive'
+  }
+
+  /** A deadline runs from the moment that its state was entered. */
+  private arm(): void {
+    const phase = this.waitsFor
+    if (phase !== this.phase) enter(this, phase, this.services)
+  }
+
+  private headIsLate(now: number): boolean {
+    const since = this.session.headSince
+    return since !== null && now - since > this.services.snapshot.timeouts.headMs
+  }
+
+  private headLate(): void {
+    const what = this.phase === 'preface' ? 'preface' : 'header block'
+    const { headMs } = this.services.snapshot.timeouts
+    const why = `no whole ${what} within timeouts.head (${headMs} ms)`
+    this.session.end(h2Error.protocol, new ProxyError('REQUEST_TIMEOUT', why))
   }
 
   drain(): void {
@@ -186,7 +212,7 @@ export class Http2Server implements SessionRole, Drainable, Timed {
     this.draining = 1
     this.session.sayGoaway(maxStreamId)
     this.session.ping()
-    this.deadlineAt = Math.min(this.deadlineAt, this.services.deadlines.after(tickMs))
+    this.arm()
   }
 
   cut(): void {
@@ -197,18 +223,18 @@ export class Http2Server implements SessionRole, Drainable, Timed {
 
   private drainFinally(): void {
     this.draining = 2
-    this.session.sayGoaway(this.session.lastPeerStream)
+    this.session.sayGoaway(this.session.lastTaken)
     if (this.session.streams.size === 0) this.session.close()
-    this.deadlineAt = this.services.deadlines.after(tickMs)
+    this.arm()
   }
 
   /** Closes a connection that is not used. */
   private finish(): void {
     if (this.session.closing) return
-    if (this.draining < 2) this.session.sayGoaway(this.session.lastPeerStream)
+    if (this.draining < 2) this.session.sayGoaway(this.session.lastTaken)
     this.draining = 2
     this.session.close()
-    this.deadlineAt = this.services.deadlines.after(lingerMs)
+    this.arm()
   }
 
   /** What was sent must be taken within timeouts.idle. */
@@ -216,11 +242,11 @@ export class Http2Server implements SessionRole, Drainable, Timed {
     const unsent = this.connection.link.queuedBytes
     if (unsent === 0 || unsent !== this.unsentThen) {
       this.unsentThen = unsent
-      this.stalledSince = now
+      this.unreadSince = now
       return
     }
     const { idleMs } = this.services.snapshot.timeouts
-    if (idleMs === 0 || now - this.stalledSince < idleMs) return
+    if (idleMs === 0 || now - this.unreadSince < idleMs) return
     const error = new ProxyError('CLIENT_STALLED', `the client read nothing for ${idleMs} ms`)
     for (const stream of [...this.session.streams.values()]) stream.user.streamReset(error)
     this.connection.link.destroy()

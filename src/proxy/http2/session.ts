@@ -39,6 +39,8 @@ export class Session implements LinkHandler, StreamOwner, Receiving {
   sendWindow = initialWindow
   /** The highest stream that the peer has opened */
   lastPeerStream = 0
+  /** The highest of those whose head was whole: what GOAWAY names, so that the peer may send the others again */
+  lastTaken = 0
   /** The highest that we have */
   lastOwnStream = 0
   /** SETTINGS of the peer have come */
@@ -52,6 +54,9 @@ export class Session implements LinkHandler, StreamOwner, Receiving {
   private readonly queue: SendQueue
   private growth = 0
   private paused = false
+  private queuedThen = 0
+  /** How often it was seen that the peer takes what is sent to it */
+  private taken = 0
 
   /** @param preface what the peer must send before its first frame, or null */
   constructor(services: Services, link: Link, role: SessionRole, preface: Buffer | null) {
@@ -96,11 +101,20 @@ export class Session implements LinkHandler, StreamOwner, Receiving {
       if (room <= 0 || this.output.blocked) return at
       const sent = this.output.data(stream.id, bytes, at, at + room, false)
       this.guard.dataSent()
+      this.taken++
       stream.sendWindow -= sent
       this.sendWindow -= sent
       at += sent
     }
     return at
+  }
+
+  /** A count that is another one whenever DATA of any stream could be sent, or the link has become less full. */
+  get movement(): number {
+    const queued = this.link.queuedBytes
+    if (queued !== this.queuedThen) this.taken++
+    this.queuedThen = queued
+    return this.taken
   }
 
   wait(stream: Stream): void {
@@ -168,9 +182,16 @@ export class Session implements LinkHandler, StreamOwner, Receiving {
 
   /** The peer has broken a rule that no stream stands for. */
   fail(code: number, why: string, abuse = false): false {
+    return this.end(
+      code,
+      new ProxyError(abuse ? 'HTTP2_ABUSE' : 'HTTP2_VIOLATION', `${why} (${h2ErrorName(code)})`),
+    )
+  }
+
+  /** GOAWAY with this code, and the end of every stream and of the connection. */
+  end(code: number, error: ProxyError): false {
     if (this.closing) return false
-    const error = new ProxyError(abuse ? 'HTTP2_ABUSE' : 'HTTP2_VIOLATION', `${why} (${h2ErrorName(code)})`)
-    this.output.goaway(this.lastPeerStream, code)
+    this.output.goaway(this.lastTaken, code)
     this.output.flush()
     this.closing = true
     this.role.violated(error)
@@ -195,7 +216,7 @@ export class Session implements LinkHandler, StreamOwner, Receiving {
   }
 
   tick(now: number): void {
-    for (const stream of [...this.streams.values()]) stream.tick(now)
+    for (const stream of [...this.streams.values()]) stream.user.streamTick(now)
   }
 
   // Link

@@ -17,8 +17,8 @@ export interface StreamUser {
   streamDrained(): void
   /** Both directions have ended, in order */
   streamClosed(): void
-  /** About once a second: the time to look at deadlines. `moved`: bytes of it were sent since the last look */
-  streamTick(now: number, moved: boolean): void
+  /** About once a second, of a client's stream: the time to look at what no exchange watches over */
+  streamTick(now: number): void
 }
 
 /** What a stream asks of its connection. */
@@ -30,6 +30,8 @@ export interface StreamOwner {
   credit(stream: Stream, bytes: number): void
   /** The stream has more than its windows or the link take */
   wait(stream: Stream): void
+  /** Another number whenever the peer has taken something of any stream */
+  readonly movement: number
 }
 
 export class Stream {
@@ -58,6 +60,7 @@ export class Stream {
   private trailers: Fields | null = null
   private sent = 0
   private sentThen = 0
+  private movementThen = -1
 
   constructor(owner: StreamOwner, id: number, user: StreamUser, sendWindow: number) {
     this.owner = owner
@@ -139,9 +142,15 @@ export class Stream {
     this.pendingBytes = 0
   }
 
-  tick(now: number): void {
-    const moved = this.sent !== this.sentThen
+  /**
+   * Whether the peer can be said to read, since this was asked last. A stream that could send, and waits behind others or
+   * for the connection, goes by what the connection does: only a closed window of its own is the stream's own fault.
+   */
+  peerReads(): boolean {
+    const { movement } = this.owner
+    const moved = this.sent !== this.sentThen || (this.sendWindow > 0 && movement !== this.movementThen)
     this.sentThen = this.sent
-    this.user.streamTick(now, moved)
+    this.movementThen = movement
+    return moved
   }
 }
