@@ -1,7 +1,7 @@
 /**
  * Deadlines for many connections without a timer each: setting one is a number on an object, and a sweep every
  * `sweepMs` finds those that have passed. 10,000 idle connections cost about 50 us a sweep. A deadline fires up to
- * `sweepMs` late, never early.
+ * twice `sweepMs` late and never early, unless it was set while the process was held up: then it is counted from before that.
  */
 
 export interface Timed {
@@ -15,6 +15,9 @@ export interface Timed {
 
 const sweepMs = 100
 
+/** A handler that threw is called again after this long: whatever it holds still has to end. */
+const afterThrowMs = 1_000
+
 /**
  * Where the clock starts: as if the process had been running for 400 days. A 0 or any other constant that is compared with
  * the time is then wrong in the first second of every test, not only in a process that is older than a timeout.
@@ -24,20 +27,41 @@ const startsAtMs = 400 * 86_400_000
 /** Milliseconds that never go backwards, with an arbitrary start. */
 export const nowMs = (): number => startsAtMs + performance.now()
 
+type Fault = (where: string, error: unknown) => void
+
+/** Where nobody listens a fault is uncaught, but the sweep goes on. */
+const uncaught: Fault = (_where, error) =>
+  queueMicrotask(() => {
+    throw error
+  })
+
 export class Deadlines {
   readonly #watched: Timed[] = []
-  #timer: NodeJS.Timeout | null = null
+  readonly #fault: Fault
   readonly #clock: () => number
-  /** The time of the last sweep: good enough to set deadlines by, and free. Behind the clock by up to `sweepMs`. */
-  now: number
+  #timer: NodeJS.Timeout | null = null
+  #now: number
 
-  /** @param clock milliseconds that never go backwards; tests bring their own */
-  constructor(clock: () => number = nowMs) {
+  /**
+   * @param clock milliseconds that never go backwards; tests bring their own
+   * @param fault is told when a handler throws; the others are called nevertheless
+   */
+  constructor(clock: () => number = nowMs, fault: Fault = uncaught) {
     this.#clock = clock
-    this.now = clock()
+    this.#fault = fault
+    this.#now = clock()
   }
 
-  /** A deadline `ms` from now, never early; Infinity for 0, which means none. */
+  /**
+   * The time of the last sweep: good enough to set deadlines by, and free. Behind the clock by up to `sweepMs`, or by as
+   * much as the process was held up since. While nothing is watched there are no sweeps, so the clock is read.
+   */
+  get now(): number {
+    if (this.#timer === null) this.#now = this.#clock()
+    return this.#now
+  }
+
+  /** A deadline `ms` from now; Infinity for 0, which means none. */
   after(ms: number): number {
     return ms === 0 ? Number.POSITIVE_INFINITY : this.now + ms + sweepMs
   }
@@ -52,7 +76,7 @@ export class Deadlines {
     this.#watched.push(timed)
     // The timer stands still while nothing is watched, and never keeps a process alive by itself.
     if (this.#timer === null) {
-      this.now = this.#clock()
+      this.#now = this.#clock()
       this.#timer = setInterval(() => this.sweep(this.#clock()), sweepMs).unref()
     }
   }
@@ -74,10 +98,19 @@ export class Deadlines {
 
   /** Fires what has passed. From the end, so that an entry which unwatches itself moves only visited ones. */
   sweep(now: number): void {
-    this.now = now
+    // A sweep is late when the process was held up. What peers have sent meanwhile waits in the kernel and is read before
+    // the next sweep: nobody is ended by this one for what the process itself has lost.
+    const passed = now - Math.max(0, now - this.#now - 2 * sweepMs)
+    this.#now = now
     for (let at = this.#watched.length - 1; at >= 0; at--) {
       const timed = this.#watched[at]
-      if (timed !== undefined && timed.deadlineAt <= now) timed.onDeadline(now)
+      if (timed === undefined || timed.deadlineAt > passed) continue
+      try {
+        timed.onDeadline(now)
+      } catch (error) {
+        timed.deadlineAt = now + afterThrowMs
+        this.#fault('deadline', error)
+      }
     }
   }
 }

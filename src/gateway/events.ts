@@ -7,6 +7,7 @@ import type { Events, ExchangeRecord, SpliceRecord } from '../proxy/services.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
 import { ja4Of } from '../wire/ja4.ts'
 import { cipherName, groupName, isGrease, signatureName, versionName } from '../wire/tls-names.ts'
+import { faultLog } from './fault-log.ts'
 import type { HandshakeLog, Offered } from './handshake-log.ts'
 import type { RequestCounts } from './request-counts.ts'
 
@@ -68,10 +69,7 @@ export function logEvents(log: Log, access: boolean, handshakes: HandshakeLog, r
     backendViolated(endpoint, error) {
       refusal('warn', 'backend connection ended', { endpoint, error: error.code, why: error.message })
     },
-    fault(where, error) {
-      const stack = error instanceof Error ? error.stack : String(error)
-      log.write('error', 'fault', { where, stack })
-    },
+    fault: faultLog(log),
   }
 }
 

@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { openSync, writeSync } from 'node:fs'
-import { Deadlines } from '../base/deadlines.ts'
+import { Deadlines, nowMs } from '../base/deadlines.ts'
 import { messageOf, UsageError } from '../base/errors.ts'
 import { CidrSet } from '../base/ip.ts'
 import { createLog, type Log } from '../base/log.ts'
@@ -104,7 +104,7 @@ export class Gateway {
     const prefix = randomBytes(5).toString('hex')
     this.services = {
       transport: currentTransport(events.fault, this.keyLog(options.tlsKeyLog), this.tickets),
-      deadlines: new Deadlines(),
+      deadlines: new Deadlines(nowMs, events.fault),
       turn: new Turn(events.fault),
       scratch: new ScratchPool(64),
       snapshot: {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import { ok, type RecordingBackend, rawTcp, rawTls, recordingBackend } from '../harness/raw.ts'
+import { until } from '../harness/until.ts'
 
 let gateway: Started
 let backend: RecordingBackend
@@ -82,6 +83,24 @@ describe('deadlines', () => {
     client.send(Buffer.from([0x16, 0x03]))
     await client.closed()
     await gateway.logged(each => each['error'] === 'HANDSHAKE_TIMEOUT')
+  })
+
+  it('of the first client after a silence: it has its whole time', async () => {
+    const quiet = await startGateway({
+      sites: [{ host: 'localhost', certificate: 'local', to: [backend.url] }],
+      timeouts: { handshake: '300ms' },
+    })
+    ;(await rawTls(quiet.port)).destroy()
+    await until(() => quiet.gateway.connections === 0)
+    const silentSince = performance.now()
+    await until(() => performance.now() > silentSince + 600)
+    const connectedAt = performance.now()
+    const client = await rawTcp(quiet.port)
+    client.send(Buffer.from([0x16, 0x03]))
+    await client.closed()
+    const lasted = performance.now() - connectedAt
+    await quiet.stop()
+    assert.ok(lasted >= 300, `ended after ${lasted} ms`)
   })
 
   it('of a head: 408', async () => {
