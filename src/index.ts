@@ -12,10 +12,10 @@ import { loadConfig } from './config/load.ts'
 import { Gateway, type GatewayOptions } from './gateway/gateway.ts'
 
 export { Admin, type AdminOptions } from './admin/admin.ts'
-export type { ConfigInput, FilterInput, RouteInput, SiteInput } from './config/define-config.ts'
+export type { ConfigInput, RouteInput, SiteInput } from './config/define-config.ts'
 export { defineConfig } from './config/define-config.ts'
 export { Gateway, type GatewayOptions } from './gateway/gateway.ts'
-export type { Filter, FilterExchange, FilterHeaders, Reply, RequestFilter } from './model/filter.ts'
+export type { Filter, FilterExchange, FilterHeaders, FilterInput, Reply, RequestFilter } from './model/filter.ts'
 
 /** Starts a gateway with this configuration. Rejects with every mistake in it at once (`ConfigError`), or with what could not be bound. */
 export async function createGateway(config: ConfigInput, options: GatewayOptions = {}): Promise<Gateway> {

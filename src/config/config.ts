@@ -3,14 +3,24 @@
  *
  * Invariants: times are milliseconds (`Ms`; 0 means "no such deadline") and fit a timer; sizes are bytes (`Bytes`;
  * Infinity means "no limit"); file names are absolute; host names are lower-case punycode without a trailing dot; a
- * named upstream is one object, shared by every route that names it. The input types are in define-config.ts.
+ * named upstream is one object, shared by every route that names it. What a user writes is in define-config.ts. Types
+ * that say the same as the rows of a shape are inferred from it.
  */
 import type { ChallengeKind } from '../model/challenge.ts'
 import type { ClientMatch, ForwardedForm } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
 import type { Policy } from '../model/policies.ts'
-import type { NameAndValue, RouteMatch } from '../model/route.ts'
+import type { RouteMatch, RouteTimeouts } from '../model/route.ts'
 import type { AcmeConfig } from './config-acme.ts'
+import type { adminShape } from './schema/admin.ts'
+import type { alertsShape } from './schema/alerts.ts'
+import type { keyPairShape } from './schema/certificate.ts'
+import type { hstsShape } from './schema/hsts.ts'
+import type { Read } from './schema/infer.ts'
+import type { limitsShape, timeoutsShape } from './schema/limits.ts'
+import type { ticketsShape } from './schema/tickets.ts'
+import type { upstreamTlsShape } from './schema/upstream.ts'
+import type { logShape } from './schema.ts'
 
 export type Config = {
   /** Absolute path of the file, null for a configuration given in code */
@@ -158,7 +168,7 @@ export type SiteAction =
   | { readonly kind: 'tcp'; readonly upstream: UpstreamConfig }
 
 /** `maxAge` in seconds */
-export type HstsConfig = { readonly maxAge: number; readonly subdomains: boolean; readonly preload: boolean }
+export type HstsConfig = Read<typeof hstsShape>
 
 export type ClientsConfig = {
   readonly mode: 'optional' | 'require'
@@ -179,14 +189,14 @@ export type CertificateConfig =
   /** From Config.vault */
   | { readonly kind: 'vault' }
 
-export type KeyPairFiles = { readonly chainFile: string; readonly keyFile: string }
+export type KeyPairFiles = Read<typeof keyPairShape>
 
 export type RouteConfig = {
   /** For logs, metrics and explain: `shop.example.com/api/*`, with `#2` appended where that is not unique */
   readonly name: string
   /** Where it is written: `sites[0].routes[1]`, or `sites[0]` for a site with `to` */
   readonly at: string
-  readonly match: MatchConfig
+  readonly match: RouteMatch
   readonly action: RouteAction
   readonly timeouts: RouteTimeouts
   /** Infinity: no limit */
@@ -196,10 +206,6 @@ export type RouteConfig = {
   /** Only for clients that have shown a certificate */
   readonly requireClient: boolean
 }
-
-/** What a route matches is the same noun before and after it is compiled. */
-export type MatchConfig = RouteMatch
-export type NamedValue = NameAndValue
 
 export type RouteAction =
   | { readonly kind: 'upstream'; readonly upstream: UpstreamConfig }
@@ -241,89 +247,17 @@ export type BalanceName = 'round-robin' | 'least-requests'
 /** `host` is a name or an IP address without brackets. */
 export type EndpointConfig = { readonly host: string; readonly port: number }
 
-export type UpstreamTlsConfig = {
-  /** PEM; null: the CAs that the runtime trusts */
-  readonly caFile: string | null
-  /** For SNI and verification; null: the endpoint's host */
-  readonly serverName: string | null
-  /** SPIFFE ids, of which the backend must have one; where there are any, its name counts only if `serverName` is given */
-  readonly spiffe: readonly string[]
-  /** What we show when the backend asks for a client certificate */
-  readonly certificate: KeyPairFiles | null
-  readonly verify: boolean
-}
+export type UpstreamTlsConfig = Read<typeof upstreamTlsShape>
 
 /** Keys of TLS session tickets: a new one every `rotateMs`, and tickets of the last `keep` are taken */
-export type TicketsConfig = { readonly rotateMs: number; readonly keep: number }
+export type TicketsConfig = Read<typeof ticketsShape>
 
-export type AlertsConfig = {
-  readonly url: string
-  /** Days before the end of a certificate; empty: the usual ones */
-  readonly days: readonly number[]
-  readonly headers: readonly (readonly [name: string, value: string])[]
-  /** Sent as `Authorization: Bearer` */
-  readonly token: string | null
-  /** PEM; null: the CAs that the runtime trusts */
-  readonly caFile: string | null
-}
+export type AlertsConfig = Read<typeof alertsShape>
 
-export type AdminConfig = {
-  readonly listen: { readonly port: number; readonly address: string }
-  /** Null: nobody is asked for one */
-  readonly token: string | null
-}
+export type AdminConfig = Read<typeof adminShape>
 
-export type LogConfig = {
-  readonly access: boolean
-  readonly format: 'json' | 'text'
-  readonly level: 'debug' | 'info' | 'warn' | 'error'
-}
+export type LogConfig = Read<typeof logShape>
 
-export type LimitsConfig = {
-  readonly headBytes: number
-  /** Fields in a head */
-  readonly headers: number
-  readonly uriBytes: number
-  /** Infinity: no limit. Routes carry their own, already resolved */
-  readonly bodyBytes: number
-  /** Open at once, per listener */
-  readonly connections: number
-  /** Open at once, per client address and listener; Infinity: no limit */
-  readonly connectionsPerClient: number
-  /** Least bytes a second of a request body once timeouts.bodyGraceMs has passed; 0: none */
-  readonly bodyRateBytes: number
-  readonly helloBytes: number
-  /** HTTP/2 streams open at once, per connection */
-  readonly streams: number
-}
+export type LimitsConfig = Read<typeof limitsShape>
 
-export type TimeoutsConfig = RouteTimeouts & {
-  /** First byte of a connection to a finished TLS handshake */
-  readonly handshakeMs: number
-  /** First byte of a request head to its last */
-  readonly headMs: number
-  /** Between requests on a client's connection */
-  readonly keepAliveMs: number
-  /** Before limits.bodyRateBytes is held against a request body */
-  readonly bodyGraceMs: number
-  /** A pooled backend connection without a request */
-  readonly poolIdleMs: number
-  /** Between the signal to stop and the last connections being cut */
-  readonly drainMs: number
-  /** Between look-ups of an endpoint's host name */
-  readonly resolveMs: number
-}
-
-/** Those that a route may set for itself; filled in from the configuration's. */
-export type RouteTimeouts = {
-  /** TCP, and TLS where asked, to an endpoint */
-  readonly connectMs: number
-  /** End of the request to the response head; 0: none */
-  readonly responseMs: number
-  /** Between two chunks of a request body */
-  readonly bodyIdleMs: number
-  /** Silence in a response body, tunnel, passthrough or tcp connection; 0: none */
-  readonly idleMs: number
-  /** Whole exchange; 0: none */
-  readonly totalMs: number
-}
+export type TimeoutsConfig = Read<typeof timeoutsShape>

@@ -1,11 +1,10 @@
 /** The whole configuration as rows: one per option. Validation, defaults, docs/config.md and the JSON Schema come from here. */
-import type { ConfigInput, LogInput } from './define-config.ts'
 import { policyName, upstreamName } from './forms.ts'
 import { acmeShape } from './schema/acme.ts'
 import { adminShape } from './schema/admin.ts'
 import { alertsShape } from './schema/alerts.ts'
 import { caShape } from './schema/ca.ts'
-import type { Rows, Shape } from './schema/kinds.ts'
+import { shape } from './schema/kinds.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { listenShape } from './schema/listen.ts'
 import { policyShape } from './schema/policy.ts'
@@ -15,7 +14,7 @@ import { ticketsShape } from './schema/tickets.ts'
 import { upstreamShape } from './schema/upstream.ts'
 import { vaultShape } from './schema/vault.ts'
 
-const logShape: Shape = {
+export const logShape = shape({
   name: 'log',
   docs: 'Logs go to standard output, one record a line.',
   rows: {
@@ -37,10 +36,10 @@ const logShape: Shape = {
       docs: 'The least that is logged; access records are not affected.',
       example: 'warn',
     },
-  } satisfies Rows<LogInput>,
-}
+  },
+})
 
-export const configShape: Shape = {
+export const configShape = shape({
   name: 'top level',
   docs: 'What a file may hold.',
   rows: {
@@ -142,5 +141,5 @@ export const configShape: Shape = {
       docs: 'Processes that take connections; `auto` is one per core. `--workers` overrides it.',
       example: 'auto',
     },
-  } satisfies Rows<ConfigInput>,
-}
+  },
+})

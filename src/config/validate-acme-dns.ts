@@ -1,30 +1,11 @@
 /** The provider of dns-01 records, from rows to config-acme.ts: each provider has its own keys, and no others. */
 import type { AcmeDnsConfig, DnsProviderConfig } from './config-acme.ts'
-import type { ServerAddress } from './forms-acme.ts'
 import type { Problems } from './problem.ts'
+import type { dnsShape } from './schema/acme-dns.ts'
+import type { Raw } from './schema/infer.ts'
 import { childOf, type Node, placeOfKey } from './tree.ts'
 
-/** As readObject gives it; undefined is what was wrong, and reported. */
-export type RawDns = {
-  provider: DnsProviderConfig['kind'] | undefined
-  server: ServerAddress | null | undefined
-  zone: string | null | undefined
-  tsig:
-    | { name: string | undefined; algorithm: 'hmac-sha256' | 'hmac-sha512' | undefined; secret: string | undefined }
-    | null
-    | undefined
-  url: string | null | undefined
-  token: string | null | undefined
-  secret: string | null | undefined
-  caFile: string | null | undefined
-  username: string | null | undefined
-  password: string | null | undefined
-  subdomain: string | null | undefined
-  programFile: string | null | undefined
-  timeoutMs: number | undefined
-  resolvers: ServerAddress[] | undefined
-  propagation: { timeoutMs: number | undefined; waitMs: number | undefined } | undefined
-}
+export type RawDns = Raw<typeof dnsShape>
 
 const keysOf = {
   rfc2136: { needs: ['server'], may: ['zone', 'tsig'] },

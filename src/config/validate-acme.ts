@@ -4,37 +4,14 @@ import type { ChallengeKind } from '../model/challenge.ts'
 import type { ListenConfig, SiteConfig } from './config.ts'
 import type { AcmeConfig, AcmeIssuerConfig } from './config-acme.ts'
 import type { Problems } from './problem.ts'
+import type { acmeShape, fallbackShape } from './schema/acme.ts'
+import type { Raw } from './schema/infer.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
-import { type RawDns, validateDns } from './validate-acme-dns.ts'
+import { validateDns } from './validate-acme-dns.ts'
 
-/** As readObject gives it; undefined is what was wrong, and reported. */
-export type RawAcme = RawIssuer & {
-  challenges: ChallengeKind[] | undefined
-  dns: RawDns | null | undefined
-  keys: ('ecdsa' | 'rsa')[] | undefined
-  fallback: (RawIssuer | undefined)[] | undefined
-  staging: string | null | undefined
-  preferredChain: string | null | undefined
-  renewBeforeMs: number | null | undefined
-  onDemand:
-    | {
-        ask: string | null | undefined
-        allow: string[] | undefined
-        perMinute: number | undefined
-        burst: number | undefined
-        maxPending: number | undefined
-      }
-    | null
-    | undefined
-}
+export type RawAcme = Raw<typeof acmeShape>
 
-type RawIssuer = {
-  email: string | null | undefined
-  directory: string | undefined
-  caFile: string | null | undefined
-  profile: string | null | undefined
-  externalAccount: { keyId: string | undefined; key: string | undefined } | null | undefined
-}
+type RawIssuer = Raw<typeof fallbackShape>
 
 const letsEncrypt = 'https://acme-v02.api.letsencrypt.org/directory'
 const stagingOf: Readonly<Record<string, string>> = {

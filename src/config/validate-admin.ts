@@ -2,13 +2,11 @@
 import { isIP } from 'node:net'
 import type { AcmeServerConfig, AdminConfig, ListenConfig } from './config.ts'
 import type { Problems } from './problem.ts'
+import type { adminShape } from './schema/admin.ts'
+import type { Raw } from './schema/infer.ts'
 import { childOf, type Node, placeOf } from './tree.ts'
 
-/** As readObject gives it; undefined is what was wrong, and reported. */
-export type RawAdmin = {
-  listen: { port: number | undefined; address: string | undefined } | undefined
-  token: string | null | undefined
-}
+export type RawAdmin = Raw<typeof adminShape>
 
 type Address = AdminConfig['listen']
 

@@ -1,30 +1,13 @@
-/** The internal CA, from rows to config.ts, and that somebody can get a certificate from it, and not just anybody. */
-import type { ChallengeKind } from '../model/challenge.ts'
+/** The internal CA, from rows to config.ts. Checks that somebody can get a certificate from it, and not just anybody. */
 import type { AcmeServerConfig, CaConfig, ListenConfig } from './config.ts'
 import type { Problems } from './problem.ts'
+import type { acmeServerShape, caShape } from './schema/ca.ts'
+import type { Raw } from './schema/infer.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
-/** As readObject gives it; undefined is what was wrong, and reported. */
-export type RawCa = {
-  chainFile: string | null | undefined
-  keyFile: string | null | undefined
-  lifetimeMs: number | undefined
-  maxLifetimeMs: number | null | undefined
-  allow: string[] | undefined
-  acme: RawAcmeServer | null | undefined
-}
+export type RawCa = Raw<typeof caShape>
 
-type RawAcmeServer = {
-  listen: { port: number | undefined; address: string | undefined } | undefined
-  host: string | undefined
-  challenges: ChallengeKind[] | undefined
-  externalAccounts: Map<string, { key: Buffer | undefined; allow: string[] | undefined } | undefined> | undefined
-  http01Port: number | undefined
-  tlsAlpn01Port: number | undefined
-  networks: string[] | undefined
-  resolve: Map<string, string | undefined> | undefined
-  resolvers: string[] | undefined
-}
+type RawAcmeServer = Raw<typeof acmeServerShape>
 
 const minLifetimeMs = 300_000
 

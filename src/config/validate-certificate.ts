@@ -1,13 +1,12 @@
 /** A certificate written as a map: a chain with its key, or a folder of them, and not both. */
 import type { CertificateConfig } from './config.ts'
 import type { Problems } from './problem.ts'
+import type { certificateShape } from './schema/certificate.ts'
+import type { Raw } from './schema/infer.ts'
 import { childOf, type Node, placeOfKey } from './tree.ts'
-import { keyPair, type RawKeyPair } from './validate-upstreams.ts'
+import { keyPair } from './validate-upstreams.ts'
 
-/** As readObject gives it; undefined is what was wrong, and reported; null was left out. */
-export type RawCertificate = { [K in keyof RawKeyPair]: RawKeyPair[K] | null } & {
-  directory: string | null | undefined
-}
+export type RawCertificate = Raw<typeof certificateShape>
 
 export function certificateOf(
   { chainFile, keyFile, directory }: RawCertificate,

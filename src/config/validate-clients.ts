@@ -1,19 +1,14 @@
 /** Client certificates, from rows to config.ts, and that nobody asks for what cannot be met. */
-import type { ClientMatch, ForwardedForm } from '../model/client-identity.ts'
+import type { ClientMatch } from '../model/client-identity.ts'
 import type { ClientsConfig, RouteConfig } from './config.ts'
 import type { Problems } from './problem.ts'
+import type { clientMatchShape, clientsShape } from './schema/clients.ts'
+import type { Raw } from './schema/infer.ts'
 import { childOf, type Node, placeOfKey } from './tree.ts'
 
-/** As readObject gives it; undefined is what was wrong, and reported. */
-export type RawClients = {
-  ca: string[] | undefined
-  verify: 'off' | 'optional' | 'require' | undefined
-  crl: string[] | undefined
-  forward: ForwardedForm[] | undefined
-  allow: (RawClientMatch | undefined)[] | undefined
-}
+export type RawClients = Raw<typeof clientsShape>
 
-export type RawClientMatch = { [K in keyof ClientMatch]: string | null | undefined }
+export type RawClientMatch = Raw<typeof clientMatchShape>
 
 /** Null: none are asked for. */
 export function validateClients(

@@ -1,13 +1,11 @@
 /** HSTS, from rows to config.ts, with a word about its traps: what a browser has seen cannot be called back. */
 import type { HstsConfig } from './config.ts'
 import type { Problems } from './problem.ts'
+import type { hstsShape } from './schema/hsts.ts'
+import type { Raw } from './schema/infer.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
-export type RawHsts = {
-  maxAge: number | undefined
-  subdomains: boolean | undefined
-  preload: boolean | undefined
-}
+export type RawHsts = Raw<typeof hstsShape>
 
 /** What the lists of browsers ask for (hstspreload.org). */
 const preloadSeconds = 31_536_000

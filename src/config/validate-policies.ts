@@ -1,18 +1,12 @@
 /** TLS policies: those of the file are built on others, and every name that is used must be one. */
 import { policies as named, type Policy, tlsVersions } from '../model/policies.ts'
-import type { TlsVersion } from '../model/tls-terms.ts'
 import type { Problems } from './problem.ts'
 import { unknownName } from './read.ts'
+import type { Raw } from './schema/infer.ts'
+import type { policyShape } from './schema/policy.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
-export type RawPolicy = {
-  extends: string | undefined
-  minVersion: TlsVersion | null | undefined
-  maxVersion: TlsVersion | null | undefined
-  ciphers: string[] | undefined
-  groups: string[] | undefined
-  order: 'client' | 'server' | null | undefined
-}
+export type RawPolicy = Raw<typeof policyShape>
 
 export class Policies {
   /** By name */

@@ -1,75 +1,25 @@
 /** Sites and their routes, from rows to config.ts, with the checks that need more than one row. */
 import type { Filter } from '../model/filter.ts'
+import type { NameAndValue, RouteMatch, RouteTimeouts } from '../model/route.ts'
 import { gatewayNames } from '../wire/field-names.ts'
-import type {
-  CertificateConfig,
-  MatchConfig,
-  NamedValue,
-  RouteAction,
-  RouteConfig,
-  RouteTimeouts,
-  SiteAction,
-  SiteConfig,
-} from './config.ts'
+import type { CertificateConfig, RouteAction, RouteConfig, SiteAction, SiteConfig } from './config.ts'
 import type { Problems } from './problem.ts'
+import type { Raw } from './schema/infer.ts'
+import type { matchShape, routeShape } from './schema/route.ts'
+import type { siteShape } from './schema/site.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
-import { certificateOf, type RawCertificate } from './validate-certificate.ts'
-import {
-  checkNoClients,
-  clientMatches,
-  type RawClientMatch,
-  type RawClients,
-  validateClients,
-  warnUseless,
-} from './validate-clients.ts'
-import { type RawHsts, validateHsts } from './validate-hsts.ts'
+import { certificateOf } from './validate-certificate.ts'
+import { checkNoClients, clientMatches, validateClients, warnUseless } from './validate-clients.ts'
+import { validateHsts } from './validate-hsts.ts'
 import { validateOcsp } from './validate-ocsp.ts'
 import type { Policies } from './validate-policies.ts'
-import { keyPair, type RawKeyPair, type RawLayer4, type RawTarget, type Upstreams } from './validate-upstreams.ts'
+import { keyPair, type Upstreams } from './validate-upstreams.ts'
 
-/** As readObject gives it; undefined is what was wrong, and reported. */
-export type RawSite = {
-  host: string[] | undefined
-  default: boolean | undefined
-  certificate:
-    | { as: 'text'; value: 'acme' | 'local' | 'vault' }
-    | { as: 'list'; value: (RawKeyPair | undefined)[] }
-    | { as: 'map'; value: RawCertificate }
-    | null
-    | undefined
-  policy: string | null | undefined
-  ocsp: 'off' | 'staple' | undefined
-  clients: RawClients | null | undefined
-  hsts: RawHsts | null | undefined
-  ja4: { forward: boolean | undefined; block: string[] | undefined } | undefined
-  to: RawTarget | null | undefined
-  routes: (RawRoute | undefined)[] | undefined
-  passthrough: RawLayer4 | null | undefined
-  tcp: RawLayer4 | null | undefined
-}
+export type RawSite = Raw<typeof siteShape>
 
-type RawRoute = {
-  match: RawMatch | undefined
-  to: RawTarget | null | undefined
-  redirect: { to: string | undefined; status: 301 | 302 | 303 | 307 | 308 | undefined } | null | undefined
-  respond:
-    | { status: number | undefined; body: string | undefined; headers: Map<string, string> | undefined }
-    | null
-    | undefined
-  clients: 'require' | null | undefined
-  timeouts: { [K in keyof RouteTimeouts]: number | null | undefined } | undefined
-  limits: { bodyBytes: number | null | undefined } | undefined
-  filters: (Filter | undefined)[] | undefined
-}
+type RawRoute = Raw<typeof routeShape>
 
-type RawMatch = {
-  path: string[] | undefined
-  method: string[] | undefined
-  header: Map<string, string> | undefined
-  query: Map<string, string> | undefined
-  client: (RawClientMatch | undefined)[] | undefined
-  ja4: string[] | undefined
-}
+type RawMatch = Raw<typeof matchShape>
 
 /** What every route begins with. */
 export type RouteBase = {
@@ -93,7 +43,7 @@ export type SiteChecks = {
 }
 
 /** Of routes without conditions: there may be ten thousand. */
-const anything: MatchConfig = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [] }
+const anything: RouteMatch = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [] }
 
 const endings = ['to', 'routes', 'passthrough', 'tcp']
 
@@ -293,7 +243,7 @@ function validateRoute(raw: RawRoute, node: Node, host: string, checks: SiteChec
     }
   }
   if (!match || !action || !raw.timeouts || !raw.limits || !raw.filters) return undefined
-  const timeouts = childOf(node, 'timeouts') ? timeoutsOf(raw.timeouts, base.timeouts) : base.timeouts
+  const timeouts = childOf(node, 'timeouts') ? over(base.timeouts, raw.timeouts) : base.timeouts
   const own = raw.filters.filter(filter => filter !== undefined)
   const filters = own.length > 0 ? [...base.filters, ...own] : base.filters
   const bodyBytes = raw.limits.bodyBytes ?? base.bodyBytes
@@ -303,24 +253,20 @@ function validateRoute(raw: RawRoute, node: Node, host: string, checks: SiteChec
   return { name, at: node.at.path, match, action, timeouts, bodyBytes, filters, requireClient }
 }
 
-function timeoutsOf(raw: NonNullable<RawRoute['timeouts']>, base: RouteTimeouts): RouteTimeouts {
-  return {
-    connectMs: raw.connectMs ?? base.connectMs,
-    responseMs: raw.responseMs ?? base.responseMs,
-    bodyIdleMs: raw.bodyIdleMs ?? base.bodyIdleMs,
-    idleMs: raw.idleMs ?? base.idleMs,
-    totalMs: raw.totalMs ?? base.totalMs,
-  }
+/** What a route writes in place of the values for all routes. */
+function over<T extends object>(base: T, written: { readonly [K in keyof T]: T[K] | null | undefined }): T {
+  const values = Object.entries(written).filter(([, value]) => value !== null && value !== undefined)
+  return { ...base, ...Object.fromEntries(values) }
 }
 
-function validateMatch(raw: RawMatch | undefined): MatchConfig | undefined {
+function validateMatch(raw: RawMatch | undefined): RouteMatch | undefined {
   if (!raw?.path || !raw.method || !raw.header || !raw.query || !raw.client || !raw.ja4) return undefined
   const [headers, query] = [namedValues(raw.header), namedValues(raw.query)]
   return { paths: raw.path, methods: raw.method, headers, query, clients: clientMatches(raw.client), ja4: raw.ja4 }
 }
 
 /** Sorted by name, so that equal conditions look equal. */
-function namedValues(map: ReadonlyMap<string, string | undefined>): NamedValue[] {
+function namedValues(map: ReadonlyMap<string, string | undefined>): NameAndValue[] {
   const sorted = [...map].toSorted(([a], [b]) => (a < b ? -1 : 1))
   return sorted.map(([name, value]) => ({ name, value: value === undefined || value === '*' ? null : value }))
 }

@@ -1,22 +1,13 @@
 /** Storage, from rows to config.ts: options that fit together, and no secret on the wire by accident. */
 import type { KeyPairFiles, SealConfig, SecretConfig, StorageConfig } from './config.ts'
-import type { RedisUrl } from './forms.ts'
 import type { Problems } from './problem.ts'
+import type { Raw } from './schema/infer.ts'
+import type { secretShape, storageShape } from './schema/storage.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
-type RawSecret = { passphrase: string | null | undefined; keyFileFile: string | null | undefined }
+type RawSecret = Raw<typeof secretShape>
 
-/** As readObject gives it; undefined is what was wrong, and reported. */
-export type RawStorage = {
-  redis: RedisUrl | null | undefined
-  caFile: string | null | undefined
-  certificate: { chainFile: string | undefined; keyFile: string | undefined } | null | undefined
-  prefix: string | null | undefined
-  username: string | null | undefined
-  password: string | null | undefined
-  leaseMs: number | null | undefined
-  seal: (RawSecret & { previous: (RawSecret | undefined)[] | undefined }) | null | undefined
-}
+export type RawStorage = Raw<typeof storageShape>
 
 const onlyRedis = ['ca', 'certificate', 'prefix', 'username', 'password', 'lease']
 const onlyTls = ['ca', 'certificate']

@@ -2,12 +2,15 @@
 import { abilities, runtime } from '../base/runtime.ts'
 import type { TicketsConfig } from './config.ts'
 import type { Problems } from './problem.ts'
+import type { Raw } from './schema/infer.ts'
+import { ticketsShape } from './schema/tickets.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
+import { whole } from './whole.ts'
 
 const shortestMs = 60_000
 const longestMs = 7 * 86_400_000
 
-export type RawTickets = { rotateMs: number | undefined; keep: number | undefined }
+export type RawTickets = Raw<typeof ticketsShape>
 
 /** @param tree the whole configuration */
 export function validateTickets(
@@ -15,7 +18,7 @@ export function validateTickets(
   tree: Node,
   problems: Problems,
 ): TicketsConfig | undefined {
-  const { rotateMs, keep } = raw ?? {}
+  const { rotateMs } = raw ?? {}
   if (rotateMs !== undefined && (rotateMs < shortestMs || rotateMs > longestMs)) {
     problems.error(
       placeOf(tree, 'tickets', 'rotate'),
@@ -24,7 +27,6 @@ export function validateTickets(
     )
     return undefined
   }
-  if (rotateMs === undefined || keep === undefined) return undefined
   if (childOf(tree, 'tickets') && !abilities.ticketKeys) {
     problems.warn(
       placeOfKey(tree, 'tickets'),
@@ -32,5 +34,5 @@ export function validateTickets(
       'remove it, or use --runtime node',
     )
   }
-  return { rotateMs, keep }
+  return whole(ticketsShape, raw)
 }

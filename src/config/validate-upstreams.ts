@@ -1,42 +1,23 @@
 /** Upstreams, from rows to config.ts: names are resolved to shared objects, and what belongs together is checked. */
-import type { BalanceName, EndpointConfig, KeyPairFiles, UpstreamConfig } from './config.ts'
+import type { EndpointConfig, KeyPairFiles, UpstreamConfig } from './config.ts'
 import type { Endpoint, Target } from './forms.ts'
 import type { Problems } from './problem.ts'
 import { type Reader, readDefaults, unknownName } from './read.ts'
-import { upstreamShape } from './schema/upstream.ts'
+import type { keyPairShape } from './schema/certificate.ts'
+import type { Raw, RawValue } from './schema/infer.ts'
+import { type layer4Shape, type targetKind, upstreamShape, type upstreamTlsShape } from './schema/upstream.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
-/** As readObject gives it; undefined is what was wrong, and reported. */
-export type RawUpstream = {
-  endpoints: Endpoint[] | undefined
-  balance: BalanceName | undefined
-  tls: RawUpstreamTls | undefined
-  pool: { idle: number | undefined } | undefined
-  host: 'preserve' | 'endpoint' | undefined
-  http: 'auto' | 1 | 2 | undefined
-}
+export type RawUpstream = Raw<typeof upstreamShape>
 
-type RawUpstreamTls = {
-  caFile: string | null | undefined
-  serverName: string | null | undefined
-  spiffe: string[] | undefined
-  certificate: RawKeyPair | null | undefined
-  verify: boolean | undefined
-}
+type RawUpstreamTls = Raw<typeof upstreamTlsShape>
 
-export type RawKeyPair = { chainFile: string | undefined; keyFile: string | undefined }
+export type RawKeyPair = Raw<typeof keyPairShape>
 
-export type RawLayer4 = {
-  to: Endpoint[] | undefined
-  balance: BalanceName | undefined
-  proxyProtocol: 'v1' | 'v2' | null | undefined
-}
+export type RawLayer4 = Raw<typeof layer4Shape>
 
 /** As readValue gives a `to`. */
-export type RawTarget =
-  | { as: 'text'; value: Target }
-  | { as: 'list'; value: Endpoint[] }
-  | { as: 'map'; value: RawUpstream }
+export type RawTarget = RawValue<typeof targetKind>
 
 /** Every upstream there is, named and in place. */
 export class Upstreams {
@@ -69,7 +50,9 @@ export class Upstreams {
     if (raw.as === 'text' && raw.value.kind === 'name') return this.#find(raw.value.name, node)
     const name = node.at.path
     const endpoints =
-      raw.as === 'text' ? [(raw.value as Target & { kind: 'endpoint' }).endpoint] : (raw.value as Endpoint[])
+      raw.as === 'text'
+        ? [(raw.value as Target & { kind: 'endpoint' }).endpoint]
+        : (raw.value as readonly Endpoint[])
     const upstream =
       raw.as === 'map'
         ? build(name, raw.value, node, this.#problems)

@@ -1,36 +1,13 @@
 /** Vault, from rows to config.ts: exactly one way to log in. */
 import type { VaultAuthConfig, VaultConfig } from './config.ts'
 import type { Problems } from './problem.ts'
+import type { Raw } from './schema/infer.ts'
+import type { authShape, vaultShape } from './schema/vault.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
-/** As readObject gives it; undefined is what was wrong, and reported. */
-export type RawVault = {
-  address: string | undefined
-  mount: string | undefined
-  role: string | undefined
-  ttlMs: number | null | undefined
-  namespace: string | null | undefined
-  caFile: string | null | undefined
-  auth: RawAuth | undefined
-}
+export type RawVault = Raw<typeof vaultShape>
 
-type RawAuth = {
-  token: string | null | undefined
-  tokenFileFile: string | null | undefined
-  approle:
-    | {
-        roleId: string | undefined
-        secretId: string | null | undefined
-        secretIdFileFile: string | null | undefined
-        mount: string | undefined
-      }
-    | null
-    | undefined
-  kubernetes:
-    | { role: string | undefined; jwtFileFile: string | null | undefined; mount: string | undefined }
-    | null
-    | undefined
-}
+type RawAuth = Raw<typeof authShape>
 
 const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount/token'
 

@@ -1,24 +1,26 @@
 /** From a tree to a Config: reads by rows, then makes the checks that look at more than one row. All problems at once. */
 import { isIP } from 'node:net'
 import path from 'node:path'
-import type { Filter } from '../model/filter.ts'
-import type { Config, LimitsConfig, ListenConfig, LogConfig, SiteConfig, TimeoutsConfig } from './config.ts'
+import type { Config, LimitsConfig, ListenConfig, SiteConfig, TimeoutsConfig } from './config.ts'
 import type { Environment } from './environment.ts'
 import type { Problems } from './problem.ts'
 import { type Reader, readDefaults, readObject } from './read.ts'
+import type { Raw } from './schema/infer.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
-import { configShape } from './schema.ts'
+import type { listenShape } from './schema/listen.ts'
+import { configShape, logShape } from './schema.ts'
 import { childOf, type Node, type Place, placeOf, placeOfKey } from './tree.ts'
-import { type RawAcme, validateAcme } from './validate-acme.ts'
-import { type RawAdmin, validateAdmin } from './validate-admin.ts'
-import { type RawAlerts, validateAlerts } from './validate-alerts.ts'
-import { type RawCa, validateCa } from './validate-ca.ts'
-import { Policies, type RawPolicy } from './validate-policies.ts'
-import { type RawSite, type SiteChecks, validateSite } from './validate-sites.ts'
-import { type RawStorage, validateStorage } from './validate-storage.ts'
-import { type RawTickets, validateTickets } from './validate-tickets.ts'
-import { type RawUpstream, Upstreams } from './validate-upstreams.ts'
-import { type RawVault, validateVault } from './validate-vault.ts'
+import { validateAcme } from './validate-acme.ts'
+import { validateAdmin } from './validate-admin.ts'
+import { validateAlerts } from './validate-alerts.ts'
+import { validateCa } from './validate-ca.ts'
+import { Policies } from './validate-policies.ts'
+import { type SiteChecks, validateSite } from './validate-sites.ts'
+import { validateStorage } from './validate-storage.ts'
+import { validateTickets } from './validate-tickets.ts'
+import { Upstreams } from './validate-upstreams.ts'
+import { validateVault } from './validate-vault.ts'
+import { whole } from './whole.ts'
 
 export type Origin = {
   /** Absolute; null for code without a file */
@@ -30,44 +32,18 @@ export type Origin = {
   readonly filesLater: boolean
 }
 
-type Raw = {
-  listen: (RawListen | undefined)[] | undefined
-  sites: (RawSite | undefined)[] | undefined
-  upstreams: Map<string, RawUpstream | undefined> | undefined
-  policy: string | undefined
-  policies: Map<string, RawPolicy | undefined> | undefined
-  tickets: RawTickets | undefined
-  log: LogConfig | undefined
-  alerts: RawAlerts | null | undefined
-  admin: RawAdmin | null | undefined
-  state: string | null | undefined
-  acme: RawAcme | null | undefined
-  storage: RawStorage | null | undefined
-  ca: RawCa | null | undefined
-  vault: RawVault | null | undefined
-  limits: LimitsConfig | undefined
-  timeouts: TimeoutsConfig | undefined
-  filters: Filter[] | undefined
-  workers: number | 'auto' | undefined
-}
-
-type RawListen = {
-  address: string | undefined
-  port: number | undefined
-  proxyProtocol: { from: string[] | undefined } | null | undefined
-  cleartext: 'redirect' | 'serve' | null | undefined
-}
+type RawListen = Raw<typeof listenShape>
 
 /** undefined when there are errors among the problems. */
 export function validate(tree: Node, origin: Origin, problems: Problems): Config | undefined {
   const { folder, filesLater } = origin
   const reader: Reader = { problems, folder, filesLater, files: new Map(), defaults: new Map() }
-  const raw = readObject(tree, configShape, reader) as Raw | undefined
+  const raw = readObject(tree, configShape, reader) as Raw<typeof configShape> | undefined
   if (!raw) return undefined
   const listen = validateListeners(raw.listen ?? [], childOf(tree, 'listen'), problems)
   // Where something is wrong with them, the defaults stand in so that routes can still be checked.
-  const limits = raw.limits ?? (readDefaults(limitsShape, reader) as LimitsConfig)
-  const timeouts = raw.timeouts ?? (readDefaults(timeoutsShape, reader) as TimeoutsConfig)
+  const limits = whole(limitsShape, raw.limits) ?? (readDefaults(limitsShape, reader) as LimitsConfig)
+  const timeouts = whole(timeoutsShape, raw.timeouts) ?? (readDefaults(timeoutsShape, reader) as TimeoutsConfig)
   const filters = raw.filters ?? []
   const { connectMs, responseMs, bodyIdleMs, idleMs, totalMs } = timeouts
   const upstreams = new Upstreams(raw.upstreams ?? new Map(), childOf(tree, 'upstreams'), reader)
@@ -114,7 +90,8 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const ca = validateCa(raw.ca, childOf(tree, 'ca'), listen, problems)
   const admin = validateAdmin(raw.admin, childOf(tree, 'admin'), listen, ca?.acme ?? null, problems)
   const vault = validateVault(raw.vault, childOf(tree, 'vault'), problems)
-  if (problems.failed || !raw.log || !tickets || raw.workers === undefined) return undefined
+  const log = whole(logShape, raw.log)
+  if (problems.failed || !log || !tickets || raw.workers === undefined) return undefined
   if (ca === undefined || vault === undefined || alerts === undefined || admin === undefined) return undefined
   const state = raw.state ?? defaultState(origin)
   return {
@@ -124,7 +101,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     upstreams: all,
     policies: policies.all,
     tickets,
-    log: raw.log,
+    log,
     alerts,
     admin,
     state,

@@ -94,3 +94,6 @@ export function byPhase(filters: readonly Filter[]): Filters {
     done: filters.filter(filter => filter.done),
   }
 }
+
+/** A filter, or only its request phase as a function. A function has a name too: without `apply` each would be a Filter. */
+export type FilterInput = (Filter & { readonly apply?: never }) | RequestFilter

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import type { FilterInput } from '../../src/config/define-config.ts'
+import type { FilterInput } from '../../src/model/filter.ts'
 import { identityNames } from '../../src/wire/field-names.ts'
 import { type Answered, type Ask, ask, versions } from '../harness/ask.ts'
 import { issueFiles, testCa } from '../harness/certificates.ts'

@@ -1,9 +1,8 @@
 /** Rows for dns-01: who sets the TXT records, and when they count as seen. */
-import type { AcmeDnsInput, PropagationInput, TsigInput } from '../define-config.ts'
 import { base64Key, dnsName, dnsServer, secretText, webUrl } from '../forms-acme.ts'
-import type { Rows, Shape } from './kinds.ts'
+import { shape } from './kinds.ts'
 
-const tsigShape: Shape = {
+const tsigShape = shape({
   name: 'tsig',
   docs: 'The key that signs updates (RFC 8945). What the server sends back must be signed with it as well.',
   rows: {
@@ -25,10 +24,10 @@ const tsigShape: Shape = {
       docs: 'The key, in base64, best from an environment variable.',
       example: '"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0IQ=="',
     },
-  } satisfies Rows<TsigInput>,
-}
+  },
+})
 
-const propagationShape: Shape = {
+const propagationShape = shape({
   name: 'propagation',
   docs: 'The CA is told to look only when all name servers of the zone (or the `resolvers`) show the record.',
   rows: {
@@ -44,10 +43,10 @@ const propagationShape: Shape = {
       docs: 'A pause between setting a record and looking for it.',
       example: '10s',
     },
-  } satisfies Rows<PropagationInput>,
-}
+  },
+})
 
-export const dnsShape: Shape = {
+export const dnsShape = shape({
   name: 'dns',
   docs:
     'How TXT records at `_acme-challenge` are set. A CNAME there is followed, so that one small zone can serve the proofs of many. Which ' +
@@ -133,5 +132,5 @@ export const dnsShape: Shape = {
       docs: 'When a record counts as seen.',
       example: '{ timeout: 5m }',
     },
-  } satisfies Rows<AcmeDnsInput>,
-}
+  },
+})

@@ -1,6 +1,5 @@
 /** Rows for certificates from an ACME CA: which CA, how names are proved, and on demand. */
 import { challengeKinds } from '../../model/challenge.ts'
-import type { AcmeFallbackInput, AcmeInput, ExternalAccountInput, OnDemandInput } from '../define-config.ts'
 import {
   base64UrlKey,
   directoryUrl,
@@ -12,9 +11,9 @@ import {
   webUrl,
 } from '../forms-acme.ts'
 import { dnsShape } from './acme-dns.ts'
-import type { Row, Rows, Shape } from './kinds.ts'
+import { row, shape } from './kinds.ts'
 
-const externalAccountShape: Shape = {
+const externalAccountShape = shape({
   name: 'externalAccount',
   docs: 'External account binding: what a CA gives its customers, so that it knows the account that is made (RFC 8555 section 7.3.4).',
   rows: {
@@ -30,31 +29,31 @@ const externalAccountShape: Shape = {
       docs: 'The HMAC key, best from an environment variable. Only for making the account: later it is no longer looked at.',
       example: 'zWNDZM6eQGHWpSRTPal5eIUYFTu7EajV',
     },
-  } satisfies Rows<ExternalAccountInput>,
-}
+  },
+})
 
-const email: Row = {
+const email = row({
   kind: { type: 'string', form: emailAddress, write: 'e-mail address' },
   docs: 'Where the CA writes to when something is wrong with the account. Not required by most; recommended.',
   example: 'ops@example.com',
-}
-const ca: Row = {
+})
+const ca = row({
   kind: { type: 'file' },
   docs: 'PEM: CAs trusted for the TLS of a private directory, beside the public ones. It does not say whose certificates are issued.',
   example: 'acme-api-ca.pem',
-}
-const externalAccount: Row = {
+})
+const externalAccount = row({
   kind: { type: 'object', shape: externalAccountShape },
   docs: 'For CAs that make accounts for customers only.',
   example: '{ keyId: kid-1, key: zWNDZM6eQGHWpSRTPal5eIUYFTu7EajV }',
-}
-const profile: Row = {
+})
+const profile = row({
   kind: { type: 'string', form: profileName, write: 'profile' },
   docs: "One of the CA's certificate profiles, as `tlsserver` or `shortlived` (six days) of Let's Encrypt. One that the CA does not have is an error of the order.",
   example: 'shortlived',
-}
+})
 
-const fallbackShape: Shape = {
+export const fallbackShape = shape({
   name: 'fallback',
   docs: 'Another CA, asked when those before it are down, rate-limited or refuse. A failed challenge is no reason: it would fail there as well.',
   rows: {
@@ -68,10 +67,10 @@ const fallbackShape: Shape = {
     ca,
     externalAccount,
     profile,
-  } satisfies Rows<AcmeFallbackInput>,
-}
+  },
+})
 
-const onDemandShape: Shape = {
+const onDemandShape = shape({
   name: 'onDemand',
   docs:
     'Certificates for names that a site does not list: those under its wildcard hosts, and for the default site any. One is ordered when ' +
@@ -105,10 +104,10 @@ const onDemandShape: Shape = {
       docs: 'Names that wait for their certificate at the same time; handshakes for further ones fail at once.',
       example: '20',
     },
-  } satisfies Rows<OnDemandInput>,
-}
+  },
+})
 
-export const acmeShape: Shape = {
+export const acmeShape = shape({
   name: 'acme',
   docs: 'Certificates for sites that say `certificate: acme`, ordered and renewed by themselves. See [acme.md](acme.md).',
   rows: {
@@ -166,8 +165,8 @@ export const acmeShape: Shape = {
       docs: 'Certificates for names that come first in a handshake.',
       example: '{ ask: "http://127.0.0.1:5555/may-have-certificate" }',
     },
-  } satisfies Rows<AcmeInput>,
-}
+  },
+})
 
 function stagingUrl(text: string) {
   return text === 'none' ? { ok: 'none' } : directoryUrl(text)

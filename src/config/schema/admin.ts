@@ -1,9 +1,8 @@
 /** Rows for the admin listener: metrics and probes. */
-import type { AdminInput, AdminListenInput } from '../define-config.ts'
 import { bearerToken, ipAddress } from '../forms.ts'
-import type { Rows, Shape } from './kinds.ts'
+import { shape } from './kinds.ts'
 
-const adminListenShape: Shape = {
+const adminListenShape = shape({
   name: 'admin.listen',
   docs: 'Where `/metrics`, `/healthz` and `/readyz` are answered, in cleartext. It is no listener of the gateway: no site is on it.',
   rows: {
@@ -19,10 +18,10 @@ const adminListenShape: Shape = {
       docs: 'Only this machine can reach the default. Others read along: best one that only the inside network reaches.',
       example: '10.0.0.1',
     },
-  } satisfies Rows<AdminListenInput>,
-}
+  },
+})
 
-export const adminShape: Shape = {
+export const adminShape = shape({
   name: 'admin',
   docs: 'An HTTP listener for metrics (Prometheus) and probes. Of several workers the first has it, and asks the others. docs/operations.md has the metrics.',
   rows: {
@@ -40,5 +39,5 @@ export const adminShape: Shape = {
         '16 characters. Take it from the environment, as in `token: ${NAME}`.',
       example: 'k7b2f0c9k7b2f0c9',
     },
-  } satisfies Rows<AdminInput>,
-}
+  },
+})

@@ -1,9 +1,8 @@
 /** Rows for the webhook that is told about certificates. */
-import type { AlertsInput } from '../define-config.ts'
 import { headerName, headerValue, webhookUrl } from '../forms.ts'
-import type { Rows, Shape } from './kinds.ts'
+import { shape } from './kinds.ts'
 
-export const alertsShape: Shape = {
+export const alertsShape = shape({
   name: 'alerts',
   docs:
     'One POST with JSON for each event: `certificate-expiring`, `certificate-expired`, `certificate-broken`, `renewal-failed`. An ' +
@@ -45,5 +44,5 @@ export const alertsShape: Shape = {
       docs: 'The CA of the receiver, PEM. The CAs that the runtime trusts, when left out.',
       example: 'internal-ca.pem',
     },
-  } satisfies Rows<AlertsInput>,
-}
+  },
+})

@@ -1,12 +1,11 @@
 /** Rows for the internal CA and its ACME server. */
-import type { AcmeServerInput, AcmeServerListenInput, CaInput, ExternalAccountKeyInput } from '../define-config.ts'
 import { addressRange, ipAddress, serverName } from '../forms.ts'
 import { allowedName, caHost, dnsServer, hmacKey, keyIdentifier } from '../forms-ca.ts'
-import type { Kind, Rows, Shape } from './kinds.ts'
+import { kind, shape } from './kinds.ts'
 
-const names: Kind = { type: 'list', of: { type: 'string', form: allowedName, write: 'name' }, single: true }
+const names = kind({ type: 'list', of: { type: 'string', form: allowedName, write: 'name' }, single: true })
 
-const listenShape: Shape = {
+const listenShape = shape({
   name: 'ca.acme.listen',
   docs: 'Where the ACME server listens. It is no listener of the gateway: it has a certificate of the CA itself, and no routes.',
   rows: {
@@ -22,10 +21,10 @@ const listenShape: Shape = {
       docs: 'Best one that only the inside network reaches.',
       example: '10.0.0.1',
     },
-  } satisfies Rows<AcmeServerListenInput>,
-}
+  },
+})
 
-const externalAccountShape: Shape = {
+const externalAccountShape = shape({
   name: 'external account',
   docs: 'What a team or a service gets to make its ACME accounts with (external account binding): a key id, a key, and the names it may have.',
   rows: {
@@ -41,10 +40,10 @@ const externalAccountShape: Shape = {
       docs: 'Names that accounts made with this key get without a challenge. Others are proved by a challenge, if any is configured.',
       example: '["*.orders.internal"]',
     },
-  } satisfies Rows<ExternalAccountKeyInput>,
-}
+  },
+})
 
-const acmeShape: Shape = {
+export const acmeServerShape = shape({
   name: 'ca.acme',
   docs:
     'An ACME server (RFC 8555) that issues from the internal CA, for certbot, Caddy, acme.sh, another Sallyport, or anything ' +
@@ -118,10 +117,10 @@ const acmeShape: Shape = {
       docs: 'DNS servers that are asked for dns-01.',
       example: '[10.0.0.53]',
     },
-  } satisfies Rows<AcmeServerInput>,
-}
+  },
+})
 
-export const caShape: Shape = {
+export const caShape = shape({
   name: 'ca',
   docs: 'The internal CA: certificates for backends and their clients. `sallyport ca init` makes it; docs/internal-ca.md is the way from there.',
   rows: {
@@ -155,9 +154,9 @@ export const caShape: Shape = {
       example: '["*.internal", 10.0.0.0/8]',
     },
     acme: {
-      kind: { type: 'object', shape: acmeShape },
+      kind: { type: 'object', shape: acmeServerShape },
       docs: 'Serves ACME.',
       example: '{ listen: { port: 9443 }, host: ca.internal }',
     },
-  } satisfies Rows<CaInput>,
-}
+  },
+})

@@ -1,8 +1,7 @@
 /** Rows for the certificate of a site. */
-import type { CertificateFolderInput, KeyPairInput } from '../define-config.ts'
-import type { Kind, Rows, Shape } from './kinds.ts'
+import { kind, shape } from './kinds.ts'
 
-export const keyPairShape: Shape = {
+export const keyPairShape = shape({
   name: 'certificate files',
   docs: 'A certificate and its key, in PEM.',
   rows: {
@@ -13,11 +12,11 @@ export const keyPairShape: Shape = {
       example: 'shop.pem',
     },
     key: { kind: { type: 'file' }, required: true, docs: 'Its private key, not encrypted.', example: 'shop.key' },
-  } satisfies Rows<KeyPairInput>,
-}
+  },
+})
 
 /** What a site has: a pair, or a folder of them. */
-const certificateShape: Shape = {
+export const certificateShape = shape({
   name: 'certificate',
   docs:
     'Where the certificate of a site comes from: `chain` and `key`, or `directory`. Files that are replaced are taken up within ' +
@@ -37,10 +36,10 @@ const certificateShape: Shape = {
         'is shown: exact before wildcard, then the one that ends last.',
       example: '/etc/certs',
     },
-  } satisfies Rows<KeyPairInput & CertificateFolderInput>,
-}
+  },
+})
 
-export const certificateKind: Kind = {
+export const certificateKind = kind({
   type: 'either',
   text: {
     type: 'choice',
@@ -48,4 +47,4 @@ export const certificateKind: Kind = {
   },
   list: { type: 'list', of: { type: 'object', shape: keyPairShape } },
   map: { type: 'object', shape: certificateShape },
-}
+})

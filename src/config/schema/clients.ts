@@ -1,10 +1,9 @@
 /** Rows for client certificates: who must show one, and who it may be. */
 import { forwardedForms } from '../../model/client-identity.ts'
-import type { ClientMatchInput, ClientsInput, Ja4Input } from '../define-config.ts'
 import { clientName, clientSubject, fingerprint, ja4, spiffeId } from '../forms.ts'
-import type { Kind, Rows, Shape } from './kinds.ts'
+import { kind, shape } from './kinds.ts'
 
-const clientMatchShape: Shape = {
+export const clientMatchShape = shape({
   name: 'client',
   docs: 'A client by its certificate: all that is written must hold. A value may end with `*`; nowhere else does it stand for anything.',
   rows: {
@@ -30,12 +29,12 @@ const clientMatchShape: Shape = {
       docs: 'The SHA-256 fingerprint of the certificate that issued it, with colons or without.',
       example: `"${'5f7c'.repeat(16)}"`,
     },
-  } satisfies Rows<ClientMatchInput>,
-}
+  },
+})
 
-export const clientMatchKind: Kind = { type: 'list', of: { type: 'object', shape: clientMatchShape } }
+export const clientMatchKind = kind({ type: 'list', of: { type: 'object', shape: clientMatchShape } })
 
-export const clientsShape: Shape = {
+export const clientsShape = shape({
   name: 'clients',
   docs:
     'Mutual TLS: clients show a certificate in the handshake. A connection that was opened under one set of these terms carries ' +
@@ -78,10 +77,10 @@ export const clientsShape: Shape = {
       docs: 'Who may connect, of all whose certificate verifies: any of these. Everybody, when left out.',
       example: '[{ san: billing.internal }, { spiffe: "spiffe://example.org/ns/shop/*" }]',
     },
-  } satisfies Rows<ClientsInput>,
-}
+  },
+})
 
-export const ja4Shape: Shape = {
+export const ja4Shape = shape({
   name: 'ja4',
   docs: 'JA4 fingerprints tell programs apart by how they say hello in TLS. A client can imitate another: a hint, never a proof.',
   rows: {
@@ -96,5 +95,5 @@ export const ja4Shape: Shape = {
       docs: 'Fingerprints that are refused before the handshake, passthrough included; one may end with `*`.',
       example: '[t13d190900_9dc949149365_*]',
     },
-  } satisfies Rows<Ja4Input>,
-}
+  },
+})

@@ -1,10 +1,9 @@
 /** Rows for HTTP Strict Transport Security (RFC 6797). */
-import type { HstsInput } from '../define-config.ts'
-import type { Rows, Shape } from './kinds.ts'
+import { shape } from './kinds.ts'
 
 const tenYears = 315_360_000
 
-export const hstsShape: Shape = {
+export const hstsShape = shape({
   name: 'hsts',
   docs:
     'Browsers that have seen `Strict-Transport-Security` refuse cleartext and bad certificates for the host until it has ended, ' +
@@ -28,5 +27,5 @@ export const hstsShape: Shape = {
       docs: 'Agrees to being built into browsers, which takes months to undo.',
       example: 'true',
     },
-  } satisfies Rows<HstsInput>,
-}
+  },
+})

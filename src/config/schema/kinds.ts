@@ -50,9 +50,6 @@ export type Row = {
   readonly example?: string
 }
 
-/** Rows for exactly the keys of an input type: a key in one and not in the other does not compile. */
-export type Rows<Input> = { readonly [K in keyof Input]-?: Row }
-
 export type Shape = {
   /** Heading in the documentation; unique */
   readonly name: string
@@ -67,3 +64,8 @@ export function fieldOf(key: string, kind: Kind): string {
   if (kind.type === 'size') return `${key}Bytes`
   return kind.type === 'file' ? `${key}File` : key
 }
+
+/** Keeps the literal types of rows, from which infer.ts tells what users write and what is read. */
+export const shape = <const S extends Shape>(rows: S): S => rows
+export const row = <const R extends Row>(one: R): R => one
+export const kind = <const K extends Kind>(one: K): K => one

@@ -1,6 +1,5 @@
 /** Rows for limits and timeouts: what stops one client, or one backend, from costing everybody else. */
-import type { LimitsInput, TimeoutsInput } from '../define-config.ts'
-import type { Row, Rows, Shape } from './kinds.ts'
+import { type Row, shape } from './kinds.ts'
 
 const kb = 1024
 const mb = 1024 * kb
@@ -62,13 +61,13 @@ export const limitsRows = {
     docs: 'HTTP/2 requests open at once on one connection; further ones are refused, and clients send them again.',
     example: '256',
   },
-} satisfies Rows<LimitsInput> & Record<string, Row>
+} as const satisfies Record<string, Row>
 
-export const limitsShape: Shape = {
+export const limitsShape = shape({
   name: 'limits',
   docs: 'How much is too much. What a client gets for it is in [errors.md](errors.md).',
   rows: limitsRows,
-}
+})
 
 const none = { none: 0 }
 
@@ -145,10 +144,10 @@ export const timeoutsRows = {
     docs: 'How often host names of endpoints are looked up again.',
     example: '5s',
   },
-} satisfies Rows<TimeoutsInput> & Record<string, Row>
+} as const satisfies Record<string, Row>
 
-export const timeoutsShape: Shape = {
+export const timeoutsShape = shape({
   name: 'timeouts',
   docs: 'How long is too long. What a client gets for it is in [errors.md](errors.md).',
   rows: timeoutsRows,
-}
+})

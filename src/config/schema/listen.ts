@@ -1,9 +1,8 @@
 /** Rows for listeners: where connections come in. */
-import type { ListenInput, ProxyProtocolInput } from '../define-config.ts'
 import { addressRange, ipAddress } from '../forms.ts'
-import type { Rows, Shape } from './kinds.ts'
+import { shape } from './kinds.ts'
 
-const proxyProtocolShape: Shape = {
+const proxyProtocolShape = shape({
   name: 'proxyProtocol',
   docs: 'The PROXY protocol (v1 or v2) of a load balancer in front. From the peers listed a header is required, from others it is refused.',
   rows: {
@@ -13,10 +12,10 @@ const proxyProtocolShape: Shape = {
       docs: 'The load balancers.',
       example: '[10.0.0.0/8]',
     },
-  } satisfies Rows<ProxyProtocolInput>,
-}
+  },
+})
 
-export const listenShape: Shape = {
+export const listenShape = shape({
   name: 'listen',
   docs: 'An address and port that takes connections: TLS, unless `cleartext` says otherwise. Every site is on every listener.',
   rows: {
@@ -43,5 +42,5 @@ export const listenShape: Shape = {
       docs: 'HTTP without TLS: `redirect` answers 308 to https, `serve` serves the sites.',
       example: 'redirect',
     },
-  } satisfies Rows<ListenInput>,
-}
+  },
+})

@@ -1,10 +1,9 @@
 /** Rows for TLS policies of one's own. */
 import { groupIds, knownCiphers, tlsVersions } from '../../model/policies.ts'
-import type { PolicyInput } from '../define-config.ts'
 import { policyName } from '../forms.ts'
-import type { Rows, Shape } from './kinds.ts'
+import { shape } from './kinds.ts'
 
-export const policyShape: Shape = {
+export const policyShape = shape({
   name: 'policy',
   docs: 'A TLS policy of your own: a named one (`sallyport policies` lists them) with single fields changed.',
   rows: {
@@ -39,5 +38,5 @@ export const policyShape: Shape = {
       docs: 'Whose order of ciphers counts, in TLS 1.2 and older.',
       example: 'server',
     },
-  } satisfies Rows<PolicyInput>,
-}
+  },
+})

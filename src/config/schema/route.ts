@@ -1,19 +1,11 @@
 /** Rows for routes: which requests of a site, and what becomes of them. */
-import type {
-  MatchInput,
-  RedirectInput,
-  RespondInput,
-  RouteInput,
-  RouteLimitsInput,
-  RouteTimeoutsInput,
-} from '../define-config.ts'
 import { anyText, headerName, headerValue, ja4, method, pathPattern, queryName, redirectTarget } from '../forms.ts'
 import { clientMatchKind } from './clients.ts'
-import type { Rows, Shape } from './kinds.ts'
+import { type Row, shape } from './kinds.ts'
 import { limitsRows, timeoutsRows } from './limits.ts'
 import { targetKind } from './upstream.ts'
 
-const matchShape: Shape = {
+export const matchShape = shape({
   name: 'match',
   docs:
     'Which requests: all that is written must hold, and of a list any one. The most specific route wins, whatever the order in ' +
@@ -54,10 +46,10 @@ const matchShape: Shape = {
       docs: 'Clients by the JA4 fingerprint of their TLS hello, which may end with `*`. A hint at the program, never a proof.',
       example: 't13d1516h2_8daaf6152771_*',
     },
-  } satisfies Rows<MatchInput>,
-}
+  },
+})
 
-const redirectShape: Shape = {
+const redirectShape = shape({
   name: 'redirect',
   docs: 'Answers with a redirect instead of asking a backend.',
   rows: {
@@ -73,10 +65,10 @@ const redirectShape: Shape = {
       docs: '308 is permanent and keeps the method, 307 is temporary and keeps it; browsers remember permanent ones.',
       example: '302',
     },
-  } satisfies Rows<RedirectInput>,
-}
+  },
+})
 
-const respondShape: Shape = {
+const respondShape = shape({
   name: 'respond',
   docs: 'Answers with a fixed response instead of asking a backend.',
   rows: {
@@ -102,21 +94,22 @@ const respondShape: Shape = {
       docs: 'Further headers. A body without a `content-type` here is `text/plain; charset=utf-8`.',
       example: '{ cache-control: no-store }',
     },
-  } satisfies Rows<RespondInput>,
-}
+  },
+})
 
 const { body } = limitsRows
 const { connect, response, bodyIdle, idle, total } = timeoutsRows
 const inherited = 'the one for all routes'
-const inherit = <R extends object>(row: R) => ({ ...row, default: undefined, defaultDocs: inherited })
+/** Without a default of its own: what is not written here is what the level above says. */
+const inherit = <R extends Row>({ default: _, ...rest }: R) => ({ ...rest, defaultDocs: inherited })
 
-const routeLimitsShape: Shape = {
+const routeLimitsShape = shape({
   name: 'limits of a route',
   docs: 'In place of the limits for all routes.',
-  rows: { body: inherit(body) } satisfies Rows<RouteLimitsInput>,
-}
+  rows: { body: inherit(body) },
+})
 
-const routeTimeoutsShape: Shape = {
+const routeTimeoutsShape = shape({
   name: 'timeouts of a route',
   docs: 'In place of the timeouts for all routes.',
   rows: {
@@ -125,10 +118,10 @@ const routeTimeoutsShape: Shape = {
     bodyIdle: inherit(bodyIdle),
     idle: inherit(idle),
     total: inherit(total),
-  } satisfies Rows<RouteTimeoutsInput>,
-}
+  },
+})
 
-export const routeShape: Shape = {
+export const routeShape = shape({
   name: 'route',
   docs: 'Requests, and exactly one of `to`, `redirect` and `respond`.',
   rows: {
@@ -175,5 +168,5 @@ export const routeShape: Shape = {
       kind: { type: 'list', of: { type: 'filter' }, empty: true },
       docs: 'Filters of this route, after those of the configuration; TypeScript only.',
     },
-  } satisfies Rows<RouteInput>,
-}
+  },
+})

@@ -1,14 +1,13 @@
 /** Rows for sites: a host name and how its TLS ends. */
-import type { SiteInput } from '../define-config.ts'
 import { policyName, siteHost } from '../forms.ts'
 import { certificateKind } from './certificate.ts'
 import { clientsShape, ja4Shape } from './clients.ts'
 import { hstsShape } from './hsts.ts'
-import type { Rows, Shape } from './kinds.ts'
+import { shape } from './kinds.ts'
 import { routeShape } from './route.ts'
 import { layer4Shape, targetKind } from './upstream.ts'
 
-export const siteShape: Shape = {
+export const siteShape = shape({
   name: 'site',
   docs:
     'A host name and how its TLS ends: exactly one of `to`, `routes`, `passthrough` and `tcp`. A client without a server name, or with ' +
@@ -84,5 +83,5 @@ export const siteShape: Shape = {
       docs: 'TLS ends here, and what is inside goes on as raw TCP.',
       example: '{ to: [10.0.3.4:5432] }',
     },
-  } satisfies Rows<SiteInput>,
-}
+  },
+})

@@ -1,15 +1,14 @@
 /** Rows for where certificates, accounts and challenge answers live, and for sealing them. */
-import type { SealInput, SecretInput, StorageInput } from '../define-config.ts'
 import { passphrase, redisPrefix, redisUrl, redisWord } from '../forms.ts'
 import { keyPairShape } from './certificate.ts'
-import type { Kind, Rows, Shape } from './kinds.ts'
+import { kind, shape } from './kinds.ts'
 
 /** Secrets come from the environment; the quotes keep the braces from YAML. */
 const variable = (name: string) => `"\${${name}}"`
 
-const passphraseKind: Kind = { type: 'string', form: passphrase, write: 'text' }
+const passphraseKind = kind({ type: 'string', form: passphrase, write: 'text' })
 
-const secretShape: Shape = {
+export const secretShape = shape({
   name: 'seal previous',
   docs: 'A secret that was in use before. Exactly one of these.',
   rows: {
@@ -19,10 +18,10 @@ const secretShape: Shape = {
       example: variable('OLD_SEAL_PASSPHRASE'),
     },
     keyFile: { kind: { type: 'file' }, docs: 'The old key file.', example: 'old-seal.key' },
-  } satisfies Rows<SecretInput>,
-}
+  },
+})
 
-const sealShape: Shape = {
+const sealShape = shape({
   name: 'seal',
   docs:
     'Values are sealed with AES-256-GCM before they are stored, in files as in Redis. Exactly one of `passphrase` and `keyFile`. ' +
@@ -43,10 +42,10 @@ const sealShape: Shape = {
       docs: 'Secrets that were in use before: values sealed with them are still read, and new ones never sealed with them.',
       example: `{ passphrase: ${variable('OLD_SEAL_PASSPHRASE')} }`,
     },
-  } satisfies Rows<SealInput>,
-}
+  },
+})
 
-export const storageShape: Shape = {
+export const storageShape = shape({
   name: 'storage',
   docs:
     'Where certificates, accounts and challenge answers live: files in the state folder, or Redis (or Valkey) for a fleet that shares ' +
@@ -99,5 +98,5 @@ export const storageShape: Shape = {
       docs: 'Seals values at rest. Off when left out.',
       example: `{ passphrase: ${variable('SEAL_PASSPHRASE')} }`,
     },
-  } satisfies Rows<StorageInput>,
-}
+  },
+})

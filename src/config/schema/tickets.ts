@@ -1,8 +1,7 @@
 /** Rows for the keys of TLS session tickets. */
-import type { TicketsInput } from '../define-config.ts'
-import type { Rows, Shape } from './kinds.ts'
+import { shape } from './kinds.ts'
 
-export const ticketsShape: Shape = {
+export const ticketsShape = shape({
   name: 'tickets',
   docs:
     'Keys of TLS session tickets: each set of TLS terms has its own, all made from a secret in the state folder, so that sessions go ' +
@@ -21,5 +20,5 @@ export const ticketsShape: Shape = {
       docs: 'Tickets are taken if they were made under the present key or one of those before it, this many in all.',
       example: '4',
     },
-  } satisfies Rows<TicketsInput>,
-}
+  },
+})

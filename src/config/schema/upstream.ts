@@ -1,17 +1,16 @@
 /** Rows for upstreams: sets of backends, named or in place. */
-import type { Layer4Input, PoolInput, UpstreamInput, UpstreamTlsInput } from '../define-config.ts'
 import { backendSpiffeId, endpointUrl, hostPort, serverName, target } from '../forms.ts'
 import { keyPairShape } from './certificate.ts'
-import type { Kind, Row, Rows, Shape } from './kinds.ts'
+import { kind, row, shape } from './kinds.ts'
 
-const balanceRow: Row = {
+const balanceRow = row({
   kind: { type: 'choice', of: ['round-robin', 'least-requests'] },
   default: 'round-robin',
   docs: 'Which endpoint is next: each in turn, or the one with the fewest requests (or connections) under way.',
   example: 'least-requests',
-}
+})
 
-const upstreamTlsShape: Shape = {
+export const upstreamTlsShape = shape({
   name: 'tls to backends',
   docs: 'TLS to `https://` endpoints. The certificate is verified against its name and a trusted CA unless you say otherwise.',
   rows: {
@@ -47,10 +46,10 @@ const upstreamTlsShape: Shape = {
       default: true,
       docs: 'With `false` anyone on the path can pose as the backend; `sallyport check` warns about it.',
     },
-  } satisfies Rows<UpstreamTlsInput>,
-}
+  },
+})
 
-const poolShape: Shape = {
+const poolShape = shape({
   name: 'pool',
   docs: 'Connections to backends are kept and used again; `timeouts.poolIdle` says for how long.',
   rows: {
@@ -60,10 +59,10 @@ const poolShape: Shape = {
       docs: 'Idle connections kept per endpoint; 0 opens a new one for every request.',
       example: '64',
     },
-  } satisfies Rows<PoolInput>,
-}
+  },
+})
 
-export const upstreamShape: Shape = {
+export const upstreamShape = shape({
   name: 'upstream',
   docs: 'A set of backends that answer alike: under `upstreams` with a name, or in place of any `to` of a route or site.',
   rows: {
@@ -95,7 +94,7 @@ export const upstreamShape: Shape = {
         'HTTP/1.1; over `http://` HTTP/1.1. `2` over `http://` is HTTP/2 without TLS and without asking, as is `h2c://`.',
       example: '2',
     },
-  } satisfies Rows<UpstreamInput>,
+  },
   later: {
     health: {
       what: 'active health checks',
@@ -106,9 +105,9 @@ export const upstreamShape: Shape = {
       hint: 'remove it: HTTP backends see the client in X-Forwarded-For and Forwarded; passthrough and tcp sites can send it',
     },
   },
-}
+})
 
-export const layer4Shape: Shape = {
+export const layer4Shape = shape({
   name: 'passthrough and tcp',
   docs: 'Where the bytes of a layer-4 site go: still encrypted (`passthrough`) or decrypted (`tcp`).',
   rows: {
@@ -124,19 +123,19 @@ export const layer4Shape: Shape = {
       docs: 'Begin every connection with a PROXY header of this version, so that the backend sees the client. The backend must expect it.',
       example: 'v2',
     },
-  } satisfies Rows<Layer4Input>,
+  },
   later: {
     health: {
       what: 'active health checks',
       hint: 'remove it; an endpoint that cannot be connected to is skipped for the next try',
     },
   },
-}
+})
 
 /** Any `to` that leads to HTTP backends. */
-export const targetKind: Kind = {
+export const targetKind = kind({
   type: 'either',
   text: { type: 'string', form: target, write: 'URL or upstream name' },
   list: { type: 'list', of: { type: 'string', form: endpointUrl, write: 'URL' } },
   map: { type: 'object', shape: upstreamShape },
-}
+})

@@ -1,9 +1,8 @@
 /** Rows for HashiCorp Vault as an issuer of certificates. */
-import type { VaultAppRoleInput, VaultAuthInput, VaultInput, VaultKubernetesInput } from '../define-config.ts'
 import { secretText, vaultAddress, vaultPath } from '../forms-vault.ts'
-import type { Rows, Shape } from './kinds.ts'
+import { shape } from './kinds.ts'
 
-const appRoleShape: Shape = {
+const appRoleShape = shape({
   name: 'vault.auth.approle',
   docs: 'Login by AppRole. Of `secretId` and `secretIdFile` one, or neither for a role that is bound to addresses alone.',
   rows: {
@@ -31,10 +30,10 @@ const appRoleShape: Shape = {
       docs: 'Where the method is mounted.',
       example: 'approle',
     },
-  } satisfies Rows<VaultAppRoleInput>,
-}
+  },
+})
 
-const kubernetesShape: Shape = {
+const kubernetesShape = shape({
   name: 'vault.auth.kubernetes',
   docs: "Login by the pod's service account.",
   rows: {
@@ -56,10 +55,10 @@ const kubernetesShape: Shape = {
       docs: 'Where the method is mounted.',
       example: 'kubernetes',
     },
-  } satisfies Rows<VaultKubernetesInput>,
-}
+  },
+})
 
-const authShape: Shape = {
+export const authShape = shape({
   name: 'vault.auth',
   docs: 'How the gateway comes to a token: exactly one of these.',
   rows: {
@@ -85,10 +84,10 @@ const authShape: Shape = {
       docs: 'Kubernetes service accounts.',
       example: '{ role: sallyport }',
     },
-  } satisfies Rows<VaultAuthInput>,
-}
+  },
+})
 
-export const vaultShape: Shape = {
+export const vaultShape = shape({
   name: 'vault',
   docs: "HashiCorp Vault's PKI engine, or OpenBao's, as the issuer of sites with `certificate: vault`.",
   rows: {
@@ -133,5 +132,5 @@ export const vaultShape: Shape = {
       docs: 'How to log in.',
       example: '{ tokenFile: /run/vault/token }',
     },
-  } satisfies Rows<VaultInput>,
-}
+  },
+})

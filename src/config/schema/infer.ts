@@ -1,0 +1,118 @@
+/**
+ * What the rows of a shape say about types: what a user writes (`Input`), what the reader gives back while some of it may
+ * be wrong (`Raw`), and what is left when nothing is (`Read`). An option is written once, as its row; nothing repeats it.
+ */
+import type { Filter, FilterInput } from '../../model/filter.ts'
+
+/** `250ms`, `30s`, `5m`, `12h`, `1d` */
+export type DurationInput = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
+/** `512b`, `16kb`, `1mb`, `2gb`, or bytes */
+export type SizeInput = `${number}${'b' | 'kb' | 'mb' | 'gb' | 'tb'}` | number
+
+type Simplify<T> = { [K in keyof T]: T[K] }
+type RowsOf<S> = S extends { rows: infer R } ? R : never
+type KindOf<R> = R extends { kind: infer K } ? K : never
+
+type WordValues<K> = K extends { words: infer W } ? W[keyof W] : never
+type WordNames<K> = K extends { words: infer W } ? keyof W & string : never
+
+/** The unit is in the name of the field. The same rule at run time is `fieldOf`. */
+type FieldOf<N extends string, K> = K extends { type: 'duration' }
+  ? `${N}Ms`
+  : K extends { type: 'size' }
+    ? `${N}Bytes`
+    : K extends { type: 'file' }
+      ? `${N}File`
+      : N
+
+/** Whether there is a value also when nothing is written. */
+type Present<R> = R extends { required: true } | { kind: { type: 'list' | 'map' } }
+  ? true
+  : R extends { default: infer D }
+    ? D extends undefined
+      ? false
+      : true
+    : false
+
+/** A value that was read; `Broken` is `undefined` while mistakes are still being gathered, `never` afterwards. */
+type Value<K, Broken> = K extends { type: 'string'; form: (text: string) => infer F }
+  ? F extends { ok: infer T }
+    ? T
+    : never
+  : K extends { type: 'boolean' }
+    ? boolean
+    : K extends { type: 'integer' | 'duration' | 'size' }
+      ? number | WordValues<K>
+      : K extends { type: 'choice'; of: readonly (infer T)[] }
+        ? T
+        : K extends { type: 'file' | 'folder' }
+          ? string
+          : K extends { type: 'filter' }
+            ? Filter
+            : K extends { type: 'list'; of: infer O }
+              ? O extends { type: 'object' }
+                ? readonly (Value<O, Broken> | Broken)[]
+                : readonly Value<O, Broken>[]
+              : K extends { type: 'object'; shape: infer S }
+                ? Fields<S, Broken>
+                : K extends { type: 'map'; of: infer O }
+                  ? ReadonlyMap<string, Value<O, Broken> | Broken>
+                  : K extends { type: 'either' }
+                    ? Either<K, Broken>
+                    : never
+
+type Either<K, Broken> = {
+  [As in 'text' | 'list' | 'map']: K extends { [P in As]: infer X } ? { as: As; value: Value<X, Broken> } : never
+}['text' | 'list' | 'map']
+
+type Fields<S, Broken> = {
+  readonly [N in keyof RowsOf<S> & string as FieldOf<N, KindOf<RowsOf<S>[N]>>]:
+    | Value<KindOf<RowsOf<S>[N]>, Broken>
+    | (Present<RowsOf<S>[N]> extends true ? never : null)
+    | Broken
+}
+
+/** As `readObject` gives it: undefined is what was wrong, and is reported; null is what was left out. */
+export type Raw<S> = Fields<S, undefined>
+
+/** As `readValue` gives a single value of this kind. */
+export type RawValue<K> = Value<K, undefined>
+
+/** With nothing wrong in it. */
+export type Read<S> = Fields<S, never>
+
+type Written<K> = K extends { type: 'string' | 'file' | 'folder' }
+  ? string
+  : K extends { type: 'boolean' }
+    ? boolean
+    : K extends { type: 'integer' }
+      ? number | WordNames<K>
+      : K extends { type: 'duration' }
+        ? DurationInput | WordNames<K>
+        : K extends { type: 'size' }
+          ? SizeInput | WordNames<K>
+          : K extends { type: 'choice'; of: readonly (infer T)[] }
+            ? T
+            : K extends { type: 'filter' }
+              ? FilterInput
+              : K extends { type: 'list'; of: infer O }
+                ? readonly Written<O>[] | (K extends { single: true } ? Written<O> : never)
+                : K extends { type: 'object'; shape: infer S }
+                  ? Input<S>
+                  : K extends { type: 'map'; of: infer O }
+                    ? Readonly<Record<string, Written<O>>>
+                    : K extends { type: 'either' }
+                      ? { [P in 'text' | 'list' | 'map']: K extends { [Q in P]: infer X } ? Written<X> : never }[
+                          | 'text'
+                          | 'list'
+                          | 'map']
+                      : never
+
+/** What a user writes, in a file or in code. */
+export type Input<S> = Simplify<
+  {
+    [N in keyof RowsOf<S> as RowsOf<S>[N] extends { required: true } ? N : never]: Written<KindOf<RowsOf<S>[N]>>
+  } & {
+    [N in keyof RowsOf<S> as RowsOf<S>[N] extends { required: true } ? never : N]?: Written<KindOf<RowsOf<S>[N]>>
+  }
+>
