@@ -4,10 +4,13 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, it } from 'node:test'
 import { demoConfig, exampleBackends } from '../../examples/demo/config.ts'
-import { mapOf, type Path, shortfalls } from '../../src/cli/map/model.ts'
+import type { Path } from '../../src/cli/map/hops.ts'
+import { mapOf, shortfalls } from '../../src/cli/map/model.ts'
+import { servicesOf } from '../../src/cli/map/services.ts'
 import { mapSvg } from '../../src/cli/map/svg.ts'
 import { mapText } from '../../src/cli/map/text.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import { configShape } from '../../src/config/schema.ts'
 import { withFolder } from './config-folder.ts'
 
 const tls = 'tls: { ca: ca.pem, serverName: in.test, certificate: { chain: c.pem, key: k.pem } }'
@@ -81,12 +84,12 @@ describe('the map', () => {
     const open = await pathsOf(site('to: http://127.0.0.1:1'), listen)
     assert.deepEqual(
       open.map(path => path.pattern),
-      ['edge', 'cleartext'],
+      ['edge', 'cleartext', 'redirect'],
     )
     const guarded = await pathsOf(site('clients: { ca: ca.pem }, to: http://127.0.0.1:1'), listen)
     assert.deepEqual(
       guarded.map(path => path.pattern),
-      ['edge'],
+      ['edge', 'redirect'],
     )
   })
 
@@ -123,6 +126,161 @@ describe('the map', () => {
       assert.deepEqual(found, expected)
     })
   }
+
+  it('draws passthrough as what the gateway cannot check', async () => {
+    const paths = await pathsOf('  - { host: c.test, passthrough: { to: 10.0.0.1:443 } }')
+    const states = paths[0]?.hops.map(hop => [hop.encrypted, hop.serverVerified])
+    assert.deepEqual(states, [
+      [null, null],
+      [null, null],
+    ])
+    const text = mapText(paths)
+    assert.match(text, /client ==as is=> gateway ==as is=> 10\.0\.0\.1:443/)
+    assert.match(text, /0 encrypted, .* 2 not decrypted here; 0 in the open/)
+    assert.equal(mapSvg(paths).match(/<path class="asis" d="M\d+ \d+H/g)?.length, 2)
+    assert.deepEqual(shortfalls(paths, 'end-to-end'), [])
+    assert.equal(shortfalls(paths, 'mtls').length, 2)
+  })
+
+  it('does not take a name that begins like a loopback address for this host', async () => {
+    const paths = await pathsOf(site('to: http://127.example.com:80'))
+    assert.equal(shortfalls(paths, 'no-plaintext-offhost').length, 1)
+  })
+
+  it('says where keys are', async () => {
+    const keyOf = async (top: string, certificate: string) =>
+      (await pathsOf(`  - { host: a.test, certificate: ${certificate}, to: https://10.0.0.1 }\n${top}`))[0]?.hops[0]
+        ?.key
+    const acme = 'acme: { directory: https://ca.test/d }'
+    const redis = 'storage: { redis: rediss://redis.test }'
+    const vault = 'vault: { address: https://v.test, role: r, auth: { token: t } }'
+    assert.equal(await keyOf(acme, 'acme'), 'the gateway (in its state folder, for ACME)')
+    assert.equal(await keyOf(`${acme}\n${redis}`, 'acme'), 'the gateway (in its storage, for ACME)')
+    assert.equal(await keyOf(vault, 'vault'), 'the gateway (in its state folder, for Vault)')
+    assert.equal(await keyOf('', 'local'), 'the gateway (issued by its local CA)')
+  })
+
+  /** Of the hops of the gateway itself: what is configured, and what falls short of each requirement. */
+  const acme = (rest: string) => `acme: { email: a@b.test, directory: https://ca.test/d${rest} }`
+  const services: Record<
+    string,
+    {
+      top?: string
+      listen?: string
+      certificate?: string
+      clients?: string
+      short: readonly [RegExp | null, RegExp | null, RegExp | null]
+    }
+  > = {
+    'a redirect listener': {
+      listen: '{ port: 443 }, { port: 80, cleartext: redirect }',
+      short: [
+        /^redirect: client to gateway: HTTP in the open, port 80/,
+        /port 80.*off this host/,
+        /nobody is verified/,
+      ],
+    },
+    'unsealed Redis elsewhere': {
+      top: 'storage: { redis: "redis://10.0.0.9" }',
+      short: [
+        /^storage: gateway to 10\.0\.0\.9:6379: Redis in the open/,
+        /Redis in the open, off this host/,
+        /Redis in the open/,
+      ],
+    },
+    'unsealed Redis here': { top: 'storage: { redis: "redis://127.0.0.1" }', short: [null, null, null] },
+    'sealed Redis elsewhere': {
+      top: 'storage: { redis: "redis://10.0.0.9", seal: { passphrase: aaaaaaaaaaaaaaaaaaaa } }',
+      short: [/nobody is verified; values are sealed/, null, /nobody is verified; values are sealed/],
+    },
+    'sealed Redis elsewhere, with a password': {
+      top: 'storage: { redis: "redis://10.0.0.9", password: p, seal: { passphrase: aaaaaaaaaaaaaaaaaaaa } }',
+      short: [/the password with it/, /the password with it, off this host/, /the password/],
+    },
+    'Redis over TLS': { top: 'storage: { redis: "rediss://10.0.0.9" }', short: [null, null, null] },
+    'admin everywhere': {
+      top: 'admin: { listen: { port: 9090, address: 0.0.0.0 } }',
+      short: [/^admin: scrapers to gateway: HTTP in the open, port 9090/, /port 9090, off this host/, /port 9090/],
+    },
+    'admin everywhere, with a token': {
+      top: 'admin: { listen: { port: 9090, address: "::" }, token: tttttttttttttttttttt }',
+      short: [/the token with it/, /the token with it, off this host/, /the token with it/],
+    },
+    'admin here': { top: 'admin: { listen: { port: 9090, address: 127.0.0.1 } }', short: [null, null, null] },
+    'a public CA': { certificate: 'acme', top: acme(''), short: [null, null, null] },
+    'a question before a certificate on demand': {
+      certificate: 'acme',
+      top: acme(', onDemand: { ask: "http://10.0.0.9/may" }'),
+      short: [/^acme\.onDemand\.ask: gateway to 10\.0\.0\.9:80/, /off this host/, /HTTP in the open/],
+    },
+    'DNS UPDATE': {
+      certificate: 'acme',
+      top: acme(
+        ', challenges: [dns-01], dns: { provider: rfc2136, server: "10.0.0.9:53", tsig: { name: k, secret: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= } }',
+      ),
+      short: [
+        /^acme\.dns: gateway to 10\.0\.0\.9:53: DNS UPDATE in the open, signed/,
+        /off this host/,
+        /DNS UPDATE/,
+      ],
+    },
+    'a DNS webhook': {
+      certificate: 'acme',
+      top: acme(', challenges: [dns-01], dns: { provider: webhook, url: "http://10.0.0.9/dns" }'),
+      short: [/^acme\.dns: gateway to 10\.0\.0\.9:80/, /off this host/, /HTTP in the open/],
+    },
+    'Vault over TLS': {
+      certificate: 'vault',
+      top: 'vault: { address: https://v.test, role: r, auth: { token: t } }',
+      short: [null, null, null],
+    },
+    'alerts over HTTP': {
+      top: 'alerts: { url: "http://10.0.0.9/hook", token: t }',
+      short: [/^alerts: gateway to 10\.0\.0\.9:80: HTTP in the open/, /off this host/, /HTTP in the open/],
+    },
+    'alerts over TLS': { top: 'alerts: { url: "https://10.0.0.9/hook" }', short: [null, null, null] },
+    'revocation lists over HTTP': {
+      clients: ', crl: "http://10.0.0.9/ca.crl"',
+      short: [/^clients\.crl: gateway to 10\.0\.0\.9:80/, /off this host/, /HTTP in the open/],
+    },
+    'the ACME server of the internal CA': {
+      top: 'ca: { acme: { listen: { port: 9443, address: 0.0.0.0 }, host: ca.test } }',
+      short: [null, null, null],
+    },
+  }
+  for (const [name, { top = '', listen, certificate = 'local', clients = '', short }] of Object.entries(services)) {
+    it(`judges ${name}`, async () => {
+      const to = `clients: { ca: ca.pem${clients} }, to: { endpoints: https://10.0.0.1:443, ${tls} }`
+      const paths = await pathsOf(`  - { host: a.test, certificate: ${certificate}, ${to} }\n${top}`, listen)
+      for (const [at, requirement] of (['end-to-end', 'no-plaintext-offhost', 'mtls'] as const).entries()) {
+        const found = shortfalls(paths, requirement)
+        const expected = short[at]
+        if (expected === null || expected === undefined) assert.deepEqual(found, [], requirement)
+        else {
+          assert.equal(found.length, 1, `${requirement}: ${found.join('\n')}`)
+          assert.match(found[0] as string, expected, requirement)
+        }
+      }
+      const own = paths.filter(path => path.site !== 'a.test')
+      assert.ok(own.length > 0)
+      for (const each of own) assert.ok(mapText(paths).includes(`\n${each.site}   ${each.pattern.toUpperCase()}\n`))
+    })
+  }
+
+  it('shows OCSP where responses are stapled', () => {
+    const config = { sites: [{ staple: true, clients: null }], listen: [], storage: { redis: null } }
+    const paths = servicesOf({ admin: null, acme: null, vault: null, alerts: null, ca: null, ...config } as never)
+    assert.match(
+      shortfalls(paths, 'no-plaintext-offhost').join(),
+      /^ocsp: gateway to the OCSP responders .* off this host$/,
+    )
+  })
+
+  it('knows of every part of the configuration whether it is a hop: else add it to services.ts', () => {
+    const hops = ['listen', 'sites', 'upstreams', 'storage', 'acme', 'vault', 'alerts', 'admin', 'ca']
+    const none = ['policy', 'policies', 'tickets', 'log', 'state', 'limits', 'timeouts', 'filters', 'workers']
+    assert.deepEqual(Object.keys(configShape.rows).sort(), [...hops, ...none].sort())
+  })
 
   it('is in the README and in docs/map.svg as the demo has it: else run npm run docs, and copy the text', async () => {
     const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8')

@@ -1,8 +1,8 @@
 /**
- * Where traffic is plaintext, and who holds the keys: for every site and route each hop from client to backend, read
- * from a configuration. Pure; the same model is drawn as text, as JSON and as a picture, and judged by `--require`.
+ * Where traffic is plaintext, and who holds the keys: for every site and route each hop from client to backend, and
+ * behind them the hops of the gateway itself (services.ts), read from a configuration. Pure; the same model is drawn
+ * as text, as JSON and as a picture, and judged by `--require`.
  */
-import path from 'node:path'
 import type {
   ClientsConfig,
   Config,
@@ -12,39 +12,8 @@ import type {
   UpstreamTlsConfig,
 } from '../../config/config.ts'
 import { type Policy, versionRange } from '../../model/policies.ts'
-
-export type Pattern = 'edge' | 'bridge' | 'passthrough' | 'unwrap' | 'answered here' | 'cleartext'
-
-export type Hop = {
-  readonly from: string
-  readonly to: string
-  readonly encrypted: boolean
-  /** With what, or what goes over the wire in the open */
-  readonly how: string
-  /** How each end knows the other */
-  readonly verified: string
-  /** The receiving end has proved its name */
-  readonly serverVerified: boolean
-  /** Both ends have proved who they are */
-  readonly mutual: boolean
-  /** Who holds the private key of the receiving end; null without TLS */
-  readonly key: string | null
-  /** Never leaves this machine */
-  readonly onHost: boolean
-}
-
-export type Path = {
-  readonly site: string
-  readonly route: string
-  readonly pattern: Pattern
-  readonly hops: readonly Hop[]
-  /** Where the content can be read */
-  readonly plaintext: readonly string[]
-  /** What looks at it in the gateway */
-  readonly inspects: readonly string[]
-  /** What is missing for the next stricter pattern */
-  readonly missing: readonly string[]
-}
+import { type Hop, isLoopback, type Path, plain, shown } from './hops.ts'
+import { servicesOf } from './services.ts'
 
 export function mapOf(config: Config): Path[] {
   const paths: Path[] = []
@@ -62,7 +31,7 @@ export function mapOf(config: Config): Path[] {
       }
     }
   }
-  return paths
+  return [...paths, ...servicesOf(config)]
 }
 
 type Listener = { readonly address: string; readonly port: number }
@@ -76,10 +45,10 @@ function layer4Path(config: Config, site: SiteConfig): Path {
     const hop = (from: string, to: string): Hop => ({
       from,
       to,
-      encrypted: true,
-      how: "the backend's own TLS",
-      verified: 'between client and backend; the gateway has no part in it',
-      serverVerified: true,
+      encrypted: null,
+      how: 'not decrypted here',
+      verified: 'encryption and verification are between client and backend; the gateway cannot check either',
+      serverVerified: null,
       mutual: false,
       key: 'the backend',
       onHost: false,
@@ -91,7 +60,7 @@ function layer4Path(config: Config, site: SiteConfig): Path {
     site: site.name,
     route: '',
     pattern: 'unwrap',
-    hops: [clientHop(config, site), plainHop(where, 'raw TCP', upstream)],
+    hops: [clientHop(config, site), plain('gateway', where, 'raw TCP in the open', isOnHost(upstream))],
     plaintext: ['in the gateway', ...onWire(where, upstream)],
     inspects: [],
     missing: [
@@ -101,35 +70,37 @@ function layer4Path(config: Config, site: SiteConfig): Path {
   }
 }
 
-function httpPath(config: Config, site: SiteConfig, route: RouteConfig, plain: Listener | null): Path {
-  const first = plain === null ? clientHop(config, site) : cleartextHop(plain)
+function httpPath(config: Config, site: SiteConfig, route: RouteConfig, listener: Listener | null): Path {
+  const first = listener === null ? clientHop(config, site) : cleartextHop(listener)
   const inspects = [
     'routing by host, path and fields',
     ...route.filters.map(filter => `filter ${filter.name}`),
-    ...(config.log.access ? ['the access log (method, host, path; no bodies)'] : []),
+    ...(config.log.access ? ['the access log (client, method, host, path and query; no bodies)'] : []),
   ]
-  const seen = plain === null ? [] : [`on the wire from clients to port ${plain.port}`]
+  const seen = listener === null ? [] : [`on the wire from clients to port ${listener.port}`]
   const base = { site: site.name, route: route.name.slice(site.name.length) || '/*', inspects }
   const missing =
-    plain === null ? [] : [`to encrypt the first hop: cleartext: redirect in place of serve on port ${plain.port}`]
+    listener === null
+      ? []
+      : [`to encrypt the first hop: cleartext: redirect in place of serve on port ${listener.port}`]
   if (route.action.kind !== 'upstream') {
-    const pattern = plain === null ? 'answered here' : 'cleartext'
+    const pattern = listener === null ? 'answered here' : 'cleartext'
     return { ...base, pattern, hops: [first], plaintext: [...seen, 'in the gateway'], missing }
   }
   const { upstream } = route.action
   const where = endpointsOf(upstream)
   const second =
     upstream.tls === null
-      ? plainHop(where, upstream.http === 2 ? 'HTTP/2' : 'HTTP', upstream)
+      ? plain('gateway', where, `${upstream.http === 2 ? 'HTTP/2' : 'HTTP'} in the open`, isOnHost(upstream))
       : tlsHop(config, where, upstream)
-  const pattern = plain !== null ? 'cleartext' : upstream.tls === null ? 'edge' : 'bridge'
+  const pattern = listener !== null ? 'cleartext' : upstream.tls === null ? 'edge' : 'bridge'
   if (upstream.tls === null)
     missing.push(`to reach end-to-end: give upstream ${upstream.name} https:// endpoints and tls: { ca }`)
   else if (!upstream.tls.verify)
     missing.push(
       `to reach end-to-end: remove verify: false from upstream ${upstream.name}, and give it tls: { ca }`,
     )
-  if (plain === null && !first.mutual)
+  if (listener === null && !first.mutual)
     missing.push(`for mutual TLS with clients: give ${site.name} clients: { ca, verify: require }`)
   if (upstream.tls !== null && upstream.tls.certificate === null)
     missing.push(
@@ -146,37 +117,34 @@ function httpPath(config: Config, site: SiteConfig, route: RouteConfig, plain: L
 
 function clientHop(config: Config, site: SiteConfig): Hop {
   const policy = config.policies[site.policy] as Policy
-  const { certificate, clients } = site
-  const key =
-    certificate?.kind === 'local'
-      ? 'the gateway (issued by its local CA)'
-      : certificate?.kind === 'acme'
-        ? 'the gateway (in its state folder, for ACME)'
-        : `the gateway (${keyFiles(config, site).join(', ')})`
+  const { clients } = site
   return {
     from: 'client',
     to: 'gateway',
     encrypted: true,
     how: `TLS ${versionRange(policy)} (${site.policy})`,
-    verified: `the client verifies the certificate of ${site.name}; ${clientsText(config, clients)}`,
+    verified: `the gateway shows a certificate for ${site.name}, which the client has to verify; ${clientsText(config, clients)}`,
     serverVerified: true,
     mutual: clients?.mode === 'require',
-    key,
+    key: `the gateway (${keyPlace(config, site)})`,
     onHost: false,
   }
 }
 
-const keyFiles = (config: Config, { certificate }: SiteConfig): string[] =>
-  certificate?.kind === 'files'
-    ? certificate.pairs.map(pair => shown(config, pair.keyFile))
-    : certificate?.kind === 'directory'
-      ? [`files in ${shown(config, certificate.folder)}`]
-      : []
-
-/** As people write it: from the folder of the configuration, where it is in there. */
-function shown({ file }: Config, name: string): string {
-  const relative = file === null ? name : path.relative(path.dirname(file), name)
-  return relative.startsWith('..') ? name : relative
+function keyPlace(config: Config, { certificate }: SiteConfig): string {
+  const stored = config.storage.redis === null ? 'its state folder' : 'its storage'
+  switch (certificate?.kind) {
+    case 'files':
+      return certificate.pairs.map(pair => shown(config, pair.keyFile)).join(', ')
+    case 'directory':
+      return `files in ${shown(config, certificate.folder)}`
+    case 'acme':
+      return `in ${stored}, for ACME`
+    case 'vault':
+      return `in ${stored}, for Vault`
+    default:
+      return 'issued by its local CA'
+  }
 }
 
 function clientsText(config: Config, clients: ClientsConfig | null): string {
@@ -186,34 +154,8 @@ function clientsText(config: Config, clients: ClientsConfig | null): string {
   return `clients ${clients.mode === 'require' ? 'must' : 'may'} show a certificate of ${clients.ca.map(file => shown(config, file)).join(', ')}${list}${revoked}`
 }
 
-function cleartextHop({ address, port }: Listener): Hop {
-  const onHost = isLoopback(address)
-  return {
-    from: 'client',
-    to: 'gateway',
-    encrypted: false,
-    how: `HTTP in the open, port ${port}`,
-    verified: 'nobody is verified',
-    serverVerified: false,
-    mutual: false,
-    key: null,
-    onHost,
-  }
-}
-
-function plainHop(to: string, what: string, upstream: UpstreamConfig): Hop {
-  return {
-    from: 'gateway',
-    to,
-    encrypted: false,
-    how: `${what} in the open`,
-    verified: 'nobody is verified',
-    serverVerified: false,
-    mutual: false,
-    key: null,
-    onHost: isOnHost(upstream),
-  }
-}
+const cleartextHop = ({ address, port }: Listener): Hop =>
+  plain('client', 'gateway', `HTTP in the open, port ${port}`, isLoopback(address))
 
 /** @param name that of the endpoint, where the configuration says no other */
 export function verifiedText(tls: UpstreamTlsConfig, name: string): string {
@@ -253,8 +195,6 @@ const onWire = (where: string, upstream: UpstreamConfig): string[] => [
 ]
 
 const isOnHost = (upstream: UpstreamConfig): boolean => upstream.endpoints.every(({ host }) => isLoopback(host))
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.')
-
 export const requirements = ['end-to-end', 'no-plaintext-offhost', 'mtls'] as const
 export type Requirement = (typeof requirements)[number]
 
@@ -270,15 +210,18 @@ export function shortfalls(paths: readonly Path[], requirement: Requirement): st
   return found
 }
 
+/** What is not decrypted here is as safe as client and backend make it: only `mtls` asks for more than can be known. */
 function fallsShort(hop: Hop, path: Path, requirement: Requirement): string | null {
+  const own = path.pattern === 'connection' || path.pattern === 'listener'
   switch (requirement) {
-    case 'end-to-end':
-      if (!hop.encrypted) return hop.how
-      return hop.serverVerified ? null : hop.verified
     case 'no-plaintext-offhost':
-      return hop.encrypted || hop.onHost ? null : `${hop.how}, off this host`
+      return hop.encrypted !== false || hop.onHost ? null : `${hop.how}, off this host`
     case 'mtls':
       if (path.pattern === 'passthrough') return 'not known here: client and backend settle it between them'
-      return hop.mutual ? null : hop.verified
+      if (!own) return hop.mutual ? null : hop.verified
   }
+  // Metrics or a local Redis that stay on this host are not on the way between client and backend.
+  if (own && hop.onHost) return null
+  if (hop.encrypted === false) return hop.how
+  return hop.serverVerified === false ? hop.verified : null
 }

@@ -13,8 +13,10 @@ export const map: Verb = {
   usage: 'map [-c FILE] [--format text|json|svg] [--require end-to-end|no-plaintext-offhost|mtls]',
   summary: 'where traffic is plaintext: each hop from client to backend, and who holds the keys',
   details:
+    'Hops of the gateway itself are in it too: storage, ACME, DNS, Vault, alerts, revocation, admin, redirects.\n' +
     '--require: exit code 1 with the hops that fall short, for use in CI. end-to-end: every hop encrypted to a verified\n' +
-    'peer; no-plaintext-offhost: nothing in the open leaves this host; mtls: both ends of every hop prove who they are.',
+    'peer, or not decrypted here; no-plaintext-offhost: nothing in the open leaves this host; mtls: both ends of every hop\n' +
+    'of a site prove who they are. Hops of the gateway itself that stay on this host pass end-to-end and mtls.',
   values: ['config', 'format', 'require'],
   flags: ['json'],
   async run(words) {
