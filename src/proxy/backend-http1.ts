@@ -211,17 +211,17 @@ export class BackendHttp1 implements LinkHandler, Timed, Backend, BodySink {
             from = 0
           }
           const limits = this.services.snapshot.limits
-          const head =
-            whole !== null && !whole.ready() ? null : parseResponseHead(source, from, source.length, limits)
+          const most = Math.min(source.length, from + limits.headBytes)
+          const head = whole !== null && !whole.ready() ? null : parseResponseHead(source, from, most, limits)
           if (head instanceof ProxyError) {
             this.fail(new ProxyError('BAD_RESPONSE', `${this.label}: ${head.message}`))
             return
           }
-          if (head === null || head.end - from > limits.headBytes) {
-            if (source.length - from > limits.headBytes) {
+          if (head === null) {
+            if (most < source.length) {
               this.fail(new ProxyError('BAD_RESPONSE', `${this.label}: head over limits.head`))
             } else if (whole === null) {
-              this.partial = new HeadBuffer()
+              this.partial = new HeadBuffer('response')
               this.partial.append(bytes.subarray(at))
             }
             return

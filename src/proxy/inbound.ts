@@ -6,6 +6,7 @@
 import type { Timed } from '../base/deadlines.ts'
 import { nowMs } from '../base/deadlines.ts'
 import { messageOf, ProxyError } from '../base/errors.ts'
+import { Gathered } from '../base/gathered.ts'
 import type { Connection } from '../model/connection.ts'
 import type { LinkHandler } from '../model/link.ts'
 import type { Site, SiteTls } from '../model/site.ts'
@@ -37,7 +38,7 @@ export class Inbound implements LinkHandler, Timed {
   private readonly connection: Connection
   private readonly startedAt = nowMs()
   private stage: number = stage.peek
-  private held: Buffer | null = null
+  private held: Gathered | null = null
   private hello: HelloReader | null = null
   private parsed: ClientHello | null = null
   private countedAs: string | null = null
@@ -129,15 +130,20 @@ export class Inbound implements LinkHandler, Timed {
     this.deadlineAt = this.listener.services.deadlines.after(1_000)
   }
 
+  private hold(chunk: Buffer): void {
+    this.held ??= new Gathered()
+    this.held.append(chunk)
+  }
+
   private readProxyHeader(chunk: Buffer): void {
-    const bytes = this.held === null ? chunk : Buffer.concat([this.held, chunk])
+    const bytes = this.held === null ? chunk : this.held.with(chunk)
     const peeked = parseProxyHeader(bytes)
     if (peeked.kind === 'malformed') {
       this.refuse(new ProxyError('PROXY_HEADER', peeked.why))
       return
     }
     if (peeked.kind === 'incomplete') {
-      this.held = Buffer.from(bytes)
+      if (this.held === null) this.hold(chunk)
       return
     }
     this.held = null
@@ -161,10 +167,10 @@ export class Inbound implements LinkHandler, Timed {
       this.readHello(chunk)
       return
     }
-    const bytes = this.held === null ? chunk : Buffer.concat([this.held, chunk])
+    const bytes = this.held === null ? chunk : this.held.with(chunk)
     const speaks = sniffProtocol(bytes)
     if (speaks === 'incomplete') {
-      this.held = Buffer.from(bytes)
+      if (this.held === null) this.hold(chunk)
       return
     }
     this.held = null
@@ -270,8 +276,8 @@ export class Inbound implements LinkHandler, Timed {
   /** A client sends nothing behind its hello before it has an answer; a few bytes are not worth a fault. */
   private keep(chunk: Buffer): void {
     const { helloBytes } = this.listener.services.snapshot.limits
-    this.held = this.held === null ? Buffer.from(chunk) : Buffer.concat([this.held, chunk])
-    if (this.held.length <= helloBytes) return
+    this.hold(chunk)
+    if ((this.held?.length ?? 0) <= helloBytes) return
     this.stage = stage.peek
     this.refuse(new ProxyError('TLS_MALFORMED', 'bytes behind the ClientHello'), alerts.unexpected_message)
   }
@@ -279,7 +285,7 @@ export class Inbound implements LinkHandler, Timed {
   private withHeld(peeked: Buffer): Buffer {
     const { held } = this
     this.held = null
-    return held === null ? peeked : Buffer.concat([peeked, held])
+    return held === null ? peeked : Buffer.concat([peeked, held.view()])
   }
 
   private handshake(terms: ServerTls, peeked: Buffer, site: Site): void {

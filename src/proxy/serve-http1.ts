@@ -259,12 +259,13 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
           bytes = this.partial.view()
           at = 0
         }
-        const head = parseRequestHead(bytes, at, bytes.length, limits)
+        const most = Math.min(bytes.length, at + limits.headBytes)
+        const head = parseRequestHead(bytes, at, most, limits)
         if (head instanceof ProxyError) {
           this.refuse(head)
           break
         }
-        if (head === null ? bytes.length - at > limits.headBytes : head.end - at > limits.headBytes) {
+        if (head === null && most < bytes.length) {
           this.refuse(
             new ProxyError('HEAD_TOO_LARGE', `the request head is over limits.head (${limits.headBytes} bytes)`),
           )
@@ -272,7 +273,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
         }
         if (head === null) {
           if (this.partial === null) {
-            this.partial = new HeadBuffer()
+            this.partial = new HeadBuffer('request')
             this.partial.append(at === 0 ? bytes : bytes.subarray(at))
             if (this.requests > 0)
               this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.headMs)

@@ -25,7 +25,7 @@ class Redirecting implements LinkHandler, Timed {
   private readonly services: Services
   private readonly connection: Connection
   private readonly closed: () => void
-  private readonly head = new HeadBuffer()
+  private readonly head = new HeadBuffer('request')
   private answered = false
   private gone = false
 
@@ -47,7 +47,7 @@ class Redirecting implements LinkHandler, Timed {
     this.head.append(chunk)
     if (!this.head.ready() && this.head.length <= limits.headBytes) return
     const bytes = this.head.view()
-    const parsed = parseRequestHead(bytes, 0, bytes.length, limits)
+    const parsed = parseRequestHead(bytes, 0, Math.min(bytes.length, limits.headBytes), limits)
     if (parsed !== null && !(parsed instanceof ProxyError)) {
       const challenge = httpChallenge(this.services.challenges, false, parsed)
       if (challenge !== null) {

@@ -1,12 +1,13 @@
 /**
  * Path patterns, compiled: `/a` exactly; `/a/*` for `/a` and all below it; `*` elsewhere for one segment or a part of
- * one. Candidates for a path are found by looking up the path and each of its parents, so the cost follows the depth
- * of the path and not the number of routes.
+ * one. Folders are a tree: a path is walked down once and candidates are tried on the way back up, so the cost follows
+ * the length of the path and not the number of routes. How a pattern is matched: wildcard.ts.
  */
+import { compileWildcard, matchesWildcard } from './wildcard.ts'
 
-export type PathForm = 'exact' | 'prefix' | 'pattern'
+type PathForm = 'exact' | 'prefix' | 'pattern'
 
-export type CompiledPath = {
+type CompiledPath = {
   readonly form: PathForm
   /** Without `*`: the whole path, or what stands before the first `*`, down to its last '/' */
   readonly base: string
@@ -30,52 +31,111 @@ function compilePath(pattern: string): CompiledPath {
       weight: base.length * 4 + 1,
     }
   }
-  const open = pattern.endsWith('/*')
-  const source = (open ? pattern.slice(0, -2) : pattern)
-    .split('*')
-    .map(literal => literal.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'))
-    .join('[^/]*')
-  const form = new RegExp(`^${source}${open ? '(?:/.*)?' : ''}$`)
   const literal = pattern.slice(0, pattern.indexOf('*'))
   return {
     form: 'pattern',
     base: literal.slice(0, literal.lastIndexOf('/') + 1),
-    matches: path => form.test(path),
+    matches: segmentMatcher(pattern),
     weight: pattern.replaceAll('*', '').length * 4 + 2,
   }
+}
+
+/** A star never takes a slash, so each segment is matched by itself; a last `/*` takes what there is below, or nothing. */
+function segmentMatcher(pattern: string): (path: string) => boolean {
+  const open = pattern.endsWith('/*')
+  const segments = (open ? pattern.slice(0, -2) : pattern).split('/').map(compileWildcard)
+  return path => {
+    let from = 0
+    for (const [index, segment] of segments.entries()) {
+      const slash = path.indexOf('/', from)
+      const to = slash < 0 ? path.length : slash
+      if (!matchesWildcard(segment, path, from, to)) return false
+      if (index === segments.length - 1) return slash < 0 || open
+      if (slash < 0) return false
+      from = slash + 1
+    }
+    return false
+  }
+}
+
+/** A folder that patterns begin in, or that leads to one */
+type Folder<T> = {
+  readonly above: Folder<T> | null
+  readonly below: Map<string, Folder<T>>
+  readonly entries: Entry<T>[]
 }
 
 /** Values by path pattern. `find` hands every candidate whose pattern matches to `accept`, most specific first. */
 export class Paths<T> {
   private readonly exact = new Map<string, Entry<T>[]>()
-  /** Prefixes and patterns by the folder they begin in */
-  private readonly folders = new Map<string, Entry<T>[]>()
+  private readonly root: Folder<T> = { above: null, below: new Map(), entries: [] }
 
   add(pattern: string, value: T, rank: number): void {
     const path = compilePath(pattern)
-    const into = path.form === 'exact' ? this.exact : this.folders
-    const list = into.get(path.base) ?? []
-    list.push({ path, value, rank })
-    list.sort((a, b) => b.path.weight - a.path.weight || b.rank - a.rank)
-    into.set(path.base, list)
+    const list = path.form === 'exact' ? this.exactly(path.base) : this.folder(path.base).entries
+    insert(list, { path, value, rank })
   }
 
   find(path: string, accept: (value: T) => boolean): T | null {
     const own = this.exact.get(path)
     if (own !== undefined) for (const entry of own) if (accept(entry.value)) return entry.value
-    // `/a/*` takes `/a` itself too.
-    const asFolder = path === '*' ? '/' : path.endsWith('/') ? path : `${path}/`
-    let end = asFolder.length
-    while (end > 0) {
-      const list = this.folders.get(asFolder.slice(0, end))
-      if (list !== undefined) {
-        for (const entry of list) if (entry.path.matches(path) && accept(entry.value)) return entry.value
-      }
-      // A negative position would count as 0, and find the first slash for ever.
-      end = end > 1 ? asFolder.lastIndexOf('/', end - 2) + 1 : 0
+    let folder = path === '*' ? this.root : this.deepest(path)
+    for (;;) {
+      for (const entry of folder.entries) if (entry.path.matches(path) && accept(entry.value)) return entry.value
+      if (folder.above === null) return null
+      folder = folder.above
     }
-    return null
+  }
+
+  /** The last folder on the way down that any pattern has named. `/a/*` takes `/a` itself too. */
+  private deepest(path: string): Folder<T> {
+    let folder = this.root
+    for (let from = 1; from < path.length; ) {
+      if (folder.below.size === 0) return folder
+      const slash = path.indexOf('/', from)
+      const to = slash < 0 ? path.length : slash
+      const next = folder.below.get(path.slice(from, to))
+      if (next === undefined) return folder
+      folder = next
+      from = to + 1
+    }
+    return folder
+  }
+
+  private exactly(path: string): Entry<T>[] {
+    const list = this.exact.get(path) ?? []
+    this.exact.set(path, list)
+    return list
+  }
+
+  /** @param base with a slash at both ends */
+  private folder(base: string): Folder<T> {
+    let folder = this.root
+    for (const name of base.split('/').slice(1, -1)) {
+      let next = folder.below.get(name)
+      if (next === undefined) {
+        next = { above: folder, below: new Map(), entries: [] }
+        folder.below.set(name, next)
+      }
+      folder = next
+    }
+    return folder
   }
 }
 
 type Entry<T> = { readonly path: CompiledPath; readonly value: T; readonly rank: number }
+
+/** Before the first that is less specific, so that ten thousand patterns in one folder are not sorted ten thousand times. */
+function insert<T>(list: Entry<T>[], entry: Entry<T>): void {
+  let from = 0
+  let to = list.length
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if (before(entry, list[middle] as Entry<T>)) to = middle
+    else from = middle + 1
+  }
+  list.splice(from, 0, entry)
+}
+
+const before = <T>(one: Entry<T>, other: Entry<T>): boolean =>
+  one.path.weight > other.path.weight || (one.path.weight === other.path.weight && one.rank > other.rank)

@@ -47,6 +47,8 @@ export type ReadDnsMessage = DnsMessage & {
 }
 
 const maxRecords = 500
+/** One name can be written in this many parts; a message of 64 kB could lead through thousands for each of its records. */
+const maxPointers = 32
 
 const rcodes: readonly string[] = [
   'NOERROR',
@@ -181,12 +183,14 @@ export function decodeName(bytes: Buffer, from: number): { readonly name: string
   let next = -1
   // A pointer leads to before where it was jumped to last, so that there is an end to it.
   let before = from
+  let pointers = 0
   for (;;) {
     const length = bytes.readUInt8(at)
     if (length === 0) return { name, next: next < 0 ? at + 1 : next }
     if (length >= 0xc0) {
       const to = bytes.readUInt16BE(at) & 0x3fff
       if (to >= before) throw new RangeError('a DNS name points forwards')
+      if (++pointers > maxPointers) throw new RangeError('a DNS name in too many parts')
       if (next < 0) next = at + 2
       at = before = to
       continue

@@ -78,6 +78,19 @@ export class Fields {
     list.length = kept
   }
 
+  /** Deletes every field whose name is in the set, in lower case: one pass, however many there are. */
+  deleteAll(names: ReadonlySet<string>): void {
+    const list = this.opened()
+    let kept = 0
+    for (let at = 0; at < list.length; at += 2) {
+      if (names.has(list[at] as string)) continue
+      list[kept] = list[at] as string
+      list[kept + 1] = list[at + 1] as string
+      kept += 2
+    }
+    list.length = kept
+  }
+
   *[Symbol.iterator](): Generator<readonly [name: string, value: string]> {
     const list = this.opened()
     for (let at = 0; at < list.length; at += 2) yield [list[at] as string, list[at + 1] as string]

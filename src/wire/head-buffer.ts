@@ -1,49 +1,60 @@
 /**
- * Collects a head that comes in pieces until its last empty line is there, so that it is parsed once. Time is in
- * proportion to the bytes however small the pieces, and a bare LF is found as soon as it comes.
+ * Collects a head, or trailers, that come in pieces until their last empty line is there, so that they are parsed once.
+ * Every byte is looked at once, however small the pieces and whatever is in them: the position is remembered, and so is
+ * where the current line began. A bare LF is found as soon as it comes.
+ *
+ * Invariant: when `ready` says true, the parser of that kind has a verdict and does not ask for more. See
+ * test/unit/heads-in-pieces.test.ts.
  */
+import { Gathered } from '../base/gathered.ts'
 
 const CR = 13
 const LF = 10
 
+/**
+ * Before a request line a server ignores at least one empty line (RFC 9112 section 2.2), since some clients end a body
+ * with one too many. More than these are no mistake.
+ */
+export const emptyLinesAtMost = 4
+
 export class HeadBuffer {
-  private bytes: Buffer = Buffer.alloc(0)
-  private have = 0
+  private readonly gathered = new Gathered()
   private scanned = 0
+  private lineStart = 0
+  private emptyLines = 0
+  /** A line with something in it was seen, or none is needed for an empty one to be the end */
+  private begun: boolean
+
+  /** @param kind `request`: empty lines may come first */
+  constructor(kind: 'request' | 'response' | 'trailers') {
+    this.begun = kind !== 'request'
+  }
 
   get length(): number {
-    return this.have
+    return this.gathered.length
   }
 
   append(chunk: Buffer): void {
-    const need = this.have + chunk.length
-    if (need > this.bytes.length) {
-      const grown = Buffer.allocUnsafe(Math.max(need, this.bytes.length * 2, 1024))
-      this.bytes.copy(grown, 0, 0, this.have)
-      this.bytes = grown
-    }
-    chunk.copy(this.bytes, this.have)
-    this.have = need
+    this.gathered.append(chunk)
   }
 
   /** True once a parser would come to a verdict: the empty line is there, or something that can only be refused. */
   ready(): boolean {
-    for (let at = this.scanned; at < this.have; at++) {
-      if (this.bytes[at] !== LF) continue
-      if (at === 0 || this.bytes[at - 1] !== CR) return true
-      // An empty line ends the head, except before the first byte of the start line.
-      if (at >= 3 && this.bytes[at - 2] === LF && !this.onlyBreaksBefore(at - 2)) return true
+    const bytes = this.view()
+    for (let at = this.scanned; at < bytes.length; at++) {
+      if (bytes[at] !== LF) continue
+      const start = this.lineStart
+      this.scanned = at + 1
+      this.lineStart = at + 1
+      if (at === start || bytes[at - 1] !== CR) return true
+      if (at - 1 > start) this.begun = true
+      else if (this.begun || ++this.emptyLines > emptyLinesAtMost) return true
     }
-    this.scanned = this.have
+    this.scanned = bytes.length
     return false
   }
 
   view(): Buffer {
-    return this.bytes.subarray(0, this.have)
-  }
-
-  private onlyBreaksBefore(end: number): boolean {
-    for (let at = 0; at < end; at++) if (this.bytes[at] !== CR && this.bytes[at] !== LF) return false
-    return true
+    return this.gathered.view()
   }
 }

@@ -5,6 +5,7 @@
  */
 import { ProxyError } from '../base/errors.ts'
 import type { Fields } from './fields.ts'
+import { HeadBuffer } from './head-buffer.ts'
 import type { HeadLimits } from './heads.ts'
 import { parseTrailers } from './http1-head.ts'
 
@@ -29,7 +30,7 @@ export class ChunkedDecoder {
   private digits = 0
   private extension = 0
   /** Trailer bytes that are not complete yet */
-  private held: Buffer | null = null
+  private held: HeadBuffer | null = null
   private readonly limits: HeadLimits
   private readonly request: boolean
 
@@ -103,25 +104,25 @@ export class ChunkedDecoder {
   }
 
   private trailers(bytes: Buffer, from: number, to: number, sink: BodySink): number | ProxyError {
-    const heldBytes = this.held?.length ?? 0
     // The usual end: an empty line, whole.
-    if (heldBytes === 0 && to - from >= 2 && bytes[from] === CR && bytes[from + 1] === LF) {
+    if (this.held === null && to - from >= 2 && bytes[from] === CR && bytes[from + 1] === LF) {
       this.phase = phase.done
       sink.onBodyEnd(null)
       return from + 2
     }
-    const all = this.held === null ? bytes.subarray(from, to) : Buffer.concat([this.held, bytes.subarray(from, to)])
-    const parsed = parseTrailers(all, 0, all.length, this.limits, this.request)
+    this.held ??= new HeadBuffer('trailers')
+    const { held, limits } = this
+    const before = held.length
+    // Not all that came: what follows the trailers may be as long as it likes.
+    const most = Math.min(to, from + limits.headBytes - before)
+    held.append(bytes.subarray(from, most))
+    const parsed = held.ready() ? parseTrailers(held.view(), 0, held.length, limits, this.request) : null
     if (parsed instanceof ProxyError) return parsed
-    if (parsed === null) {
-      if (all.length > this.limits.headBytes) return this.refuse('trailers larger than limits.head')
-      this.held = Buffer.from(all)
-      return -1
-    }
+    if (parsed === null) return most < to ? this.refuse('trailers larger than limits.head') : -1
     this.phase = phase.done
     this.held = null
     sink.onBodyEnd(parsed.fields.text === '' ? null : parsed.fields)
-    return from + parsed.end - heldBytes
+    return from + parsed.end - before
   }
 
   private refuse(why: string): ProxyError {

@@ -9,8 +9,10 @@
  */
 import { latin1 } from '../base/bytes.ts'
 import { type ErrorCode, ProxyError } from '../base/errors.ts'
+import { readConnection } from './connection-options.ts'
 import { field, findName, hashStep, nameClass, targetClass, valueClass } from './field-names.ts'
 import { Fields, trimBlanks } from './fields.ts'
+import { emptyLinesAtMost } from './head-buffer.ts'
 import { type HeadLimits, parseLength, type RequestHead, type ResponseHead } from './heads.ts'
 import { isHost } from './host.ts'
 
@@ -31,11 +33,10 @@ export function parseRequestHead(
   limits: HeadLimits,
 ): RequestHead | ProxyError | null {
   let at = from
-  // An empty line before the request is forgiven (RFC 9112 section 2.2): some clients end a body with one too many.
-  while (at < to && bytes[at] === CR) {
+  for (let empty = 0; at < to && bytes[at] === CR; at += 2) {
     if (at + 1 >= to) return null
     if (bytes[at + 1] !== LF) return bad('bare CR before the request line')
-    at += 2
+    if (++empty > emptyLinesAtMost) return bad('too many empty lines before the request line')
   }
   const start = at
   while (at < to && nameClass[bytes[at] as number] !== 0) at++
@@ -112,8 +113,10 @@ export function parseResponseHead(
 ): ResponseHead | ProxyError | null {
   if (to - from < 14) {
     // "HTTP/1.1 200" CRLF is the shortest; what cannot become it is refused early, so that a wrong protocol shows.
-    const begun = latin1(bytes, from, Math.min(to, from + 7))
-    return 'HTTP/1.'.startsWith(begun) ? null : badResponse('does not begin with HTTP/1.')
+    const begun = latin1(bytes, from, to)
+    return 'HTTP/1.'.startsWith(begun.slice(0, 7)) && !begun.includes('\n')
+      ? null
+      : badResponse('does not begin with HTTP/1.')
   }
   const minor = minorVersion(bytes, from)
   if (minor < 0) return badResponse('does not begin with HTTP/1.1 or 1.0')
@@ -128,7 +131,7 @@ export function parseResponseHead(
   const reasonStart = at
   while (at < to && valueClass[bytes[at] as number] === 1) at++
   if (at - from > limits.headBytes) return badResponse(`head over limits.head (${limits.headBytes} bytes)`)
-  if (at + 2 > to) return null
+  if (at + 2 > to && (at === to || bytes[at] === CR)) return null
   if (bytes[at] !== CR || bytes[at + 1] !== LF) return badResponse('the status line does not end with CRLF')
   const isOk = at - reasonStart === 2 && bytes[reasonStart] === 79 && bytes[reasonStart + 1] === 75
   const reason = isOk ? 'OK' : latin1(bytes, reasonStart, at)
@@ -208,7 +211,7 @@ function scanFields(
   let takesTrailers = false
   let at = from
   for (;;) {
-    if (at + 1 >= to) return null
+    if (at + 1 >= to) return at < to && bytes[at] === LF ? refuse('a bare LF in the head') : null
     if (bytes[at] === CR) {
       if (bytes[at + 1] !== LF) return refuse('bare CR in the head')
       break
@@ -232,8 +235,8 @@ function scanFields(
     const valueStart = at
     while (at < to && valueClass[bytes[at] as number] === 1) at++
     if (at + 1 >= to) {
-      if (at < to && bytes[at] !== CR) return refuse('a control character in a field value')
-      return null
+      if (at === to || bytes[at] === CR) return null
+      return refuse(bytes[at] === LF ? 'a bare CR or LF in the head' : 'a control character in a field value')
     }
     if (bytes[at] !== CR || bytes[at + 1] !== LF) {
       return refuse(
@@ -298,7 +301,13 @@ function scanFields(
     connectionUpgrade: false,
     takesTrailers,
   }
-  if (connection !== null) applyConnection(head, connection)
+  if (connection !== null) {
+    const options = readConnection(connection)
+    head.close = options.close
+    head.keepAlive ||= options.keepAlive
+    head.connectionUpgrade = options.upgrade
+    if (options.names !== null) head.fields.deleteAll(options.names)
+  }
   return head
 }
 
@@ -310,17 +319,6 @@ function isKeepAlive(bytes: Buffer, from: number, to: number): boolean {
     if (((bytes[from + at] as number) | 0x20) !== keepAliveBytes[at]) return false
   }
   return true
-}
-
-/** RFC 9110 section 7.6.1: options, and names of fields that are meant for this connection only. */
-function applyConnection(head: Scanned, value: string): void {
-  for (const item of value.split(',')) {
-    const option = trimBlanks(item).toLowerCase()
-    if (option === 'close') head.close = true
-    else if (option === 'keep-alive') head.keepAlive = true
-    else if (option === 'upgrade') head.connectionUpgrade = true
-    else if (option !== '') head.fields.delete(option)
-  }
 }
 
 /** 1 or 0 for HTTP/1.1 and HTTP/1.0 at `bytes[at]`, -1 for anything else. */

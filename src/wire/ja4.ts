@@ -44,18 +44,17 @@ function ja4Parts(hello: ClientHello): { head: string; ciphers: string; rest: st
   const name = extensions.includes(0x0000) ? 'd' : 'i'
   const head = `t${version}${name}${two(ciphers.length)}${two(extensions.length)}${alpnCode(hello.alpn[0] ?? '')}`
   // The server name and ALPN are in the first part, and would make one program many.
-  const sorted = extensions
-    .filter(type => type !== 0x0000 && type !== 0x0010)
-    .map(hex4)
-    .sort()
-    .join(',')
+  const sorted = sortedHex(extensions.filter(type => type !== 0x0000 && type !== 0x0010))
   const algorithms = without(hello.signatureAlgorithms).map(hex4).join(',')
   return {
     head,
-    ciphers: ciphers.map(hex4).sort().join(','),
+    ciphers: sortedHex(ciphers),
     rest: algorithms === '' ? sorted : `${sorted}_${algorithms}`,
   }
 }
+
+/** Sorted as numbers: their digits sort the same way, and a hello may have 30,000 of them. */
+const sortedHex = (values: readonly number[]): string => [...Uint16Array.from(values).sort()].map(hex4).join(',')
 
 /** First and last character; of one that is not a letter or digit, the first and last digit of its bytes in hex. */
 function alpnCode(protocol: string): string {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
+import { registered, withoutInput } from './linear-work/registered.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const maxLines = 400
@@ -276,6 +277,31 @@ function shapeProblems(sources: readonly Source[]): string[] {
   return problems
 }
 
+/** What is read from peers and configurations is read here; a file with functions is registered, or listed as none. */
+const readingFolders = ['src/wire/', 'src/route/']
+
+const exportsWork = (bare: string) =>
+  /^export (?:async )?(?:function|class)|^export const \w+ = (?:async )?\(/m.test(bare)
+
+/** docs/linear-work.md: nothing that the network or a configuration feeds costs more than linear time. */
+function workProblems(sources: readonly Source[], known: ReadonlySet<string>, none: ReadonlySet<string>): string[] {
+  const problems: string[] = []
+  for (const { file, bare, code } of sources) {
+    if (readingFolders.some(folder => file.startsWith(folder)) && exportsWork(bare)) {
+      if (!known.has(file) && !none.has(file))
+        problems.push(`${file}: not registered in test/unit/linear-work (docs/linear-work.md)`)
+    }
+    if (/\bRegExp\s*\(/.test(bare))
+      problems.push(`${file}: builds a regular expression; match in linear time instead`)
+    if (file === 'src/proxy/serve-http1.ts') continue
+    if (/Buffer\.concat\(\[\s*(?:this\.)?\w+,\s*(?:chunk|part|piece|bytes)\b[^,]*\]\)/.test(code))
+      problems.push(`${file}: joins what came before with each piece; use Gathered (src/base/gathered.ts)`)
+  }
+  for (const file of [...known, ...none])
+    if (!sources.some(source => source.file === file)) problems.push(`${file}: registered, and not there`)
+  return problems
+}
+
 function readSources(): Source[] {
   const names = readdirSync(path.join(root, 'src'), { recursive: true }).map(
     name => `src/${String(name).split(path.sep).join('/')}`,
@@ -299,6 +325,8 @@ test('every source file keeps the order of the house', () => {
     importFormProblems,
     runtimeProblems,
     shapeProblems,
+    (all: readonly Source[]) =>
+      workProblems(all, new Set(registered.map(({ file }) => file)), new Set(Object.keys(withoutInput))),
   ].flatMap(check => check(sources))
   assert.ok(problems.length === 0, `${problems.length} problems:\n${problems.join('\n')}\n`)
 })
@@ -400,6 +428,26 @@ describe('the checks themselves see', () => {
       'src/base/b.ts': 'const Bunny = 1; Bunny.x; a.Bun.x',
     }
     assert.deepEqual(check(runtimeProblems, good), [])
+  })
+
+  test('a parser that is not registered, an expression that is built, and joining in a loop', () => {
+    const files = {
+      'src/wire/a.ts': 'export function parse() {}',
+      'src/wire/b.ts': 'export class Reader {}',
+      'src/wire/c.ts': 'export const read = (text: string) => text',
+      'src/wire/d.ts': 'export const table = { a: 1 }\nexport type A = 1',
+      'src/wire/e.ts': 'export function known() {}',
+      'src/route/f.ts': 'export function none() {}',
+      'src/base/g.ts': 'const x = new RegExp(text)',
+      'src/base/h.ts': 'held = Buffer.concat([this.held, chunk])',
+      'src/base/i.ts': "const all = Buffer.concat([head, body])\n// new RegExp(text)\nconst s = 'RegExp('",
+    }
+    const rule = (sources: readonly Source[]) =>
+      workProblems(sources, new Set(['src/wire/e.ts', 'src/wire/gone.ts']), new Set(['src/route/f.ts']))
+    assert.deepEqual(
+      check(rule, files).map(problem => problem.split(':')[0]),
+      ['src/wire/a.ts', 'src/wire/b.ts', 'src/wire/c.ts', 'src/base/g.ts', 'src/base/h.ts', 'src/wire/gone.ts'],
+    )
   })
 
   test('builtins without node:, imports without .ts, long files, missing headers, other file names', () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Paths } from '../../src/route/paths.ts'
+import { randomFrom } from '../wire/hello-bytes.ts'
 
 const table = (patterns: readonly string[]) => {
   const paths = new Paths<string>()
@@ -46,4 +47,27 @@ describe('paths', () => {
       null,
     )
   })
+
+  it('match as their documentation says: a star is a run within one segment, and a last /* all that is below', () => {
+    const below = randomFrom(7)
+    const letters = ['a', 'b', '-', '.', '*', '/', '/']
+    const text = (from: readonly string[], length: number) =>
+      `/${Array.from({ length }, () => from[below(from.length)]).join('')}`
+    for (let round = 0; round < 20_000; round++) {
+      const pattern = text(letters, below(9)).replace(/\/+/g, '/')
+      const path = text(letters.slice(0, 4).concat('/'), below(12))
+      const expected = formOf(pattern).test(path)
+      assert.equal(table([pattern])(path), expected ? pattern : null, `${pattern} and ${path}`)
+    }
+  })
 })
+
+/** Only for a test: a regular expression from a pattern backtracks. */
+function formOf(pattern: string): RegExp {
+  const open = pattern.endsWith('/*')
+  const source = (open ? pattern.slice(0, -2) : pattern)
+    .split('*')
+    .map(literal => literal.replaceAll('.', '\\.'))
+    .join('[^/]*')
+  return new RegExp(`^${source}${open ? '(?:/.*)?' : ''}$`)
+}

@@ -19,7 +19,7 @@ function read(input: Buffer, kind: 'request' | 'response', step: number): Verdic
   const bodies: string[] = []
   let at = 0
   while (at < input.length) {
-    const buffer = new HeadBuffer()
+    const buffer = new HeadBuffer(kind)
     let fed = at
     let head: ReturnType<typeof parseRequestHead> | ReturnType<typeof parseResponseHead> = null
     while (head === null && fed < input.length) {

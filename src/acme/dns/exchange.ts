@@ -5,6 +5,7 @@
 import { createSocket } from 'node:dgram'
 import net, { isIP } from 'node:net'
 import { messageOf } from '../../base/errors.ts'
+import { Gathered } from '../../base/gathered.ts'
 import { decodeMessage, type ReadDnsMessage } from '../../wire/dns-message.ts'
 
 /** `host` is an IP address. */
@@ -70,7 +71,7 @@ const v6 = (address: string) => (isIP(address) === 6 ? address.replace(/%.*$/, '
 function overTcp(server: DnsServer, message: Buffer, signal: AbortSignal): Promise<ReadDnsMessage> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host: server.host, port: server.port })
-    let got = Buffer.alloc(0)
+    const got = new Gathered()
     const settle = (act: () => void) => {
       clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)
@@ -87,10 +88,11 @@ function overTcp(server: DnsServer, message: Buffer, signal: AbortSignal): Promi
       socket.write(Buffer.concat([length, message]))
     })
     socket.on('data', (chunk: Buffer) => {
-      got = Buffer.concat([got, chunk])
+      got.append(chunk)
       // Two bytes of length, then at most 64 kB: what comes behind is nobody's.
-      if (got.length < 2 || got.length < 2 + got.readUInt16BE(0)) return
-      const answer = answerTo(message, got.subarray(2, 2 + got.readUInt16BE(0)))
+      const bytes = got.view()
+      if (bytes.length < 2 || bytes.length < 2 + bytes.readUInt16BE(0)) return
+      const answer = answerTo(message, bytes.subarray(2, 2 + bytes.readUInt16BE(0)))
       if (answer === null) fail('the answer makes no sense')
       else settle(() => resolve(answer))
     })

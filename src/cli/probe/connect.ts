@@ -62,6 +62,9 @@ export function shortly(error: unknown): string {
   return /^[A-Z0-9_]+$/.test(text) ? text.toLowerCase().replaceAll('_', ' ') : text
 }
 
+/** Each is looked at with all that came before it, so a server may not send bytes one by one for ever. */
+export const mostPieces = 1_000
+
 export type Talked = { readonly text: string; readonly error: Error | null; readonly session: Buffer | null }
 
 /** Asks for the head of `/`, which shows what comes behind a handshake: tickets, a refusal, the head of an answer. */
@@ -75,6 +78,7 @@ export async function talk(
   if (socket.destroyed) return { text: '', error: socket.errored, session: null }
   return await new Promise(resolve => {
     let text = ''
+    let pieces = 0
     let error: Error | null = null
     // In TLS 1.3 the ticket comes behind the handshake, at the latest with an answer; before that it is part of it.
     let session = socket.getProtocol() === 'TLSv1.3' ? null : (socket.getSession() ?? null)
@@ -90,6 +94,7 @@ export async function talk(
       error = each
     })
     socket.on('data', chunk => {
+      if (++pieces > mostPieces) socket.destroy()
       text += chunk.toString('latin1')
       look()
     })

@@ -3,8 +3,10 @@
  * them, and whether it asks for one. Seen also where this runtime's TLS library cannot go on to a whole handshake.
  */
 import net from 'node:net'
+import { Gathered } from '../../base/gathered.ts'
 import { groupIds } from '../../model/policies.ts'
 import { writeClientHello } from '../../wire/client-hello-write.ts'
+import { mostPieces } from './connect.ts'
 import { answerMs, type Reached } from './reach.ts'
 
 export type Flight = {
@@ -22,19 +24,20 @@ export function askFlight(
   suites: readonly number[],
 ): Promise<Flight | null> {
   return new Promise(resolve => {
-    let bytes: Buffer = Buffer.alloc(0)
+    const gathered = new Gathered()
+    let pieces = 0
     const groups = Object.values(groupIds)
     const socket = net.connect({ host: address, port }, () =>
       socket.write(writeClientHello({ version, suites, groups, serverName })),
     )
     const settle = () => {
-      resolve(readFlight(bytes).flight)
+      resolve(readFlight(gathered.view()).flight)
       socket.destroy()
     }
     socket.setTimeout(answerMs, settle)
     socket.on('data', (chunk: Buffer) => {
-      bytes = Buffer.concat([bytes, chunk])
-      if (bytes.length > mostBytes || readFlight(bytes).done) settle()
+      gathered.append(chunk)
+      if (++pieces > mostPieces || gathered.length > mostBytes || readFlight(gathered.view()).done) settle()
     })
     socket.on('error', settle)
     socket.on('close', settle)

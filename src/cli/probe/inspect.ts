@@ -70,7 +70,7 @@ export async function inspect(
         : await problemOf(target, ca, options),
     alpn,
     resumption: { tls12: await resumption('TLSv1.2'), tls13: await resumption('TLSv1.3') },
-    hsts: /^strict-transport-security: *(.*?) *\r?$/im.exec(talked?.text ?? '')?.[1] ?? null,
+    hsts: /^strict-transport-security:(.*)$/im.exec(talked?.text ?? '')?.[1]?.trim() ?? null,
     clientCertificate,
     handshake,
   }

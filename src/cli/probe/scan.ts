@@ -1,9 +1,11 @@
 /** Finds out what a TLS server accepts, by asking: which versions, and for each which ciphers and groups. */
 import net from 'node:net'
+import { Gathered } from '../../base/gathered.ts'
 import { cipherIds, groupIds } from '../../model/policies.ts'
 import { type Question, writeClientHello } from '../../wire/client-hello-write.ts'
 import { readServerAnswer, type ServerAnswer } from '../../wire/server-hello.ts'
 import { versionName } from '../../wire/tls-names.ts'
+import { mostPieces } from './connect.ts'
 import { askFlight, type Flight } from './flight.ts'
 import { answerMs, type Reached } from './reach.ts'
 
@@ -88,7 +90,8 @@ async function enumerate(
 /** Rejects where there is no connection; silence and closing count as a refusal. */
 function ask({ address, port }: Reached, question: Question): Promise<ServerAnswer> {
   return new Promise((resolve, reject) => {
-    let bytes: Buffer = Buffer.alloc(0)
+    const gathered = new Gathered()
+    let pieces = 0
     let open = false
     const socket = net.connect({ host: address, port }, () => {
       open = true
@@ -100,9 +103,9 @@ function ask({ address, port }: Reached, question: Question): Promise<ServerAnsw
     }
     socket.setTimeout(answerMs, () => (open ? settle(refused) : socket.destroy(new Error('does not answer'))))
     socket.on('data', (chunk: Buffer) => {
-      bytes = Buffer.concat([bytes, chunk])
-      const answer = readServerAnswer(bytes)
-      if (answer.kind !== 'incomplete' || bytes.length > 200_000) settle(answer)
+      gathered.append(chunk)
+      const answer = readServerAnswer(gathered.view())
+      if (answer.kind !== 'incomplete' || ++pieces > mostPieces || gathered.length > 200_000) settle(answer)
     })
     socket.on('error', error => (open ? settle(refused) : reject(error)))
     socket.on('close', () => settle(refused))

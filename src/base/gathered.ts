@@ -1,0 +1,34 @@
+/**
+ * Bytes that come in pieces, kept in one buffer that doubles: however small the pieces, the whole costs time in
+ * proportion to its length. `Buffer.concat` in an `onData` costs its square. The limit is the caller's.
+ */
+
+const firstBytes = 1024
+
+export class Gathered {
+  private bytes: Buffer = Buffer.alloc(0)
+  length = 0
+
+  /** The chunk is copied, and may be overwritten afterwards. */
+  append(chunk: Uint8Array): void {
+    const need = this.length + chunk.length
+    if (need > this.bytes.length) {
+      const grown = Buffer.allocUnsafe(Math.max(need, this.bytes.length * 2, firstBytes))
+      this.bytes.copy(grown, 0, 0, this.length)
+      this.bytes = grown
+    }
+    this.bytes.set(chunk, this.length)
+    this.length = need
+  }
+
+  /** All of it, with the chunk at its end. */
+  with(chunk: Uint8Array): Buffer {
+    this.append(chunk)
+    return this.view()
+  }
+
+  /** What has come so far. A later `append` leaves it as it is. */
+  view(): Buffer {
+    return this.bytes.subarray(0, this.length)
+  }
+}

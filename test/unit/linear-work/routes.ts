@@ -1,0 +1,69 @@
+/** The worst targets of path patterns and names, and the worst tables of them. */
+import { routeTable } from '../../../src/route/match.ts'
+import { Names } from '../../../src/route/names.ts'
+import { Paths } from '../../../src/route/paths.ts'
+import { compileWildcard, matchesWildcard } from '../../../src/route/wildcard.ts'
+import { Fields } from '../../../src/wire/fields.ts'
+import { type Worst, worst } from './worst.ts'
+
+const anyone = { identity: null, fingerprint: null }
+
+function table(patterns: readonly string[]) {
+  const paths = new Paths<string>()
+  for (const [at, pattern] of patterns.entries()) paths.add(pattern, pattern, -at)
+  return paths
+}
+
+const find = (patterns: readonly string[], path: string) => {
+  const paths = table(patterns)
+  return () => paths.find(path, () => true)
+}
+
+export const routes: readonly Worst[] = [
+  worst('src/route/paths.ts', 'a pattern of stars and hyphens', 200, n =>
+    find(['/f/*-*-*.gz'], `/f/${'-'.repeat(n)}`),
+  ),
+  worst('src/route/paths.ts', 'a pattern of stars in many segments', 500, n =>
+    find(['/*a*/*a*/*a*/*b'], `/${'a'.repeat(n)}/${'a'.repeat(n)}/${'a'.repeat(n)}/x`),
+  ),
+  worst('src/route/paths.ts', 'a deep path', 2_000, n => find(['/a/b/*', '/x*y/z'], '/a'.repeat(n / 2))),
+  worst('src/route/paths.ts', 'a deep path that patterns follow', 2_000, n =>
+    find([`${'/a'.repeat(2_000)}/*`, `${'/a'.repeat(10)}/*`], '/a'.repeat(n / 2)),
+  ),
+  worst('src/route/paths.ts', 'patterns in one folder', 500, n => {
+    const patterns = Array.from({ length: n }, (_, at) => `/p${at}-*x`)
+    return () => table(patterns)
+  }),
+  worst('src/route/wildcard.ts', 'a literal that nearly fits everywhere', 2_000, n => {
+    const pattern = compileWildcard(`*${'a'.repeat(40)}b*`)
+    const text = 'a'.repeat(n)
+    return () => matchesWildcard(pattern, text, 0, text.length)
+  }),
+  worst('src/route/wildcard.ts', 'pattern and text that grow together', 2_000, n => {
+    const text = 'a'.repeat(n)
+    return () => matchesWildcard(compileWildcard(`*${'a'.repeat(n / 2)}b*`), text, 0, text.length)
+  }),
+  worst('src/route/names.ts', 'labels', 4_000, n => {
+    const names = new Names<number>()
+    names.add('*.example.com', 1)
+    const host = 'a.'.repeat(n / 2)
+    return () => names.find(host)
+  }),
+  worst('src/route/match.ts', 'parameters and fields', 4_000, n => {
+    const route = {
+      name: 'r',
+      match: {
+        paths: ['/*'],
+        methods: [],
+        headers: [{ name: 'x', value: 'never' }],
+        query: [{ name: 'q', value: 'v' }],
+        clients: [],
+        ja4: [],
+      },
+    } as unknown as Parameters<typeof routeTable>[0][number]
+    const routes = routeTable([route])
+    const fields = new Fields('x: v\r\n'.repeat(n / 6))
+    const query = `?${'q=v&'.repeat(n / 4)}`
+    return () => routes.find('GET', '/', query, fields, anyone)
+  }),
+]
