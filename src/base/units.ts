@@ -27,6 +27,35 @@ export function parseSize(text: string): number | null {
   return Number.isSafeInteger(bytes) ? bytes : null
 }
 
+const durationWords: readonly (readonly [RegExp, keyof typeof durationUnits])[] = [
+  [/^(ms|msecs?|millis(econds?)?)$/i, 'ms'],
+  [/^(s|secs?|seconds?)$/i, 's'],
+  [/^(m|mins?|minutes?)$/i, 'm'],
+  [/^(h|hrs?|hours?)$/i, 'h'],
+  [/^(d|days?)$/i, 'd'],
+]
+
+/** What somebody who wrote `5min`, `1.5s`, `1h30m` or `30 seconds` meant, or null. For hints only. */
+export function suggestDuration(text: string): string | null {
+  const parts = [...text.trim().matchAll(/([0-9]+(?:\.[0-9]+)?) *([A-Za-z]+) */g)]
+  if (parts.length === 0 || parts.length > 5 || parts.map(([part]) => part).join('') !== text.trim()) return null
+  let ms = 0
+  for (const [, amount, word] of parts) {
+    const unit = durationWords.find(([form]) => form.test(word as string))?.[1]
+    if (unit === undefined) return null
+    ms += Number(amount) * durationUnits[unit]
+  }
+  return Number.isSafeInteger(ms) && ms > 0 ? formatDuration(ms) : null
+}
+
+/** What somebody who wrote `200M`, `1.5gb`, `64KiB` or `10 mb` meant, or null. For hints only. */
+export function suggestSize(text: string): string | null {
+  const found = /^([0-9]+(?:\.[0-9]+)?) *([kmgt]?)(?:i?b(?:ytes)?)?$/i.exec(text.trim())
+  if (!found) return null
+  const bytes = Number(found[1]) * sizeUnits[`${(found[2] as string).toLowerCase()}b` as keyof typeof sizeUnits]
+  return Number.isSafeInteger(bytes) && bytes > 0 ? formatSize(bytes) : null
+}
+
 /** The shortest exact spelling: `formatDuration(90_000)` is `90s`. */
 export function formatDuration(ms: number): string {
   return format(ms, durationUnits)

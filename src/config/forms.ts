@@ -154,6 +154,12 @@ export function target(text: string): Formed<Target> {
 
 /** `/a`, `/a/*`, `/a/*` + `/b`: see MatchConfig.paths. */
 export function pathPattern(text: string): Formed<string> {
+  if (/^[~^=]|[$\\]$|\(\?|\[[^\]]*\]|\.\*/.test(text)) {
+    return {
+      wrong: `${text}: paths are patterns, and regular expressions are not supported`,
+      hint: `write ${plainPattern(text)}: /a is that path alone, /a/* everything below it, and * elsewhere a part of one segment`,
+    }
+  }
   if (!text.startsWith('/')) return { wrong: `${text}: a path begins with /`, hint: `write /${text}` }
   if (/[?#]/.test(text))
     return { wrong: `${text}: a path ends before ? and #`, hint: 'match the query with query: { name: value }' }
@@ -164,6 +170,14 @@ export function pathPattern(text: string): Formed<string> {
   if (/\/\.{1,2}(\/|$)/.test(text))
     return { wrong: `${text}: . and .. are resolved before routing and never match` }
   return { ok: text }
+}
+
+/** The pattern that is nearest to a regular expression, as far as its literal beginning goes: for a hint. */
+function plainPattern(expression: string): string {
+  const bare = expression.replace(/^[~=^*\s]+/, '')
+  const literal = (/^[A-Za-z0-9/_-]*/.exec(bare) as RegExpExecArray)[0].replace(/\/+$/, '')
+  const path = literal.startsWith('/') ? literal : `/${literal}`
+  return bare === `${literal}$` || expression.startsWith('=') ? path : `${path === '/' ? '' : path}/*`
 }
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/

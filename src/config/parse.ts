@@ -12,6 +12,7 @@ import {
 } from 'yaml'
 import { messageOf } from '../base/errors.ts'
 import { type Environment, expandVariables, protectVariables, showVariables } from './environment.ts'
+import { misplacedKey } from './indentation.ts'
 import type { Problems } from './problem.ts'
 import {
   brokenValue,
@@ -26,6 +27,18 @@ import {
 
 /** All that aliases and merge keys may add to a file: stops "a billion laughs" and bothers nobody else. */
 const maxAliasedNodes = 50_000
+
+type Said = { readonly message: string; readonly hint?: string }
+
+/** What is said instead of the library's own words. */
+const ofLibrary: Readonly<Record<string, Said | undefined>> = {
+  MULTIPLE_DOCS: { message: 'a second document begins here; a configuration is one' },
+  TAB_AS_INDENT: { message: 'this line is indented with a tab', hint: 'YAML takes spaces only' },
+  BLOCK_AS_IMPLICIT_KEY: {
+    message: 'this value holds a colon with a space behind it, which begins a key',
+    hint: 'put the value in quotes',
+  },
+}
 
 type Reading = {
   readonly source: Source
@@ -72,9 +85,15 @@ export function parseText(
     return undefined
   }
   for (const error of document.errors) {
-    const message =
-      error.code === 'MULTIPLE_DOCS' ? 'a second document begins here; a configuration is one' : error.message
-    problems.error({ source, path: '', offset: error.pos[0] }, showVariables(message))
+    const misplaced = misplacedKey(text, error.code, error.pos[0])
+    if (misplaced !== null) {
+      // What the library goes on to find is the same mistake, seen from another side.
+      problems.error({ source, path: '', offset: misplaced.offset }, misplaced.message, misplaced.hint)
+      return undefined
+    }
+    const { message, hint }: Said = ofLibrary[error.code] ?? { message: error.message }
+    problems.error({ source, path: '', offset: error.pos[0] }, showVariables(message), hint)
+    if (error.code === 'BLOCK_AS_IMPLICIT_KEY') return undefined
   }
   for (const warning of document.warnings) {
     problems.error(
@@ -115,9 +134,12 @@ function readYaml(node: YamlNode | null, path: string, depth: number, reading: R
   if (isAlias(node)) {
     const target = reading.anchors.get(node.source)
     if (!target || reading.open.has(target)) {
+      // `host: *.example.com` is an alias in YAML, and hardly ever meant as one.
+      const hint = node.source.startsWith('.') ? `for a wildcard, quote it: "*${node.source}"` : undefined
       problems.error(
         at,
         target ? `*${node.source} contains itself` : `there is no anchor &${node.source} before this`,
+        hint,
       )
       return nothing
     }

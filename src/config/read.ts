@@ -5,7 +5,15 @@
  */
 import { accessSync, constants, statSync } from 'node:fs'
 import path from 'node:path'
-import { formatDuration, formatSize, maxDurationMs, parseDuration, parseSize } from '../base/units.ts'
+import {
+  formatDuration,
+  formatSize,
+  maxDurationMs,
+  parseDuration,
+  parseSize,
+  suggestDuration,
+  suggestSize,
+} from '../base/units.ts'
 import type { Filter } from '../model/filter.ts'
 import { didYouMean, nearest } from './nearest.ts'
 import type { Problems } from './problem.ts'
@@ -164,7 +172,13 @@ function readDuration(node: Node, kind: Kind & { type: 'duration' }, reader: Rea
   if (typeof value === 'string' && words && Object.hasOwn(words, value)) return words[value]
   const ms = typeof value === 'string' ? parseDuration(value) : null
   if (ms === null) {
-    const hint = typeof value === 'number' ? `with its unit: ${value}s or ${value}ms?` : undefined
+    const meant = typeof value === 'string' ? suggestDuration(value) : null
+    const hint =
+      meant !== null
+        ? `write ${meant}`
+        : typeof value === 'number'
+          ? `with its unit: ${value}s or ${value}ms?`
+          : undefined
     return wrongKind(node, `a duration as in 250ms, 30s, 5m, 12h or 1d${orWords(words)}`, reader, hint)
   }
   if (ms >= 1 && ms <= maxMs) return ms
@@ -178,7 +192,11 @@ function readSize(node: Node, kind: Kind & { type: 'size' }, reader: Reader): un
   if (typeof value === 'string' && kind.words && Object.hasOwn(kind.words, value)) return kind.words[value]
   const number = typeof value === 'number' && Number.isSafeInteger(value) ? value : null
   const bytes = typeof value === 'string' ? parseSize(value) : number
-  if (bytes === null) return wrongKind(node, `a size as in 512b, 16kb or 1mb${orWords(kind.words)}`, reader)
+  if (bytes === null) {
+    const meant = typeof value === 'string' ? suggestSize(value) : null
+    const hint = meant === null ? undefined : `write ${meant}`
+    return wrongKind(node, `a size as in 512b, 16kb or 1mb${orWords(kind.words)}`, reader, hint)
+  }
   if (bytes >= kind.min && bytes <= kind.max) return bytes
   const hint = kind.words && bytes === 0 ? `for no limit write ${Object.keys(kind.words).join(' or ')}` : undefined
   const most =

@@ -94,6 +94,40 @@ describe('sallyport', () => {
     assert.match((await cli('explain', 'https://b.test/', '-c', name)).out, /unrecognized_name/)
   })
 
+  it('explain fails where no listener is on the port', async () => {
+    const name = file(`listen: [{ port: 443 }, { port: 80, cleartext: redirect }]\n${site('a.test')}`)
+    const { code, err } = await cli('explain', 'https://a.test:9443/', '-c', name)
+    assert.equal(code, 2)
+    assert.match(
+      err,
+      /no listener on port 9443 for https:\/\/: the configuration listens on 443, 80 \(cleartext: redirect\)/,
+    )
+    assert.equal((await cli('explain', 'https://a.test:443/', '-c', name)).code, 0)
+  })
+
+  it('check --json gives each problem with its place, for programs', async () => {
+    const bad = await cli('check', '--json', '-c', file('listen: [{ port: 443 }]\nsites: [{ hots: a.test }]\n'))
+    assert.equal(bad.code, 2)
+    const { ok, problems } = JSON.parse(bad.out)
+    assert.equal(ok, false)
+    const { severity, line, column, path, message, hint } = problems.find((one: { path: string }) =>
+      one.path.endsWith('hots'),
+    )
+    assert.deepEqual(
+      { severity, line, column, path, message, hint },
+      {
+        severity: 'error',
+        line: 2,
+        column: 11,
+        path: 'sites[0].hots',
+        message: 'unknown key hots',
+        hint: 'did you mean host?',
+      },
+    )
+    const good = await cli('check', '--json', '-c', file(`listen: [{ port: 443 }]\n${site('a.test')}`))
+    assert.deepEqual(JSON.parse(good.out), { ok: true, problems: [] })
+  })
+
   it('schema is JSON, and certs says how to trust the local CA', async () => {
     assert.equal(typeof JSON.parse((await cli('schema')).out), 'object')
     const { out } = await cli('certs', '-c', file(`listen: [{ port: 8443 }]\n${site('x')}`))
@@ -200,7 +234,7 @@ describe('sallyport', () => {
     const { code, err } = await cli('check', '-c', file(text))
     assert.equal(code, 0)
     if (abilities.ticketKeys) assert.equal(err, '')
-    else assert.match(err, /^note: TLS sessions resume within one worker only, on bun$/m)
+    else assert.match(err, /:2:10: note: TLS sessions resume within one worker only, on bun$/m)
     const written = await cli('check', '-c', file(`tickets: { keep: 4 }\n${text}`))
     assert.equal(written.code, 0)
     if (abilities.ticketKeys) assert.equal(written.err, '')

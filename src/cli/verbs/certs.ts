@@ -4,11 +4,11 @@ import { openLocalCa } from '../../certs/ca/local-ca.ts'
 import { trustText } from '../../certs/ca/trust.ts'
 import { certificateTable } from '../../certs/files/list.ts'
 import type { Config } from '../../config/config.ts'
-import { loadConfig } from '../../config/load.ts'
 import type { Words } from '../argv.ts'
 import { inspectChain, inspectText } from '../certs/inspect.ts'
 import { findCertificates, findChains } from '../certs/listed.ts'
 import { renew, revoke, rollOver } from '../certs/order.ts'
+import { configHere } from '../config-here.ts'
 import type { Verb } from '../verb.ts'
 
 export const certs: Verb = {
@@ -24,8 +24,7 @@ export const certs: Verb = {
   flags: ['json'],
   async run(words) {
     const [what = 'trust', host] = words.rest
-    const file = words.options.get('config')
-    const { config } = await loadConfig(file === undefined ? {} : { file })
+    const config = await configHere(words.options.get('config'))
     if (what === 'inspect') return await inspect(config, host, words)
     if (what === 'renew') return await renew(config.state, host)
     if (what === 'revoke') return await revoke(config.state, host, words.options.get('reason'))

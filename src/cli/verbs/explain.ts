@@ -1,6 +1,6 @@
 /** `sallyport explain URL`: which site, TLS policy, route and endpoints would serve it, and why. Opens no connection. */
 import { UsageError } from '../../base/errors.ts'
-import type { Config, SiteConfig } from '../../config/config.ts'
+import type { Config, ListenConfig, SiteConfig } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Policy } from '../../model/policies.ts'
 import { Names } from '../../route/names.ts'
@@ -30,23 +30,30 @@ export const explain: Verb = {
   },
 }
 
+/** A URL without a port means the usual one, or where nothing listens there, the first listener of its kind. */
+function listenerOf(config: Config, url: URL, secure: boolean): ListenConfig {
+  const able = config.listen.filter(each => (each.cleartext === null) === secure)
+  const port = Number(url.port || (secure ? 443 : 80))
+  const found = able.find(each => each.port === port) ?? (url.port === '' ? able[0] : undefined)
+  if (found !== undefined) return found
+  const offered = config.listen.map(
+    each => `${each.port}${each.cleartext === null ? '' : ` (cleartext: ${each.cleartext})`}`,
+  )
+  const where = url.port === '' ? 'no listener' : `no listener on port ${port}`
+  throw new UsageError(`${where} for ${url.protocol}//: the configuration listens on ${offered.join(', ')}`)
+}
+
 /** Lines of `name   what (why)`. */
 function explainUrl(config: Config, url: URL, method: string): string[] {
   const lines: string[] = []
   const say = (name: string, what: string) => lines.push(`${name.padEnd(10)} ${what}`)
   const secure = url.protocol !== 'http:'
-  const port = Number(url.port || (secure ? 443 : 80))
-  const listen = config.listen.find(each => each.port === port && (each.cleartext === null) === secure)
-  const offered = config.listen.map(
-    each => `${each.port}${each.cleartext === null ? '' : ` (cleartext: ${each.cleartext})`}`,
-  )
+  const listen = listenerOf(config, url, secure)
   say(
     'listener',
-    listen
-      ? `${listen.address}:${port}${listen.cleartext ? ` cleartext: ${listen.cleartext}` : ' TLS'}`
-      : `none on port ${port} for ${url.protocol}// (there is ${offered.join(', ')})`,
+    `${listen.address}:${listen.port}${listen.cleartext ? ` cleartext: ${listen.cleartext}` : ' TLS'}`,
   )
-  if (listen?.cleartext === 'redirect') {
+  if (listen.cleartext === 'redirect') {
     say('answer', `308 to https://${url.hostname}${url.pathname}${url.search}`)
     return lines
   }

@@ -45,7 +45,10 @@ export const proxy: Verb = {
       gateway => {
         const ca = secure ? openLocalCa(gateway.config.state).file : null
         process.stderr.write(`  ${from.origin} -> ${to}\n`)
-        if (ca !== null) process.stderr.write(`  try: curl --cacert ${ca} ${from.origin}/\n`)
+        if (ca !== null) {
+          process.stderr.write(`  local CA: ${ca} (sallyport certs says how to trust it)\n`)
+          process.stderr.write(`  try: curl --cacert ${ca} ${from.origin}/\n`)
+        }
       },
     )
   },

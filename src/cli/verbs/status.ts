@@ -1,15 +1,13 @@
 /** `sallyport status`, `reload` and `drain`: a running gateway, found by the state folder of its configuration. */
 import { askGateway, gatewayRuns } from '../../admin/control-client.ts'
-import { loadConfig } from '../../config/load.ts'
 import type { CertificateCount } from '../../gateway/certificates/certificate-list.ts'
 import type { Words } from '../argv.ts'
+import { configHere } from '../config-here.ts'
 import type { Status } from '../controls.ts'
 import type { Verb } from '../verb.ts'
 
 export async function stateOf(words: Words): Promise<string> {
-  const file = words.options.get('config')
-  const { config } = await loadConfig(file === undefined ? {} : { file })
-  return config.state
+  return (await configHere(words.options.get('config'))).state
 }
 
 export const status: Verb = {
