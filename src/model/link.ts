@@ -25,6 +25,8 @@ export interface Link {
   readonly localPort: number
   /** Bytes accepted by `write` that the kernel has not taken yet */
   readonly queuedBytes: number
+  /** Of a link that is gone: bytes accepted by `write` that never reached the kernel, at least */
+  readonly lostBytes: number
   /** `onDrain` will come: whoever writes should wait for it */
   readonly needsDrain: boolean
   /** What the peer has shown of itself in the handshake; null where it showed nothing */

@@ -12,9 +12,9 @@ export type SpliceEnded = (splice: Splice, error: ProxyError | null) => void
 export class Splice implements Timed {
   deadlineAt: number
   watchIndex = -1
-  /** From the client to the backend */
+  /** From the client to the backend; once it has ended, without what the backend's connection could not take any more */
   bytesIn = 0
-  /** From the backend to the client */
+  /** From the backend to the client, likewise */
   bytesOut = 0
   private readonly services: Services
   private readonly client: Side
@@ -71,6 +71,9 @@ export class Splice implements Timed {
 
   sideClosed(side: Side, error: ProxyError | null): void {
     this.open--
+    // Of a tunnel's link it may be part of the head before it.
+    if (side === this.client) this.bytesOut = Math.max(0, this.bytesOut - side.link.lostBytes)
+    else this.bytesIn = Math.max(0, this.bytesIn - side.link.lostBytes)
     if (this.open === 1) {
       // Whoever has said its last word may close as it likes: a reset after that is no loss.
       if (side.gotEnd) (side.other as Side).link.close()

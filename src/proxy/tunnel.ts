@@ -20,8 +20,10 @@ export function openTunnel(
   )
   for (const chunk of early) client.write(chunk)
   client.uncork()
-  return new Splice(services, client, backend, tunnelled.timeouts.idleMs, (splice, error) => {
-    tunnelled.tunnelEnded(splice.bytesIn, splice.bytesOut, error)
+  const splice = new Splice(services, client, backend, tunnelled.timeouts.idleMs, (ended, error) => {
+    tunnelled.tunnelEnded(ended.bytesIn, ended.bytesOut, error)
     closed()
   })
+  for (const chunk of early) splice.moved(false, chunk.length)
+  return splice
 }

@@ -28,7 +28,10 @@ export class BunLink implements Link {
   /** Why the peer's certificate does not verify */
   verifyProblem: string | null = null
   peerEnded = false
+  /** By us: no end of the peer's is told of any more */
+  private destroyed = false
   queuedBytes = 0
+  lostBytes = 0
   readonly remoteAddress: string
   readonly remotePort: number
   private readonly pool: ScratchPool
@@ -146,6 +149,7 @@ export class BunLink implements Link {
 
   destroy(): void {
     if (this.closed) return
+    this.destroyed = true
     if (this.socket !== null) {
       this.socket.terminate()
       // Bun answers with a close event; where it does not (a socket that is still connecting), we do.
@@ -180,10 +184,18 @@ export class BunLink implements Link {
 
   onClosed(error: ProxyError | null): void {
     if (this.closed) return
+    // Once we have ended our direction Bun tells of the peer's end by closing, without an `end` before it (1.4.5).
+    if (error === null && this.endSent && !this.peerEnded && !this.destroyed && this.handshake === null) {
+      this.peerEnded = true
+      this.handler.onEnd()
+      if (this.closed) return
+    }
     this.closed = true
     this.queue = null
+    this.lostBytes += this.queuedBytes
     this.queuedBytes = 0
     if (this.scratch !== null) {
+      this.lostBytes += this.used
       this.pool.giveBack(this.scratch)
       this.scratch = null
     }
@@ -214,7 +226,11 @@ export class BunLink implements Link {
 
   /** `reused`: the bytes are copied if they have to wait. */
   private send(bytes: Uint8Array, from: number, to: number, reused: boolean): boolean {
-    if (this.closed || this.endSent || from === to) return true
+    if (from === to) return true
+    if (this.closed || this.endSent) {
+      this.lostBytes += to - from
+      return true
+    }
     let at = from
     if (this.queue === null) {
       at += this.rawWrite(bytes, from, to - from)
@@ -230,8 +246,10 @@ export class BunLink implements Link {
   private rawWrite(bytes: Uint8Array, from: number, length: number): number {
     if (this.socket === null) return 0
     const sent = this.socket.write(bytes, from, length)
-    // A negative count: the socket is closing, and its close event follows. The bytes are lost either way.
-    return sent < 0 ? length : sent
+    if (sent >= 0) return sent
+    // The socket is closing, and its close event follows.
+    this.lostBytes += length
+    return length
   }
 
   private finish(): void {

@@ -28,6 +28,8 @@ export class NodeLink implements Link {
   private ended = false
   /** Set by `close()`: destroy as soon as what is queued has left */
   private closing = false
+  /** What the stream still held after the last write, or as the link was destroyed */
+  private unsent = 0
 
   constructor(handler: LinkHandler, socket: Socket, remoteAddress: string, remotePort: number, fault: FaultSink) {
     this.handler = handler
@@ -73,11 +75,18 @@ export class NodeLink implements Link {
     }
   }
 
+  get lostBytes(): number {
+    return this.socket.writableFinished ? 0 : this.unsent
+  }
+
   /** Attaches the stream's events to this link; `socket` is the one that carries the data. */
   attach(socket: Socket): void {
     this.socket = socket
     socket.on('data', (chunk: Buffer) => this.guard('data', () => this.closed || this.handler.onData(chunk)))
-    socket.on('drain', () => this.guard('drain', () => this.closed || this.handler.onDrain()))
+    socket.on('drain', () => {
+      this.unsent = 0
+      this.guard('drain', () => this.closed || this.handler.onDrain())
+    })
     socket.on('end', () => this.guard('end', () => this.onPeerEnd()))
     socket.on('error', error => this.onError(resetError(error.message, error)))
     socket.on('close', () => {
@@ -92,15 +101,15 @@ export class NodeLink implements Link {
 
   write(bytes: Uint8Array, from = 0, to = bytes.length): boolean {
     const whole = from === 0 && to === bytes.length
-    return this.closed || this.ended || this.socket.write(whole ? bytes : bytes.subarray(from, to))
+    return this.send(whole ? bytes : bytes.subarray(from, to))
   }
 
   writeBorrowed(bytes: Uint8Array, from: number, to: number): boolean {
-    return this.closed || this.ended || this.socket.write(Buffer.from(bytes.subarray(from, to)))
+    return this.send(Buffer.from(bytes.subarray(from, to)))
   }
 
   writeText(text: string): boolean {
-    return this.closed || this.ended || this.socket.write(text, 'latin1')
+    return this.send(text)
   }
 
   cork(): void {
@@ -134,6 +143,7 @@ export class NodeLink implements Link {
 
   destroy(): void {
     if (this.closed) return
+    this.unsent = this.socket.writableLength
     // A reset says "cut off", where FIN or close_notify would say "complete".
     if (this.socket.connecting) this.socket.destroy()
     else {
@@ -150,6 +160,16 @@ export class NodeLink implements Link {
       } else this.socket.resetAndDestroy()
     }
     this.onClosed()
+  }
+
+  private send(bytes: Uint8Array | string): boolean {
+    if (this.closed || this.ended) {
+      this.unsent += bytes.length
+      return true
+    }
+    const ok = typeof bytes === 'string' ? this.socket.write(bytes, 'latin1') : this.socket.write(bytes)
+    this.unsent = this.socket.writableLength
+    return ok
   }
 
   private onPeerEnd(): void {

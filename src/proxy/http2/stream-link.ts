@@ -33,6 +33,10 @@ export class StreamLink implements Link, StreamUser {
     return this.stream.pendingBytes
   }
 
+  get lostBytes(): number {
+    return this.stream.lostBytes
+  }
+
   get needsDrain(): boolean {
     return this.stream.waiting
   }

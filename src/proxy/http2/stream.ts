@@ -54,6 +54,8 @@ export class Stream {
   /** Bytes that the user has taken, and for which the window was not opened yet */
   taken = 0
   pendingBytes = 0
+  /** Of those, what was left when the stream came to an end */
+  lostBytes = 0
   private readonly owner: StreamOwner
   private pending: Uint8Array[] | null = null
   private ending = false
@@ -139,6 +141,7 @@ export class Stream {
   clear(): void {
     this.closed = true
     this.pending = null
+    this.lostBytes += this.pendingBytes
     this.pendingBytes = 0
   }
 
