@@ -66,6 +66,11 @@ export class Deadlines {
     return ms === 0 ? Number.POSITIVE_INFINITY : this.now + ms + sweepMs
   }
 
+  /** The same from another moment on. */
+  from(at: number, ms: number): number {
+    return ms === 0 ? Number.POSITIVE_INFINITY : at + ms + sweepMs
+  }
+
   get size(): number {
     return this.#watched.length
   }

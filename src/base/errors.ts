@@ -70,6 +70,12 @@ export const errorTable = {
   VERSION_NOT_SUPPORTED: row(505, 'client', 'no', 'The HTTP version is neither 1.0 nor 1.1.'),
   NO_SITE: row(404, 'client', 'no', 'No site has this host name.'),
   NO_ROUTE: row(404, 'client', 'no', 'The site has no route for this request.'),
+  STREAM_IDLE: row(
+    408,
+    'client',
+    'no',
+    'A gRPC call was open for sending, and neither side sent a byte for longer than timeouts.idle.',
+  ),
   CLIENT_GONE: row(0, 'client', 'no', 'The client closed or reset its connection before the answer was complete.'),
   CLIENT_STALLED: row(0, 'client', 'no', 'The client neither read nor wrote for longer than timeouts.idle.'),
   CLIENT_BLOCKED: row(0, 'client', 'no', "The client's JA4 fingerprint is on the site's block list."),
@@ -180,6 +186,13 @@ export const errorTable = {
     'gateway',
     'no',
     'A filter threw, or returned what its phase does not take; the log names it.',
+  ),
+  FILTER_TIMEOUT: row(504, 'gateway', 'no', 'A filter did not settle its promise within timeouts.filter.'),
+  CHALLENGE_TIMEOUT: row(
+    503,
+    'gateway',
+    'no',
+    'Storage did not say within timeouts.handshake whether an ACME challenge is open.',
   ),
   INTERNAL: row(500, 'gateway', 'no', 'A fault in the gateway itself; the log has the stack.'),
 } as const satisfies Record<string, ErrorRow>

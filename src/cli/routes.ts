@@ -12,6 +12,7 @@ export function tableOf(routes: readonly RouteConfig[]): RouteTable {
       action: { kind: 'respond', status: 200, body: '', headers: [] },
       timeouts: route.timeouts,
       maxBodyBytes: route.bodyBytes,
+      bodyRateBytes: route.bodyRateBytes,
       filters: byPhase(route.filters),
       requireClient: route.requireClient,
     })) satisfies Route[],

@@ -201,6 +201,8 @@ export type RouteConfig = {
   readonly timeouts: RouteTimeouts
   /** Infinity: no limit */
   readonly bodyBytes: number
+  /** Least bytes a second of a request body once timeouts.bodyGraceMs has passed; 0: none */
+  readonly bodyRateBytes: number
   /** The configuration's filters, then the route's own */
   readonly filters: readonly Filter[]
   /** Only for clients that have shown a certificate */

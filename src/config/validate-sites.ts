@@ -25,6 +25,7 @@ type RawMatch = Raw<typeof matchShape>
 export type RouteBase = {
   readonly timeouts: RouteTimeouts
   readonly bodyBytes: number
+  readonly bodyRateBytes: number
   readonly filters: readonly Filter[]
 }
 
@@ -247,10 +248,11 @@ function validateRoute(raw: RawRoute, node: Node, host: string, checks: SiteChec
   const own = raw.filters.filter(filter => filter !== undefined)
   const filters = own.length > 0 ? [...base.filters, ...own] : base.filters
   const bodyBytes = raw.limits.bodyBytes ?? base.bodyBytes
+  const bodyRateBytes = raw.limits.bodyRateBytes ?? base.bodyRateBytes
   const name = `${host}${match.paths[0] ?? '/*'}`
   const requireClient = raw.clients === 'require'
   if (requireClient && match.clients.length > 0) warnUseless(node, problems)
-  return { name, at: node.at.path, match, action, timeouts, bodyBytes, filters, requireClient }
+  return { name, at: node.at.path, match, action, timeouts, bodyBytes, bodyRateBytes, filters, requireClient }
 }
 
 /** What a route writes in place of the values for all routes. */

@@ -45,7 +45,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const limits = whole(limitsShape, raw.limits) ?? (readDefaults(limitsShape, reader) as LimitsConfig)
   const timeouts = whole(timeoutsShape, raw.timeouts) ?? (readDefaults(timeoutsShape, reader) as TimeoutsConfig)
   const filters = raw.filters ?? []
-  const { connectMs, responseMs, bodyIdleMs, idleMs, totalMs } = timeouts
+  const { connectMs, responseMs, bodyIdleMs, idleMs, filterMs, totalMs } = timeouts
   const upstreams = new Upstreams(raw.upstreams ?? new Map(), childOf(tree, 'upstreams'), reader)
   const policies = new Policies(raw.policies ?? new Map(), childOf(tree, 'policies'), problems)
   const policyNode = childOf(tree, 'policy')
@@ -56,8 +56,9 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     policy: raw.policy ?? 'intermediate',
     upstreams,
     base: {
-      timeouts: { connectMs, responseMs, bodyIdleMs, idleMs, totalMs },
+      timeouts: { connectMs, responseMs, bodyIdleMs, idleMs, filterMs, totalMs },
       bodyBytes: limits.bodyBytes,
+      bodyRateBytes: limits.bodyRateBytes,
       filters,
     },
     tlsListener: (raw.listen ?? []).some(one => one?.cleartext === null),

@@ -199,6 +199,7 @@ function actionOf(
           action: does,
           timeouts: route.timeouts,
           maxBodyBytes: route.bodyBytes,
+          bodyRateBytes: route.bodyRateBytes,
           filters: byPhase(route.filters),
           requireClient: route.requireClient,
         } satisfies Route

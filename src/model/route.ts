@@ -13,6 +13,8 @@ export type Route = {
   readonly timeouts: RouteTimeouts
   /** Largest request body in bytes; Infinity for no limit */
   readonly maxBodyBytes: number
+  /** Least bytes a second of a request body, on average; 0 for none */
+  readonly bodyRateBytes: number
   readonly filters: Filters
   /** Only for clients that have shown a certificate */
   readonly requireClient: boolean
@@ -55,6 +57,7 @@ export type RouteTimeouts = {
   readonly responseMs: number
   readonly bodyIdleMs: number
   readonly idleMs: number
+  readonly filterMs: number
   readonly totalMs: number
 }
 

@@ -19,8 +19,6 @@ export type Limits = {
   readonly connections: number
   /** Open at once, per client address and listener */
   readonly connectionsPerClient: number
-  /** Least bytes a second of a request body; 0 for none */
-  readonly bodyRateBytes: number
   readonly helloBytes: number
   /** HTTP/2 streams open at once, per connection */
   readonly streams: number
@@ -31,7 +29,6 @@ export type Timeouts = {
   readonly handshakeMs: number
   readonly headMs: number
   readonly keepAliveMs: number
-  readonly bodyIdleMs: number
   readonly bodyGraceMs: number
   readonly poolIdleMs: number
   readonly idleMs: number

@@ -21,6 +21,8 @@ export interface AttemptsOwner extends BackendUser {
   /** The Host field that a filter has set, or null */
   readonly hostField: string | null
   readonly finished: boolean
+  /** A connection is waited for */
+  connecting(): void
   /** Runs the attempt filters; `false` when one has ended the exchange */
   beforeAttempt(): boolean
   pauseBody(): void
@@ -92,6 +94,11 @@ export class Attempts implements Waiter {
     this.backend?.resume()
   }
 
+  /** Whether the backend has read something of the body since this was asked last. */
+  peerReads(): boolean {
+    return this.backend?.peerReads() ?? false
+  }
+
   /** A response has begun: there will be no other try. */
   answered(): void {
     this.kept = null
@@ -131,6 +138,7 @@ export class Attempts implements Waiter {
     if (error.code === 'STALE_CONNECTION' || error.code === 'UPSTREAM_GOAWAY') {
       // The endpoint is well, only the connection had aged: once more, on a new one.
       this.count++
+      this.owner.connecting()
       this.open(upstream, endpoint)
       return
     }
@@ -173,8 +181,12 @@ export class Attempts implements Waiter {
     this.endpoint = endpoint
     this.count++
     const pooled = poolOf(endpoint, this.services).take(this.owner.upgrade !== null)
-    if (pooled !== null) this.send(upstream, pooled)
-    else this.open(upstream, endpoint)
+    if (pooled !== null) {
+      this.send(upstream, pooled)
+      return
+    }
+    this.owner.connecting()
+    this.open(upstream, endpoint)
   }
 
   private open(upstream: Upstream, endpoint: Endpoint): void {

@@ -3,7 +3,6 @@
  * them. Backends are not trusted: what is not strictly HTTP/1.1 is a BAD_RESPONSE, and a connection is used again only
  * when the response ended exactly where its framing said, with the request sent whole and nothing behind it.
  */
-import type { Timed } from '../base/deadlines.ts'
 import { ProxyError } from '../base/errors.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
 import type { Fields } from '../wire/fields.ts'
@@ -13,6 +12,7 @@ import { type BodySink, ChunkedDecoder } from '../wire/http1-body.ts'
 import { parseResponseHead } from '../wire/http1-head.ts'
 import { type Backend, type BackendUser, hasBody } from './backend.ts'
 import { endChunks, writeChunk } from './chunked-write.ts'
+import { type ConnectionPhase, enter, type Waiting } from './connection-phase.ts'
 import { requestText } from './request-text.ts'
 import type { Services } from './services.ts'
 import { WebSocketHandshake } from './websocket.ts'
@@ -27,8 +27,9 @@ export interface Http1Home {
 /** What the reader expects next. */
 const reading = { idle: 0, head: 1, length: 2, chunked: 3, close: 4, switched: 5 } as const
 
-export class BackendHttp1 implements LinkHandler, Timed, Backend, BodySink {
+export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
   deadlineAt = Number.POSITIVE_INFINITY
+  phase: ConnectionPhase = 'carrying'
   watchIndex = -1
   readonly link: Link
   private readonly services: Services
@@ -49,6 +50,7 @@ export class BackendHttp1 implements LinkHandler, Timed, Backend, BodySink {
   private answered = false
   private uses = 0
   private corked = false
+  private queuedThen = 0
   private handshake: WebSocketHandshake | null = null
 
   constructor(services: Services, label: string, home: Http1Home, link: Link) {
@@ -75,10 +77,7 @@ export class BackendHttp1 implements LinkHandler, Timed, Backend, BodySink {
     this.headRequest = head.method === 'HEAD'
     this.requestChunked = head.chunked
     this.requestSent = !hasBody(head)
-    // The time for the response runs from the end of the request.
-    this.deadlineAt = this.requestSent
-      ? this.services.deadlines.after(exchange.timeouts.responseMs)
-      : Number.POSITIVE_INFINITY
+    enter(this, 'carrying', this.services)
     if (!this.requestSent) this.cork()
     if (exchange.upgrade !== null) this.handshake = new WebSocketHandshake(head.version === 2)
     this.link.writeText(requestText(exchange, host, this.handshake?.keyLine ?? ''))
@@ -93,30 +92,32 @@ export class BackendHttp1 implements LinkHandler, Timed, Backend, BodySink {
 
   /** `false`: wait for `backendDrained`. */
   body(bytes: Buffer, from: number, to: number): boolean {
-    if (!this.requestChunked) return this.stalled(this.link.write(bytes, from, to))
+    if (!this.requestChunked) return this.link.write(bytes, from, to)
     const alone = !this.corked
     if (alone) this.cork()
     writeChunk(this.link, bytes, from, to)
     if (alone) this.flush()
-    return this.stalled(!this.link.needsDrain)
+    return !this.link.needsDrain
   }
 
   endBody(trailers: Fields | null): void {
     if (this.requestChunked) endChunks(this.link, trailers)
     this.requestSent = true
-    if (this.exchange !== null && !this.answered) {
-      this.deadlineAt = this.services.deadlines.after(this.exchange.timeouts.responseMs)
-    }
   }
 
   pause(): void {
     this.link.pause()
-    this.deadlineAt = Number.POSITIVE_INFINITY
   }
 
   resume(): void {
     this.link.resume()
-    if (this.exchange !== null) this.deadlineAt = this.services.deadlines.after(this.exchange.timeouts.idleMs)
+  }
+
+  peerReads(): boolean {
+    const queued = this.link.queuedBytes
+    const moved = queued !== this.queuedThen
+    this.queuedThen = queued
+    return moved
   }
 
   /** The exchange is over for its own reasons: the backend is told by the connection being cut. */
@@ -137,26 +138,15 @@ export class BackendHttp1 implements LinkHandler, Timed, Backend, BodySink {
     this.link.close()
   }
 
+  /** Of its time in the pool: while it carries an exchange, that has its own. */
   onDeadline(): void {
-    const exchange = this.exchange
-    if (exchange === null) {
-      this.home.leave(this)
-      this.link.destroy()
-      return
-    }
-    const { responseMs, idleMs } = exchange.timeouts
-    const where = this.label
-    this.fail(
-      this.answered
-        ? new ProxyError('UPSTREAM_IDLE', `${where} sent nothing for ${idleMs} ms`)
-        : new ProxyError('RESPONSE_TIMEOUT', `${where} sent no response head within ${responseMs} ms`),
-    )
+    this.home.leave(this)
+    this.link.destroy()
   }
 
   onOpen(): void {}
 
   onDrain(): void {
-    if (!this.requestSent) this.deadlineAt = Number.POSITIVE_INFINITY
     this.exchange?.backendDrained()
   }
 
@@ -270,10 +260,6 @@ export class BackendHttp1 implements LinkHandler, Timed, Backend, BodySink {
       }
       if (this.exchange === null && (this.reading as number) !== reading.idle) return
     }
-    const exchange = this.exchange
-    if (exchange !== null && this.deadlineAt !== Number.POSITIVE_INFINITY) {
-      this.deadlineAt = this.services.deadlines.after(exchange.timeouts.idleMs)
-    }
   }
 
   private begin(head: ResponseHead): void {
@@ -293,12 +279,10 @@ export class BackendHttp1 implements LinkHandler, Timed, Backend, BodySink {
         return
       }
       this.reading = reading.switched
-      this.deadlineAt = Number.POSITIVE_INFINITY
       exchange.backendSwitched(head)
       return
     }
     this.persistent = head.persistent
-    this.deadlineAt = this.services.deadlines.after(exchange.timeouts.idleMs)
     const bodyless = this.headRequest || status === 204 || status === 304
     if (bodyless || (head.contentLength === 0 && !head.chunked)) {
       exchange.backendHead(head, bodyless)
@@ -326,13 +310,14 @@ export class BackendHttp1 implements LinkHandler, Timed, Backend, BodySink {
     if (exchange === null) return
     this.exchange = null
     if (!this.requestSent) this.persistent = false
-    this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.poolIdleMs)
+    enter(this, 'pooled', this.services)
     exchange.backendEnd(trailers)
   }
 
   /** Back to the pool, or closed. */
   rest(): void {
     if (this.exchange !== null) return
+    if (this.phase !== 'pooled') enter(this, 'pooled', this.services)
     // The last of the answer may have stopped the reading; whoever takes this connection next expects it to run.
     this.link.resume()
     if (!this.persistent || !this.home.rest(this)) this.link.close()
@@ -341,13 +326,6 @@ export class BackendHttp1 implements LinkHandler, Timed, Backend, BodySink {
   private cork(): void {
     this.corked = true
     this.link.cork()
-  }
-
-  private stalled(ok: boolean): boolean {
-    if (!ok && this.exchange !== null) {
-      this.deadlineAt = this.services.deadlines.after(this.exchange.timeouts.idleMs)
-    }
-    return ok
   }
 
   private cut(cause: ProxyError | null): ProxyError {

@@ -9,7 +9,6 @@ import type { RequestHead, ResponseHead } from '../wire/heads.ts'
 
 /** The exchange that a backend serves. */
 export interface BackendUser {
-  readonly timeouts: { readonly responseMs: number; readonly idleMs: number }
   readonly head: RequestHead
   readonly path: string
   readonly query: string
@@ -44,6 +43,8 @@ export interface Backend {
   flush(): void
   pause(): void
   resume(): void
+  /** Whether the backend has read something of the body that waits for it, since this was asked last */
+  peerReads(): boolean
   /** The exchange is over for its own reasons, and the backend is told by being cut off. */
   abort(): void
   /** After `backendSwitched`: the tunnel, of which this object has no further part. */

@@ -35,6 +35,8 @@ export interface Downstream {
   closeAfter(): void
   pauseBody(): void
   resumeBody(): void
+  /** Whether the client has read something of what waits for it, since this was asked last */
+  peerReads(): boolean
   /** Answers 101 and joins the two links. `early`: what the backend has sent already. */
   switchTo(tunnelled: Tunnelled, text: string, backend: Link, early: readonly Buffer[]): void
 }

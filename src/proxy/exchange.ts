@@ -6,10 +6,10 @@
  * Invariants: the client gets exactly one final head, or a visible cut; `finish` runs once; after it nothing is
  * accepted from either side.
  */
-import type { Timed } from '../base/deadlines.ts'
 import { nowMs } from '../base/deadlines.ts'
 import { type ErrorCode, messageOf, ProxyError } from '../base/errors.ts'
 import type { Filter, Reply } from '../model/filter.ts'
+import type { Link } from '../model/link.ts'
 import type { Route, RouteTimeouts } from '../model/route.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { Fields } from '../wire/fields.ts'
@@ -18,18 +18,20 @@ import { answerLength, withFields } from './answer-head.ts'
 import { Attempts, type AttemptsOwner } from './attempts.ts'
 import { hasBody } from './backend.ts'
 import type { Downstream, Tunnelled } from './downstream.ts'
+import { type DeadlineOwner, ExchangeDeadline } from './exchange-deadline.ts'
+import type { WaitedFor } from './exchange-phase.ts'
 import { type FilteredExchange, FilterPhases } from './filter-phases.ts'
 import { faultPlace } from './filter-run.ts'
-import { callTimeoutError, callTimeoutMs, grpcStatusLines } from './grpc.ts'
+import { grpcStatusLines } from './grpc.ts'
 import { HeldAnswer } from './held-answer.ts'
 import { httpChallenge } from './http-challenge.ts'
 import { locate } from './locate.ts'
-import { errorAnswer, grpcErrorAnswer, type OwnAnswer, replyAnswer, routeReply } from './respond.ts'
+import { failureAnswer, giveAnswer, type OwnAnswer, replyAnswer, routeReply } from './respond.ts'
 import type { ExchangeRecord, Services } from './services.ts'
+import { Switching } from './switching.ts'
+import { upgradeOf } from './websocket.ts'
 
-export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord, FilteredExchange {
-  deadlineAt = Number.POSITIVE_INFINITY
-  watchIndex = -1
+export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, ExchangeRecord, FilteredExchange {
   readonly downstream: Downstream
   readonly head: RequestHead
   path = ''
@@ -52,12 +54,13 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
   hostField: string | null = null
   finished = false
   readonly attempts: Attempts
+  private readonly deadline: ExchangeDeadline
   private readonly services: Services
   private readonly snapshot: Snapshot
   private answered = false
   /** A response filter is at work: what the backend sends meanwhile waits here */
   private held: HeldAnswer | null = null
-  private switched: Buffer[] | null = null
+  private switched: Switching | null = null
   private madePhases: FilterPhases | null = null
   private ownId = ''
 
@@ -68,6 +71,7 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
     this.head = head
     this.host = head.host ?? ''
     this.attempts = new Attempts(services, this, !hasBody(head))
+    this.deadline = new ExchangeDeadline(services.deadlines, this, this.snapshot.timeouts, head)
     this.startedAt = services.events.exchange === null ? 0 : nowMs()
   }
 
@@ -83,9 +87,16 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
   start(): void {
     const { secure } = this.downstream.connection
     const challenge = httpChallenge(this.services.challenges, secure, this.head)
-    if (challenge === null) this.begin()
-    else this.downstream.pauseBody()
-    challenge?.then(reply => this.resumed(() => (reply === null ? this.begin() : this.reply(reply))))
+    if (challenge === null) {
+      this.begin()
+      return
+    }
+    this.deadline.wait('challenge')
+    this.pauseBody()
+    challenge.then(
+      reply => this.resumed(() => (reply === null ? this.begin() : this.reply(reply))),
+      error => this.resumed(() => this.fail(new ProxyError('INTERNAL', messageOf(error), error))),
+    )
   }
 
   private begin(): void {
@@ -96,17 +107,20 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
     }
     this.forwardText = this.downstream.forwarding.text
     const route = this.route as unknown as Route
-    const totalMs = callTimeoutMs(route.timeouts.totalMs, this.head.grpcTimeout)
-    if (totalMs > 0) {
-      this.deadlineAt = this.services.deadlines.after(totalMs)
-      this.services.deadlines.watch(this)
-    }
+    this.deadline.routed(route, this.head.grpcTimeout)
     if (route.filters.request.length > 0) this.phases.request(route.filters.request)
     else this.requestFiltered()
   }
 
-  onDeadline(): void {
-    this.backendFailed(callTimeoutError(this.timeouts.totalMs, this.head.grpcTimeout))
+  timedOut(error: ProxyError, whom: WaitedFor): void {
+    if (whom === 'backend') this.backendFailed(error)
+    else if (whom === 'reader') {
+      this.clientGone(error)
+      this.downstream.abort(error)
+    } else {
+      this.held = null
+      this.clientFault(error)
+    }
   }
 
   // From the client
@@ -114,6 +128,7 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
   requestData(bytes: Buffer, from: number, to: number): void {
     if (this.finished) return
     this.bytesIn += to - from
+    this.deadline.requestMoved(to - from)
     const limit = this.route?.maxBodyBytes ?? Number.POSITIVE_INFINITY
     if (this.bytesIn > limit)
       this.clientFault(new ProxyError('BODY_TOO_LARGE', `more than limits.body (${limit} bytes)`))
@@ -121,7 +136,9 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
   }
 
   requestEnd(trailers: Fields | null): void {
-    if (!this.finished) this.attempts.endBody(trailers)
+    if (this.finished) return
+    this.deadline.requestEnded()
+    this.attempts.endBody(trailers)
   }
 
   get requestComplete(): boolean {
@@ -137,8 +154,7 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
   clientFault(error: ProxyError): void {
     if (this.finished) return
     this.attempts.drop()
-    if (this.answered) this.cutOff(error)
-    else this.fail(error)
+    this.attemptsFailed(error)
   }
 
   clientGone(error: ProxyError): void {
@@ -148,28 +164,35 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
   }
 
   downstreamDrained(): void {
-    if (this.held === null) this.attempts.resume()
+    if (this.held !== null) return
+    this.deadline.read()
+    this.attempts.resume()
   }
 
   // From the attempts and their backend
 
   get upgrade(): string | null {
-    // Other protocols than WebSocket are not spoken of to the backend: an upgrade is optional to begin with, and one
-    // that we do not know could turn the connection into something we cannot see (RFC 9931).
-    return this.head.upgrade === 'websocket' && this.requestComplete ? 'websocket' : null
+    return this.requestComplete ? upgradeOf(this.head) : null
+  }
+
+  connecting(): void {
+    this.deadline.wait('connect')
   }
 
   beforeAttempt(): boolean {
+    this.deadline.wait('responseHead')
     if (this.startedAt > 0) this.sentAt = nowMs()
     const { attempt } = (this.route as Route).filters
     return attempt.length === 0 || this.phases.attempt(attempt)
   }
 
   pauseBody(): void {
+    this.deadline.bodyPaused()
     this.downstream.pauseBody()
   }
 
   resumeBody(): void {
+    this.deadline.bodyResumed()
     this.downstream.resumeBody()
   }
 
@@ -187,10 +210,11 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
   }
 
   backendDrained(): void {
-    if (!this.finished) this.downstream.resumeBody()
+    if (!this.finished) this.resumeBody()
   }
 
   backendInformation(head: ResponseHead): void {
+    if (head.status === 100) this.deadline.continued()
     this.downstream.inform(head.status, head.reason, head.fields.text)
   }
 
@@ -216,7 +240,8 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
       return
     }
     this.bytesOut += to - from
-    if (!this.downstream.data(bytes, from, to)) this.attempts.pause()
+    this.deadline.answerMoved()
+    if (!this.downstream.data(bytes, from, to)) this.readLater()
   }
 
   backendEnd(trailers: Fields | null): void {
@@ -237,22 +262,17 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
   backendSwitched(head: ResponseHead): void {
     this.responseHead = head
     this.status = this.head.version === 2 ? 200 : 101
-    this.deadlineAt = Number.POSITIVE_INFINITY
-    this.switched = []
-    // The rest of what was read together with the head is collected first; then the links are joined.
-    queueMicrotask(() => {
-      const early = this.switched ?? []
-      this.switched = null
-      if (this.finished) return
-      const backend = this.attempts.release()
-      if (backend === null) return
-      this.answered = true
-      this.downstream.switchTo(this, head.fields.text, backend.release(), early)
-    })
+    this.deadline.stop()
+    this.switched = new Switching(this)
   }
 
   switchedData(chunk: Buffer): void {
-    this.switched?.push(chunk)
+    this.switched?.early.push(chunk)
+  }
+
+  joinTunnel(backend: Link, early: readonly Buffer[]): void {
+    this.answered = true
+    this.downstream.switchTo(this, (this.responseHead as ResponseHead).fields.text, backend, early)
   }
 
   /** The tunnel after an upgrade has ended. */
@@ -266,7 +286,7 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
   finish(error: ProxyError | null): void {
     if (this.finished) return
     this.finished = true
-    if (this.watchIndex >= 0) this.services.deadlines.unwatch(this)
+    this.deadline.stop()
     this.attempts.done()
     if (error !== null && this.errorCode === null) {
       this.errorCode = error.code
@@ -282,7 +302,14 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
     this.status = head.status
     const text = withFields(head.fields.text, this.downstream.forwarding.answerFields(this.host))
     const length = answerLength(head, bodyless, this.head.method)
+    this.deadline.wait('responseBody')
     this.downstream.head(head.status, head.reason, text, length, bodyless)
+  }
+
+  /** The client does not take what there is: its backend is stopped until it does. */
+  private readLater(): void {
+    this.deadline.unread()
+    this.attempts.pause()
   }
 
   private cutOff(error: ProxyError): void {
@@ -293,42 +320,25 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
 
   /** Answers with the error's own status and page. */
   private fail(error: ProxyError): void {
-    this.errorCode = error.code
-    this.errorWhy = error.message
     const { fault, status } = error.row
     if (fault === 'client' && status !== 404 && status !== 421) this.downstream.closeAfter()
-    const { grpc, fields } = this.head
-    const answer = grpc ? grpcErrorAnswer(error, this.id) : errorAnswer(error.code, fields.get('accept'), this.id)
-    this.answer(answer, error)
+    this.answer(failureAnswer(error, this.head, this.id), error)
   }
 
   private reply(reply: Reply): void {
     this.answer(replyAnswer(reply), null)
   }
 
-  private answer({ status, reason, text, length, body }: OwnAnswer, error: ProxyError | null): void {
-    this.status = status
+  private answer(answer: OwnAnswer, error: ProxyError | null): void {
+    this.status = answer.status
     this.answered = true
     const { downstream } = this
-    const bodyless = this.head.method === 'HEAD' || status === 204 || status === 304
     downstream.cork()
-    downstream.head(
-      status,
-      reason,
-      withFields(text, downstream.forwarding.answerFields(this.host)),
-      length,
-      bodyless,
-    )
-    if (!bodyless && body.length > 0) {
-      this.bytesOut += body.length
-      downstream.data(body, 0, body.length)
-    }
+    this.bytesOut += giveAnswer(downstream, answer, this.host, this.head.method)
     this.finish(error)
     downstream.end(null)
     downstream.uncork()
   }
-
-  // From the filters
 
   requestFiltered(): void {
     const { action } = this.route as Route
@@ -340,8 +350,10 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
     this.answer(answer, null)
   }
 
-  filterWaits(): void {
-    this.downstream.pauseBody()
+  filterWaits(filter: Filter): void {
+    const phase = this.responseHead === null ? 'requestFilter' : 'responseFilter'
+    this.deadline.wait(phase, faultPlace(filter))
+    if (phase === 'requestFilter') this.pauseBody()
   }
 
   responseFiltered(): void {
@@ -355,6 +367,7 @@ export class Exchange implements Timed, AttemptsOwner, Tunnelled, ExchangeRecord
       this.finish(null)
       this.downstream.end(held.trailers)
     } else if (open) this.attempts.resume()
+    else this.deadline.unread()
   }
 
   /** Goes on after a promise, unless the client has left meanwhile. */

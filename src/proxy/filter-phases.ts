@@ -22,7 +22,7 @@ export interface FilteredExchange extends Viewed {
   requestFiltered(): void
   filterAnswered(answer: OwnAnswer): void
   responseFiltered(): void
-  filterWaits(): void
+  filterWaits(filter: Filter): void
   /** Wraps what goes on after a promise */
   resumed(next: () => void): void
   filterFailed(filter: Filter, error: unknown): void
@@ -57,7 +57,7 @@ export class FilterPhases {
       },
       finished: () => exchange.requestFiltered(),
       failed: (error, filter) => exchange.filterFailed(filter, error),
-      waiting: () => exchange.filterWaits(),
+      waiting: filter => exchange.filterWaits(filter),
       later: next => exchange.resumed(next),
     })
   }
@@ -83,7 +83,7 @@ export class FilterPhases {
       took: () => false,
       finished: () => exchange.responseFiltered(),
       failed: (error, filter) => exchange.filterFailed(filter, error),
-      waiting: () => {},
+      waiting: filter => exchange.filterWaits(filter),
       later: next => exchange.resumed(next),
     })
   }

@@ -14,7 +14,7 @@ export type Run<T> = {
   readonly took: (answer: T) => boolean
   readonly finished: () => void
   readonly failed: (error: unknown, filter: Filter) => void
-  readonly waiting: () => void
+  readonly waiting: (filter: Filter) => void
   /** Wraps what goes on after a promise */
   readonly later: (next: () => void) => void
 }
@@ -27,7 +27,7 @@ export function runFilters<T>(filters: readonly Filter[], run: Run<T>, from = 0)
       const answer = run.call(filter)
       if (answer instanceof Promise) {
         const waited = filter
-        run.waiting()
+        run.waiting(waited)
         answer.then(
           settled => run.later(() => run.took(settled) || runFilters(filters, run, at + 1)),
           error => run.later(() => run.failed(error, waited)),

@@ -7,7 +7,9 @@ import type { Reply } from '../model/filter.ts'
 import type { Link } from '../model/link.ts'
 import type { RouteAction } from '../model/route.ts'
 import { Fields } from '../wire/fields.ts'
-import { reasonOf } from '../wire/heads.ts'
+import { type RequestHead, reasonOf } from '../wire/heads.ts'
+import { withFields } from './answer-head.ts'
+import type { Downstream } from './downstream.ts'
 import { grpcStatusLines } from './grpc.ts'
 import { redirectLocation } from './redirect.ts'
 
@@ -29,8 +31,23 @@ export function replyAnswer(reply: Reply): OwnAnswer {
   return { status: reply.status, reason: reasonOf(reply.status), text: fields.text, length, body }
 }
 
+/** The head and body of an answer of our own, but for its end. @returns the bytes of its body that were written */
+export function giveAnswer(downstream: Downstream, answer: OwnAnswer, host: string, method: string): number {
+  const { status, reason, text, length, body } = answer
+  const bodyless = method === 'HEAD' || status === 204 || status === 304
+  downstream.head(status, reason, withFields(text, downstream.forwarding.answerFields(host)), length, bodyless)
+  if (bodyless || body.length === 0) return 0
+  downstream.data(body, 0, body.length)
+  return body.length
+}
+
+/** The answer to a request that fails, in the form that its client understands. */
+export function failureAnswer(error: ProxyError, { grpc, fields }: RequestHead, id: string): OwnAnswer {
+  return grpc ? grpcErrorAnswer(error, id) : errorAnswer(error.code, fields.get('accept'), id)
+}
+
 /** A call that fails before its answer ends with its head alone, which is a 200 ("Trailers-Only"). */
-export function grpcErrorAnswer(error: ProxyError, id: string): OwnAnswer {
+function grpcErrorAnswer(error: ProxyError, id: string): OwnAnswer {
   const text = `content-type: application/grpc\r\n${grpcStatusLines(error, id)}`
   return { status: 200, reason: 'OK', text, length: -1, body: new Uint8Array(0) }
 }

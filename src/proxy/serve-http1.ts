@@ -1,10 +1,8 @@
 /**
  * HTTP/1.1 with one client (RFC 9112): reads requests one after the other, each into an Exchange, and writes its
  * answer. Requests that come ahead of their turn wait unread; after any doubt about where one ends, the connection is
- * closed. Deadlines: head, body (silence and rate), keep-alive, a client that does not read, and lingering.
+ * closed. While an exchange is under way, that has its own deadline.
  */
-import type { Timed } from '../base/deadlines.ts'
-import { nowMs } from '../base/deadlines.ts'
 import { ProxyError } from '../base/errors.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
@@ -14,8 +12,8 @@ import type { RequestHead } from '../wire/heads.ts'
 import { type BodySink, ChunkedDecoder } from '../wire/http1-body.ts'
 import { parseRequestHead } from '../wire/http1-head.ts'
 import { answerHead } from './answer-head.ts'
-import { BodyProgress, bodyRules, bodyTickMs } from './body-progress.ts'
 import { endChunks, writeChunk } from './chunked-write.ts'
+import { type ConnectionPhase, enter, type Waiting } from './connection-phase.ts'
 import type { Downstream, Tunnelled } from './downstream.ts'
 import { Exchange } from './exchange.ts'
 import { Forwarding } from './forward.ts'
@@ -26,11 +24,9 @@ import { openTunnel } from './tunnel.ts'
 
 const state = { head: 0, body: 1, waiting: 2, lingering: 3, gone: 4 } as const
 
-/** How long a client that was answered may take to close too. Until then its bytes are thrown away. */
-const lingerMs = 5_000
-
-export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
-  deadlineAt: number
+export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
+  deadlineAt = Number.POSITIVE_INFINITY
+  phase: ConnectionPhase = 'requestHead'
   watchIndex = -1
   readonly connection: Connection
   readonly forwarding: Forwarding
@@ -51,7 +47,6 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   private consuming = false
   private corked = false
   private bodyPaused = false
-  private progress: BodyProgress | null = null
   private queuedThen = 0
   private requests = 0
   private tunnel: Splice | null = null
@@ -62,7 +57,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     this.link = connection.link
     this.closed = closed
     this.forwarding = new Forwarding(connection, '1.1')
-    this.deadlineAt = services.deadlines.after(services.snapshot.timeouts.headMs)
+    enter(this, 'requestHead', services)
     services.deadlines.watch(this)
     this.link.handler = this
   }
@@ -82,10 +77,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   }
 
   onDrain(): void {
-    this.queuedThen = 0
-    const { deadlines, snapshot } = this.services
-    if (this.state === state.head) this.deadlineAt = deadlines.after(snapshot.timeouts.keepAliveMs)
-    else if (this.state === state.waiting) this.deadlineAt = Number.POSITIVE_INFINITY
+    if (this.phase === 'unread') enter(this, 'keepAlive', this.services)
     this.exchange?.downstreamDrained()
   }
 
@@ -94,7 +86,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     // go on with work for nobody.
     this.clientLeft(null)
     this.link.close()
-    this.deadlineAt = this.services.deadlines.after(lingerMs)
+    enter(this, 'lingering', this.services)
   }
 
   onClose(error: ProxyError | null): void {
@@ -103,18 +95,23 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     this.closed(this)
   }
 
+  /** Of the connection: an exchange on it has its own. */
   onDeadline(): void {
-    const { timeouts } = this.services.snapshot
-    switch (this.state) {
-      case state.head:
+    const { headMs } = this.services.snapshot.timeouts
+    switch (this.phase) {
+      case 'keepAlive':
+        this.linger()
+        return
+      case 'requestHead':
         if (this.partial === null) this.linger()
-        else this.refuse(new ProxyError('REQUEST_TIMEOUT', `no whole request head within ${timeouts.headMs} ms`))
+        else
+          this.refuse(
+            new ProxyError('REQUEST_TIMEOUT', `no whole request head within timeouts.head (${headMs} ms)`),
+          )
         return
-      case state.body:
-        this.checkBody()
-        return
-      case state.waiting:
-        this.checkReader()
+      case 'unread':
+        if (this.peerReads()) enter(this, 'unread', this.services)
+        else this.link.destroy()
         return
       default:
         this.link.destroy()
@@ -163,12 +160,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   data(bytes: Uint8Array, from: number, to: number): boolean {
     if (from === to) return true
     const { link } = this
-    const ok = this.chunkedAnswer ? writeChunk(link, bytes, from, to) : link.write(bytes, from, to)
-    if (!ok && this.state === state.waiting) {
-      this.queuedThen = this.link.queuedBytes
-      this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.idleMs)
-    }
-    return ok
+    return this.chunkedAnswer ? writeChunk(link, bytes, from, to) : link.write(bytes, from, to)
   }
 
   end(trailers: Fields | null): void {
@@ -182,9 +174,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     }
     if (this.state !== state.waiting) return
     this.state = state.head
-    const queued = this.link.needsDrain
-    const { timeouts } = this.services.snapshot
-    this.deadlineAt = this.services.deadlines.after(queued ? timeouts.idleMs : timeouts.keepAliveMs)
+    enter(this, this.link.needsDrain ? 'unread' : 'keepAlive', this.services)
     if (this.ahead !== null && !this.consuming) this.takeAhead(this.ahead)
   }
 
@@ -207,7 +197,6 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   resumeBody(): void {
     if (!this.bodyPaused) return
     this.bodyPaused = false
-    this.progress?.moved(0, this.services.deadlines.now)
     if (this.ahead === null) this.link.resume()
   }
 
@@ -228,7 +217,6 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
   // BodySink, from the chunked decoder
 
   onBody(bytes: Buffer, from: number, to: number): void {
-    this.progress?.moved(to - from, this.services.deadlines.now)
     this.exchange?.requestData(bytes, from, to)
   }
 
@@ -275,8 +263,7 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
           if (this.partial === null) {
             this.partial = new HeadBuffer('request')
             this.partial.append(at === 0 ? bytes : bytes.subarray(at))
-            if (this.requests > 0)
-              this.deadlineAt = this.services.deadlines.after(this.services.snapshot.timeouts.headMs)
+            if (this.requests > 0) enter(this, 'requestHead', this.services)
             // What is already in it decides at once whether it can still become a head.
             this.partial.ready()
           }
@@ -310,16 +297,13 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     this.persistent = head.persistent
     const exchange = new Exchange(this.services, this, head)
     this.exchange = exchange
-    if (exchange.requestComplete) {
-      this.state = state.waiting
-      this.deadlineAt = Number.POSITIVE_INFINITY
-    } else {
+    enter(this, 'exchange', this.services)
+    if (exchange.requestComplete) this.state = state.waiting
+    else {
       this.state = state.body
       this.left = head.contentLength
       if (head.chunked) this.decoder = new ChunkedDecoder(this.services.snapshot.limits, true)
-      this.progress = new BodyProgress(this.services.deadlines.now)
       this.bodyPaused = false
-      this.deadlineAt = this.services.deadlines.after(bodyTickMs)
     }
     exchange.start()
   }
@@ -345,7 +329,6 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
 
   private bodyEnded(trailers: Fields | null): void {
     this.state = state.waiting
-    this.deadlineAt = Number.POSITIVE_INFINITY
     if (this.bodyPaused) {
       this.bodyPaused = false
       this.link.resume()
@@ -371,30 +354,13 @@ export class Http1Server implements LinkHandler, Timed, Downstream, BodySink {
     this.state = state.lingering
     this.link.resume()
     this.link.end()
-    this.deadlineAt = this.services.deadlines.after(lingerMs)
+    enter(this, 'lingering', this.services)
   }
 
-  private checkBody(): void {
-    const now = nowMs()
-    this.deadlineAt = now + bodyTickMs
-    // While the backend is slow to take the body, the client is not to blame.
-    if (this.bodyPaused) return
-    const rules = bodyRules(this.services.snapshot, this.exchange?.route ?? null)
-    const why = this.progress?.problem(now, rules) ?? null
-    if (why === null) return
-    this.persistent = false
-    this.exchange?.clientFault(new ProxyError('REQUEST_TIMEOUT', why))
-  }
-
-  private checkReader(): void {
+  peerReads(): boolean {
     const queued = this.link.queuedBytes
-    const { idleMs } = this.services.snapshot.timeouts
-    if (queued > 0 && queued !== this.queuedThen) {
-      this.queuedThen = queued
-      this.deadlineAt = this.services.deadlines.after(idleMs)
-      return
-    }
-    this.exchange?.clientGone(new ProxyError('CLIENT_STALLED', `the client read nothing for ${idleMs} ms`))
-    this.link.destroy()
+    const moved = queued !== this.queuedThen
+    this.queuedThen = queued
+    return moved
   }
 }

@@ -5,6 +5,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import type { Fields } from '../wire/fields.ts'
+import type { RequestHead } from '../wire/heads.ts'
 
 export const keyField = 'sec-websocket-key'
 export const acceptField = 'sec-websocket-accept'
@@ -34,3 +35,9 @@ export class WebSocketHandshake {
     return null
   }
 }
+
+/**
+ * The upgrade that a request asks for, or null. Other protocols are not spoken of to the backend: an upgrade is optional to
+ * begin with, and one that we do not know could turn the connection into something we cannot see (RFC 9931).
+ */
+export const upgradeOf = (head: RequestHead): string | null => (head.upgrade === 'websocket' ? 'websocket' : null)

@@ -78,7 +78,7 @@ function termsOf({ mode, ca }: Plan): ClientTerms | null {
 }
 
 const bundle = { chainPem: '', keyPem: '', keyType: 'ecdsa', fingerprint256: 'one' } as Bundle
-const none = { connectMs: 0, responseMs: 0, bodyIdleMs: 0, idleMs: 0, totalMs: 0 }
+const none = { connectMs: 0, responseMs: 0, bodyIdleMs: 0, idleMs: 0, filterMs: 0, totalMs: 0 }
 
 function routeOf(name: string, path: string, requireClient: boolean): Route {
   return {
@@ -87,6 +87,7 @@ function routeOf(name: string, path: string, requireClient: boolean): Route {
     action: { kind: 'respond', status: 200, body: '', headers: [] },
     timeouts: none,
     maxBodyBytes: 1,
+    bodyRateBytes: 0,
     filters: byPhase([]),
     requireClient,
   }

@@ -46,7 +46,9 @@ export const limitsRows = {
   bodyRate: {
     kind: { type: 'size', min: 1, max: 1024 * mb, words: { none: 0 } },
     default: '240b',
-    docs: 'Least bytes a second of a request body, on average after `timeouts.bodyGrace`; slower is a 408.',
+    docs:
+      'Least bytes a second of a request body, on average after `timeouts.bodyGrace`; slower is a 408. While the backend does not ' +
+      'read, the time stands still. gRPC calls are exempt: `timeouts.idle` watches over them.',
     example: '1kb',
   },
   hello: {
@@ -87,7 +89,7 @@ export const timeoutsRows = {
   bodyIdle: {
     kind: { type: 'duration' },
     default: '30s',
-    docs: 'Silence in the middle of a request body; then a 408.',
+    docs: 'Silence in the middle of a request body; then a 408. gRPC calls are exempt: `timeouts.idle` watches over them.',
     example: '10s',
   },
   bodyGrace: {
@@ -111,14 +113,22 @@ export const timeoutsRows = {
   response: {
     kind: { type: 'duration', words: none },
     default: '60s',
-    docs: "From the end of the request to the backend's response head; then a 504.",
+    docs: "From the end of the request to the backend's response head; then a 504. Interim (1xx) answers do not extend it.",
     example: '5m',
   },
   idle: {
     kind: { type: 'duration', words: none },
     default: '5m',
-    docs: 'Silence in both directions: in a response body, a WebSocket, a passthrough or a tcp connection.',
+    docs:
+      'Silence in both directions: in a response body, a gRPC call, a WebSocket, a passthrough or a tcp connection; and a peer that ' +
+      'reads nothing of what waits for it.',
     example: '1h',
+  },
+  filter: {
+    kind: { type: 'duration', words: none },
+    default: '30s',
+    docs: 'How long one filter may take to settle its promise; then a 504, with its name in the log.',
+    example: '2s',
   },
   total: {
     kind: { type: 'duration', words: none },

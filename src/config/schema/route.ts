@@ -97,8 +97,8 @@ const respondShape = shape({
   },
 })
 
-const { body } = limitsRows
-const { connect, response, bodyIdle, idle, total } = timeoutsRows
+const { body, bodyRate } = limitsRows
+const { connect, response, bodyIdle, idle, filter, total } = timeoutsRows
 const inherited = 'the one for all routes'
 /** Without a default of its own: what is not written here is what the level above says. */
 const inherit = <R extends Row>({ default: _, ...rest }: R) => ({ ...rest, defaultDocs: inherited })
@@ -106,7 +106,7 @@ const inherit = <R extends Row>({ default: _, ...rest }: R) => ({ ...rest, defau
 const routeLimitsShape = shape({
   name: 'limits of a route',
   docs: 'In place of the limits for all routes.',
-  rows: { body: inherit(body) },
+  rows: { body: inherit(body), bodyRate: inherit(bodyRate) },
 })
 
 const routeTimeoutsShape = shape({
@@ -117,6 +117,7 @@ const routeTimeoutsShape = shape({
     response: inherit(response),
     bodyIdle: inherit(bodyIdle),
     idle: inherit(idle),
+    filter: inherit(filter),
     total: inherit(total),
   },
 })

@@ -2,7 +2,6 @@
  * One exchange on an HTTP/2 connection to a backend. The same rules as for HTTP/1.1 backends: what is not strictly the
  * protocol is a BAD_RESPONSE, and a body that is not as long as it says is cut off toward the client too.
  */
-import type { Timed } from '../../base/deadlines.ts'
 import { ProxyError } from '../../base/errors.ts'
 import type { Link } from '../../model/link.ts'
 import type { Endpoint } from '../../model/upstream.ts'
@@ -10,7 +9,6 @@ import { Fields } from '../../wire/fields.ts'
 import { h2Error } from '../../wire/h2-frames.ts'
 import type { ResponseBlock } from '../../wire/h2-response-head.ts'
 import { type Backend, type BackendUser, hasBody } from '../backend.ts'
-import type { Services } from '../services.ts'
 import { acceptField, acceptFor, keyField } from '../websocket.ts'
 import type { Session } from './session.ts'
 import { Stream, type StreamUser } from './stream.ts'
@@ -27,10 +25,7 @@ export interface CarryingConnection {
   cork(stream: ClientStream): void
 }
 
-export class ClientStream implements Backend, StreamUser, Timed {
-  deadlineAt = Number.POSITIVE_INFINITY
-  watchIndex = -1
-  private readonly services: Services
+export class ClientStream implements Backend, StreamUser {
   private readonly carrier: CarryingConnection
   private stream: Stream | null = null
   private exchange: BackendUser | null = null
@@ -47,8 +42,7 @@ export class ClientStream implements Backend, StreamUser, Timed {
   /** Whose writes are gathered; it may have its answer by the time they leave */
   private corked: BackendUser | null = null
 
-  constructor(services: Services, carrier: CarryingConnection) {
-    this.services = services
+  constructor(carrier: CarryingConnection) {
     this.carrier = carrier
   }
 
@@ -61,10 +55,7 @@ export class ClientStream implements Backend, StreamUser, Timed {
     const { session } = this.carrier
     this.exchange = exchange
     this.host = host
-    const { deadlines } = this.services
     this.requestSent = !hasBody(exchange.head)
-    if (this.requestSent) this.deadlineAt = deadlines.after(exchange.timeouts.responseMs)
-    deadlines.watch(this)
     if (exchange.upgrade !== null && !session.settled) {
       this.carrier.whenSettled(this)
       return
@@ -78,15 +69,11 @@ export class ClientStream implements Backend, StreamUser, Timed {
   }
 
   body(bytes: Buffer, from: number, to: number): boolean {
-    const ok = this.stream === null || this.stream.write(bytes, from, to)
-    if (!ok) this.deadlineAt = this.services.deadlines.after(this.exchange?.timeouts.idleMs ?? 0)
-    return ok
+    return this.stream === null || this.stream.write(bytes, from, to)
   }
 
   endBody(trailers: Fields | null): void {
     this.requestSent = true
-    if (this.exchange !== null && !this.answered)
-      this.deadlineAt = this.services.deadlines.after(this.exchange.timeouts.responseMs)
     this.stream?.end(trailers)
   }
 
@@ -95,12 +82,14 @@ export class ClientStream implements Backend, StreamUser, Timed {
 
   pause(): void {
     this.stream?.pause()
-    this.deadlineAt = Number.POSITIVE_INFINITY
   }
 
   resume(): void {
     this.stream?.resume()
-    if (this.exchange !== null) this.deadlineAt = this.services.deadlines.after(this.exchange.timeouts.idleMs)
+  }
+
+  peerReads(): boolean {
+    return this.stream?.peerReads() ?? false
   }
 
   abort(): void {
@@ -112,18 +101,6 @@ export class ClientStream implements Backend, StreamUser, Timed {
   release(): Link {
     this.leave()
     return new StreamLink(this.stream as Stream, this.carrier.session.link)
-  }
-
-  onDeadline(): void {
-    const { exchange } = this
-    if (exchange === null) return
-    const { responseMs, idleMs } = exchange.timeouts
-    const where = this.carrier.endpoint.label
-    this.fail(
-      this.answered
-        ? new ProxyError('UPSTREAM_IDLE', `${where} sent nothing for ${idleMs} ms`)
-        : new ProxyError('RESPONSE_TIMEOUT', `${where} sent no response head within ${responseMs} ms`),
-    )
   }
 
   /** A whole block that was expected to be a head; `ended`: there is nothing behind it. */
@@ -144,14 +121,12 @@ export class ClientStream implements Backend, StreamUser, Timed {
     this.answered = true
     if (exchange.upgrade !== null && head.status < 300) {
       this.switched = true
-      this.deadlineAt = Number.POSITIVE_INFINITY
       // A client that speaks HTTP/1.1 waits for the proof that HTTP/2 does without.
       const key = exchange.head.fields.get(keyField)
       if (key !== null) head.fields.set(acceptField, acceptFor(key))
       exchange.backendSwitched(head)
       return
     }
-    this.deadlineAt = this.services.deadlines.after(exchange.timeouts.idleMs)
     this.bodyless = this.headRequest || head.status === 204 || head.status === 304
     if (!this.bodyless) this.left = head.contentLength
     if (ended && this.left > 0) {
@@ -175,7 +150,6 @@ export class ClientStream implements Backend, StreamUser, Timed {
     else {
       if (this.left >= 0) this.left -= to - from
       this.cork(exchange)
-      this.deadlineAt = this.services.deadlines.after(exchange.timeouts.idleMs)
       exchange.backendData(bytes, from, to)
     }
   }
@@ -214,7 +188,6 @@ export class ClientStream implements Backend, StreamUser, Timed {
   }
 
   streamDrained(): void {
-    if (!this.requestSent) this.deadlineAt = Number.POSITIVE_INFINITY
     this.exchange?.backendDrained()
   }
 
@@ -283,7 +256,6 @@ export class ClientStream implements Backend, StreamUser, Timed {
 
   private leave(): void {
     this.exchange = null
-    this.services.deadlines.unwatch(this)
   }
 }
 

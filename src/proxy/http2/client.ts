@@ -70,7 +70,7 @@ export class Http2Client implements SessionRole, Timed {
     if (session.streams.size + this.taken >= most || session.lastOwnStream >= maxStreamId - 2) return null
     if (upgrade && this.endpoint.http === 'auto' && !(session.settled && peer.enableConnectProtocol)) return null
     this.taken++
-    return new ClientStream(this.services, this)
+    return new ClientStream(this)
   }
 
   /** The next stream's id, for one that was taken. */

@@ -5,7 +5,6 @@ import type { Link } from '../../model/link.ts'
 import type { Fields } from '../../wire/fields.ts'
 import { h2Error } from '../../wire/h2-frames.ts'
 import type { RequestHead } from '../../wire/heads.ts'
-import { BodyProgress, bodyRules } from '../body-progress.ts'
 import type { Downstream, Tunnelled } from '../downstream.ts'
 import { Exchange } from '../exchange.ts'
 import type { Forwarding } from '../forward.ts'
@@ -31,7 +30,6 @@ export class ServerStream implements StreamUser, Downstream {
   private readonly services: Services
   private readonly serving: ServingConnection
   private exchange: Exchange | null = null
-  private progress: BodyProgress | null = null
   /** Body bytes that content-length still promises, or -1 */
   private left = -1
   private touched = false
@@ -54,8 +52,6 @@ export class ServerStream implements StreamUser, Downstream {
     if (head.upgrade !== null) this.early = []
     else if (!exchange.requestComplete) {
       this.left = head.contentLength
-      // A call of gRPC may be silent for as long as it likes; `timeouts.idle` and its own deadline watch over it.
-      if (!head.grpc) this.progress = new BodyProgress(this.services.deadlines.now)
       this.touch()
     }
     exchange.start()
@@ -84,7 +80,6 @@ export class ServerStream implements StreamUser, Downstream {
         return
       }
     }
-    this.progress?.moved(to - from, this.services.deadlines.now)
     this.touch()
     exchange.requestData(bytes, from, to)
   }
@@ -92,7 +87,6 @@ export class ServerStream implements StreamUser, Downstream {
   streamEnd(trailers: Fields | null): void {
     const { exchange } = this
     if (exchange === null) return
-    this.progress = null
     if (this.early !== null) {
       this.exchange = null
       exchange.clientGone(new ProxyError('CLIENT_GONE', 'the client ended its stream before the tunnel was open'))
@@ -124,16 +118,13 @@ export class ServerStream implements StreamUser, Downstream {
       stream.reset(h2Error.none)
       return
     }
-    if (!stream.waiting || stream.peerReads()) this.unreadSince = now
-    else if (idleMs > 0 && now - this.unreadSince > idleMs) {
-      this.streamReset(new ProxyError('CLIENT_STALLED', `the client read nothing for ${idleMs} ms`))
-      stream.reset(h2Error.cancel)
-      return
-    }
-    // While the backend is slow to take the body, the client is not to blame.
-    if (exchange === null || this.progress === null || stream.paused) return
-    const why = this.progress.problem(now, bodyRules(this.services.snapshot, exchange.route))
-    if (why !== null) exchange.clientFault(new ProxyError('REQUEST_TIMEOUT', why))
+    // The last of an answer whose exchange is over; until then that has a deadline of its own.
+    if (exchange !== null || !stream.waiting || stream.peerReads()) this.unreadSince = now
+    else if (idleMs > 0 && now - this.unreadSince > idleMs) stream.reset(h2Error.cancel)
+  }
+
+  peerReads(): boolean {
+    return this.stream?.peerReads() ?? false
   }
 
   // Downstream: frames are gathered for the whole connection, so there is nothing to gather here.
@@ -183,7 +174,6 @@ export class ServerStream implements StreamUser, Downstream {
   }
 
   resumeBody(): void {
-    this.progress?.moved(0, this.services.deadlines.now)
     this.stream?.resume()
   }
 
