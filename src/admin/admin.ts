@@ -18,13 +18,14 @@ import {
   type ProcessMetrics,
   processMetrics,
   type Reloads,
+  readReloads,
 } from './process-metrics.ts'
 import { Sparing } from './sparing.ts'
 
 /** A worker that is busier than this is left out of a scrape. */
 const workerMs = 1_000
-/** Some 2 kB are usual. */
-const mostBytes = 64_000
+/** Some 8 kB are usual; label values come from configurations, which may have thousands of sites. */
+const mostBytes = 4_000_000
 
 export type AdminOptions = {
   /** The number of this process, from 1 */
@@ -51,6 +52,7 @@ export class Admin {
     this.gateway = gateway
     this.state = gateway.config.state
     this.options = { worker: 1, workers: 1, reloads: noReloads(), bounds: adminBounds, ...options }
+    readReloads(gateway.metrics, this.options.reloads)
     const metrics = new Sparing(() => this.text())
     const readiness = new Sparing(async () => this.readiness())
     this.source = { metrics: () => metrics.get(), readiness: () => readiness.get() }
@@ -94,7 +96,7 @@ export class Admin {
 
   /** What other processes of the gateway are told when they ask. */
   process(): ProcessMetrics {
-    return processMetrics(this.gateway, this.options.worker, this.options.reloads)
+    return processMetrics(this.gateway, this.options.worker)
   }
 
   close(): void {

@@ -15,7 +15,6 @@ import type { RequestCounts } from './request-counts.ts'
 const refusedPerSecond = 50
 
 export function logEvents(log: Log, access: boolean, handshakes: HandshakeLog, requests: RequestCounts): Events {
-  requests.counting = access
   let second = 0
   let inSecond = 0
   let unwritten = 0
@@ -33,19 +32,16 @@ export function logEvents(log: Log, access: boolean, handshakes: HandshakeLog, r
     unwritten = 0
   }
   return {
-    exchange: access
-      ? exchange => {
-          requests.add(exchange.status)
-          log.write('info', 'request', exchangeFields(exchange))
-        }
-      : null,
+    answered: status => requests.answered(status),
+    handshakeDone: ms => requests.handshakeDone(ms),
+    exchange: access ? exchange => log.write('info', 'request', exchangeFields(exchange)) : null,
     splice(record) {
       if (access) log.write('info', record.kind, spliceFields(record))
       else if (record.error !== null && record.error !== 'CLIENT_GONE')
         refusal('warn', record.kind, spliceFields(record))
     },
     badRequest(connection, error, status, id) {
-      requests.add(status)
+      requests.answered(status)
       const fields = { id, ...clientFields(connection), status, error: error.code, why: error.message }
       if (access) log.write('info', 'request', fields)
       else refusal('debug', 'request', fields)
@@ -56,6 +52,7 @@ export function logEvents(log: Log, access: boolean, handshakes: HandshakeLog, r
       const why = error.message
       const { clientAddress: client, serverName: sni } = connection
       const ended = { alert: alert?.name ?? null, alertFrom: alert?.from ?? null }
+      requests.handshakeFailed(error.code)
       handshakes.add({ at: Date.now(), error: error.code, why, client, sni, ...ended, offered })
       refusal('info', handshake, { ...clientFields(connection), ...offered, ...ended, error: error.code, why })
     },

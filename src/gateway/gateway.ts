@@ -16,6 +16,7 @@ import { Turn } from '../base/turn.ts'
 import type { CertificateRow, ListedCertificate } from '../certs/files/list.ts'
 import type { Config, ListenConfig, SiteConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
+import { Metrics } from '../model/metrics.ts'
 import type { Site } from '../model/site.ts'
 import { Listener } from '../proxy/listener.ts'
 import type { Services } from '../proxy/services.ts'
@@ -33,6 +34,7 @@ import { interimOf, withInterim } from './certificates/managed-source.ts'
 import { type Compiled, compile } from './compile.ts'
 import { logEvents } from './events.ts'
 import { HandshakeLog } from './handshake-log.ts'
+import { readOwnMetrics } from './own-metrics.ts'
 import { Registries } from './registries.ts'
 import { RequestCounts } from './request-counts.ts'
 import { TrustWatch } from './trust-watch.ts'
@@ -63,7 +65,7 @@ export class Gateway {
   sites: readonly Site[] = []
   /** The last that failed */
   readonly handshakes = new HandshakeLog()
-  readonly requests = new RequestCounts()
+  readonly metrics = new Metrics()
   private readonly reports: CertificateReports
   private readonly services: Services
   private readonly registries: Registries
@@ -100,7 +102,8 @@ export class Gateway {
     this.trust = new TrustWatch(this.log, () => this.reload(null))
     this.registries.certificates.onCas = () => this.trust.changed()
     this.managed = new ManagedCertificates(this.log, failure => this.reports.renewalFailed(failure), options.now)
-    const events = logEvents(this.log, config.log.access, this.handshakes, this.requests)
+    const events = logEvents(this.log, config.log.access, this.handshakes, new RequestCounts(this.metrics))
+    readOwnMetrics(this.metrics, this)
     const prefix = randomBytes(5).toString('hex')
     this.services = {
       transport: currentTransport(events.fault, this.keyLog(options.tlsKeyLog), this.tickets),

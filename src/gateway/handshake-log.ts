@@ -32,12 +32,9 @@ export class HandshakeLog {
   private next = 0
   /** Since the start */
   total = 0
-  /** The same by error code: as many as errorTable has, at most */
-  readonly byError = new Map<string, number>()
 
   add(failed: FailedHandshake): void {
     this.total++
-    this.byError.set(failed.error, (this.byError.get(failed.error) ?? 0) + 1)
     if (this.ring.length < keptAtMost) this.ring.push(failed)
     else this.ring[this.next] = failed
     this.next = (this.next + 1) % keptAtMost

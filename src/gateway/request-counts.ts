@@ -1,16 +1,46 @@
-/**
- * Requests by the class of their status, for metrics. They are counted where the access log gets its records: without it
- * nothing is measured for an exchange, and nothing is counted either.
- */
+/** Requests and refused connections as metrics. They are counted whether or not a log is written. */
+import { type Cell, counter, histogram, type Metrics } from '../model/metrics.ts'
+
+const classes = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const
+
+const requestsTotal = counter(
+  'sallyport_requests_total',
+  'Requests by class of their status; none where the client got no answer.',
+  ['class'],
+)
+const handshakesFailed = counter(
+  'sallyport_handshakes_failed_total',
+  'Connections that were refused or failed before they carried anything, by error code of docs/errors.md.',
+  ['error'],
+)
+const handshakeSeconds = histogram(
+  'sallyport_handshake_seconds',
+  'Time from an accepted connection to its finished TLS handshake.',
+  [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+)
 
 export class RequestCounts {
-  /** Whether all requests come by here */
-  counting = false
-  /** At index 2 those with a status of 200 to 299, and so on; at 0 those that ended without an answer */
-  readonly byClass: number[] = [0, 0, 0, 0, 0, 0]
+  private readonly metrics: Metrics
+  private readonly byClass: readonly Cell[]
+  private readonly handshakes
 
-  add(status: number): void {
+  constructor(metrics: Metrics) {
+    this.metrics = metrics
+    this.byClass = classes.map(name => metrics.of(requestsTotal, name))
+    this.handshakes = metrics.of(handshakeSeconds)
+  }
+
+  /** @param status 0 where there was no answer */
+  answered(status: number): void {
     const at = Math.floor(status / 100)
-    this.byClass[at >= 1 && at <= 5 ? at : 0]++
+    ;(this.byClass[at >= 1 && at <= 5 ? at : 0] as Cell).value++
+  }
+
+  handshakeDone(ms: number): void {
+    this.handshakes.observe(ms / 1000)
+  }
+
+  handshakeFailed(error: string): void {
+    this.metrics.of(handshakesFailed, error).value++
   }
 }

@@ -294,6 +294,7 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     }
     const done = this.route?.filters.done
     if (done !== undefined && done.length > 0) this.phases.done(done, error, this.services.events)
+    this.services.events.answered(this.status)
     this.services.events.exchange?.(this)
   }
 

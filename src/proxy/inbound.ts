@@ -299,6 +299,7 @@ export class Inbound implements LinkHandler, Timed {
       }
       connection.secure = true
       connection.handshakeMs = nowMs() - this.startedAt
+      this.listener.services.events.handshakeDone(connection.handshakeMs)
       const problem = identify(connection, site.clients, Date.now())
       if (problem !== null) {
         this.refuse(problem)

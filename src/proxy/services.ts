@@ -31,6 +31,10 @@ export interface Services {
 
 /** Where the data plane reports to. Nothing here may throw. */
 export interface Events {
+  /** An exchange has ended: the status of its answer, or 0 for none. Called whether or not a log is written */
+  answered(status: number): void
+  /** A client's TLS handshake is done */
+  handshakeDone(ms: number): void
   /** Null when the access log is off: then nothing is measured for it either */
   readonly exchange: ((exchange: ExchangeRecord) => void) | null
   splice(record: SpliceRecord): void

@@ -21,6 +21,8 @@ const nameForm = /^[a-zA-Z_:][a-zA-Z0-9_:]*/
 const labelForm = /^[a-zA-Z_][a-zA-Z0-9_]*/
 const numberForm = /^(?:[+-]?Inf|NaN|[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)$/
 
+const histogramParts = ['_bucket', '_sum', '_count']
+
 export function readExposition(text: string): Scraped {
   if (!text.endsWith('\n')) throw new Error('the last line does not end')
   if (!text.isWellFormed()) throw new Error('not valid UTF-8')
@@ -51,7 +53,9 @@ export function readExposition(text: string): Scraped {
       continue
     }
     const name = nameForm.exec(line)?.[0] ?? fail('not a sample')
-    if (name !== family || !types.has(name)) fail('a sample outside its family')
+    const isOf =
+      types.get(family) === 'histogram' ? histogramParts.some(part => name === family + part) : name === family
+    if (!isOf || !types.has(family)) fail('a sample outside its family')
     const [labels, rest] = readLabels(line.slice(name.length), fail)
     if (!rest.startsWith(' ')) fail('no space before the value')
     const value = rest.slice(1)
@@ -62,7 +66,8 @@ export function readExposition(text: string): Scraped {
     samples.push({ name, labels, value: Number(value.replace('Inf', 'Infinity')) })
   }
   for (const name of types.keys())
-    if (!samples.some(each => each.name === name)) throw new Error(`${name} is empty`)
+    if (!samples.some(each => histogramParts.concat('').some(part => each.name === name + part)))
+      throw new Error(`${name} is empty`)
   const all = (name: string) => samples.filter(each => each.name === name)
   return {
     types,

@@ -1,0 +1,38 @@
+/** What a gateway and its process say of themselves when metrics are asked for: all of it is known anyway. */
+import { runtime } from '../base/runtime.ts'
+import { ownVersion } from '../base/version.ts'
+import { counter, gauge, type Metrics } from '../model/metrics.ts'
+
+const buildInfo = gauge('sallyport_build_info', 'Version and runtime; always 1.', ['version', 'runtime'])
+const connectionsOpen = gauge('sallyport_connections_open', 'Connections from clients that are open now.')
+const connectionsAccepted = counter('sallyport_connections_accepted_total', 'Connections accepted from clients.')
+const draining = gauge('sallyport_draining', '1 while the process finishes its work and takes no more.')
+const snapshotVersion = gauge(
+  'sallyport_snapshot_version',
+  'Configurations applied since start, including the current one.',
+)
+const residentMemory = gauge('sallyport_process_resident_memory_bytes', 'Resident memory of the process.')
+const cpuSeconds = counter('sallyport_process_cpu_seconds_total', 'User and system CPU time of the process.')
+const startTime = gauge('sallyport_process_start_time_seconds', 'When the process started, in seconds since 1970.')
+
+/** A gateway as these metrics read it. */
+export type Observed = {
+  readonly connections: number
+  readonly accepted: number
+  readonly draining: boolean
+  readonly snapshotVersion: number
+}
+
+export function readOwnMetrics(metrics: Metrics, gateway: Observed): void {
+  metrics.of(buildInfo, ownVersion, `${runtime.name} ${runtime.version}`).value = 1
+  metrics.read(connectionsOpen, () => gateway.connections)
+  metrics.read(connectionsAccepted, () => gateway.accepted)
+  metrics.read(draining, () => Number(gateway.draining))
+  metrics.read(snapshotVersion, () => gateway.snapshotVersion)
+  metrics.read(residentMemory, () => process.memoryUsage.rss())
+  metrics.read(cpuSeconds, () => {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1e6
+  })
+  metrics.read(startTime, () => Math.round(Date.now() - process.uptime() * 1000) / 1000)
+}
