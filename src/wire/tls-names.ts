@@ -1,5 +1,7 @@
 /** Names for TLS numbers, as IANA writes them, for logs and metrics: a number without a name becomes `0x1234`. */
 
+import { cipherNames } from './cipher-names.ts'
+
 /** Values that clients send to keep servers tolerant (RFC 8701): 0x0a0a, 0x1a1a ... 0xfafa. */
 export const isGrease = (n: number): boolean => (n & 0x0f0f) === 0x0a0a && n >>> 8 === (n & 0xff)
 
@@ -71,56 +73,6 @@ const signatures: ReadonlyMap<number, string> = new Map([
   [0x0906, 'mldsa87'],
 ])
 
-const ciphers: ReadonlyMap<number, string> = new Map([
-  [0x1301, 'TLS_AES_128_GCM_SHA256'],
-  [0x1302, 'TLS_AES_256_GCM_SHA384'],
-  [0x1303, 'TLS_CHACHA20_POLY1305_SHA256'],
-  [0xc02b, 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256'],
-  [0xc02c, 'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384'],
-  [0xc02f, 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'],
-  [0xc030, 'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384'],
-  [0xcca8, 'TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256'],
-  [0xcca9, 'TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256'],
-  [0xc009, 'TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA'],
-  [0xc00a, 'TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA'],
-  [0xc013, 'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA'],
-  [0xc014, 'TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA'],
-  [0x009c, 'TLS_RSA_WITH_AES_128_GCM_SHA256'],
-  [0x009d, 'TLS_RSA_WITH_AES_256_GCM_SHA384'],
-  [0x002f, 'TLS_RSA_WITH_AES_128_CBC_SHA'],
-  [0x0035, 'TLS_RSA_WITH_AES_256_CBC_SHA'],
-  [0x1304, 'TLS_AES_128_CCM_SHA256'],
-  [0x1305, 'TLS_AES_128_CCM_8_SHA256'],
-  [0xc023, 'TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256'],
-  [0xc024, 'TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384'],
-  [0xc027, 'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256'],
-  [0xc028, 'TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384'],
-  [0xc008, 'TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA'],
-  [0xc012, 'TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA'],
-  [0xc007, 'TLS_ECDHE_ECDSA_WITH_RC4_128_SHA'],
-  [0xc011, 'TLS_ECDHE_RSA_WITH_RC4_128_SHA'],
-  [0xc09c, 'TLS_RSA_WITH_AES_128_CCM'],
-  [0xc09d, 'TLS_RSA_WITH_AES_256_CCM'],
-  [0xc09e, 'TLS_DHE_RSA_WITH_AES_128_CCM'],
-  [0xc09f, 'TLS_DHE_RSA_WITH_AES_256_CCM'],
-  [0xc0ac, 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM'],
-  [0xc0ad, 'TLS_ECDHE_ECDSA_WITH_AES_256_CCM'],
-  [0xccaa, 'TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256'],
-  [0x009e, 'TLS_DHE_RSA_WITH_AES_128_GCM_SHA256'],
-  [0x009f, 'TLS_DHE_RSA_WITH_AES_256_GCM_SHA384'],
-  [0x0067, 'TLS_DHE_RSA_WITH_AES_128_CBC_SHA256'],
-  [0x006b, 'TLS_DHE_RSA_WITH_AES_256_CBC_SHA256'],
-  [0x0033, 'TLS_DHE_RSA_WITH_AES_128_CBC_SHA'],
-  [0x0039, 'TLS_DHE_RSA_WITH_AES_256_CBC_SHA'],
-  [0x003c, 'TLS_RSA_WITH_AES_128_CBC_SHA256'],
-  [0x003d, 'TLS_RSA_WITH_AES_256_CBC_SHA256'],
-  [0x000a, 'TLS_RSA_WITH_3DES_EDE_CBC_SHA'],
-  [0x0005, 'TLS_RSA_WITH_RC4_128_SHA'],
-  [0x0004, 'TLS_RSA_WITH_RC4_128_MD5'],
-  [0x00ff, 'TLS_EMPTY_RENEGOTIATION_INFO_SCSV'],
-  [0x5600, 'TLS_FALLBACK_SCSV'],
-])
-
 function nameOf(names: ReadonlyMap<number, string>, n: number): string {
   return names.get(n) ?? (isGrease(n) ? 'GREASE' : `0x${n.toString(16).padStart(4, '0')}`)
 }
@@ -128,4 +80,4 @@ function nameOf(names: ReadonlyMap<number, string>, n: number): string {
 export const versionName = (n: number): string => nameOf(versions, n)
 export const groupName = (n: number): string => nameOf(groups, n)
 export const signatureName = (n: number): string => nameOf(signatures, n)
-export const cipherName = (n: number): string => nameOf(ciphers, n)
+export const cipherName = (n: number): string => nameOf(cipherNames, n)

@@ -20,7 +20,12 @@ const hostOf = (name: string) => `${name.toLowerCase()}.test`
 let gateway: Started
 
 type Report = {
-  accepted: { version: string; ciphers: string[]; groups: string[] }[]
+  accepted: {
+    version: string
+    ciphers: string[]
+    groups: string[]
+    graded: { cipher: string; grade: string; why: string }[]
+  }[]
   short: string[]
   problem: string | null
   alpn: string[]
@@ -199,13 +204,7 @@ describe('probe', () => {
   }
   for (const [name, { words, version, cipher, library }] of Object.entries(weak)) {
     it(`reports on a server that speaks ${name}`, async () => {
-      const { chainFile, keyFile } = issueFiles(ca, ['localhost'], { rsa: true })
-      const args = ['s_server', '-accept', '127.0.0.1:0', '-cert', chainFile, '-key', keyFile, '-www', ...words]
-      const server = spawn('openssl', args, { stdio: ['ignore', 'pipe', 'ignore'] })
-      try {
-        let said = ''
-        for await (const chunk of server.stdout) if (/ACCEPT .*:\d+/.test((said += chunk))) break
-        const at = /ACCEPT .*:(\d+)/.exec(said)?.[1]
+      await whileServing(words, async at => {
         const { code, out } = await probe(`127.0.0.1:${at}`, '--name', 'localhost', '--ca', ca.file, '--json')
         assert.equal(code, 1)
         const found = JSON.parse(out) as Report
@@ -225,11 +224,108 @@ describe('probe', () => {
           assert.match(found.handshake ?? '', /handshake failure/)
           assert.equal(found.resumption.tls12, null)
         }
-      } finally {
-        server.kill()
-      }
+      })
     })
   }
+
+  /** `openssl s_server` while `act` runs; the port is the system's choice. */
+  async function whileServing(words: readonly string[], act: (port: string) => Promise<void>): Promise<void> {
+    const { chainFile, keyFile } = issueFiles(ca, ['localhost'], { rsa: true })
+    const args = ['s_server', '-accept', '127.0.0.1:0', '-cert', chainFile, '-key', keyFile, '-www', ...words]
+    const server = spawn('openssl', args, { stdio: ['ignore', 'pipe', 'ignore'] })
+    try {
+      let said = ''
+      for await (const chunk of server.stdout) if (/ACCEPT .*:\d+/.test((said += chunk))) break
+      await act(/ACCEPT .*:(\d+)/.exec(said)?.[1] as string)
+    } finally {
+      server.kill()
+    }
+  }
+
+  it('finds the groups of TLS 1.2 where the server prefers static RSA', async () => {
+    const ciphers = 'AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256'
+    const words = ['-tls1_2', '-serverpref', '-cipher', `${ciphers}:@SECLEVEL=0`, '-groups', 'X25519:P-256']
+    await whileServing(words, async port => {
+      const { out } = await probe(`127.0.0.1:${port}`, '--name', 'localhost', '--json')
+      const [found] = (JSON.parse(out) as Report).accepted
+      assert.deepEqual(found?.ciphers, ciphers.split(':'))
+      assert.deepEqual(found?.groups.toSorted(), ['P-256', 'X25519'])
+      assert.deepEqual(
+        found?.graded.map(({ cipher, grade }) => [cipher, grade]),
+        [['AES128-GCM-SHA256', 'B']],
+      )
+    })
+  })
+
+  it('names ciphers without encryption or authentication, and grades them F', async () => {
+    await whileServing(['-tls1_2', '-cipher', 'aNULL:eNULL:@SECLEVEL=0'], async port => {
+      const words = [`127.0.0.1:${port}`, '--name', 'localhost']
+      const { code, out } = await probe(...words)
+      assert.equal(code, 1)
+      assert.match(out, /TLS_RSA_WITH_NULL_SHA256 {3}F: does not encrypt/)
+      assert.match(out, /TLS_ECDH_anon_WITH_AES_128_CBC_SHA {3}F: does not authenticate the server/)
+      assert.match(
+        out,
+        /ciphers of grade F: .*TLS_DH_anon_WITH_AES_256_GCM_SHA384 \(does not authenticate the server\)/,
+      )
+      assert.doesNotMatch(out, /0x[0-9a-f]{4}/)
+    })
+  })
+
+  it('names export ciphers, and grades them F', async () => {
+    // No library has them any more: a server that takes what it is offered, and answers with its hello alone.
+    const known = [0x0003, 0x0014, 0x0062]
+    const server = net.createServer(socket => {
+      socket.on('error', () => {})
+      socket.once('data', (hello: Buffer) => {
+        const session = 44 + (hello[43] as number)
+        const offered = Array.from({ length: hello.readUInt16BE(session) / 2 }, (_, at) =>
+          hello.readUInt16BE(session + 2 + 2 * at),
+        )
+        const suite = hello.readUInt16BE(9) === 0x0303 ? known.find(each => offered.includes(each)) : undefined
+        if (suite === undefined) {
+          socket.end(Buffer.from([21, 3, 3, 0, 2, 2, 40]))
+          return
+        }
+        const body = Buffer.concat([
+          Buffer.from([3, 3]),
+          Buffer.alloc(32),
+          Buffer.from([0, suite >> 8, suite & 255, 0]),
+        ])
+        const flight = Buffer.concat([Buffer.from([2, 0, 0, body.length]), body, Buffer.from([14, 0, 0, 0])])
+        socket.end(Buffer.concat([Buffer.from([22, 3, 3, 0, flight.length]), flight]))
+      })
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { out } = await probe(`127.0.0.1:${(server.address() as net.AddressInfo).port}`, '--json')
+    server.close()
+    const found = JSON.parse(out) as Report
+    assert.deepEqual(
+      found.accepted.map(({ version, graded }) => [
+        version,
+        graded.map(({ cipher, grade }) => `${cipher} ${grade}`),
+      ]),
+      [
+        [
+          'TLS 1.2',
+          [
+            'TLS_RSA_EXPORT_WITH_RC4_40_MD5 F',
+            'TLS_DHE_RSA_EXPORT_WITH_DES40_CBC_SHA F',
+            'TLS_RSA_EXPORT1024_WITH_DES_CBC_SHA F',
+          ],
+        ],
+      ],
+    )
+  })
+
+  it('says what it did not look at', async () => {
+    const { out } = await probe(`127.0.0.1:${gateway.port}`, '--name', 'modern.test', '--ca', ca.file)
+    assert.match(out, /^not tried +SSL 2\.0, SSL 3\.0/m)
+    assert.match(out, /^ +known vulnerabilities of implementations$/m)
+    const { out: json } = await probe(`127.0.0.1:${gateway.port}`, '--name', 'modern.test', '--json')
+    assert.ok((JSON.parse(json) as { notLookedAt: string[] }).notLookedAt.length > 3)
+  })
 
   it('says in a sentence why there is nothing to report', async () => {
     const answering = async (answer: string) => {

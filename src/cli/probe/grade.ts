@@ -9,8 +9,12 @@ const leastDays = 7
 /** Each a sentence; none where the server is as good as the policy. */
 export function grade(policy: Policy, accepted: readonly Accepted[], seen: Inspected): string[] {
   const found: string[] = []
+  for (const { version, graded } of accepted) {
+    const broken = graded.filter(each => each.grade === 'F').map(({ cipher, why }) => `${cipher} (${why})`)
+    if (broken.length > 0) found.push(`${version}: ciphers of grade F: ${broken.join(', ')}`)
+  }
   const lowest = tlsVersions.indexOf(policy.minVersion)
-  for (const { version, ciphers, groups } of accepted) {
+  for (const { version, ciphers, groups, graded } of accepted) {
     const number = tlsVersions.indexOf(
       version === 'TLS 1.0' ? 'TLSv1' : (version.replace('TLS ', 'TLSv') as 'TLSv1.3'),
     )
@@ -19,7 +23,8 @@ export function grade(policy: Policy, accepted: readonly Accepted[], seen: Inspe
       continue
     }
     const allowed = version === 'TLS 1.3' ? policy.suites : policy.ciphers
-    const weak = ciphers.filter(cipher => !allowed.includes(cipher))
+    const broken = new Set(graded.filter(each => each.grade === 'F').map(each => each.cipher))
+    const weak = ciphers.filter(cipher => !allowed.includes(cipher) && !broken.has(cipher))
     if (weak.length > 0) found.push(`${version}: ciphers outside of ${policy.name}: ${weak.join(', ')}`)
     const others = groups.filter(group => !policy.groups.includes(group))
     if (others.length > 0) found.push(`${version}: groups outside of ${policy.name}: ${others.join(', ')}`)

@@ -2,9 +2,10 @@
 import net from 'node:net'
 import { Gathered } from '../../base/gathered.ts'
 import { cipherIds, groupIds } from '../../model/policies.ts'
+import { type CipherGrade, cipherGrade, usesGroup } from '../../wire/cipher-names.ts'
 import { type Question, writeClientHello } from '../../wire/client-hello-write.ts'
 import { readServerAnswer, type ServerAnswer } from '../../wire/server-hello.ts'
-import { versionName } from '../../wire/tls-names.ts'
+import { cipherName, versionName } from '../../wire/tls-names.ts'
 import { mostPieces } from './connect.ts'
 import { askFlight, type Flight } from './flight.ts'
 import { answerMs, type Reached } from './reach.ts'
@@ -12,16 +13,31 @@ import { answerMs, type Reached } from './reach.ts'
 export type Accepted = {
   /** `TLS 1.3`, the newest first */
   readonly version: string
-  /** OpenSSL names where there is one, in the order in which the server chose them */
+  /** Names as in policies where they have one, else as in IANA's registry, in the order in which the server chose them */
   readonly ciphers: readonly string[]
+  /** Those of a key exchange in which the client names groups: (EC)DHE over curves, and all of TLS 1.3 */
   readonly groups: readonly string[]
+  /** Ciphers that are worth less than an A */
+  readonly graded: readonly (CipherGrade & { readonly cipher: string })[]
 }
 
-const suites13 = [0x1301, 0x1302, 0x1303, 0x1304, 0x1305]
-/** All that was ever registered for TLS 1.2 and older, the weak ones too. */
-const olderSuites = [...range(0x0001, 0x00c5), ...range(0xc001, 0xc0af), ...range(0xcca8, 0xccae)].filter(
-  id => id !== 0x00ff,
-)
+const suites13 = [0x1301, 0x1302, 0x1303, 0x1304, 0x1305, 0x00c6, 0x00c7]
+/** All that was ever registered for TLS 1.2 and older, the weak ones too, but GOST's and what is for wireless alone. */
+const olderSuites = [
+  ...range(0x0001, 0x00c5),
+  ...range(0xc001, 0xc0af),
+  ...range(0xcca8, 0xccae),
+  ...range(0xd001, 0xd005),
+]
+
+/** What this probe does not look at, for the report: what is not in it was not found to be well. */
+export const notLookedAt: readonly string[] = [
+  'SSL 2.0, SSL 3.0, DTLS, QUIC; GOST, ECCPWD and private-use ciphers',
+  'the size of DHE groups, signature algorithms, 0-RTT, compression, renegotiation, downgrade protection',
+  'known vulnerabilities of implementations',
+  'revocation, OCSP stapling, certificate transparency',
+  'other names, addresses and ports of this server, STARTTLS',
+]
 const groups = [...Object.values(groupIds), 0x001e, 0x0100, 0x0101]
 /** Some servers drop hellos that are too long for one packet. */
 const atOnce = 100
@@ -50,14 +66,23 @@ export async function scan(target: Reached, progress: (text: string) => void): P
     )
     if (ciphers.length === 0) continue
     if (version < 0x0304) flight ??= await askFlight(target, version, ciphers)
+    // With another key exchange among them a server may prefer that one, and no group would ever be seen.
+    const exchanging = version === 0x0304 ? ciphers : ciphers.filter(id => usesGroup(cipherName(id)))
     const asked = (some: readonly number[]): Question => ({
       version,
-      suites: ciphers,
+      suites: exchanging,
       groups: some,
       serverName: target.serverName,
     })
-    const own = await enumerate(groups, asked, target, answer => answer.group)
-    found.push({ version: versionName(version), ciphers: ciphers.map(cipherNameOf), groups: own.map(groupNameOf) })
+    const own = exchanging.length === 0 ? [] : await enumerate(groups, asked, target, answer => answer.group)
+    found.push({
+      version: versionName(version),
+      ciphers: ciphers.map(cipherNameOf),
+      groups: own.map(groupNameOf),
+      graded: ciphers
+        .map(id => ({ cipher: cipherNameOf(id), ...cipherGrade(cipherName(id)) }))
+        .filter(each => each.grade !== 'A'),
+    })
   }
   return { accepted: found, flight }
 }
@@ -115,6 +140,9 @@ function ask({ address, port }: Reached, question: Question): Promise<ServerAnsw
 const refused: ServerAnswer = { kind: 'refused', description: -1 }
 const nameIn = (table: Readonly<Record<string, number>>, id: number): string =>
   Object.entries(table).find(([, value]) => value === id)?.[0] ?? `0x${id.toString(16).padStart(4, '0')}`
-const cipherNameOf = (id: number): string => nameIn(cipherIds, id)
+const cipherNameOf = (id: number): string => {
+  const name = nameIn(cipherIds, id)
+  return name.startsWith('0x') ? cipherName(id) : name
+}
 const groupNameOf = (id: number): string =>
   id === 0x1e ? 'X448' : id === 0x100 ? 'ffdhe2048' : id === 0x101 ? 'ffdhe3072' : nameIn(groupIds, id)

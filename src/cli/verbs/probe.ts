@@ -8,7 +8,7 @@ import { type Policy, policies, policyNames } from '../../model/policies.ts'
 import { endText, grade } from '../probe/grade.ts'
 import { type Inspected, inspect, whyNot } from '../probe/inspect.ts'
 import { reach, type Target } from '../probe/reach.ts'
-import { type Accepted, scan } from '../probe/scan.ts'
+import { type Accepted, notLookedAt, scan } from '../probe/scan.ts'
 import type { Verb } from '../verb.ts'
 
 export const probe: Verb = {
@@ -16,8 +16,9 @@ export const probe: Verb = {
   usage: 'probe HOST[:PORT] [--policy NAME] [--name SERVERNAME] [--ca FILE] [--json]',
   summary: 'what any TLS server accepts and shows, held against a policy',
   details:
-    'Versions, ciphers, groups, resumption, chain, expiry, name, ALPN and HSTS. Exit code 1 when it falls short of the policy\n' +
-    '(intermediate, when left out). --ca trusts the CAs in a file in place of those of the system. What cannot be looked at is said.',
+    'Versions (TLS 1.0 to 1.3), ciphers with their grades, groups, resumption, chain, expiry, name, ALPN and HSTS. Exit code 1\n' +
+    'when it falls short of the policy (intermediate, when left out). --ca trusts the CAs in a file in place of those of the\n' +
+    'system. The report ends with what was not tried: it is no vulnerability scan.',
   values: ['policy', 'name', 'ca'],
   flags: ['json'],
   async run(words) {
@@ -38,7 +39,7 @@ export const probe: Verb = {
       const seen = await inspect(reached, ca, accepted, flight)
       progress('')
       const short = grade(policy, accepted, seen)
-      const report = { target, policy: name, accepted, ...seen, short }
+      const report = { target, policy: name, accepted, ...seen, short, notLookedAt }
       process.stdout.write(
         words.options.has('json')
           ? `${JSON.stringify(report, null, 2)}\n`
@@ -85,8 +86,12 @@ function text(
   const say = (title: string, values: readonly string[]) =>
     lines.push(`${title.padEnd(12)} ${values.join(`\n${' '.repeat(13)}`)}`)
   say('server', [`${target.host}:${target.port}${target.serverName === null ? '' : ` as ${target.serverName}`}`])
-  for (const { version, ciphers, groups } of accepted) {
-    say(version, [...ciphers, ...(groups.length > 0 ? [`groups: ${groups.join(', ')}`] : [])])
+  for (const { version, ciphers, groups, graded } of accepted) {
+    const told = ciphers.map(cipher => {
+      const less = graded.find(each => each.cipher === cipher)
+      return less === undefined ? cipher : `${cipher}   ${less.grade}: ${less.why}`
+    })
+    say(version, [...told, ...(groups.length > 0 ? [`groups: ${groups.join(', ')}`] : [])])
   }
   if (accepted.length === 0) say('TLS', ['none is accepted'])
   const { tls12, tls13 } = seen.resumption
@@ -112,5 +117,6 @@ function text(
   say('verifies', [verdict])
   say('HSTS', [seen.hsts ?? (why === null ? 'no' : unseen)])
   say(policy.name, short.length === 0 ? ['met'] : ['FALLS SHORT', ...short])
+  say('not tried', notLookedAt)
   return `${lines.join('\n')}\n`
 }
