@@ -178,6 +178,8 @@ export type ClientsConfig = {
   readonly forward: readonly ForwardedForm[]
   /** Any of these; empty: every client that verifies */
   readonly allow: readonly ClientMatch[]
+  /** Whether certificates with short keys or broken signatures are taken */
+  readonly weak: 'refuse' | 'allow'
 }
 
 export type CertificateConfig =

@@ -4,7 +4,7 @@ import type { ClientsConfig, RouteConfig } from './config.ts'
 import type { Problems } from './problem.ts'
 import type { clientMatchShape, clientsShape } from './schema/clients.ts'
 import type { Raw } from './schema/infer.ts'
-import { childOf, type Node, placeOfKey } from './tree.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
 export type RawClients = Raw<typeof clientsShape>
 
@@ -27,13 +27,21 @@ export function validateClients(
   }
   if (!clients?.ca || clients.verify === undefined || !clients.crl || !clients.forward || !clients.allow)
     return undefined
+  if (clients.weak === undefined) return undefined
   if (clients.verify === 'off') return null
+  if (clients.weak === 'allow')
+    problems.warn(
+      placeOf(node, 'clients', 'weak'),
+      'weak: allow: certificates with short keys or with SHA-1 or MD5 signatures can be forged',
+      'have them issued again, with SHA-256 and RSA of 2048 bits or ECDSA',
+    )
   return {
     mode: clients.verify,
     ca: clients.ca,
     crl: clients.crl,
     forward: clients.forward,
     allow: clientMatches(clients.allow),
+    weak: clients.weak,
   }
 }
 

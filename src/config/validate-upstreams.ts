@@ -144,12 +144,15 @@ function build(name: string, raw: RawUpstream, node: Node, problems: Problems): 
       hint,
     )
   }
+  if (tls) warnOfTrust(tls, node, problems)
   if (
     balance === undefined ||
     pool?.idle === undefined ||
     host === undefined ||
     tls?.verify === undefined ||
     tls.spiffe === undefined ||
+    tls.weak === undefined ||
+    tls.commonName === undefined ||
     http === undefined
   )
     return undefined
@@ -167,11 +170,31 @@ function build(name: string, raw: RawUpstream, node: Node, problems: Problems): 
             spiffe: tls.spiffe,
             certificate: keyPair(tls.certificate),
             verify: tls.verify,
+            weak: tls.weak,
+            commonName: tls.commonName,
           }
         : null,
     pool: { idle: pool.idle },
     host,
     proxyProtocol: null,
+  }
+}
+
+/** Each of these lets somebody in who proves less than they should. */
+function warnOfTrust(tls: RawUpstreamTls, node: Node, problems: Problems): void {
+  if (tls.weak === 'allow') {
+    problems.warn(
+      placeOf(node, 'tls', 'weak'),
+      'weak: allow: backend certificates with short keys or with SHA-1 or MD5 signatures can be forged',
+      'have them issued again, with SHA-256 and RSA of 2048 bits or ECDSA',
+    )
+  }
+  if (tls.commonName === 'allow') {
+    problems.warn(
+      placeOf(node, 'tls', 'commonName'),
+      'commonName: allow: CAs that limit names do not look at the common name of a backend certificate',
+      'have the certificate issued with the name in subjectAltName',
+    )
   }
 }
 

@@ -4,6 +4,8 @@ import { certificateBlocks } from '../certs/files/pem.ts'
 import type { Cas } from '../certs/files/watched-cas.ts'
 import { readClientIdentity } from '../certs/x509/client-identity.ts'
 import { pathsTo } from '../certs/x509/client-path.ts'
+import { issuerFault } from '../certs/x509/issuer-fault.ts'
+import { strongEnough } from '../certs/x509/weakness.ts'
 import type { ClientsConfig } from '../config/config.ts'
 import { type ClientTerms, clientMatches } from '../model/client-identity.ts'
 import type { CrlAttempt } from './certificates/crl-sources.ts'
@@ -20,21 +22,27 @@ export function clientTerms(config: ClientsConfig, files: readonly Cas[], crls: 
   const cas = certificateBlocks(caPem, 'clients.ca').map(block => new X509Certificate(block))
   const lists = config.crl.map(file => crls.open(file, cas))
   const findPath = pathsTo(cas)
-  const { mode, forward, allow } = config
+  const { mode, forward, allow, weak } = config
   const key = createHash('sha256')
-    .update(JSON.stringify([mode, cas.map(ca => ca.fingerprint256).sort(), config.crl, allow]))
+    .update(JSON.stringify([mode, cas.map(ca => ca.fingerprint256).sort(), config.crl, allow, weak]))
     .digest('hex')
     .slice(0, 16)
   return {
     mode,
     caPem,
-    read: chain => readClientIdentity(chain, findPath),
+    read: (chain, resumed) => readClientIdentity(chain, findPath, resumed),
+    issuerFault(chain) {
+      const [leaf, ...sent] = chain.map(der => new X509Certificate(der))
+      return leaf === undefined ? null : issuerFault(leaf, sent, cas)
+    },
     forward,
     key: `client certificates ${mode} ${key}`,
     refusal(identity, now) {
       if (now > identity.notAfter)
         return `the certificate has ended on ${new Date(identity.notAfter).toISOString()}`
       if (now < identity.notBefore) return 'the certificate is not valid yet'
+      if (weak === 'refuse' && identity.weakness !== null)
+        return `the certificate is too weak: ${identity.weakness}; ${strongEnough}, or write clients: { weak: allow }`
       const revoked =
         lists.length === 0
           ? null

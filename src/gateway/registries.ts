@@ -9,7 +9,7 @@ import { addressesOf } from './addresses.ts'
 import { CertificateWatch, type Watched } from './certificates/certificate-watch.ts'
 import { CrlSources } from './certificates/crl-sources.ts'
 import { Staples } from './certificates/staples.ts'
-import { UpstreamTls } from './upstream-tls.ts'
+import { lazyRuntimeRoots, UpstreamTls } from './upstream-tls.ts'
 
 export class Registries {
   readonly certificates = new CertificateWatch()
@@ -18,6 +18,7 @@ export class Registries {
   private renewed = 0
   readonly staples: Staples
   readonly crls = new CrlSources()
+  private readonly runtimeRoots = lazyRuntimeRoots()
   private localCaOf: { state: string; ca: LocalCa } | null = null
 
   /** The clock of what ages */
@@ -32,7 +33,9 @@ export class Registries {
   endpoint(upstream: UpstreamConfig, config: EndpointConfig, resolveMs: number): Endpoint {
     const label = `${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`
     const tls =
-      upstream.tls === null ? null : new UpstreamTls(upstream.tls, upstream.http, config.host, this.certificates)
+      upstream.tls === null
+        ? null
+        : new UpstreamTls(upstream.tls, upstream.http, config.host, this.certificates, this.runtimeRoots)
     // Two upstreams may name the same address; the pool is shared only when the TLS terms are the same too.
     const key = JSON.stringify([upstream.name, label, upstream.tls, upstream.http, resolveMs])
     const known = this.endpoints.get(key)

@@ -3,9 +3,13 @@
  * the certificate that it is shown when it asks for one. Each change makes new terms, so that no session of the old
  * identity is resumed; connections that are open stay what they are.
  */
+import { X509Certificate } from 'node:crypto'
+import { certificateBlocks } from '../certs/files/pem.ts'
+import { runtimeRoots } from '../certs/files/roots.ts'
 import type { WatchedCas } from '../certs/files/watched-cas.ts'
 import type { WatchedPair } from '../certs/files/watched-pair.ts'
-import { spiffeIdentity } from '../certs/x509/spiffe.ts'
+import { backendJudge } from '../certs/x509/backend-judge.ts'
+import { type FindPath, pathsTo } from '../certs/x509/client-path.ts'
 import type { UpstreamConfig, UpstreamTlsConfig } from '../config/config.ts'
 import type { ClientTls } from '../model/tls-terms.ts'
 import type { CertificateWatch, Watched } from './certificates/certificate-watch.ts'
@@ -15,12 +19,21 @@ export class UpstreamTls {
   private readonly host: string
   private readonly alpn: readonly string[]
   private readonly cas: WatchedCas | null
+  /** The way to the CAs that the runtime trusts, shared by all endpoints */
+  private readonly runtimeRoots: () => FindPath
   private readonly pair: WatchedPair | null
   /** What the terms were made of last */
   private made: readonly unknown[]
 
   /** Looks at the files now. Throws UsageError where they cannot be used. */
-  constructor(config: UpstreamTlsConfig, http: UpstreamConfig['http'], host: string, watch: CertificateWatch) {
+  constructor(
+    config: UpstreamTlsConfig,
+    http: UpstreamConfig['http'],
+    host: string,
+    watch: CertificateWatch,
+    runtimeRoots: () => FindPath,
+  ) {
+    this.runtimeRoots = runtimeRoots
     this.config = config
     this.host = host
     this.alpn = http === 1 ? ['http/1.1'] : http === 2 ? ['h2'] : ['h2', 'http/1.1']
@@ -55,20 +68,42 @@ export class UpstreamTls {
     return [this.cas?.current, this.pair?.load().bundle]
   }
 
+  /** To the CAs that are trusted now; they are read when the first backend has shown its certificates. */
+  private findPath(): () => FindPath {
+    const pem = this.cas?.current.pem ?? null
+    if (pem === null) return this.runtimeRoots
+    let found: FindPath | null = null
+    return () => (found ??= pathsTo(certificateBlocks(pem, 'tls.ca').map(block => new X509Certificate(block))))
+  }
+
   private termsFor(alpn: readonly string[]): ClientTls {
-    const { serverName, spiffe, verify } = this.config
+    const { serverName, spiffe, verify, weak, commonName } = this.config
+    const checkName = spiffe.length === 0 || serverName !== null
+    const name = serverName ?? this.host
     const bundle = this.pair?.load().bundle ?? null
     return {
       caPem: this.cas?.current.pem ?? null,
       chainPem: bundle?.chainPem ?? null,
       keyPem: bundle?.keyPem ?? null,
-      serverName: serverName ?? this.host,
-      checkName: spiffe.length === 0 || serverName !== null,
-      identity: spiffe.length === 0 ? null : spiffeIdentity(spiffe),
+      serverName: name,
+      checkName,
+      judge: verify
+        ? backendJudge({
+            findPath: weak === 'allow' ? null : this.findPath(),
+            name: checkName && commonName === 'refuse' ? name : null,
+            spiffe,
+          })
+        : null,
       verify,
       alpn,
       session: null,
       native: null,
     }
   }
+}
+
+/** Some 150 certificates, read when a backend first needs them. */
+export function lazyRuntimeRoots(): () => FindPath {
+  let found: FindPath | null = null
+  return () => (found ??= pathsTo(runtimeRoots()))
 }

@@ -16,6 +16,8 @@ export type ClientIdentity = {
   /** SHA-256 of the certificate that issued the leaf, lower-case hex; empty where it is not known */
   readonly issuerFingerprint: string
   readonly path: ClientPath
+  /** Why it, or a CA above it, proves nothing any more: as in `it has an RSA key of 1024 bits`; null for a strong one */
+  readonly weakness: string | null
   /** Milliseconds since 1970 */
   readonly notBefore: number
   readonly notAfter: number
@@ -60,8 +62,13 @@ export type ClientTerms = {
   readonly mode: 'optional' | 'require'
   /** The CAs that may have issued it, PEM */
   readonly caPem: string
-  /** Reads who it is; throws where the bytes are no certificate */
-  read(chain: readonly Buffer[]): ClientIdentity
+  /**
+   * Reads who it is; throws where the bytes are no certificate.
+   * @param resumed the session is an earlier one's, and may come without what the client sent beside its certificate
+   */
+  read(chain: readonly Buffer[], resumed: boolean): ClientIdentity
+  /** Why whoever signed a certificate that does not verify may not have, as a part of a sentence; null where that is well */
+  issuerFault(chain: readonly Buffer[]): string | null
   readonly forward: readonly ForwardedForm[]
   /** What makes two sets of terms the same, for sessions and connections */
   readonly key: string

@@ -46,8 +46,8 @@ export type ClientTls = {
   /** Sent as SNI (unless it is an IP address) and, where `checkName` says so, verified against the certificate */
   readonly serverName: string
   readonly checkName: boolean
-  /** Whom the certificate must name besides; null for nobody in particular */
-  readonly identity: PeerIdentity | null
+  /** What the certificate must be besides valid; null where it may be anything */
+  readonly judge: PeerJudge | null
   readonly verify: boolean
   readonly alpn: readonly string[]
   /** The session to resume; replaced by the transport with each new ticket */
@@ -56,11 +56,13 @@ export type ClientTls = {
   native: unknown
 }
 
-/** Who a backend must be, by a certificate whose chain verifies. */
-export interface PeerIdentity {
-  readonly spiffe: readonly string[]
-  /** What is wrong with this leaf (DER), as a sentence, or null */
-  problem(leaf: Uint8Array): string | null
+/** Judges a backend by its certificates, once the TLS library has verified them. */
+export interface PeerJudge {
+  /**
+   * What is wrong with them, as a sentence, or null.
+   * @param chain DER, the leaf first. @param resumed the session is one that was judged before
+   */
+  problem(chain: readonly Buffer[], resumed: boolean): string | null
 }
 
 /** Bytes of an ALPN protocol list as in RFC 7301 section 3.1, without the outer length. */

@@ -22,20 +22,45 @@ const problems: Readonly<Record<string, string>> = {
   CERT_CHAIN_TOO_LONG: 'has too many CAs above it: have it issued by one nearer to the root',
   PATH_LENGTH_EXCEEDED: 'has more CAs above it than one of them allows (path length): have it issued by another',
   INVALID_CA: "is signed by a certificate that is no CA's: have it issued by a CA",
-  INVALID_PURPOSE: 'is not for clients: have one issued with the extended key usage clientAuth',
+  INVALID_PURPOSE:
+    'is not for clients: have one issued with the extended key usage clientAuth, by a CA whose own certificate allows that',
   CERT_REVOKED: 'is revoked: have a new one issued',
   CERT_UNTRUSTED: 'is signed by a CA that is not trusted for clients: add another to clients.ca',
   CERT_REJECTED: 'is signed by a CA that is marked as not for clients: have it issued by another',
   EE_KEY_TOO_SMALL: 'has a key that is too short: have one issued for a longer key',
   CA_KEY_TOO_SMALL: 'is signed by a CA with a key that is too short: have it issued by another',
   CA_MD_TOO_WEAK: 'is signed with a hash that is too weak: have it issued again with SHA-256',
+  // Node's word for all that it has no code for (26.10).
+  UNSPECIFIED:
+    'does not verify, and most likely what has signed it is no CA, or may not sign certificates (key usage): have it issued by a CA in clients.ca',
 }
+
+const clientAuth = '1.3.6.1.5.5.7.3.2'
+
+/** Codes behind which there may be a signer that is no CA, or is not for clients. */
+const issuers: ReadonlySet<string> = new Set([
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+  'CERT_UNTRUSTED',
+  'CERT_REJECTED',
+  'UNSPECIFIED',
+])
+export const mayBeIssuers = (code: string): boolean => issuers.has(code)
 
 /**
  * @param code of the TLS library
  * @param leaf DER, or null where the runtime does not give it
+ * @param fault of whoever has signed it, where that was found
  */
-export function certificateProblem(code: string, leaf: Buffer | null, now: number): string {
+export function certificateProblem(
+  code: string,
+  leaf: Buffer | null,
+  now: number,
+  fault: string | null = null,
+): string {
   const shown = leaf === null ? null : read(leaf)
   const whose = shown === null ? "the client's certificate" : `the client's certificate (${whoseOf(shown)})`
   if (code === 'CERT_HAS_EXPIRED' && shown !== null) {
@@ -44,6 +69,9 @@ export function certificateProblem(code: string, leaf: Buffer | null, now: numbe
       ? `${whose} has expired on ${new Date(ended).toISOString()}: have it renewed`
       : `${whose} has a CA above it that has expired: replace that CA in clients.ca, or have the client send its successor`
   }
+  if (fault !== null) return `${whose} ${fault}`
+  if (code === 'INVALID_PURPOSE' && shown?.keyUsage?.includes(clientAuth) === false)
+    return `${whose} is not for clients: have one issued with the extended key usage clientAuth`
   // BoringSSL has one code for both.
   if (problems[code] === noIssuer && shown !== null && ownSignature(shown))
     return `${whose} ${problems['DEPTH_ZERO_SELF_SIGNED_CERT']}`

@@ -9,7 +9,7 @@ import type { Connection } from '../model/connection.ts'
 import type { Route } from '../model/route.ts'
 import type { Site } from '../model/site.ts'
 import { issuedChain } from '../transport/certificate-chain.ts'
-import { certificateProblem, describeLeaf } from './certificate-problem.ts'
+import { certificateProblem, describeLeaf, mayBeIssuers } from './certificate-problem.ts'
 import { withoutCertificate } from './handshake-failure.ts'
 
 const refused = (why: string): ProxyError => new ProxyError('CLIENT_CERTIFICATE', why)
@@ -24,9 +24,12 @@ export function identify(connection: Connection, terms: ClientTerms | null, now:
   const shown = connection.link.peerCertificate
   if (shown === null)
     return terms.mode === 'require' ? refused(withoutCertificate(connection.site?.name ?? 'the site')) : null
-  if (shown.problem !== null) return refused(certificateProblem(shown.problem, shown.chain[0] ?? null, now))
+  if (shown.problem !== null) {
+    const fault = mayBeIssuers(shown.problem) ? faultOf(terms, shown.chain) : null
+    return refused(certificateProblem(shown.problem, shown.chain[0] ?? null, now, fault))
+  }
   try {
-    const identity = terms.read(shown.chain)
+    const identity = terms.read(shown.chain, connection.link.tls?.resumed === true)
     connection.identity = terms.forward.includes('client-cert') ? withIssuedChain(identity, terms) : identity
   } catch (error) {
     return refused(`the certificate of the client cannot be read: ${messageOf(error)}`)
@@ -35,6 +38,15 @@ export function identify(connection: Connection, terms: ClientTerms | null, now:
   if (why === null) return null
   const whose = describeLeaf(shown.chain[0])
   return refused(whose === null ? why : `${why} (${whose})`)
+}
+
+function faultOf(terms: ClientTerms, chain: readonly Buffer[]): string | null {
+  try {
+    return terms.issuerFault(chain)
+  } catch {
+    // What cannot be read is refused for what the library says of it.
+    return null
+  }
 }
 
 function withIssuedChain(identity: ClientIdentity, { caPem }: ClientTerms): ClientIdentity {

@@ -11,7 +11,7 @@ import { UsageError } from '../base/errors.ts'
 import { runtime } from '../base/runtime.ts'
 import type { Link, LinkHandler, TlsFacts } from '../model/link.ts'
 import { type Policy, policies } from '../model/policies.ts'
-import type { ClientTls, PeerIdentity, ServerTls } from '../model/tls-terms.ts'
+import type { ClientTls, PeerJudge, ServerTls } from '../model/tls-terms.ts'
 import type { Transport } from '../transport/transport.ts'
 import { testChainPem, testKeyPem, testName } from './self-test-certificate.ts'
 
@@ -44,7 +44,7 @@ export async function selfTest(transport: Transport): Promise<void> {
     await mustNot('a backend with an untrusted certificate', connect({ ...trusted(), caPem: null }))
     await mustNot('a backend with another name', connect({ ...trusted(), serverName: 'other.invalid' }))
     // By SPIFFE id the name does not count, and the chain does: also where both are wrong.
-    const byId = { ...trusted(), serverName: 'other.invalid', checkName: false, identity: anybody }
+    const byId = { ...trusted(), serverName: 'other.invalid', checkName: false, judge: anybody }
     await must('a backend that is known by its id', connect(byId))
     const stranger = connect({ ...byId, caPem: null, session: null, native: null })
     await mustNot('a backend with an untrusted certificate, where the name does not count,', stranger)
@@ -80,14 +80,14 @@ const trusted = (): ClientTls => ({
   keyPem: null,
   serverName: testName,
   checkName: true,
-  identity: null,
+  judge: null,
   verify: true,
   alpn: ['http/1.1'],
   session: null,
   native: null,
 })
 
-const anybody: PeerIdentity = { spiffe: [], problem: () => null }
+const anybody: PeerJudge = { problem: () => null }
 
 const quiet: LinkHandler = { onOpen() {}, onData() {}, onDrain() {}, onEnd() {}, onClose() {} }
 

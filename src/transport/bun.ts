@@ -8,6 +8,7 @@ import type { BunApi, BunHandlers, BunSocket, BunTls } from '../base/runtime.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
 import { alpnWire, type ClientTls, type ServerTls } from '../model/tls-terms.ts'
 import { BunLink } from './bun-link.ts'
+import { certificateChain } from './certificate-chain.ts'
 import { ScratchPool } from './scratch.ts'
 import { clientHandshakeError, connectError, resetError, serverHandshakeError } from './socket-errors.ts'
 import { clientContext, serverOptions } from './tls-context.ts'
@@ -251,8 +252,7 @@ function peerProblem(socket: BunSocket, terms: ClientTls | null, success: boolea
   if (!terms.verify) return success || socket.getCipher()?.name ? null : failed
   const onlyTheName = !terms.checkName && reason?.code === 'ERR_TLS_CERT_ALTNAME_INVALID'
   if (!onlyTheName && (!success || (reason ?? null) !== null)) return failed
-  if (terms.identity === null) return null
-  const leaf = socket.getPeerCertificate(true)?.raw
-  const problem = leaf === undefined ? 'the backend has shown no certificate' : terms.identity.problem(leaf)
+  if (terms.judge === null) return null
+  const problem = terms.judge.problem(certificateChain(socket.getPeerCertificate(false)), socket.isSessionReused())
   return problem === null ? null : new Error(problem)
 }

@@ -10,6 +10,7 @@
 import tls from 'node:tls'
 import type { TicketKeys, TicketWindow } from '../model/ticket-keys.ts'
 import type { ServerTls } from '../model/tls-terms.ts'
+import { withoutLevel } from './node-security-level.ts'
 import { serverOptions } from './tls-context.ts'
 
 type Native = {
@@ -68,6 +69,7 @@ function makeServer(terms: ServerTls, ticketKeys: Buffer, sessionTimeout: number
     ...serverOptions(terms),
     // OpenSSL refuses TLS 1.0 and 1.1 at its usual security level.
     ...(terms.minVersion < 'TLSv1.2' ? { ciphers: `${terms.ciphers}:@SECLEVEL=0` } : {}),
+    ...(terms.minVersion >= 'TLSv1.2' && terms.clients !== null ? withoutLevel(terms.ciphers) : {}),
     ALPNProtocols: [...terms.alpn],
     allowHalfOpen: true,
     requestCert: terms.clients !== null,

@@ -10,7 +10,9 @@ import { normaliseAddress } from '../base/ip.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
 import type { TicketKeys } from '../model/ticket-keys.ts'
 import type { ClientTls, ServerTls } from '../model/tls-terms.ts'
+import { certificateChain } from './certificate-chain.ts'
 import { NodeLink, type WithParent } from './node-link.ts'
+import { leastDhBits, withoutLevel } from './node-security-level.ts'
 import { serverOf } from './node-servers.ts'
 import { clientHandshakeError, connectError, resetError, serverHandshakeError } from './socket-errors.ts'
 import { clientContext } from './tls-context.ts'
@@ -139,13 +141,14 @@ export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketK
 }
 
 function tlsConnect(address: string, port: number, terms: ClientTls): tls.TLSSocket {
-  terms.native ??= clientContext(terms)
+  terms.native ??= clientContext(terms, withoutLevel(tls.DEFAULT_CIPHERS))
   const socket = tls.connect({
     host: address,
     port,
     allowHalfOpen: true,
     secureContext: terms.native as tls.SecureContext,
     rejectUnauthorized: terms.verify,
+    minDHSize: leastDhBits,
     ALPNProtocols: [...terms.alpn],
     session: terms.session ?? undefined,
     ...(net.isIP(terms.serverName) ? {} : { servername: terms.serverName }),
@@ -158,7 +161,7 @@ function tlsConnect(address: string, port: number, terms: ClientTls): tls.TLSSoc
 /** Called once the chain has verified; not for a resumed session, which Node gives us only after this has passed. */
 function checkPeer(terms: ClientTls, certificate: tls.PeerCertificate): Error | undefined {
   const wrongName = terms.checkName ? tls.checkServerIdentity(terms.serverName, certificate) : undefined
-  if (wrongName !== undefined || terms.identity === null) return wrongName
-  const problem = terms.identity.problem(certificate.raw)
+  if (wrongName !== undefined || terms.judge === null) return wrongName
+  const problem = terms.judge.problem(certificateChain(certificate), false)
   return problem === null ? undefined : new Error(problem)
 }

@@ -21,8 +21,9 @@ export function serverOptions(terms: ServerTls): tls.TlsOptions {
   }
 }
 
-export function clientContext(terms: ClientTls): tls.SecureContext {
-  const options: tls.SecureContextOptions = { minVersion: 'TLSv1.2' }
+/** @param more what one of the runtimes needs besides */
+export function clientContext(terms: ClientTls, more: tls.SecureContextOptions = {}): tls.SecureContext {
+  const options: tls.SecureContextOptions = { minVersion: 'TLSv1.2', ...more }
   if (terms.caPem !== null) options.ca = terms.caPem
   if (terms.chainPem !== null && terms.keyPem !== null) {
     options.cert = terms.chainPem

@@ -34,7 +34,7 @@ function termsOf(cas: readonly TestCa[], crl: string[], sources = new CrlSources
   const warnings: string[] = []
   const attempt = sources.attempt(text => warnings.push(text))
   const ca = cas.map(({ file }) => file)
-  const config = { mode: 'require' as const, ca, crl, forward: [], allow: [] }
+  const config = { mode: 'require' as const, ca, crl, forward: [], allow: [], weak: 'refuse' as const }
   const terms = clientTerms(
     config,
     ca.map(file => new WatchedCas(file).current),
@@ -45,7 +45,7 @@ function termsOf(cas: readonly TestCa[], crl: string[], sources = new CrlSources
 }
 
 const refusal = ({ terms }: Made, who: { chainPem: string }, now = Date.now()) =>
-  terms.refusal(terms.read(chainOf(who)), now)
+  terms.refusal(terms.read(chainOf(who), true), now)
 
 describe('the scope of a list', () => {
   const of = (ca: TestCa, who: IssuedFiles, ...lists: Buffer[]) => refusal(termsOf([ca], lists.map(crlFileOf)), who)
@@ -120,7 +120,7 @@ describe('CAs between a client and the root', () => {
       assert.match(String(refusal(made, { chainPem })), /a CA above it, .* is revoked/)
     }
     // One with the right name and another key is not taken for the issuer either.
-    const { issuerFingerprint } = made.terms.read(chainOf({ chainPem: leaf + forged(testCa('Mid').key) }))
+    const { issuerFingerprint } = made.terms.read(chainOf({ chainPem: leaf + forged(testCa('Mid').key) }), false)
     assert.equal(
       issuerFingerprint,
       new X509Certificate(mid.certificatePem).fingerprint256.replaceAll(':', '').toLowerCase(),

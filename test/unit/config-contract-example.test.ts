@@ -112,6 +112,7 @@ describe("the contract's example", () => {
         crl: [path.join(cwd, 'partners.crl')],
         forward: ['client-cert', 'xfcc', 'x-client-cert', 'x-client-dn'],
         allow: [],
+        weak: 'refuse',
       })
       assert.deepEqual([pay!.hosts, pay!.policy], [['pay.example.com', 'pay.example.org'], 'modern'])
       assert.ok(pay!.action.kind === 'http' && pay!.action.routes[0]!.action.kind === 'upstream')
@@ -126,6 +127,8 @@ describe("the contract's example", () => {
           spiffe: [],
           certificate: { chainFile: path.join(cwd, 'gw.pem'), keyFile: path.join(cwd, 'gw.key') },
           verify: true,
+          weak: 'refuse',
+          commonName: 'refuse',
         },
         pool: { idle: 2048 },
         host: 'preserve',

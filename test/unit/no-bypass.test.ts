@@ -57,23 +57,32 @@ const asked = [
   '',
 ]
 
-/** A certificate is `CA:serial`; the serial 666 is revoked. */
+/** A certificate is `CA:serial`; the serial 666 is revoked, and 777 has a weak key. */
 type Certificate = `${'A' | 'B'}:${number}`
-const certificates: readonly Certificate[] = ['A:1', 'A:666', 'B:2', 'B:666']
+const certificates: readonly Certificate[] = ['A:1', 'A:666', 'A:777', 'B:2', 'B:666', 'B:777']
 
 type Mode = 'none' | 'optional' | 'require'
-type Plan = { hosts: string[]; mode: Mode; ca: 'A' | 'B'; policy: 'modern' | 'intermediate'; default: boolean }
+type Plan = {
+  hosts: string[]
+  mode: Mode
+  ca: 'A' | 'B'
+  weak: 'refuse' | 'allow'
+  policy: 'modern' | 'intermediate'
+  default: boolean
+}
 
-function termsOf({ mode, ca }: Plan): ClientTerms | null {
+function termsOf({ mode, ca, weak }: Plan): ClientTerms | null {
   if (mode === 'none') return null
   return {
     mode,
     caPem: ca,
     forward: [],
-    key: `${mode} ${ca}`,
+    issuerFault: () => null,
+    key: `${mode} ${ca} ${weak}`,
     read: ([leaf]) =>
       ({ fingerprint: String(leaf).split(':')[1], issuerFingerprint: String(leaf)[0] }) as ClientIdentity,
-    refusal: identity => (identity.fingerprint === '666' ? 'revoked' : null),
+    refusal: ({ fingerprint }) =>
+      fingerprint === '666' ? 'revoked' : fingerprint === '777' && weak === 'refuse' ? 'weak' : null,
   }
 }
 
@@ -102,6 +111,7 @@ function table(): { plans: Plan[]; snapshot: Snapshot } {
       hosts: own,
       mode: pick(['none', 'optional', 'require', 'require']),
       ca: pick(['A', 'B']),
+      weak: pick(['refuse', 'refuse', 'allow']),
       policy: pick(['modern', 'intermediate']),
       default: false,
     })
@@ -264,6 +274,10 @@ it(`no request reaches a route whose client terms its connection did not meet: $
         assert.ok(proved !== null, `${host}${path} was reached without a certificate`)
         assert.equal(verifiedBy, plan.ca, `${host}${path} was reached with a certificate of another CA`)
         assert.ok(!proved.endsWith(':666'), `${host}${path} was reached with a revoked certificate`)
+        assert.ok(
+          !proved.endsWith(':777') || plan.weak === 'allow',
+          `${host}${path} was reached with a weak certificate`,
+        )
       }
     }
   }

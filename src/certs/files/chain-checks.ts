@@ -7,6 +7,7 @@ import type { X509Certificate } from 'node:crypto'
 import { UsageError } from '../../base/errors.ts'
 import { dateText } from '../x509/expiry.ts'
 import { nameText } from '../x509/name-text.ts'
+import { brokenHashes } from '../x509/weakness.ts'
 import type { CertificateFields } from '../x509/x509-read.ts'
 import type { IsRoot } from './roots.ts'
 
@@ -21,30 +22,19 @@ export type CheckOptions = {
   readonly isRoot?: IsRoot
 }
 
-/** Hashes for which two texts with the same value can be made, by the signature algorithms that use them. */
-const brokenHashes: Readonly<Record<string, 'MD5' | 'SHA-1'>> = {
-  '1.2.840.113549.1.1.2': 'MD5',
-  '1.2.840.113549.1.1.4': 'MD5',
-  '1.3.14.3.2.3': 'MD5',
-  '1.2.840.113549.1.1.5': 'SHA-1',
-  '1.3.14.3.2.29': 'SHA-1',
-  '1.2.840.10045.4.1': 'SHA-1',
-  '1.2.840.10040.4.3': 'SHA-1',
-}
-
 /** A self-signed certificate's own signature proves nothing, and no client looks at it. */
 const isSelfSigned = ({ subjectDer, issuerDer }: CertificateFields): boolean => subjectDer.equals(issuerDer)
 
-const brokenHashOf = ({ fields }: Parsed, index: number): 'MD5' | 'SHA-1' | null =>
+const brokenHashOf = ({ fields }: Parsed, index: number): string | null =>
   index > 0 && isSelfSigned(fields) ? null : (brokenHashes[fields.signatureAlgorithm] ?? null)
 
 /** Throws UsageError. */
 export function checkSignatures(chain: readonly Parsed[], file: string): void {
-  const index = chain.findIndex((one, at) => brokenHashOf(one, at) === 'MD5')
+  const index = chain.findIndex((one, at) => (brokenHashOf(one, at) ?? 'SHA-1') !== 'SHA-1')
   if (index < 0) return
   throw new UsageError(
-    `${file}: certificate ${index + 1} (${subjectOf(chain[index] as Parsed)}) is signed with MD5, which anybody can forge; ` +
-      'have it issued anew',
+    `${file}: certificate ${index + 1} (${subjectOf(chain[index] as Parsed)}) is signed with ${brokenHashOf(chain[index] as Parsed, index)}, ` +
+      'which anybody can forge; have it issued anew',
   )
 }
 

@@ -1,4 +1,5 @@
 /** The root certificates that this machine knows, by their subjects: for finding chains that end too soon. */
+import { X509Certificate } from 'node:crypto'
 import tls from 'node:tls'
 import { readCertificate } from '../x509/x509-read.ts'
 
@@ -17,6 +18,25 @@ export function knownRoots(): IsRoot {
     if (bundled.has(subject)) return true
     system ??= subjectsOf(systemRoots())
     return system.has(subject)
+  }
+}
+
+/** The CAs that TLS of this runtime trusts where none are given. One that cannot be read is left out. */
+export function runtimeRoots(): X509Certificate[] {
+  return defaultRoots().flatMap(pem => {
+    try {
+      return [new X509Certificate(pem)]
+    } catch {
+      return []
+    }
+  })
+}
+
+function defaultRoots(): readonly string[] {
+  try {
+    return tls.getCACertificates('default')
+  } catch {
+    return tls.rootCertificates
   }
 }
 

@@ -2,30 +2,22 @@
  * Backends by SPIFFE id (X509-SVID section 5.2). The chain has been verified by the TLS library, against the CAs of the
  * trust domain; here it is seen whom the leaf names.
  */
-import { messageOf } from '../../base/errors.ts'
 import { fitsSpiffeId, isSpiffeId } from '../../model/spiffe.ts'
-import type { PeerIdentity } from '../../model/tls-terms.ts'
 import { readCertificate } from './x509-read.ts'
 
-/** @param ids at least one; each may end with `/*` */
-export function spiffeIdentity(ids: readonly string[]): PeerIdentity {
-  return {
-    spiffe: ids,
-    problem(leaf) {
-      try {
-        const { uris, isCa } = readCertificate(leaf)
-        const [id] = uris
-        if (isCa) return 'the certificate of the backend is that of a CA'
-        // Exactly one (X509-SVID section 2): of several, one program would take the first and another the last.
-        if (id === undefined || uris.length !== 1)
-          return `the certificate of the backend has ${uris.length} URIs, and a SPIFFE id stands alone`
-        if (!isSpiffeId(id)) return `the certificate of the backend is for ${id}, which is no SPIFFE id`
-        return ids.some(pattern => fitsSpiffeId(pattern, id))
-          ? null
-          : `the certificate of the backend is for ${id}, not for ${ids.join(' or ')}`
-      } catch (error) {
-        return `the certificate of the backend cannot be read: ${messageOf(error)}`
-      }
-    },
-  }
+/**
+ * What is wrong with this leaf (DER), as a sentence, or null. Throws DerError.
+ * @param ids at least one; each may end with `/*`
+ */
+export function spiffeProblem(leaf: Uint8Array, ids: readonly string[]): string | null {
+  const { uris, isCa } = readCertificate(leaf)
+  const [id] = uris
+  if (isCa) return 'the certificate of the backend is that of a CA'
+  // Exactly one (X509-SVID section 2): of several, one program would take the first and another the last.
+  if (id === undefined || uris.length !== 1)
+    return `the certificate of the backend has ${uris.length} URIs, and a SPIFFE id stands alone`
+  if (!isSpiffeId(id)) return `the certificate of the backend is for ${id}, which is no SPIFFE id`
+  return ids.some(pattern => fitsSpiffeId(pattern, id))
+    ? null
+    : `the certificate of the backend is for ${id}, not for ${ids.join(' or ')}`
 }

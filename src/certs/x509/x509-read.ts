@@ -22,6 +22,8 @@ export type CertificateFields = {
   /** As hex without leading zeros */
   readonly serial: string
   readonly isCa: boolean
+  /** Key usage allows it, or says nothing */
+  readonly signsCertificates: boolean
   readonly subjectKeyId: Buffer | null
   /** The issuer's subjectKeyId; null also where the extension names the issuer in another way */
   readonly authorityKeyId: Buffer | null
@@ -58,6 +60,7 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
   const [begin, end] = children(expectTag(validity, tags.sequence))
   const found = readExtensions(fields.find(value => value.tag === 0xa3))
   const names = found.get('2.5.29.17')
+  const usage = found.get('2.5.29.15')
   const basic = found.get('2.5.29.19')
   const keyId = found.get('2.5.29.14')
   const authority = found.get('2.5.29.35')
@@ -75,6 +78,8 @@ export function readCertificate(bytes: Uint8Array): CertificateFields {
     emails: names ? readTexts(names, 0x81) : [],
     serial: serialOf(expectTag(serial, tags.integer)),
     isCa: basic ? children(basic)[0]?.tag === tags.boolean : false,
+    // keyCertSign is bit 5 of section 4.2.1.3; the first byte counts the unused bits.
+    signsCertificates: usage === undefined || ((expectTag(usage, tags.bitString).content[1] ?? 0) & 0x04) !== 0,
     subjectKeyId: keyId ? expectTag(keyId, tags.octetString).content : null,
     authorityKeyId: (authority && children(authority).find(value => value.tag === 0x80)?.content) ?? null,
     nameConstraints: constraints?.raw ?? null,
@@ -117,6 +122,7 @@ function readExtensions(value: DerValue | undefined): Map<string, DerValue> {
 
 const known = new Set([
   '2.5.29.14',
+  '2.5.29.15',
   '2.5.29.17',
   '2.5.29.19',
   '2.5.29.30',

@@ -74,6 +74,7 @@ const somebody: ClientIdentity = {
   fingerprint: '',
   issuerFingerprint: '',
   path: { steps: [], complete: true },
+  weakness: null,
   notBefore: 0,
   notAfter: 0,
 }

@@ -77,6 +77,15 @@ export const clientsShape = shape({
       docs: 'Who may connect, of all whose certificate verifies: any of these. Everybody, when left out.',
       example: '[{ san: billing.internal }, { spiffe: "spiffe://example.org/ns/shop/*" }]',
     },
+    weak: {
+      kind: { type: 'choice', of: ['refuse', 'allow'] },
+      default: 'refuse',
+      docs:
+        'Certificates that prove nothing any more, of the client or of a CA above it: an RSA key below 2048 bits, a DSA key, a curve ' +
+        'below 224 bits, a signature with SHA-1 or MD5. The own signature of a CA in `ca` does not count; its key does. ' +
+        '`sallyport check` warns about `allow`.',
+      example: 'allow',
+    },
   },
 })
 

@@ -46,6 +46,23 @@ export const upstreamTlsShape = shape({
       default: true,
       docs: 'With `false` anyone on the path can pose as the backend; `sallyport check` warns about it.',
     },
+    weak: {
+      kind: { type: 'choice', of: ['refuse', 'allow'] },
+      default: 'refuse',
+      docs:
+        'Backend certificates that prove nothing any more, or a CA above them: an RSA key below 2048 bits, a DSA key, a curve below ' +
+        '224 bits, a signature with SHA-1 or MD5. The own signature of a trusted CA does not count; its key does. ' +
+        '`sallyport check` warns about `allow`.',
+      example: 'allow',
+    },
+    commonName: {
+      kind: { type: 'choice', of: ['refuse', 'allow'] },
+      default: 'refuse',
+      docs:
+        'Whether the name of the backend may stand in the common name of a certificate that has no DNS name in subjectAltName ' +
+        '(RFC 9525 forbids it). `sallyport check` warns about `allow`.',
+      example: 'allow',
+    },
   },
 })
 
