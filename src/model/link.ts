@@ -42,6 +42,8 @@ export interface Link {
   writeBorrowed(bytes: Uint8Array, from: number, to: number): boolean
   /** The same for latin1 text: heads and chunk sizes. */
   writeText(text: string): boolean
+  /** The same behind all that waits, in a TLS record of its own, which the peer may read by itself. */
+  writeApart(bytes: Uint8Array): void
   /** Gathers the writes until `uncork` into as few TLS records and system calls as possible. Does not nest. */
   cork(): void
   uncork(): void

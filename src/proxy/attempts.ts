@@ -43,6 +43,8 @@ export class Attempts implements Waiter {
   count = 0
   endpoint: Endpoint | null = null
   requestEnded: boolean
+  /** The backend that gave the answer has a connection that carries others too */
+  shared = false
   private readonly services: Services
   private readonly owner: AttemptsOwner
   private upstream: Upstream | null = null
@@ -108,6 +110,7 @@ export class Attempts implements Waiter {
   release(): Backend | null {
     const { backend } = this
     this.backend = null
+    if (backend !== null) this.shared = backend.shared
     return backend
   }
 

@@ -31,6 +31,7 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
   deadlineAt = Number.POSITIVE_INFINITY
   phase: ConnectionPhase = 'carrying'
   watchIndex = -1
+  readonly shared = false
   readonly link: Link
   private readonly services: Services
   /** Of the endpoint, for errors */
@@ -320,7 +321,9 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
     if (this.phase !== 'pooled') enter(this, 'pooled', this.services)
     // The last of the answer may have stopped the reading; whoever takes this connection next expects it to run.
     this.link.resume()
-    if (!this.persistent || !this.home.rest(this)) this.link.close()
+    // What is left of a request that was answered early would keep the connection open for as long as it is not read.
+    if (!this.requestSent) this.link.destroy()
+    else if (!this.persistent || !this.home.rest(this)) this.link.close()
   }
 
   private cork(): void {

@@ -34,6 +34,8 @@ export interface BackendUser {
 
 /** One try at one endpoint. */
 export interface Backend {
+  /** Its connection carries other exchanges too, and outlives one that is cut off. */
+  readonly shared: boolean
   /** Sends the request's head. `host`: what the Host field says. The body follows, if the head announces one. */
   send(user: BackendUser, host: string): void
   /** `false`: wait for `backendDrained`. */

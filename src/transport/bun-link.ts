@@ -110,6 +110,12 @@ export class BunLink implements Link {
     return ok
   }
 
+  // Each write is a record, also of what has to wait.
+  writeApart(bytes: Uint8Array): void {
+    if (this.scratch !== null) this.flushScratch()
+    this.send(bytes, 0, bytes.length, false)
+  }
+
   cork(): void {
     if (this.scratch === null) {
       this.scratch = this.pool.borrow()

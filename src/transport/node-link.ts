@@ -112,6 +112,12 @@ export class NodeLink implements Link {
     return this.send(text)
   }
 
+  writeApart(bytes: Uint8Array): void {
+    // What waits together leaves as one write, and thus as one record: the callback comes when nothing waits.
+    if (this.queuedBytes === 0) this.write(bytes)
+    else if (!this.closed && !this.ended) this.socket.write('', () => this.write(bytes))
+  }
+
   cork(): void {
     this.socket.cork()
   }

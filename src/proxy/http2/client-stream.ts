@@ -26,6 +26,7 @@ export interface CarryingConnection {
 }
 
 export class ClientStream implements Backend, StreamUser {
+  readonly shared = true
   private readonly carrier: CarryingConnection
   private stream: Stream | null = null
   private exchange: BackendUser | null = null
@@ -95,7 +96,7 @@ export class ClientStream implements Backend, StreamUser {
   abort(): void {
     this.leave()
     if (this.stream === null) this.giveBack()
-    else this.stream.reset(h2Error.cancel)
+    else this.stream.reset(h2Error.cancel, 'nobody')
   }
 
   release(): Link {
@@ -171,7 +172,7 @@ export class ClientStream implements Backend, StreamUser {
     this.leave()
     exchange.backendEnd(trailers)
     // The rest of a request that was answered before its end is of no use to anybody.
-    if (!stream.localEnded) stream.reset(h2Error.cancel)
+    if (!stream.localEnded) this.carrier.session.sendEarlyReset(stream, h2Error.cancel)
   }
 
   streamReset(error: ProxyError): void {

@@ -7,7 +7,7 @@ import type { Timed } from '../../base/deadlines.ts'
 import { ProxyError } from '../../base/errors.ts'
 import type { Link } from '../../model/link.ts'
 import type { Endpoint } from '../../model/upstream.ts'
-import { h2Error, h2ErrorName, maxStreamId, preface } from '../../wire/h2-frames.ts'
+import { h2ErrorName, maxStreamId, preface } from '../../wire/h2-frames.ts'
 import { ResponseBlock, TrailerBlock } from '../../wire/h2-response-head.ts'
 import { setting } from '../../wire/h2-settings.ts'
 import type { HpackSink } from '../../wire/hpack-decoder.ts'
@@ -134,6 +134,8 @@ export class Http2Client implements SessionRole, Timed {
     if (this.leaving && this.taken === 0) this.finish()
   }
 
+  resetSent(): void {}
+
   settingsChanged(): void {
     this.home.streamsAllowed = Math.max(1, this.session.peer.maxConcurrentStreams)
     const waiting = this.waiting
@@ -146,8 +148,8 @@ export class Http2Client implements SessionRole, Timed {
     const why = `${this.endpoint.label} said GOAWAY (${h2ErrorName(code)}) before it took up the request`
     for (const stream of [...this.session.streams.values()]) {
       if (stream.id > last) {
+        this.session.forget(stream)
         stream.user.streamReset(new ProxyError('UPSTREAM_GOAWAY', why))
-        stream.reset(h2Error.cancel)
       }
     }
     if (this.session.streams.size + this.taken === 0) this.finish()

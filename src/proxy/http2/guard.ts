@@ -1,25 +1,38 @@
 /**
  * What an HTTP/2 peer may do that costs it less than it costs us, each with a bound on bursts and rate. Honest use wins
- * back what it spends: a stream that ends well pays for cancelled ones, DATA pays for the frames that steer it.
+ * back what it spends: a stream that ends well pays for cancelled ones and for the frames that came with it, DATA in
+ * either direction pays for the frames that steer it. docs/http2.md has the table; `http2-honest-peers.test.ts` and
+ * `http2-attacks.test.ts` hold both sides of it.
  * Rapid reset (CVE-2023-44487), MadeYouReset (CVE-2025-8671), and the floods of CVE-2019-9511 to 9518.
  */
 import { TokenBucket } from '../../base/token-bucket.ts'
 
 /** Pages that are left while they load cancel a hundred streams at once. */
 const resets = { burst: 200, perSecond: 20, perCompletedStream: 0.5 }
-const control = { burst: 1000, perSecond: 100, perData: 1 }
-/** An honest receiver sends one or two for each DATA frame it gets. */
-const windowUpdates = { burst: 1000, perSecond: 100, perDataSent: 4 }
-const emptyFrames = { burst: 100, perSecond: 10 }
+/**
+ * Complete answers to requests that were not: an upload that is refused is honest, and costs a connection to a backend
+ * that speaks HTTP/1.1. What is over this counts as a reset.
+ */
+const earlyAnswers = { burst: 100, perSecond: 20, perCompletedStream: 0.5 }
+/**
+ * An endpoint that measures bandwidth sends a PING for about every flight of DATA that it receives (grpc-go), and
+ * a browser a PRIORITY_UPDATE or a PING for a request.
+ */
+const control = { burst: 1000, perSecond: 100, perData: 1, perDataSent: 1, perCompletedStream: 3 }
+/** An honest receiver sends one or two for each DATA frame it gets, and some clients one for each request. */
+const windowUpdates = { burst: 1000, perSecond: 100, perDataSent: 4, perCompletedStream: 2 }
+const emptyFrames = { burst: 100, perSecond: 10, perCompletedStream: 1 }
 
 export class Guard {
   private readonly resets: TokenBucket
+  private readonly early: TokenBucket
   private readonly control: TokenBucket
   private readonly updates: TokenBucket
   private readonly empty: TokenBucket
 
   constructor(now: number) {
     this.resets = new TokenBucket(resets.burst, resets.perSecond, now)
+    this.early = new TokenBucket(earlyAnswers.burst, earlyAnswers.perSecond, now)
     this.control = new TokenBucket(control.burst, control.perSecond, now)
     this.updates = new TokenBucket(windowUpdates.burst, windowUpdates.perSecond, now)
     this.empty = new TokenBucket(emptyFrames.burst, emptyFrames.perSecond, now)
@@ -32,8 +45,18 @@ export class Guard {
       : `stream resets: over ${resets.burst} at once or ${resets.perSecond} a second`
   }
 
+  /** A stream whose answer was complete before its request is reset with NO_ERROR. */
+  earlyAnswer(now: number): string | null {
+    return this.early.take(now) ? null : this.reset(now)
+  }
+
+  /** A stream ended in order, in both directions. */
   completed(): void {
     this.resets.give(resets.perCompletedStream)
+    this.early.give(earlyAnswers.perCompletedStream)
+    this.control.give(control.perCompletedStream)
+    this.updates.give(windowUpdates.perCompletedStream)
+    this.empty.give(emptyFrames.perCompletedStream)
   }
 
   /** SETTINGS, PING, PRIORITY and frames of unknown types */
@@ -61,6 +84,7 @@ export class Guard {
   }
 
   dataSent(): void {
+    this.control.give(control.perDataSent)
     this.updates.give(windowUpdates.perDataSent)
   }
 }

@@ -78,6 +78,14 @@ export class Output implements TurnTask {
     this.lastAt = -1
   }
 
+  /** The same behind everything else, in a TLS record of its own. */
+  wordApart(type: number, stream: number, value: number): void {
+    this.flush()
+    const bytes = new Uint8Array(frameHeaderBytes + 4)
+    writeUint32(bytes, writeFrameHeader(bytes, 0, 4, type, 0, stream), value)
+    this.link.writeApart(bytes)
+  }
+
   goaway(lastStream: number, code: number): void {
     const into = this.room(frameHeaderBytes + 8)
     const at = writeFrameHeader(into, this.used, 8, frame.goaway, 0, 0)

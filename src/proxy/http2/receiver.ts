@@ -278,15 +278,26 @@ export class Receiver implements FrameSink {
     if (id === 0) return this.session.fail(h2Error.protocol, 'RST_STREAM on stream 0')
     if (to - from !== 4) return this.session.fail(h2Error.frameSize, `RST_STREAM of ${to - from} bytes`)
     const stream = this.session.streams.get(id)
-    if (stream === undefined) {
-      if (this.idle(id)) return this.session.fail(h2Error.protocol, 'RST_STREAM on an idle stream')
-    } else {
+    if (stream === undefined && this.idle(id))
+      return this.session.fail(h2Error.protocol, 'RST_STREAM on an idle stream')
+    const broken = this.resetCost(id, stream)
+    if (stream !== undefined) {
       const code = bytes.readUInt32BE(from)
       this.session.drop(stream, closedBy.peer)
       stream.user.streamReset(this.resetError(code))
     }
-    const broken = this.session.role.isServer ? this.session.guard.reset(this.session.now) : null
     return broken === null || this.session.fail(h2Error.enhanceYourCalm, broken, true)
+  }
+
+  /** What the peer pays for a reset of its own. @returns the rule that is broken, or null */
+  private resetCost(id: number, stream: Stream | undefined): string | null {
+    const { guard, now, closed, role } = this.session
+    // One that crossed ours does not cost again what ours did.
+    const paid = stream === undefined ? closed.howOf(id) === closedBy.us : stream.faulted || stream.harmless
+    if (paid) return guard.controlFrame(now)
+    if (!role.isServer) return null
+    // The answer was complete: all that is left is the rest of the request.
+    return stream?.localEnded ? guard.earlyAnswer(now) : guard.reset(now)
   }
 
   /** Deprecated, and ignored but for its form (RFC 9113 section 6.3). */

@@ -33,6 +33,11 @@ export class ServerStream implements StreamUser, Downstream {
   /** Body bytes that content-length still promises, or -1 */
   private left = -1
   private touched = false
+  /** The exchange has ended for a fault of the client */
+  private faulted = false
+  private status = 0
+  /** Bytes of the request that came behind its answer since the last look, or -1 */
+  private leftover = -1
   /** Bytes for a tunnel that is not open yet */
   private early: Buffer[] | null = null
   /** Since when the client takes nothing of what waits */
@@ -66,7 +71,10 @@ export class ServerStream implements StreamUser, Downstream {
 
   streamData(bytes: Buffer, from: number, to: number): void {
     const { exchange } = this
-    if (exchange === null) return
+    if (exchange === null) {
+      if (this.leftover >= 0) this.leftover += to - from
+      return
+    }
     if (this.early !== null) {
       // Before the tunnel is open nothing reads it: the window bounds what can come.
       this.early.push(bytes.subarray(from, to))
@@ -90,7 +98,7 @@ export class ServerStream implements StreamUser, Downstream {
     if (this.early !== null) {
       this.exchange = null
       exchange.clientGone(new ProxyError('CLIENT_GONE', 'the client ended its stream before the tunnel was open'))
-      this.stream?.reset(h2Error.cancel)
+      this.stream?.reset(h2Error.cancel, 'peer')
     } else if (this.left > 0) this.malformed('less DATA than content-length says')
     else if (!exchange.requestComplete) {
       this.touch()
@@ -114,13 +122,11 @@ export class ServerStream implements StreamUser, Downstream {
     const { exchange, stream } = this
     const { idleMs } = this.services.snapshot.timeouts
     if (stream === null) return
-    if (exchange === null && stream.localEnded && !stream.remoteEnded) {
-      stream.reset(h2Error.none)
-      return
-    }
+    if (this.leftover > 0) this.leftover = 0
+    else if (this.leftover === 0 && stream.localEnded) stream.resetOnceSent(h2Error.none)
     // The last of an answer whose exchange is over; until then that has a deadline of its own.
     if (exchange !== null || !stream.waiting || stream.peerReads()) this.unreadSince = now
-    else if (idleMs > 0 && now - this.unreadSince > idleMs) stream.reset(h2Error.cancel)
+    else if (idleMs > 0 && now - this.unreadSince > idleMs) stream.reset(h2Error.cancel, 'peer')
   }
 
   peerReads(): boolean {
@@ -131,7 +137,10 @@ export class ServerStream implements StreamUser, Downstream {
 
   cork(): void {}
   uncork(): void {}
-  closeAfter(): void {}
+
+  closeAfter(): void {
+    this.faulted = true
+  }
 
   inform(status: number, _reason: string, text: string): void {
     const { encoder } = this.serving.session
@@ -142,6 +151,7 @@ export class ServerStream implements StreamUser, Downstream {
   }
 
   head(status: number, _reason: string, text: string, length: number, bodyless: boolean): void {
+    this.status = status
     const { encoder } = this.serving.session
     encoder.begin()
     encoder.field(':status', status === 200 ? '200' : `${status}`)
@@ -156,17 +166,27 @@ export class ServerStream implements StreamUser, Downstream {
   }
 
   end(trailers: Fields | null): void {
-    const { stream } = this
+    const { stream, exchange } = this
     this.exchange = null
     if (stream === null) return
+    // It has cost a backend its work, whether the rest of the request comes or not.
+    const engaged = exchange !== null && exchange.attempts.endpoint !== null
+    if (engaged && this.faulted && !this.serving.session.fault(stream)) return
+    stream.harmless = engaged && exchange.attempts.shared
     stream.end(trailers)
     // An answer that came before its request was whole: the client need not send the rest (RFC 9113 section 8.1).
-    if (!stream.remoteEnded && stream.localEnded) stream.reset(h2Error.none)
+    // Where the answer is no refusal it may, as long as it goes on with it: curl 7.88 waits for its window.
+    if (this.status >= 300 || exchange?.head.grpc) stream.resetOnceSent(h2Error.none)
+    else {
+      this.leftover = 0
+      stream.resume()
+    }
   }
 
   abort(error: ProxyError): void {
     this.exchange = null
-    this.stream?.reset(error.row.fault === 'client' ? h2Error.cancel : h2Error.internal)
+    if (error.row.fault === 'client') this.stream?.reset(h2Error.cancel, 'peer')
+    else this.stream?.reset(h2Error.internal, 'nobody')
   }
 
   pauseBody(): void {

@@ -118,6 +118,8 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
 
   settingsChanged(): void {}
 
+  resetSent(): void {}
+
   goingAway(): void {
     // The client opens no more streams; those that are open end as they like, and then it is given time to close.
     this.clientLeaving = true

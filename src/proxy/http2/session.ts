@@ -7,6 +7,7 @@
  * what we send, so that nothing can pile up here by asking for more.
  */
 import { ProxyError } from '../../base/errors.ts'
+import type { TurnTask } from '../../base/turn.ts'
 import type { Link, LinkHandler } from '../../model/link.ts'
 import type { Fields } from '../../wire/fields.ts'
 import { frame, h2Error, h2ErrorName, initialWindow, maxWindow } from '../../wire/h2-frames.ts'
@@ -20,7 +21,7 @@ import { Output } from './output.ts'
 import { connectionWindow, Receiver, type Receiving } from './receiver.ts'
 import type { SessionRole } from './role.ts'
 import { SendQueue } from './send-queue.ts'
-import type { Stream, StreamOwner } from './stream.ts'
+import type { Blame, Stream, StreamOwner } from './stream.ts'
 
 /** What windows of streams may grow to, and by how much all those of a connection together. */
 const largestStreamWindow = 512 * 1024
@@ -28,7 +29,7 @@ const growthPerConnection = 4 * 1024 * 1024
 /** Unsent bytes of answers at which we stop to read what asks for more. */
 const unsentAtMost = 256 * 1024
 
-export class Session implements LinkHandler, StreamOwner, Receiving {
+export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
   readonly link: Link
   readonly streams = new Map<number, Stream>()
   readonly encoder = new HpackEncoder()
@@ -57,6 +58,8 @@ export class Session implements LinkHandler, StreamOwner, Receiving {
   private queuedThen = 0
   /** How often it was seen that the peer takes what is sent to it */
   private taken = 0
+  /** Streams that are reset at the end of the turn */
+  private early: Stream[] = []
 
   /** @param preface what the peer must send before its first frame, or null */
   constructor(services: Services, link: Link, role: SessionRole, preface: Buffer | null) {
@@ -130,6 +133,7 @@ export class Session implements LinkHandler, StreamOwner, Receiving {
     }
     stream.localEnded = true
     if (stream.remoteEnded) this.finish(stream)
+    else if (stream.codeOnceSent >= 0) this.sendEarlyReset(stream, stream.codeOnceSent)
   }
 
   /** Sends what the encoder holds as a head. */
@@ -140,9 +144,35 @@ export class Session implements LinkHandler, StreamOwner, Receiving {
     if (stream.remoteEnded) this.finish(stream)
   }
 
-  sendReset(stream: Stream, code: number): void {
+  sendReset(stream: Stream, code: number, blame: Blame): void {
+    if (blame === 'peer' && !this.allowed(this.guard.reset(this.now))) return
     this.output.word(frame.rstStream, stream.id, code)
+    this.role.resetSent()
     this.drop(stream, closedBy.us)
+  }
+
+  sendEarlyReset(stream: Stream, code: number): void {
+    stream.codeOnceSent = code
+    if (this.early.length === 0) this.services.turn.later(this)
+    this.early.push(stream)
+  }
+
+  /**
+   * RST_STREAM behind a message that is complete leaves in a TLS record of its own: curl and git read a record at a
+   * time, and lose the answer that a reset stands behind.
+   */
+  endOfTurn(): void {
+    const { early } = this
+    this.early = []
+    for (const stream of early) {
+      // What was read in this turn may have been the rest of its request.
+      if (stream.closed) continue
+      const counted = this.role.isServer && !stream.faulted && !stream.harmless
+      if (counted && !this.allowed(this.guard.earlyAnswer(this.now))) return
+      this.output.wordApart(frame.rstStream, stream.id, stream.codeOnceSent)
+      this.role.resetSent()
+      this.drop(stream, closedBy.us)
+    }
   }
 
   credit(stream: Stream, bytes: number): void {
@@ -161,6 +191,11 @@ export class Session implements LinkHandler, StreamOwner, Receiving {
   }
 
   // What the role asks for
+
+  /** The peer has said that it never took up the stream: there is nothing to tell it. */
+  forget(stream: Stream): void {
+    if (!stream.closed) this.drop(stream, closedBy.us)
+  }
 
   ping(): void {
     this.output.frame(frame.ping, 0, 0, pingPayload)
@@ -203,10 +238,10 @@ export class Session implements LinkHandler, StreamOwner, Receiving {
 
   /** The peer has broken a rule on one stream: that is reset, and counted. @returns false when it was one too many */
   failStream(id: number, code: number, why: string): boolean {
-    const broken = this.guard.reset(this.services.deadlines.now)
-    if (broken !== null) return this.fail(h2Error.enhanceYourCalm, broken, true)
+    if (!this.allowed(this.guard.reset(this.now))) return false
     const stream = this.streams.get(id)
     this.output.word(frame.rstStream, id, code)
+    this.role.resetSent()
     if (stream === undefined) this.closed.add(id, closedBy.us)
     else {
       this.drop(stream, closedBy.us)
@@ -285,9 +320,20 @@ export class Session implements LinkHandler, StreamOwner, Receiving {
     if (stream.localEnded && !stream.closed) this.finish(stream)
   }
 
+  /** The exchange of a stream has ended for a fault of the peer. @returns false when it was one too many */
+  fault(stream: Stream): boolean {
+    stream.faulted = true
+    return this.allowed(this.guard.reset(this.now))
+  }
+
+  /** Ends the connection where a rule of the guard is broken. */
+  private allowed(broken: string | null): boolean {
+    return broken === null || this.fail(h2Error.enhanceYourCalm, broken, true)
+  }
+
   private finish(stream: Stream): void {
     this.drop(stream, closedBy.end)
-    this.guard.completed()
+    if (!stream.faulted) this.guard.completed()
     stream.user.streamClosed()
   }
 

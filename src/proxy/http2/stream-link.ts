@@ -53,6 +53,10 @@ export class StreamLink implements Link, StreamUser {
     return this.write(Buffer.from(text, 'latin1'))
   }
 
+  writeApart(bytes: Uint8Array): void {
+    this.write(bytes)
+  }
+
   // What is written leaves at the end of the turn anyway.
   cork(): void {}
   uncork(): void {}
@@ -76,7 +80,7 @@ export class StreamLink implements Link, StreamUser {
   }
 
   destroy(): void {
-    this.stream.reset(h2Error.cancel)
+    this.stream.reset(h2Error.cancel, 'nobody')
     this.closed(null)
   }
 
@@ -106,7 +110,7 @@ export class StreamLink implements Link, StreamUser {
 
   /** The peer is not waited for once all of ours has left. */
   private leave(): void {
-    if (this.stream.localEnded && !this.stream.closed) this.stream.reset(h2Error.none)
+    if (this.stream.localEnded && !this.stream.closed) this.stream.reset(h2Error.none, 'nobody')
     if (this.stream.closed) this.closed(null)
   }
 

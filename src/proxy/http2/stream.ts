@@ -21,12 +21,17 @@ export interface StreamUser {
   streamTick(now: number): void
 }
 
+/** Whose doing it is that we reset a stream: what the peer makes us do is counted (guard.ts). */
+export type Blame = 'peer' | 'nobody'
+
 /** What a stream asks of its connection. */
 export interface StreamOwner {
   /** Sends what windows and link allow. @returns where it stopped */
   sendData(stream: Stream, bytes: Uint8Array, from: number, to: number): number
   sendEnd(stream: Stream, trailers: Fields | null): void
-  sendReset(stream: Stream, code: number): void
+  sendReset(stream: Stream, code: number, blame: Blame): void
+  /** Resets it at the end of the turn, if the peer has not ended it by then */
+  sendEarlyReset(stream: Stream, code: number): void
   credit(stream: Stream, bytes: number): void
   /** The stream has more than its windows or the link take */
   wait(stream: Stream): void
@@ -56,6 +61,12 @@ export class Stream {
   pendingBytes = 0
   /** Of those, what was left when the stream came to an end */
   lostBytes = 0
+  /** Code of the reset that follows the end of what we send, or -1 */
+  codeOnceSent = -1
+  /** The peer's fault has been counted: neither is its reset, nor its end a good one */
+  faulted = false
+  /** Its answer came from a connection that carries others: a reset behind that has cost nothing */
+  harmless = false
   private readonly owner: StreamOwner
   private pending: Uint8Array[] | null = null
   private ending = false
@@ -100,8 +111,18 @@ export class Stream {
     }
   }
 
-  reset(code: number): void {
-    if (!this.closed) this.owner.sendReset(this, code)
+  reset(code: number, blame: Blame): void {
+    if (!this.closed) this.owner.sendReset(this, code, blame)
+  }
+
+  /**
+   * Ours has been said, or waits to be sent; the rest of what the peer has to say is of no use. The reset follows the
+   * last of ours.
+   */
+  resetOnceSent(code: number): void {
+    if (this.closed || this.remoteEnded) return
+    this.codeOnceSent = code
+    if (this.localEnded) this.owner.sendEarlyReset(this, code)
   }
 
   pause(): void {
