@@ -1,6 +1,7 @@
 // `npm test`: everything, on a fresh checkout, with only Node 20 and npm on the machine.
 // Steps: dependencies, peers, type check, lint, docs up to date, the suite on Bun, the suite on Node 26.
-// `--unit` runs the tests without peers on Bun alone; `--bun`, `--node` one runtime; further words filter by file name.
+// `--unit` runs the tests without peers on Bun alone, `--long` those of test/long, which take minutes; `--bun`, `--node` one
+// runtime; further words filter by file name.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
@@ -12,12 +13,15 @@ import { ensurePeers, peers } from './peers.mjs'
 
 const argv = process.argv.slice(2)
 const unit = argv.includes('--unit')
+const long = argv.includes('--long')
 const only = argv.find(word => word === '--bun' || word === '--node')
 const filters = argv.filter(word => !word.startsWith('--'))
 const failures = []
 /** Each with what it said: told once more at the end, where whoever reads only that finds it */
 const failedTests = []
 const totals = { passed: 0, failed: 0, skipped: 0 }
+/** Seconds of each test, for the slowest at the end */
+const times = []
 
 function step(name, command, args, options = {}) {
   const started = Date.now()
@@ -32,12 +36,13 @@ function step(name, command, args, options = {}) {
 }
 
 function testFiles() {
-  const folders = unit ? ['test/unit', 'test/wire'] : ['test']
+  const folders = unit ? ['test/unit', 'test/wire'] : long ? ['test/long'] : ['test']
   const files = []
   for (const folder of folders) {
     for (const entry of readdirSync(path.join(root, folder), { recursive: true })) {
       const file = path.join(folder, String(entry))
-      if (file.endsWith('.test.ts') && !file.includes('node_modules')) files.push(file)
+      const isLong = file.startsWith('test/long/')
+      if (file.endsWith('.test.ts') && !file.includes('node_modules') && isLong === long) files.push(file)
     }
   }
   return files.filter(file => filters.length === 0 || filters.some(word => file.includes(word))).sort()
@@ -63,6 +68,10 @@ function count(report, name) {
   }
   const text = readFileSync(report, 'utf8')
   const cases = (text.match(/<testcase\b/g) ?? []).length
+  for (const [tag] of text.matchAll(/<testcase\b[^>]*>/g)) {
+    const title = unescaped(/\bname="([^"]*)"/.exec(tag)?.[1] ?? '')
+    times.push({ seconds: Number(/\btime="([\d.]+)"/.exec(tag)?.[1] ?? 0), title, name })
+  }
   const failed = (text.match(/<failure\b/g) ?? []).length
   const skipped = (text.match(/<skipped\b/g) ?? []).length
   const skippedNames = [...text.matchAll(/<testcase\b[^>]*?name="([^"]*)"[^>]*>\s*<skipped/g)].map(
@@ -92,7 +101,7 @@ if (!unit) {
     console.error(`not installed and not installable here: ${missing.join(', ')}; tests against them are skipped`)
     if (process.env['CI'] === 'true') failures.push(`peers missing: ${missing.join(', ')}`)
   }
-  if (filters.length === 0) {
+  if (filters.length === 0 && !long) {
     step('types', path.join(root, 'node_modules/.bin/tsc'), ['--noEmit'])
     step('lint and format', path.join(root, 'node_modules/.bin/biome'), ['check', '--error-on-warnings'])
     step('generated docs', process.execPath, ['scripts/with-bun.mjs', 'scripts/docs.ts', '--check'])
@@ -100,6 +109,10 @@ if (!unit) {
 }
 
 const files = testFiles()
+if (files.length === 0) {
+  console.error('no test file has such a name')
+  process.exit(1)
+}
 const jobs = String(Math.max(2, os.availableParallelism()))
 if (only !== '--node') {
   const report = path.join(os.tmpdir(), `sallyport-bun-${process.pid}.xml`)
@@ -142,6 +155,12 @@ if (!unit && only !== '--bun') {
   }
 }
 if (totals.skipped > 0 && process.env['CI'] === 'true') failures.push(`${totals.skipped} skipped tests in CI`)
+times.sort((a, b) => b.seconds - a.seconds)
+if (!unit && filters.length === 0) {
+  console.log('\nthe slowest ten:')
+  for (const { seconds, title, name } of times.slice(0, 10))
+    console.log(`  ${seconds.toFixed(1).padStart(6)} s  ${title} (${name})`)
+}
 for (const text of failedTests) console.log(`\nfailed ${text}`)
 if (failures.length > 0) console.log(`\nFAILED: ${failures.join('; ')}`)
 console.log(`\n${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`)
