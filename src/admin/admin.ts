@@ -10,6 +10,7 @@ import type { AdminConfig } from '../config/config.ts'
 import type { Gateway, Readiness } from '../gateway/gateway.ts'
 import { type AdminBounds, type AdminServer, adminBounds, bindAdmin } from './admin-server.ts'
 import { certificateMetrics } from './certificate-metrics.ts'
+import { CoalescedCache } from './coalesced-cache.ts'
 import { askOthers } from './control-client.ts'
 import { gatewayMetrics } from './gateway-metrics.ts'
 import {
@@ -20,7 +21,6 @@ import {
   type Reloads,
   readReloads,
 } from './process-metrics.ts'
-import { Sparing } from './sparing.ts'
 
 /** A worker that is busier than this is left out of a scrape. */
 const workerMs = 1_000
@@ -53,8 +53,8 @@ export class Admin {
     this.state = gateway.config.state
     this.options = { worker: 1, workers: 1, reloads: noReloads(), bounds: adminBounds, ...options }
     readReloads(gateway.metrics, this.options.reloads)
-    const metrics = new Sparing(() => this.text())
-    const readiness = new Sparing(async () => this.readiness())
+    const metrics = new CoalescedCache(() => this.text())
+    const readiness = new CoalescedCache(async () => this.readiness())
     this.source = { metrics: () => metrics.get(), readiness: () => readiness.get() }
   }
 

@@ -65,9 +65,9 @@ function section(shape: Shape): string {
       `| \`${key}\` | ${cell(takes(row.kind))} | ${cell(byDefault(row))} | ${cell(row.docs)}${cell(example(key, row))} |`,
     )
   }
-  const later = Object.keys(shape.later ?? {})
-  if (later.length > 0)
-    lines.push('', `Not supported yet, and refused: ${later.map(key => `\`${key}\``).join(', ')}.`)
+  const unsupported = Object.keys(shape.unsupported ?? {})
+  if (unsupported.length > 0)
+    lines.push('', `Not supported yet, and refused: ${unsupported.map(key => `\`${key}\``).join(', ')}.`)
   return `${lines.join('\n')}\n`
 }
 

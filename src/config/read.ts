@@ -17,7 +17,7 @@ import {
 import type { Filter } from '../model/filter.ts'
 import { didYouMean, nearest } from './nearest.ts'
 import type { Problems } from './problem.ts'
-import { fieldOf, type Kind, type Later, type Row, type Shape, type Words } from './schema/kinds.ts'
+import { fieldOf, type Kind, type Row, type Shape, type Unsupported, type Words } from './schema/kinds.ts'
 import { brokenValue, type Node, type Place } from './tree.ts'
 
 export type Reader = {
@@ -49,8 +49,9 @@ export function readObject(node: Node, shape: Shape, reader: Reader): Record<str
   }
   for (const [key, entry] of node.entries) {
     if (Object.hasOwn(shape.rows, key)) continue
-    const later = shape.later && Object.hasOwn(shape.later, key) ? shape.later[key] : undefined
-    if (later) reportLater(entry.key, later, reader)
+    const unsupported =
+      shape.unsupported && Object.hasOwn(shape.unsupported, key) ? shape.unsupported[key] : undefined
+    if (unsupported) reportUnsupported(entry.key, unsupported, reader)
     else {
       const hint =
         didYouMean(key, Object.keys(shape.rows)) ?? `here may be ${orList(Object.keys(shape.rows), 'and')}`
@@ -100,8 +101,9 @@ export function readValue(node: Node, kind: Kind, reader: Reader, example?: stri
     case 'choice': {
       if (node.kind === 'scalar' && kind.of.includes(node.value as string | number)) return node.value
       const word = node.kind === 'scalar' ? String(node.value) : ''
-      const later = kind.later && Object.hasOwn(kind.later, word) ? kind.later[word] : undefined
-      if (later) return reportLater(node.at, later, reader)
+      const unsupported =
+        kind.unsupported && Object.hasOwn(kind.unsupported, word) ? kind.unsupported[word] : undefined
+      if (unsupported) return reportUnsupported(node.at, unsupported, reader)
       return wrongKind(node, orList(kind.of), reader, didYouMean(word, kind.of.map(String)))
     }
     case 'file': {
@@ -300,8 +302,8 @@ function formed(result: { ok: unknown } | { wrong: string; hint?: string }, at: 
   return undefined
 }
 
-function reportLater(at: Place, later: Later[string], reader: Reader): undefined {
-  reader.problems.error(at, `not supported yet: ${later.what}`, later.hint)
+function reportUnsupported(at: Place, unsupported: Unsupported[string], reader: Reader): undefined {
+  reader.problems.error(at, `not supported yet: ${unsupported.what}`, unsupported.hint)
 }
 
 function wrongKind(node: Node, wanted: string, reader: Reader, hint?: string): undefined {

@@ -8,7 +8,7 @@ import type { ServerTls } from '../model/tls-terms.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
 import type { AlertName } from '../wire/tls-alert.ts'
 import { certificateProblem } from './certificate-problem.ts'
-import { alertWithoutCertificate, nothingInCommon } from './nothing-in-common.ts'
+import { alertWithoutCertificate, handshakeMismatch } from './handshake-mismatch.ts'
 
 /** The alert that ended a handshake, by its name in RFC 8446 section 6, and whose it was */
 export type EndingAlert = { readonly name: string; readonly from: 'gateway' | 'client' }
@@ -154,7 +154,7 @@ export function explainFailure(
   const theirs = fromClient.find(each => each.said.test(said))
   if (theirs !== undefined) return explained(theirs.why, theirs.alert, 'client')
   const gone = error.code === 'CLIENT_GONE'
-  const mismatch = hello === null || gone ? null : nothingInCommon(hello, terms, policy)
+  const mismatch = hello === null || gone ? null : handshakeMismatch(hello, terms, policy)
   if (mismatch !== null) return explained(mismatch.why, mismatch.alert)
   const ours = fromUs.find(each => each.said.test(said))
   if (ours !== undefined) return explained(ours.why, ours.alert)

@@ -18,7 +18,7 @@ const noH2load = spawnSync('h2load', ['--version']).error !== undefined
 const missing = [...(pebbleIsMissing ? [pebbleIsMissing] : []), ...(noH2load ? ['h2load'] : [])]
 const ca = testCa()
 
-/** Of a certificate. A new one is not replaced before a sixth of it (see certs/kept/plan.ts). */
+/** Of a certificate. A new one is not replaced before a sixth of it (see certs/managed/plan.ts). */
 const lifeSeconds = 18
 const renewals = 5
 /** One host for each TLS version, since h2load takes the highest that it is offered. */

@@ -39,7 +39,7 @@ const layers: readonly (readonly string[])[] = [
 
 /** Where a folder has folders of its own, in the same manner; files beside those stand above them. */
 const innerLayers: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  certs: [['x509'], ['files'], ['kept', 'ca']],
+  certs: [['x509'], ['files'], ['managed', 'ca']],
   gateway: [['certificates']],
 }
 
@@ -385,15 +385,15 @@ describe('the checks themselves see', () => {
   test('an import upwards or beside within a folder, and an inner folder without a place', () => {
     const problems = check(innerProblems, {
       'src/certs/x509/a.ts': "import '../files/b.ts'\nimport './c.ts'\nimport '../../base/x.ts'",
-      'src/certs/kept/a.ts': "import '../ca/b.ts'\nimport '../x509/a.ts'\nimport '../top.ts'",
-      'src/certs/top.ts': "import './kept/a.ts'",
+      'src/certs/managed/a.ts': "import '../ca/b.ts'\nimport '../x509/a.ts'\nimport '../top.ts'",
+      'src/certs/top.ts': "import './managed/a.ts'",
       'src/certs/new/a.ts': '',
       'src/cli/verbs/a.ts': "import '../main.ts'",
     })
     assert.deepEqual(problems, [
       "src/certs/x509/a.ts: 'x509' imports 'files' (../files/b.ts), which is above it",
-      "src/certs/kept/a.ts: 'kept' imports 'ca' (../ca/b.ts), which is beside it",
-      "src/certs/kept/a.ts: 'kept' imports 'certs' (../top.ts), which is above it",
+      "src/certs/managed/a.ts: 'managed' imports 'ca' (../ca/b.ts), which is beside it",
+      "src/certs/managed/a.ts: 'managed' imports 'certs' (../top.ts), which is above it",
       "src/certs/new/a.ts: 'certs/new' has no place in innerLayers",
     ])
   })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { plan, retryAt, type Standing } from '../../src/certs/kept/plan.ts'
+import { plan, retryAt, type Standing } from '../../src/certs/managed/plan.ts'
 
 const day = 86_400_000
 const begin = Date.UTC(2026, 0, 1)

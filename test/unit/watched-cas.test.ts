@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { sureAfterMs } from '../../src/certs/files/told-problem.ts'
+import { sureAfterMs } from '../../src/certs/files/problem-debounce.ts'
 import { WatchedCas } from '../../src/certs/files/watched-cas.ts'
 import { issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
 

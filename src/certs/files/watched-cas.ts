@@ -10,8 +10,8 @@ import { messageOf, UsageError } from '../../base/errors.ts'
 import { nameText } from '../x509/name-text.ts'
 import { readCertificate } from '../x509/x509-read.ts'
 import { certificateBlocks, checkChainMarkers } from './pem.ts'
+import { ProblemDebounce } from './problem-debounce.ts'
 import { readStamped, stampOf } from './stamped.ts'
-import { ToldProblem } from './told-problem.ts'
 
 export type CasLook =
   | { readonly kind: 'same' }
@@ -37,7 +37,7 @@ export class WatchedCas {
   current: Cas
   private stamp: number
   private young: boolean
-  private readonly problem = new ToldProblem()
+  private readonly problem = new ProblemDebounce()
 
   /** Throws UsageError where the file cannot be used. */
   constructor(file: string) {

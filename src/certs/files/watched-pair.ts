@@ -11,8 +11,8 @@ import type { Bundle } from '../../model/certificate.ts'
 import { dateText } from '../x509/expiry.ts'
 import type { LeafSummary, Validity } from '../x509/leaf.ts'
 import { type BundleFiles, type BundleOptions, type LoadedBundle, type OpenedBundle, openBundle } from './bundle.ts'
+import { ProblemDebounce } from './problem-debounce.ts'
 import { pairStamp } from './stamped.ts'
-import { ToldProblem } from './told-problem.ts'
 
 export type Look =
   | { readonly kind: 'same' }
@@ -39,7 +39,7 @@ export class WatchedPair {
   private stamp = Number.NaN
   private young = true
   /** None: what is in the files is in force */
-  private readonly trouble = new ToldProblem()
+  private readonly trouble = new ProblemDebounce()
   private valid: Validity | null | undefined = undefined
 
   private constructor(files: BundleFiles, options: BundleOptions) {

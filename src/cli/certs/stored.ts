@@ -1,11 +1,11 @@
 /** Certificates that a gateway orders by itself, as its files have them while none runs: only read, without locks. */
 import { messageOf, UsageError } from '../../base/errors.ts'
 import type { ListedCertificate } from '../../certs/files/list.ts'
-import { certificateIn, certificatesPrefix, idOf, type SubjectId } from '../../certs/kept/records.ts'
+import { certificateIn, certificatesPrefix, idOf, type SubjectId } from '../../certs/managed/records.ts'
 import { summaryOf, validityOf } from '../../certs/x509/leaf.ts'
 import type { Config, SiteConfig } from '../../config/config.ts'
 import { type IssuerChoice, issuerChoices } from '../../gateway/certificates/issuers.ts'
-import { type KeptNames, keptNames, seenNames } from '../../gateway/certificates/kept-names.ts'
+import { type KeptNames, keptNames, seenNames } from '../../gateway/certificates/managed-names.ts'
 import { readStorage } from '../../gateway/certificates/storage.ts'
 import type { Bundle } from '../../model/certificate.ts'
 import type { Storage } from '../../model/storage.ts'

@@ -13,7 +13,7 @@ export type Kind =
   | { readonly type: 'duration'; readonly words?: Words; readonly maxMs?: number }
   /** Becomes bytes in a field named `<key>Bytes` */
   | { readonly type: 'size'; readonly min: number; readonly max: number; readonly words?: Words }
-  | { readonly type: 'choice'; readonly of: readonly (string | number)[]; readonly later?: Later }
+  | { readonly type: 'choice'; readonly of: readonly (string | number)[]; readonly unsupported?: Unsupported }
   /** Must exist and be readable, or with `url` be an http or https URL; becomes an absolute path in a field named `<key>File` */
   | { readonly type: 'file'; readonly url?: true }
   /** Becomes an absolute path; need not exist */
@@ -37,7 +37,7 @@ export type Kind =
 export type Words = Readonly<Record<string, unknown>>
 
 /** Known to the contract and not to this version: what it is, and what to do instead. */
-export type Later = Readonly<Record<string, { readonly what: string; readonly hint: string }>>
+export type Unsupported = Readonly<Record<string, { readonly what: string; readonly hint: string }>>
 
 export type Row = {
   readonly kind: Kind
@@ -55,7 +55,7 @@ export type Shape = {
   readonly name: string
   readonly docs: string
   readonly rows: Readonly<Record<string, Row>>
-  readonly later?: Later
+  readonly unsupported?: Unsupported
 }
 
 /** The field of a value in config.ts: the unit is in its name. */

@@ -112,7 +112,7 @@ export const upstreamShape = shape({
       example: '2',
     },
   },
-  later: {
+  unsupported: {
     health: {
       what: 'active health checks',
       hint: 'remove it; an endpoint that cannot be connected to is skipped for the next try',
@@ -141,7 +141,7 @@ export const layer4Shape = shape({
       example: 'v2',
     },
   },
-  later: {
+  unsupported: {
     health: {
       what: 'active health checks',
       hint: 'remove it; an endpoint that cannot be connected to is skipped for the next try',

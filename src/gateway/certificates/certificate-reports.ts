@@ -4,7 +4,7 @@
  */
 import type { Log } from '../../base/log.ts'
 import { type CertificateRow, certificateRows, type ListedCertificate } from '../../certs/files/list.ts'
-import type { RenewalFailure } from '../../certs/kept/subject.ts'
+import type { RenewalFailure } from '../../certs/managed/managed-certificate.ts'
 import { defaultDays } from '../../certs/x509/expiry.ts'
 import type { AlertsConfig } from '../../config/config.ts'
 import type { Bundle } from '../../model/certificate.ts'

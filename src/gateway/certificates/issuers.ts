@@ -1,7 +1,7 @@
 /** Which issuers a configuration needs, and how they are opened: one for each word that a site's `certificate` may be. */
 import type { Level } from '../../base/log.ts'
 import { readText } from '../../certs/files/pem.ts'
-import type { ManagedKey } from '../../certs/kept/records.ts'
+import type { ManagedKey } from '../../certs/managed/records.ts'
 import type { Config } from '../../config/config.ts'
 import type { AcmeIssuerConfig, OnDemandConfig } from '../../config/config-acme.ts'
 import type { Issuer } from '../../model/issuer.ts'
@@ -22,7 +22,7 @@ export type OpenedIssuer = {
 
 export type IssuerChoice = {
   readonly kind: ManagedKind
-  /** The same for the same terms: then its keeper goes on as it is */
+  /** The same for the same terms: then its renewer goes on as it is */
   readonly key: string
   readonly keys: readonly ManagedKey[]
   /** Null: a third of the life of each certificate */

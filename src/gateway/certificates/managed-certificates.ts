@@ -1,15 +1,15 @@
 /**
- * Certificates that the gateway orders and renews by itself: storage, issuers and keepers, put together from the
- * configuration. It outlives reloads: where nothing about an issuer has changed, its keeper goes on as it is.
+ * Certificates that the gateway orders and renews by itself: storage, issuers and renewers, put together from the
+ * configuration. It outlives reloads: where nothing about an issuer has changed, its renewer goes on as it is.
  *
  * Everything that can fail is in `prepare`; nothing is ordered for a configuration that was not put into force.
  */
 import { X509Certificate } from 'node:crypto'
 import type { Log } from '../../base/log.ts'
-import { Keeper, type KeeperOptions } from '../../certs/kept/keeper.ts'
-import { asking, OnDemand } from '../../certs/kept/on-demand.ts'
-import { certificatesPrefix, type ManagedKey, partOf } from '../../certs/kept/records.ts'
-import type { RenewalFailure } from '../../certs/kept/subject.ts'
+import type { RenewalFailure } from '../../certs/managed/managed-certificate.ts'
+import { asking, OnDemand } from '../../certs/managed/on-demand.ts'
+import { certificatesPrefix, type ManagedKey, partOf } from '../../certs/managed/records.ts'
+import { type KeeperOptions, Renewer } from '../../certs/managed/renewer.ts'
 import type { Config, SiteConfig } from '../../config/config.ts'
 import type { OnDemandConfig } from '../../config/config-acme.ts'
 import type { Bundle } from '../../model/certificate.ts'
@@ -19,16 +19,16 @@ import type { Storage } from '../../model/storage.ts'
 import { StoredAnswers } from './challenge-answers.ts'
 import { InternalCaSlot, servesAcme } from './internal-ca-slot.ts'
 import { type IssuerChoice, issuerChoices, type ManagedKind, type OpenedIssuer } from './issuers.ts'
-import { type KeptNames, keptNames, seenNames } from './kept-names.ts'
+import { type KeptNames, keptNames, seenNames } from './managed-names.ts'
 import { openStorage } from './storage.ts'
 
 /** What one issuer keeps. */
 type Kept = {
   readonly issuer: Issuer
-  readonly keeper: Keeper
+  readonly renewer: Renewer
   readonly wildcards: boolean
   /** For names that are first seen in a handshake */
-  readonly demand: { readonly onDemand: OnDemand; readonly keeper: Keeper } | null
+  readonly demand: { readonly onDemand: OnDemand; readonly renewer: Renewer } | null
   rollOver: OpenedIssuer['rollOver']
   close(): Promise<void>
 }
@@ -117,15 +117,15 @@ export class ManagedCertificates implements ChallengeAnswers {
 
   /** Renews the certificate that serves `host`, whatever the plan says. Rejects with what went wrong. */
   async renew(host: string): Promise<readonly Bundle[]> {
-    const { keeper, name } = this.find(host)
-    return await keeper.renew(name)
+    const { renewer, name } = this.find(host)
+    return await renewer.renew(name)
   }
 
   /** Gets another certificate with another key, and has the issuer revoke the one in force. */
   async revoke(host: string, reason: number): Promise<readonly Bundle[]> {
-    const { keeper, name, issuer } = this.find(host)
-    const old = keeper.bundles(name) ?? []
-    const fresh = await keeper.renew(name)
+    const { renewer, name, issuer } = this.find(host)
+    const old = renewer.bundles(name) ?? []
+    const fresh = await renewer.renew(name)
     for (const { chainPem, fingerprint256 } of old) {
       await issuer.revoke(new X509Certificate(chainPem).raw, reason, AbortSignal.timeout(60_000))
       this.log.write('info', 'certificate revoked', { name, fingerprint: fingerprint256, reason })
@@ -172,16 +172,16 @@ export class ManagedCertificates implements ChallengeAnswers {
       random: Math.random,
       failed: this.failed,
     }
-    const keeper = new Keeper(options)
+    const renewer = new Renewer(options)
     const demand = choice.onDemand === null ? null : demandOf(choice.onDemand, options)
     return {
       issuer,
-      keeper,
+      renewer,
       wildcards: choice.wildcards,
       demand,
       rollOver: signal => opened.rollOver(signal),
       async close() {
-        await Promise.all([keeper.stop(), demand?.keeper.stop()])
+        await Promise.all([renewer.stop(), demand?.renewer.stop()])
         opened.close()
       },
     }
@@ -211,7 +211,7 @@ export class ManagedCertificates implements ChallengeAnswers {
         await this.internalCa.prepare(config, opened?.storage ?? null)
         // Those that are served now stay until the new snapshot is in force.
         for (const [kind, own] of of)
-          await own.keeper.keep([...new Set([...own.keeper.names(), ...(byKind.get(kind) ?? [])])])
+          await own.renewer.keep([...new Set([...own.renewer.names(), ...(byKind.get(kind) ?? [])])])
       },
       commit: () => {
         const before = this.kept
@@ -225,9 +225,9 @@ export class ManagedCertificates implements ChallengeAnswers {
         )
         for (const [kind, own] of of) {
           const names = byKind.get(kind) ?? new Set()
-          for (const name of own.keeper.names()) if (!names.has(name)) own.keeper.forget(name)
-          own.keeper.begin()
-          own.demand?.keeper.begin()
+          for (const name of own.renewer.names()) if (!names.has(name)) own.renewer.forget(name)
+          own.renewer.begin()
+          own.demand?.renewer.begin()
         }
       },
       discard: async () => {
@@ -239,12 +239,12 @@ export class ManagedCertificates implements ChallengeAnswers {
     }
   }
 
-  private find(host: string): { readonly keeper: Keeper; readonly name: string; readonly issuer: Issuer } {
+  private find(host: string): { readonly renewer: Renewer; readonly name: string; readonly issuer: Issuer } {
     const wildcard = `*${host.slice(host.indexOf('.'))}`
-    for (const { keeper, demand, issuer } of this.kept.values()) {
-      for (const each of demand === null ? [keeper] : [keeper, demand.keeper]) {
+    for (const { renewer, demand, issuer } of this.kept.values()) {
+      for (const each of demand === null ? [renewer] : [renewer, demand.renewer]) {
         const name = [host, wildcard].find(own => each.keeps(own))
-        if (name !== undefined) return { keeper: each, name, issuer }
+        if (name !== undefined) return { renewer: each, name, issuer }
       }
     }
     throw new Error(`${host} has no certificate that the gateway orders by itself`)
@@ -252,19 +252,19 @@ export class ManagedCertificates implements ChallengeAnswers {
 }
 
 function demandOf(terms: OnDemandConfig, options: KeeperOptions): Kept['demand'] {
-  const keeper = new Keeper({ ...options, issuer: asking(options.issuer, terms) })
+  const renewer = new Renewer({ ...options, issuer: asking(options.issuer, terms) })
   const [keyType] = options.keys as readonly [ManagedKey]
   const known = async (name: string) =>
     (await options.storage.get(`${certificatesPrefix}${partOf({ name, keyType })}`)) !== null
-  return { keeper, onDemand: new OnDemand(terms, keeper, known) }
+  return { renewer, onDemand: new OnDemand(terms, renewer, known) }
 }
 
 const seenBy = (config: Config, demand: Kept['demand']): ((site: string) => readonly string[]) | null =>
-  demand === null ? null : seenNames(config.sites, () => demand.keeper.names())
+  demand === null ? null : seenNames(config.sites, () => demand.renewer.names())
 
 /** @param seen names for which clients of this site have had certificates ordered */
-function siteOf({ keeper, demand }: Kept, names: KeptNames, seen: () => readonly string[]): ManagedSite {
-  const heldBy = (own: Keeper) => (name: string) => ({
+function siteOf({ renewer, demand }: Kept, names: KeptNames, seen: () => readonly string[]): ManagedSite {
+  const heldBy = (own: Renewer) => (name: string) => ({
     name,
     bundles: own.bundles(name) ?? [],
     problem: own.problem(name),
@@ -273,18 +273,18 @@ function siteOf({ keeper, demand }: Kept, names: KeptNames, seen: () => readonly
     for(serverName) {
       const name = names.of(serverName)
       if (name === null && demand !== null) return demand.onDemand.bundles(serverName)
-      const bundles = keeper.bundles(name ?? serverName)
+      const bundles = renewer.bundles(name ?? serverName)
       if (bundles !== null && bundles.length > 0) return bundles
-      throw new Error(keeper.problem(name ?? serverName) ?? 'it is being ordered')
+      throw new Error(renewer.problem(name ?? serverName) ?? 'it is being ordered')
     },
     inForce: serverName =>
-      keeper.bundles(names.of(serverName) ?? serverName) ?? demand?.keeper.bundles(serverName) ?? [],
+      renewer.bundles(names.of(serverName) ?? serverName) ?? demand?.renewer.bundles(serverName) ?? [],
     held() {
-      const always = names.names.map(heldBy(keeper))
+      const always = names.names.map(heldBy(renewer))
       if (demand === null) return always
       // Without a certificate a name is only what somebody asks for.
       const asked = seen().filter(name => names.of(name) === null)
-      return [...always, ...asked.map(heldBy(demand.keeper)).filter(({ bundles }) => bundles.length > 0)]
+      return [...always, ...asked.map(heldBy(demand.renewer)).filter(({ bundles }) => bundles.length > 0)]
     },
   }
 }

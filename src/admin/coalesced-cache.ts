@@ -7,7 +7,7 @@ const share = 10
 /** What took long because it waited for another process is not kept forever. */
 const longestMs = 2_000
 
-export class Sparing<T> {
+export class CoalescedCache<T> {
   readonly #make: () => Promise<T>
   #made: Promise<T> | null = null
   #until = 0

@@ -27,7 +27,7 @@ const rsaPkcs1 = [0x0401, 0x0501, 0x0601, 0x0201]
 const ecdsa12 = [0x0403, 0x0503, 0x0603, 0x0203]
 
 /** @param policy its name, for the sentence */
-export function nothingInCommon(hello: ClientHello, terms: ServerTls, policy: string): Mismatch | null {
+export function handshakeMismatch(hello: ClientHello, terms: ServerTls, policy: string): Mismatch | null {
   const best = negotiatedVersion(hello, terms)
   const no = (why: string): Mismatch => ({ alert: 'handshake_failure', why })
   if (hello.cipherSuites.includes(fallbackScsv) && best < numberOf(terms.maxVersion)) {

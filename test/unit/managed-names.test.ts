@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SiteConfig } from '../../src/config/config.ts'
-import { seenNames } from '../../src/gateway/certificates/kept-names.ts'
+import { seenNames } from '../../src/gateway/certificates/managed-names.ts'
 
 const site = (hosts: readonly string[], more: Partial<SiteConfig> = {}): SiteConfig =>
   ({ name: hosts[0], hosts, default: false, ...more }) as SiteConfig

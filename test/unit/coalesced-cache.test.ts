@@ -1,13 +1,13 @@
 /** What strangers may ask for as often as they like is made once for all of them, and costs a tenth of the time at most. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Sparing } from '../../src/admin/sparing.ts'
+import { CoalescedCache } from '../../src/admin/coalesced-cache.ts'
 
 describe('sparing', () => {
   it('makes once for all who ask at the same time', async () => {
     let made = 0
     let finish = (_: number) => {}
-    const sparing = new Sparing(() => {
+    const sparing = new CoalescedCache(() => {
       made++
       return new Promise<number>(resolve => (finish = resolve))
     })
@@ -21,7 +21,7 @@ describe('sparing', () => {
     const spinMs = 3
     let made = 0
     let startedAt = 0
-    const sparing = new Sparing(async () => {
+    const sparing = new CoalescedCache(async () => {
       startedAt = performance.now()
       while (performance.now() - startedAt < spinMs);
       return ++made
@@ -39,7 +39,7 @@ describe('sparing', () => {
 
   it('does not keep a failure', async () => {
     let tries = 0
-    const sparing = new Sparing(async () => {
+    const sparing = new CoalescedCache(async () => {
       if (++tries === 1) throw new Error('first')
       return 'second'
     })

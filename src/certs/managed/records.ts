@@ -85,7 +85,7 @@ export async function certificateIn(storage: Pick<Storage, 'name' | 'get'>, id: 
   }
 }
 
-/** Reads and writes the records of one subject. */
+/** Reads and writes the records of one managed certificate. */
 export class Records {
   private readonly storage: Storage
   private readonly part: string

@@ -8,7 +8,7 @@ export const sureAfterMs = 1_000
 /** One that keeps changing is told at last after this long. */
 const mostSilentMs = 5_000
 
-export class ToldProblem {
+export class ProblemDebounce {
   /** What the last look found wrong; null: nothing */
   why: string | null = null
   /** What was told of it, once that was sure */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Keeper, type KeeperOptions } from '../../src/certs/kept/keeper.ts'
+import { type KeeperOptions, Renewer } from '../../src/certs/managed/renewer.ts'
 import { IssueError } from '../../src/model/issuer.ts'
 import { StorageError } from '../../src/model/storage.ts'
 import { FakeIssuer } from '../harness/fake-issuer.ts'
@@ -14,11 +14,11 @@ class Bench {
   readonly storage = new MemoryStorage()
   readonly issuer = new FakeIssuer('https://ca.test/dir', () => this.time)
   readonly log: { level: string; message: string; fields: Record<string, unknown> }[] = []
-  readonly keepers: Keeper[] = []
+  readonly renewers: Renewer[] = []
   readonly alarms: string[] = []
 
-  keeper(overrides: Partial<KeeperOptions> = {}): Keeper {
-    const keeper = new Keeper({
+  renewer(overrides: Partial<KeeperOptions> = {}): Renewer {
+    const renewer = new Renewer({
       storage: this.storage,
       issuer: this.issuer,
       keys: ['ecdsa'],
@@ -29,16 +29,16 @@ class Bench {
       failed: failure => void this.alarms.push(failure.why),
       ...overrides,
     })
-    this.keepers.push(keeper)
-    return keeper
+    this.renewers.push(renewer)
+    return renewer
   }
 
   /** One that keeps `name`, and orders. */
-  async begun(name: string): Promise<Keeper> {
-    const keeper = this.keeper()
-    await keeper.keep([name])
-    keeper.begin()
-    return keeper
+  async begun(name: string): Promise<Renewer> {
+    const renewer = this.renewer()
+    await renewer.keep([name])
+    renewer.begin()
+    return renewer
   }
 
   said(message: string): Record<string, unknown> | undefined {
@@ -57,35 +57,35 @@ function bench(act: (b: Bench) => Promise<void>): () => Promise<void> {
     try {
       await act(b)
     } finally {
-      for (const keeper of b.keepers) await keeper.stop()
+      for (const renewer of b.renewers) await renewer.stop()
     }
   }
 }
 
-async function kept(keeper: Keeper, name = 'shop.test') {
-  await until(() => (keeper.bundles(name) ?? []).length > 0)
-  return keeper.bundles(name)!
+async function kept(renewer: Renewer, name = 'shop.test') {
+  await until(() => (renewer.bundles(name) ?? []).length > 0)
+  return renewer.bundles(name)!
 }
 
-/** Lets the keeper look at what is due now. */
-async function wake(b: Bench, keeper: Keeper, later: number): Promise<void> {
+/** Lets the renewer look at what is due now. */
+async function wake(b: Bench, renewer: Renewer, later: number): Promise<void> {
   b.time += later
-  keeper.begin()
+  renewer.begin()
 }
 
 describe('a name that is kept', () => {
   test(
     'is ordered, stored, and found again by the next process without another order',
     bench(async b => {
-      const keeper = b.keeper()
-      await keeper.keep(['shop.test'])
-      assert.equal(keeper.bundles('shop.test'), null)
-      keeper.begin()
-      const [bundle] = await kept(keeper)
+      const renewer = b.renewer()
+      await renewer.keep(['shop.test'])
+      assert.equal(renewer.bundles('shop.test'), null)
+      renewer.begin()
+      const [bundle] = await kept(renewer)
       assert.deepEqual(bundle!.names, ['shop.test'])
       await until(() => b.record('pending/shop.test.ecdsa') === null)
-      await keeper.stop()
-      const next = b.keeper()
+      await renewer.stop()
+      const next = b.renewer()
       await next.keep(['shop.test'])
       assert.equal(next.bundles('shop.test')![0]!.fingerprint256, bundle!.fingerprint256)
       next.begin()
@@ -97,12 +97,12 @@ describe('a name that is kept', () => {
   test(
     'has an RSA certificate beside the ECDSA one on request, and a wildcard is one too',
     bench(async b => {
-      const keeper = b.keeper({ keys: ['ecdsa', 'rsa'] })
-      await keeper.keep(['*.shop.test'])
-      keeper.begin()
-      await until(() => keeper.bundles('*.shop.test')?.length === 2)
+      const renewer = b.renewer({ keys: ['ecdsa', 'rsa'] })
+      await renewer.keep(['*.shop.test'])
+      renewer.begin()
+      await until(() => renewer.bundles('*.shop.test')?.length === 2)
       assert.deepEqual(
-        keeper.bundles('*.shop.test')!.map(bundle => bundle.keyType),
+        renewer.bundles('*.shop.test')!.map(bundle => bundle.keyType),
         ['ecdsa', 'rsa'],
       )
       assert.ok(b.record('certificates/_wildcard.shop.test.rsa'))
@@ -114,16 +114,16 @@ describe('a name that is kept', () => {
     bench(async b => {
       await kept(await b.begun('shop.test'))
       const other = new FakeIssuer('https://other.test/dir', () => b.time)
-      const second = b.keeper({ issuer: other })
+      const second = b.renewer({ issuer: other })
       await second.keep(['shop.test'])
       second.begin()
       await until(() => b.said('a process with another issuer has replaced a certificate') !== undefined)
       for (let round = 0; round < 20; round++) {
-        for (const keeper of b.keepers) await wake(b, keeper, day / 4)
+        for (const renewer of b.renewers) await wake(b, renewer, day / 4)
         await new Promise(resolve => setImmediate(resolve))
       }
       assert.deepEqual([b.issuer.orders.length, other.orders.length], [1, 1])
-      for (const keeper of b.keepers) assert.equal(keeper.bundles('shop.test')?.[0]?.source, other.name)
+      for (const renewer of b.renewers) assert.equal(renewer.bundles('shop.test')?.[0]?.source, other.name)
     }),
   )
 
@@ -136,7 +136,7 @@ describe('a name that is kept', () => {
       await until(() => b.said('certificate obtained') !== undefined)
       assert.equal(b.said('certificate obtained')?.['issuer'], 'https://fallback.test/dir')
       // It is as good as one of the first: nothing is ordered because of it.
-      const again = b.keeper()
+      const again = b.renewer()
       await again.keep(['shop.test'])
       again.begin()
       await until(() => b.issuer.asked > 1)
@@ -148,16 +148,16 @@ describe('a name that is kept', () => {
   test(
     'is renewed with a third of its life left, telling the issuer which one is replaced; the old one serves meanwhile',
     bench(async b => {
-      const keeper = await b.begun('shop.test')
-      const [first] = await kept(keeper)
+      const renewer = await b.begun('shop.test')
+      const [first] = await kept(renewer)
       let release = () => {}
       b.issuer.during = () => new Promise<void>(resolve => (release = resolve))
-      await wake(b, keeper, 61 * day)
+      await wake(b, renewer, 61 * day)
       await until(() => b.issuer.orders.length === 2)
-      assert.equal(keeper.bundles('shop.test')![0], first)
+      assert.equal(renewer.bundles('shop.test')![0], first)
       assert.match(b.issuer.orders[1]!.replaces!, /^[\w-]+\.[\w-]+$/)
       release()
-      await until(() => keeper.bundles('shop.test')![0] !== first)
+      await until(() => renewer.bundles('shop.test')![0] !== first)
     }),
   )
 
@@ -170,11 +170,11 @@ describe('a name that is kept', () => {
         askAgainAt: b.time + day / 4,
         explanation: null,
       }
-      const keeper = b.keeper()
-      const other = b.keeper({ random: () => 0.9 })
-      await keeper.keep(['shop.test'])
-      keeper.begin()
-      await kept(keeper)
+      const renewer = b.renewer()
+      const other = b.renewer({ random: () => 0.9 })
+      await renewer.keep(['shop.test'])
+      renewer.begin()
+      await kept(renewer)
       await until(() => b.record('renewals/shop.test.ecdsa') !== null)
       assert.equal(b.record('renewals/shop.test.ecdsa')!['renewAt'], b.issuer.window.start + day)
       await other.keep(['shop.test'])
@@ -182,7 +182,7 @@ describe('a name that is kept', () => {
       await wake(b, other, day / 2)
       await until(() => b.issuer.asked >= 2)
       assert.equal(b.record('renewals/shop.test.ecdsa')!['renewAt'], b.issuer.window.start + day)
-      await wake(b, keeper, 15 * day)
+      await wake(b, renewer, 15 * day)
       await until(() => b.issuer.orders.length === 2)
     }),
   )
@@ -190,11 +190,11 @@ describe('a name that is kept', () => {
   test(
     'comes from the new issuer after a change of it, while the old certificate serves',
     bench(async b => {
-      const keeper = await b.begun('shop.test')
-      const [old] = await kept(keeper)
-      await keeper.stop()
+      const renewer = await b.begun('shop.test')
+      const [old] = await kept(renewer)
+      await renewer.stop()
       const another = new FakeIssuer('https://other.test/dir', () => b.time)
-      const next = b.keeper({ issuer: another })
+      const next = b.renewer({ issuer: another })
       await next.keep(['shop.test'])
       assert.equal(next.bundles('shop.test')![0]!.fingerprint256, old!.fingerprint256)
       next.begin()
@@ -212,10 +212,10 @@ test(
       await new Promise(resolve => setTimeout(resolve, 5))
       now--
     }
-    const keepers = [b.keeper({ keys: ['ecdsa', 'rsa'] }), b.keeper({ keys: ['ecdsa', 'rsa'] })]
-    for (const keeper of keepers) await keeper.keep(['shop.test'])
-    for (const keeper of keepers) keeper.begin()
-    await until(() => keepers.every(keeper => keeper.bundles('shop.test')?.length === 2))
+    const renewers = [b.renewer({ keys: ['ecdsa', 'rsa'] }), b.renewer({ keys: ['ecdsa', 'rsa'] })]
+    for (const renewer of renewers) await renewer.keep(['shop.test'])
+    for (const renewer of renewers) renewer.begin()
+    await until(() => renewers.every(renewer => renewer.bundles('shop.test')?.length === 2))
     assert.equal(b.issuer.orders.length, 2)
   }),
 )
@@ -224,11 +224,11 @@ describe('on a bad day', () => {
   test(
     'two processes make one order, and the other has the certificate within a moment',
     bench(async b => {
-      const keepers = [b.keeper(), b.keeper(), b.keeper()]
-      await Promise.all(keepers.map(keeper => keeper.keep(['shop.test'])))
-      for (const keeper of keepers) keeper.begin()
+      const renewers = [b.renewer(), b.renewer(), b.renewer()]
+      await Promise.all(renewers.map(renewer => renewer.keep(['shop.test'])))
+      for (const renewer of renewers) renewer.begin()
       const prints = new Set<string>()
-      for (const keeper of keepers) prints.add((await kept(keeper))[0]!.fingerprint256)
+      for (const renewer of renewers) prints.add((await kept(renewer))[0]!.fingerprint256)
       assert.equal(prints.size, 1)
       assert.equal(b.issuer.orders.length, 1)
     }),
@@ -237,20 +237,20 @@ describe('on a bad day', () => {
   test(
     'a failure keeps the old certificate, says why and when it goes on, and survives a restart',
     bench(async b => {
-      const keeper = await b.begun('shop.test')
-      const [old] = await kept(keeper)
+      const renewer = await b.begun('shop.test')
+      const [old] = await kept(renewer)
       b.issuer.during = () => {
         throw new IssueError('rate-limited', 'too many certificates', { retryAt: b.time + 7 * 3_600_000 })
       }
-      await wake(b, keeper, 61 * day)
+      await wake(b, renewer, 61 * day)
       await until(() => b.record('failures/shop.test.ecdsa') !== null)
-      assert.equal(keeper.bundles('shop.test')![0], old)
+      assert.equal(renewer.bundles('shop.test')![0], old)
       const said = b.said('no new certificate')!
       assert.equal(said['why'], 'too many certificates')
       assert.equal(said['servesUntil'], new Date(old!.notAfter).toISOString())
       assert.equal(said['next'], new Date(b.time + 7 * 3_600_000 + 2_500).toISOString())
-      await keeper.stop()
-      const next = b.keeper()
+      await renewer.stop()
+      const next = b.renewer()
       await next.keep(['shop.test'])
       b.issuer.during = () => {}
       next.begin()
@@ -267,21 +267,21 @@ describe('on a bad day', () => {
   test(
     'failures that do not go away raise an alarm: at once where there is nothing, else with the third and every tenth',
     bench(async b => {
-      const keeper = await b.begun('shop.test')
-      await kept(keeper)
+      const renewer = await b.begun('shop.test')
+      await kept(renewer)
       b.issuer.during = () => {
         throw new IssueError('unavailable', 'the CA is down')
       }
-      await wake(b, keeper, 61 * day)
+      await wake(b, renewer, 61 * day)
       for (let tries = 2; tries <= 12; tries++) {
         await until(() => b.record('failures/shop.test.ecdsa')?.['count'] === tries - 1)
-        await wake(b, keeper, 8 * 3_600_000)
+        await wake(b, renewer, 8 * 3_600_000)
       }
       assert.deepEqual(
         b.alarms.map(alarm => /tried (\d+) times/.exec(alarm)?.[1]),
         ['3', '10'],
       )
-      const fresh = b.keeper()
+      const fresh = b.renewer()
       await fresh.keep(['new.test'])
       fresh.begin()
       await until(() => b.alarms.some(alarm => /the CA is down; tried 1 times/.test(alarm)))
@@ -296,17 +296,17 @@ describe('on a bad day', () => {
     test(
       `${what} is not taken, and the next order has another key`,
       bench(async b => {
-        const keeper = b.keeper()
+        const renewer = b.renewer()
         b.issuer.garble = garble
-        await keeper.keep(['shop.test'])
-        keeper.begin()
+        await renewer.keep(['shop.test'])
+        renewer.begin()
         await until(() => b.record('failures/shop.test.ecdsa') !== null)
         assert.match(String(b.said('no new certificate')!['why']), pattern)
-        assert.equal(keeper.bundles('shop.test'), null)
+        assert.equal(renewer.bundles('shop.test'), null)
         await until(() => b.record('pending/shop.test.ecdsa') === null)
         b.issuer.garble = pem => pem
-        await wake(b, keeper, 120_000)
-        await kept(keeper)
+        await wake(b, renewer, 120_000)
+        await kept(renewer)
         assert.notDeepEqual(b.issuer.orders[0]!.csrDer, b.issuer.orders[1]!.csrDer)
       }),
     )
@@ -315,18 +315,18 @@ describe('on a bad day', () => {
   test(
     'a process that dies in an order is followed by one that takes the same order up with the same key',
     bench(async b => {
-      const keeper = b.keeper()
+      const renewer = b.renewer()
       b.issuer.during = async (order, signal) => {
         await order.progress('order 7')
         await new Promise(resolve => signal.addEventListener('abort', resolve))
       }
-      await keeper.keep(['shop.test'])
-      keeper.begin()
+      await renewer.keep(['shop.test'])
+      renewer.begin()
       await until(() => b.record('pending/shop.test.ecdsa')?.['progress'] === 'order 7')
-      await keeper.stop()
+      await renewer.stop()
       await until(() => b.record('failures/shop.test.ecdsa') === null)
       b.issuer.during = () => {}
-      const next = b.keeper()
+      const next = b.renewer()
       await next.keep(['shop.test'])
       next.begin()
       await until(() => b.issuer.orders.length === 2)
@@ -339,28 +339,28 @@ describe('on a bad day', () => {
   test(
     'a full disk: the new certificate serves from memory, and is put when there is room',
     bench(async b => {
-      const keeper = b.keeper()
+      const renewer = b.renewer()
       b.storage.before = (operation, key) => {
         if (operation === 'put' && key.startsWith('certificates/')) throw new StorageError('full', 'no space left')
       }
-      await keeper.keep(['shop.test'])
-      keeper.begin()
-      const [bundle] = await kept(keeper)
+      await renewer.keep(['shop.test'])
+      renewer.begin()
+      const [bundle] = await kept(renewer)
       await until(() => b.said('a new certificate cannot be stored') !== undefined)
-      assert.equal(keeper.problem('shop.test'), 'not in storage: no space left')
+      assert.equal(renewer.problem('shop.test'), 'not in storage: no space left')
       b.storage.before = () => {}
-      await wake(b, keeper, 61_000)
+      await wake(b, renewer, 61_000)
       await until(() => b.record('certificates/shop.test.ecdsa') !== null)
       assert.equal(b.issuer.orders.length, 1)
-      await until(() => keeper.problem('shop.test') === null)
-      assert.equal(keeper.bundles('shop.test')![0], bundle)
+      await until(() => renewer.problem('shop.test') === null)
+      assert.equal(renewer.bundles('shop.test')![0], bundle)
     }),
   )
 
   test(
     'storage that is away at the start and returns: the certificate is found, and none is ordered',
     bench(async b => {
-      const first = b.keeper()
+      const first = b.renewer()
       await first.keep(['shop.test'])
       first.begin()
       await kept(first)
@@ -368,12 +368,12 @@ describe('on a bad day', () => {
       b.storage.before = () => {
         throw new StorageError('away', 'redis is away')
       }
-      const keeper = await b.begun('shop.test')
-      assert.equal(keeper.problem('shop.test'), 'redis is away')
+      const renewer = await b.begun('shop.test')
+      assert.equal(renewer.problem('shop.test'), 'redis is away')
       await until(() => b.said('storage fails; there is no certificate yet') !== undefined)
       b.storage.before = () => {}
-      await wake(b, keeper, 60_000)
-      await kept(keeper)
+      await wake(b, renewer, 60_000)
+      await kept(renewer)
       assert.equal(b.issuer.orders.length, 1)
     }),
   )
@@ -381,7 +381,7 @@ describe('on a bad day', () => {
   test(
     'storage that is away at the start, with a copy of the certificates alone: they serve',
     bench(async b => {
-      const first = b.keeper()
+      const first = b.renewer()
       await first.keep(['shop.test'])
       first.begin()
       await kept(first)
@@ -389,10 +389,10 @@ describe('on a bad day', () => {
       b.storage.before = (_, key) => {
         if (!key.startsWith('certificates/')) throw new StorageError('away', 'redis is away')
       }
-      const keeper = b.keeper()
-      await keeper.keep(['shop.test'])
-      assert.equal(keeper.bundles('shop.test')!.length, 1)
-      assert.equal(keeper.problem('shop.test'), null)
+      const renewer = b.renewer()
+      await renewer.keep(['shop.test'])
+      assert.equal(renewer.bundles('shop.test')!.length, 1)
+      assert.equal(renewer.problem('shop.test'), null)
       assert.equal(b.said('a certificate cannot be loaded from storage'), undefined)
     }),
   )
@@ -401,20 +401,20 @@ describe('on a bad day', () => {
     'a process that dies after it has got the certificate leaves an order that brings no renewal, and is not taken up',
     bench(async b => {
       b.issuer.lifetimeMs = 6 * day
-      const keeper = b.keeper()
-      await keeper.keep(['shop.test'])
+      const renewer = b.renewer()
+      await renewer.keep(['shop.test'])
       b.issuer.during = order => order.progress('order 1')
-      keeper.begin()
+      renewer.begin()
       let pending: Buffer | null = null
       b.storage.before = (operation, key) => {
         if (operation === 'delete' && key.startsWith('pending/')) pending = b.storage.values.get(key)!.value
       }
-      await kept(keeper)
+      await kept(renewer)
       await until(() => pending !== null && b.record('pending/shop.test.ecdsa') === null)
-      await keeper.stop()
+      await renewer.stop()
       b.storage.values.set('pending/shop.test.ecdsa', { value: pending!, until: Number.POSITIVE_INFINITY })
       b.time += 5 * day
-      const next = b.keeper()
+      const next = b.renewer()
       await next.keep(['shop.test'])
       next.begin()
       await until(() => b.issuer.orders.length === 2)
@@ -425,7 +425,7 @@ describe('on a bad day', () => {
   test(
     'storage that goes away between an order and the note of it: no failure of the issuer, and no second order',
     bench(async b => {
-      const keeper = b.keeper()
+      const renewer = b.renewer()
       b.issuer.during = async order => {
         if (order.pending !== null) return
         b.storage.away = true
@@ -434,13 +434,13 @@ describe('on a bad day', () => {
           throw new IssueError('unavailable', String(error))
         })
       }
-      await keeper.keep(['shop.test'])
-      keeper.begin()
+      await renewer.keep(['shop.test'])
+      renewer.begin()
       await until(() => b.said('storage fails; there is no certificate yet') !== undefined)
       assert.equal(b.said('no new certificate'), undefined)
       b.storage.away = false
-      await wake(b, keeper, 60_000)
-      await kept(keeper)
+      await wake(b, renewer, 60_000)
+      await kept(renewer)
       assert.deepEqual(
         b.issuer.orders.map(order => order.pending),
         [null, 'order 7'],
@@ -451,18 +451,18 @@ describe('on a bad day', () => {
   test(
     'storage that has lost everything gets the certificate back from memory, and nothing is ordered',
     bench(async b => {
-      const [keeper, other] = [b.keeper(), b.keeper()]
-      for (const each of [keeper, other]) {
+      const [renewer, other] = [b.renewer(), b.renewer()]
+      for (const each of [renewer, other]) {
         await each.keep(['shop.test'])
         each.begin()
         await kept(each)
       }
       await until(() => b.record('pending/shop.test.ecdsa') === null)
       b.storage.values.clear()
-      for (const each of [keeper, other])
+      for (const each of [renewer, other])
         await (each as unknown as { noticed(key: null): Promise<void> }).noticed(null)
       await until(() => b.record('certificates/shop.test.ecdsa') !== null)
-      await until(() => keeper.problem('shop.test') === null && other.problem('shop.test') === null)
+      await until(() => renewer.problem('shop.test') === null && other.problem('shop.test') === null)
       assert.equal(b.issuer.orders.length, 1)
       assert.equal(b.log.filter(line => line.message === 'certificate stored').length, 1)
     }),
@@ -471,18 +471,18 @@ describe('on a bad day', () => {
   test(
     'a problem of storage is over when storage is back',
     bench(async b => {
-      const keeper = await b.begun('shop.test')
-      await kept(keeper)
+      const renewer = await b.begun('shop.test')
+      await kept(renewer)
       await until(() => b.issuer.asked > 0)
       b.storage.away = true
-      await wake(b, keeper, 61 * day)
-      await until(() => /away/.test(keeper.problem('shop.test') ?? ''))
+      await wake(b, renewer, 61 * day)
+      await until(() => /away/.test(renewer.problem('shop.test') ?? ''))
       b.storage.away = false
       b.time -= 61 * day
-      await wake(b, keeper, 0)
+      await wake(b, renewer, 0)
       b.time += 61 * day
-      await wake(b, keeper, 60_000)
-      await until(() => keeper.problem('shop.test') === null)
+      await wake(b, renewer, 60_000)
+      await until(() => renewer.problem('shop.test') === null)
     }),
   )
 
@@ -493,8 +493,8 @@ describe('on a bad day', () => {
         if (operation === 'get' && key.startsWith('certificates/') && b.storage.aside.length === 0)
           throw new StorageError('damaged', 'it does not authenticate')
       }
-      const keeper = await b.begun('shop.test')
-      await kept(keeper)
+      const renewer = await b.begun('shop.test')
+      await kept(renewer)
       assert.deepEqual(b.storage.aside, ['certificates/shop.test.ecdsa'])
     }),
   )
@@ -505,8 +505,8 @@ describe('on a bad day', () => {
       bench(async b => {
         const bytes = Buffer.from('{"version":1,"chai')
         b.storage.values.set(`${key}/shop.test.ecdsa`, { value: bytes, until: Number.POSITIVE_INFINITY })
-        const keeper = await b.begun('shop.test')
-        await kept(keeper)
+        const renewer = await b.begun('shop.test')
+        await kept(renewer)
         await until(() => b.storage.aside.length === 1)
         assert.ok(b.log.some(line => line.level === 'error' && /damaged/.test(line.message)))
       }),
@@ -517,16 +517,16 @@ describe('on a bad day', () => {
 test(
   'renewal on request orders at once, and says what went wrong',
   bench(async b => {
-    const keeper = await b.begun('shop.test')
-    const [old] = await kept(keeper)
-    const [fresh] = await keeper.renew('shop.test')
+    const renewer = await b.begun('shop.test')
+    const [old] = await kept(renewer)
+    const [fresh] = await renewer.renew('shop.test')
     assert.notEqual(fresh!.fingerprint256, old!.fingerprint256)
     b.issuer.during = () => {
       throw new IssueError('rejected', 'the account is closed')
     }
-    await assert.rejects(keeper.renew('shop.test'), /the account is closed/)
-    await assert.rejects(keeper.renew('other.test'), /no certificate that is kept here/)
-    assert.equal(keeper.bundles('shop.test')![0], fresh)
+    await assert.rejects(renewer.renew('shop.test'), /the account is closed/)
+    await assert.rejects(renewer.renew('other.test'), /no certificate that is kept here/)
+    assert.equal(renewer.bundles('shop.test')![0], fresh)
   }),
 )
 
@@ -540,11 +540,11 @@ test(
       await new Promise(setImmediate)
       now--
     }
-    const keeper = b.keeper()
+    const renewer = b.renewer()
     const names = Array.from({ length: 40 }, (_, at) => `n${at}.test`)
-    await keeper.keep(names)
-    keeper.begin()
-    await until(() => names.every(name => (keeper.bundles(name) ?? []).length === 1))
+    await renewer.keep(names)
+    renewer.begin()
+    await until(() => names.every(name => (renewer.bundles(name) ?? []).length === 1))
     assert.equal(most, 4)
   }),
 )

@@ -1,6 +1,6 @@
 /**
  * One certificate that is kept current: loads it from storage, and orders another when the plan says so. Several
- * processes do the same with the same storage; the lock of a subject lets one of them order, and whoever comes second
+ * processes do the same with the same storage; the lock of a certificate lets one of them order, and whoever comes second
  * finds the result.
  *
  * Invariants: the bundle in force is replaced only by one that was parsed and fits its key; no failure takes it away.
@@ -27,7 +27,7 @@ import {
   type SubjectId,
 } from './records.ts'
 
-export type SubjectOptions = {
+export type ManagedCertificateOptions = {
   readonly storage: Storage
   readonly issuer: Issuer
   /** Null: a third of the life of each certificate */
@@ -38,7 +38,7 @@ export type SubjectOptions = {
   /** 0 to 1 */
   readonly random: () => number
   /** A new bundle is in force */
-  readonly changed: (subject: Subject) => void
+  readonly changed: (certificate: ManagedCertificate) => void
   /** An order has failed so often that somebody should look */
   readonly failed: (failure: RenewalFailure) => void
 }
@@ -62,14 +62,14 @@ const askFailedMs = 6 * 3_600_000
 /** A certificate that storage had no room for is put again after this. */
 const storeAgainMs = 60_000
 
-export class Subject {
+export class ManagedCertificate {
   readonly id: SubjectId
   bundle: Bundle | null = null
   /** Why there is no newer one, or null when all is well */
   problem: string | null = null
   /** When `step` wants to be called again, milliseconds since 1970 */
   dueAt = 0
-  private readonly options: SubjectOptions
+  private readonly options: ManagedCertificateOptions
   private readonly records: Records
   private record: CertificateRecord | null = null
   /**
@@ -87,7 +87,7 @@ export class Subject {
   /** The last step found storage away: when that can be read again, the next one waits no longer */
   private wasAway = false
 
-  constructor(id: SubjectId, options: SubjectOptions) {
+  constructor(id: SubjectId, options: ManagedCertificateOptions) {
     this.id = id
     this.options = options
     this.records = new Records(options.storage, id, text => options.log('error', text, this.named))

@@ -8,7 +8,7 @@ import { messageOf } from '../../base/errors.ts'
 import { TokenBucket } from '../../base/token-bucket.ts'
 import type { Bundle } from '../../model/certificate.ts'
 import { IssueError, type Issuer } from '../../model/issuer.ts'
-import type { Keeper } from './keeper.ts'
+import type { Renewer } from './renewer.ts'
 
 export type OnDemandTerms = {
   /** Asked with `?domain=NAME` about a name that is not on the list: 200 is yes, anything else no; null: all others are not */
@@ -31,7 +31,7 @@ const askMs = 5_000
 
 export class OnDemand {
   private readonly terms: OnDemandTerms
-  private readonly keeper: Keeper
+  private readonly renewer: Renewer
   private readonly known: (name: string) => Promise<boolean>
   private readonly bucket: TokenBucket
   private readonly pending = new Map<string, Promise<readonly Bundle[]>>()
@@ -40,16 +40,16 @@ export class OnDemand {
   private readonly used = new Set<string>()
 
   /** @param known whether storage has a certificate for the name */
-  constructor(terms: OnDemandTerms, keeper: Keeper, known: (name: string) => Promise<boolean>) {
+  constructor(terms: OnDemandTerms, renewer: Renewer, known: (name: string) => Promise<boolean>) {
     this.terms = terms
-    this.keeper = keeper
+    this.renewer = renewer
     this.known = known
     this.bucket = new TokenBucket(terms.burst, terms.perMinute / 60, nowMs())
   }
 
   /** At once where the name is known. Throws or rejects with an Error that says why there is none. */
   bundles(name: string): readonly Bundle[] | Promise<readonly Bundle[]> {
-    const ready = this.keeper.bundles(name)
+    const ready = this.renewer.bundles(name)
     if (ready !== null && ready.length > 0) {
       this.use(name)
       return ready
@@ -82,11 +82,11 @@ export class OnDemand {
       if (!this.bucket.take(nowMs())) throw new Error(`more than ${this.terms.perMinute} new names a minute`)
     }
     try {
-      const bundles = await this.keeper.obtain(name)
+      const bundles = await this.renewer.obtain(name)
       this.use(name)
       return bundles
     } catch (error) {
-      this.keeper.forget(name)
+      this.renewer.forget(name)
       throw error
     }
   }
@@ -97,7 +97,7 @@ export class OnDemand {
     if (this.used.size <= mostNames) return
     const oldest = this.used.values().next().value as string
     this.used.delete(oldest)
-    this.keeper.forget(oldest)
+    this.renewer.forget(oldest)
   }
 
   private refuse(name: string, why: string): void {

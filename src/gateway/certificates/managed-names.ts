@@ -1,4 +1,4 @@
-/** Which name's certificate serves whom, for a site whose certificates are kept by a Keeper. */
+/** Which name's certificate serves whom, for a site whose certificates are kept by a Renewer. */
 import type { SiteConfig } from '../../config/config.ts'
 
 export type KeptNames = {
