@@ -2,8 +2,9 @@
  * Proves at start, on a loopback pair, that the TLS options in use have their effect on this runtime and version:
  * options have been silently dropped before. Refuses to start where one has not. About 10 ms.
  *
- * Proven: the policy's lowest version is enforced, the ALPN list is answered, a backend with an untrusted certificate
- * or another name is refused (and where only the id counts, the certificate still does), and a session made under one set of terms is not resumed under another.
+ * Proven: TLS 1.3 is negotiated, the ALPN list is answered, a backend with an untrusted certificate or another name is
+ * refused (and where only the id counts, the certificate still does), and a session made under one set of terms is not
+ * resumed under another. test/gateway/self-test.test.ts has a transport that ignores each of these.
  */
 
 import type { ProxyError } from '../base/errors.ts'

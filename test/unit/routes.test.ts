@@ -32,6 +32,14 @@ describe('paths', () => {
     assert.equal(find('*'), '/*')
   })
 
+  it('with parameters are found as the documentation of match.path says', () => {
+    const find = table(['/*', '/admin/*', '/admin;*/*'])
+    assert.equal(find('/admin/x'), '/admin/*')
+    for (const path of ['/admin;a=b', '/admin;a=b/x', '/admin;a=b/x/y', '/admin;/x'])
+      assert.equal(find(path), '/admin;*/*', path)
+    assert.equal(table(['/*', '/admin/*'])('/admin;a=b/x'), '/*')
+  })
+
   it('go on to the next pattern when what stands behind the first does not accept', () => {
     const find = table(['/*', '/a/*', '/a/b'])
     assert.equal(

@@ -38,7 +38,8 @@ export const clientsShape = shape({
   name: 'clients',
   docs:
     'Mutual TLS: clients show a certificate in the handshake. A connection that was opened under one set of these terms carries ' +
-    'requests for hosts with the same terms and no others (421), and none of them reaches such a site over a cleartext listener.',
+    'requests for hosts with the same terms and no others (421). Over a cleartext listener nobody can show a certificate: a site with ' +
+    '`verify: require`, or a route with `clients: require`, answers 403 there; other routes of a site with `verify: optional` are served.',
   rows: {
     ca: {
       kind: { type: 'list', of: { type: 'file' }, single: true },

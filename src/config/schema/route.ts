@@ -13,7 +13,10 @@ export const matchShape = shape({
   rows: {
     path: {
       kind: { type: 'list', of: { type: 'string', form: pathPattern, write: 'path' }, single: true },
-      docs: '`/a` is that path alone, `/a/*` is `/a` and everything below it, and a `*` elsewhere stands for one segment or a part of one (`/a/*/b`).',
+      docs:
+        '`/a` is that path alone, `/a/*` is `/a` and everything below it, and a `*` elsewhere stands for one segment or a part of one ' +
+        '(`/a/*/b`). Path parameters (`;a=b`) are part of their segment: `/admin;a=b/x` is not below `/admin`, while some backends, such ' +
+        'as servlet containers, take it for `/admin/x`. A route that guards a folder of such a backend names both: `[/admin/*, "/admin;*/*"]`.',
       example: '/api/*',
     },
     method: {
