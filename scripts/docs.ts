@@ -5,9 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { demoConfig, exampleBackends } from '../examples/demo/config.ts'
 import { mapOf } from '../src/cli/map/model.ts'
 import { mapSvg } from '../src/cli/map/svg.ts'
-import { jsonSchema } from '../src/config/json-schema.ts'
+import { jsonSchema } from '../src/config/engine/json-schema.ts'
+import { configMarkdown, errorsMarkdown } from '../src/config/engine/markdown.ts'
 import { loadConfig } from '../src/config/load.ts'
-import { configMarkdown, errorsMarkdown } from '../src/config/markdown.ts'
+import { configShape } from '../src/config/schema.ts'
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
 const check = process.argv.includes('--check')
@@ -16,8 +17,8 @@ const check = process.argv.includes('--check')
 const demo = demoConfig(8443, '.sallyport', path.join(root, 'package.json'), exampleBackends)
 
 const pages = {
-  'docs/config.md': configMarkdown(),
-  'docs/config.schema.json': `${JSON.stringify(jsonSchema(), null, 2)}\n`,
+  'docs/config.md': configMarkdown(configShape),
+  'docs/config.schema.json': `${JSON.stringify(jsonSchema(configShape), null, 2)}\n`,
   'docs/errors.md': errorsMarkdown(),
   'docs/map.svg': mapSvg(mapOf((await loadConfig({ value: demo })).config)),
 }

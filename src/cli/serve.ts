@@ -12,7 +12,7 @@ import { noReloads, type Reloads } from '../admin/process-metrics.ts'
 import { messageOf } from '../base/errors.ts'
 import { collectGarbage } from '../base/runtime.ts'
 import type { Config } from '../config/config.ts'
-import { formatProblem, type Problem } from '../config/problem.ts'
+import { formatProblem, type Problem } from '../config/engine/problem.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import { controlsOf } from './controls.ts'
 

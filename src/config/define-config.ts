@@ -2,7 +2,7 @@
  * What a user writes, typed, for `sallyport.config.ts` and for the library. The types come from the schema rows, so they
  * cannot differ from what is read; meaning, units and defaults of every key are in docs/config.md.
  */
-import type { Input } from './schema/infer.ts'
+import type { Input } from './engine/infer.ts'
 import type { listenShape } from './schema/listen.ts'
 import type { routeShape } from './schema/route.ts'
 import type { siteShape } from './schema/site.ts'

@@ -1,6 +1,6 @@
 /** The forms of strings in the `acme` section: URLs, e-mail addresses, keys. What is secret is never repeated in a message. */
 import { isIP } from 'node:net'
-import { type Formed, parseHostName } from './forms.ts'
+import { type Formed, parseHostName } from './engine/forms.ts'
 
 /** Whatever is sent to a directory must reach it and nobody else; on this machine nobody is between. */
 export function directoryUrl(text: string): Formed<string> {

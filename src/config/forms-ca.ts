@@ -1,6 +1,6 @@
 /** Forms of the internal CA's options: names on allow lists, and keys of external accounts. Pure; schema rows name them. */
 import { isIP } from 'node:net'
-import { addressRange, type Formed, parseHostName } from './forms.ts'
+import { addressRange, type Formed, parseHostName } from './engine/forms.ts'
 
 /** A name, `*.` and a name for everything below it, an IP address or a range. */
 export function allowedName(text: string): Formed<string> {

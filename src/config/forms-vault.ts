@@ -1,5 +1,5 @@
 /** Forms of the options for HashiCorp Vault. Pure; schema rows name them. */
-import type { Formed } from './forms.ts'
+import type { Formed } from './engine/forms.ts'
 
 /** An https URL without a path; http for this machine alone, since tokens go over it. */
 export function vaultAddress(text: string): Formed<string> {

@@ -1,10 +1,10 @@
 /** The whole configuration as rows: one per option. Validation, defaults, docs/config.md and the JSON Schema come from here. */
-import { policyName, upstreamName } from './forms.ts'
+import { policyName, upstreamName } from './engine/forms.ts'
+import { shape } from './engine/kinds.ts'
 import { acmeShape } from './schema/acme.ts'
 import { adminShape } from './schema/admin.ts'
 import { alertsShape } from './schema/alerts.ts'
 import { caShape } from './schema/ca.ts'
-import { shape } from './schema/kinds.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { listenShape } from './schema/listen.ts'
 import { policyShape } from './schema/policy.ts'

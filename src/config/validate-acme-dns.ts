@@ -1,9 +1,9 @@
 /** The provider of dns-01 records, from rows to config-acme.ts: each provider has its own keys, and no others. */
 import type { AcmeDnsConfig, DnsProviderConfig } from './config-acme.ts'
-import type { Problems } from './problem.ts'
+import type { Raw } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { childOf, type Node, placeOfKey } from './engine/tree.ts'
 import type { dnsShape } from './schema/acme-dns.ts'
-import type { Raw } from './schema/infer.ts'
-import { childOf, type Node, placeOfKey } from './tree.ts'
 
 export type RawDns = Raw<typeof dnsShape>
 

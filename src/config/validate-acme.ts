@@ -3,10 +3,10 @@ import { isIP } from 'node:net'
 import type { ChallengeKind } from '../model/challenge.ts'
 import type { ListenConfig, SiteConfig } from './config.ts'
 import type { AcmeConfig, AcmeIssuerConfig } from './config-acme.ts'
-import type { Problems } from './problem.ts'
+import type { Raw } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { acmeShape, fallbackShape } from './schema/acme.ts'
-import type { Raw } from './schema/infer.ts'
-import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 import { validateDns } from './validate-acme-dns.ts'
 
 export type RawAcme = Raw<typeof acmeShape>

@@ -1,10 +1,10 @@
 /** The admin listener, from rows to config.ts. */
 import { isIP } from 'node:net'
 import type { AcmeServerConfig, AdminConfig, ListenConfig } from './config.ts'
-import type { Problems } from './problem.ts'
+import type { Raw } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { childOf, type Node, placeOf } from './engine/tree.ts'
 import type { adminShape } from './schema/admin.ts'
-import type { Raw } from './schema/infer.ts'
-import { childOf, type Node, placeOf } from './tree.ts'
 
 export type RawAdmin = Raw<typeof adminShape>
 

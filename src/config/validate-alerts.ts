@@ -1,10 +1,10 @@
 /** The webhook for alerts, from rows to config.ts. */
 import type { AlertsConfig } from './config.ts'
-import type { Problems } from './problem.ts'
+import type { Raw } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
+import { whole } from './engine/whole.ts'
 import { alertsShape } from './schema/alerts.ts'
-import type { Raw } from './schema/infer.ts'
-import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
-import { whole } from './whole.ts'
 
 export type RawAlerts = Raw<typeof alertsShape>
 

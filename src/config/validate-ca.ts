@@ -1,9 +1,9 @@
 /** The internal CA, from rows to config.ts. Checks that somebody can get a certificate from it, and not just anybody. */
 import type { AcmeServerConfig, CaConfig, ListenConfig } from './config.ts'
-import type { Problems } from './problem.ts'
+import type { Raw } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { acmeServerShape, caShape } from './schema/ca.ts'
-import type { Raw } from './schema/infer.ts'
-import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
 export type RawCa = Raw<typeof caShape>
 

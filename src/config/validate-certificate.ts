@@ -1,9 +1,9 @@
 /** A certificate written as a map: a chain with its key, or a folder of them, and not both. */
 import type { CertificateConfig } from './config.ts'
-import type { Problems } from './problem.ts'
+import type { Raw } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { childOf, type Node, placeOfKey } from './engine/tree.ts'
 import type { certificateShape } from './schema/certificate.ts'
-import type { Raw } from './schema/infer.ts'
-import { childOf, type Node, placeOfKey } from './tree.ts'
 import { keyPair } from './validate-upstreams.ts'
 
 export type RawCertificate = Raw<typeof certificateShape>

@@ -1,10 +1,10 @@
 /** Client certificates, from rows to config.ts, and that nobody asks for what cannot be met. */
 import type { ClientMatch } from '../model/client-identity.ts'
 import type { ClientsConfig, RouteConfig } from './config.ts'
-import type { Problems } from './problem.ts'
+import type { Raw } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { clientMatchShape, clientsShape } from './schema/clients.ts'
-import type { Raw } from './schema/infer.ts'
-import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
 export type RawClients = Raw<typeof clientsShape>
 

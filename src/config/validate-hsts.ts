@@ -1,9 +1,9 @@
 /** HSTS, from rows to config.ts, with a word about its traps: what a browser has seen cannot be called back. */
 import type { HstsConfig } from './config.ts'
-import type { Problems } from './problem.ts'
+import type { Raw } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { hstsShape } from './schema/hsts.ts'
-import type { Raw } from './schema/infer.ts'
-import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
 export type RawHsts = Raw<typeof hstsShape>
 

@@ -1,8 +1,8 @@
 /** `ocsp`, from rows to config.ts, and where it cannot be had. */
 import { abilities, runtime } from '../base/runtime.ts'
 import type { CertificateConfig } from './config.ts'
-import type { Problems } from './problem.ts'
-import { childOf, type Node, placeOfKey } from './tree.ts'
+import type { Problems } from './engine/problem.ts'
+import { childOf, type Node, placeOfKey } from './engine/tree.ts'
 
 /** @returns whether OCSP responses are stapled */
 export function validateOcsp(

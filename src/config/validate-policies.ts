@@ -1,10 +1,10 @@
 /** TLS policies: those of the file are built on others, and every name that is used must be one. */
 import { policies as named, type Policy, tlsVersions } from '../model/policies.ts'
-import type { Problems } from './problem.ts'
-import { unknownName } from './read.ts'
-import type { Raw } from './schema/infer.ts'
+import type { Raw } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { unknownName } from './engine/read.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { policyShape } from './schema/policy.ts'
-import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
 export type RawPolicy = Raw<typeof policyShape>
 

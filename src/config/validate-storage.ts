@@ -1,9 +1,9 @@
 /** Storage, from rows to config.ts: options that fit together, and no secret on the wire by accident. */
 import type { KeyPairFiles, SealConfig, SecretConfig, StorageConfig } from './config.ts'
-import type { Problems } from './problem.ts'
-import type { Raw } from './schema/infer.ts'
+import type { Raw } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { secretShape, storageShape } from './schema/storage.ts'
-import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
 type RawSecret = Raw<typeof secretShape>
 

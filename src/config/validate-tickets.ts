@@ -1,11 +1,11 @@
 /** Ticket keys, from rows to config.ts, and a word where the runtime cannot have them. */
 import { abilities, runtime } from '../base/runtime.ts'
 import type { TicketsConfig } from './config.ts'
-import type { Problems } from './problem.ts'
-import type { Raw } from './schema/infer.ts'
+import type { Raw } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
+import { whole } from './engine/whole.ts'
 import { ticketsShape } from './schema/tickets.ts'
-import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
-import { whole } from './whole.ts'
 
 const shortestMs = 60_000
 const longestMs = 7 * 86_400_000

@@ -1,12 +1,12 @@
 /** Upstreams, from rows to config.ts: names are resolved to shared objects, and what belongs together is checked. */
 import type { EndpointConfig, KeyPairFiles, UpstreamConfig } from './config.ts'
-import type { Endpoint, Target } from './forms.ts'
-import type { Problems } from './problem.ts'
-import { type Reader, readDefaults, unknownName } from './read.ts'
+import type { Endpoint, Target } from './engine/forms.ts'
+import type { Raw, RawValue } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { type Reader, readDefaults, unknownName } from './engine/read.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { keyPairShape } from './schema/certificate.ts'
-import type { Raw, RawValue } from './schema/infer.ts'
 import { type layer4Shape, type targetKind, upstreamShape, type upstreamTlsShape } from './schema/upstream.ts'
-import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
 export type RawUpstream = Raw<typeof upstreamShape>
 

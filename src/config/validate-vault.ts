@@ -1,9 +1,9 @@
 /** Vault, from rows to config.ts: exactly one way to log in. */
 import type { VaultAuthConfig, VaultConfig } from './config.ts'
-import type { Problems } from './problem.ts'
-import type { Raw } from './schema/infer.ts'
+import type { Raw } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { authShape, vaultShape } from './schema/vault.ts'
-import { childOf, type Node, placeOf, placeOfKey } from './tree.ts'
 
 export type RawVault = Raw<typeof vaultShape>
 

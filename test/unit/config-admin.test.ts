@@ -1,7 +1,7 @@
 /** The admin section: its defaults, what it refuses, and what it warns of. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { formatProblem } from '../../src/config/problem.ts'
+import { formatProblem } from '../../src/config/engine/problem.ts'
 import { around, load, problemsOf } from './config-folder.ts'
 
 const of = (admin: string) => around('to: http://b.test', `admin: ${admin}`)

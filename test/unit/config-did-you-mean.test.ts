@@ -1,7 +1,7 @@
 /** Unknown keys and names are errors, with the closest known one where there is a close one. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { didYouMean, nearest } from '../../src/config/nearest.ts'
+import { didYouMean, nearest } from '../../src/config/engine/nearest.ts'
 import { configShape } from '../../src/config/schema.ts'
 import { around, problemsOf } from './config-folder.ts'
 

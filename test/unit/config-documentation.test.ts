@@ -3,14 +3,14 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { errorTable } from '../../src/base/errors.ts'
-import { jsonSchema } from '../../src/config/json-schema.ts'
-import { configMarkdown, errorsMarkdown } from '../../src/config/markdown.ts'
-import { parseText } from '../../src/config/parse.ts'
-import { Problems } from '../../src/config/problem.ts'
-import { readValue } from '../../src/config/read.ts'
-import type { Kind, Shape } from '../../src/config/schema/kinds.ts'
+import { jsonSchema } from '../../src/config/engine/json-schema.ts'
+import type { Kind, Shape } from '../../src/config/engine/kinds.ts'
+import { configMarkdown, errorsMarkdown } from '../../src/config/engine/markdown.ts'
+import { parseText } from '../../src/config/engine/parse.ts'
+import { Problems } from '../../src/config/engine/problem.ts'
+import { readValue } from '../../src/config/engine/read.ts'
+import { childOf } from '../../src/config/engine/tree.ts'
 import { configShape } from '../../src/config/schema.ts'
-import { childOf } from '../../src/config/tree.ts'
 
 function shapesWithin(kind: Kind): Shape[] {
   switch (kind.type) {
@@ -66,8 +66,11 @@ describe('the rows', () => {
     assert.equal(new Set(shapes.map(shape => shape.name)).size, shapes.length)
   })
   it('are each in the page and in the JSON Schema', () => {
-    const page = configMarkdown()
-    const schema = jsonSchema() as unknown as { properties: object; $defs: Record<string, { properties: object }> }
+    const page = configMarkdown(configShape)
+    const schema = jsonSchema(configShape) as unknown as {
+      properties: object
+      $defs: Record<string, { properties: object }>
+    }
     for (const shape of shapes) {
       const section = page.split(`\n## ${shape.name}\n`)[1]?.split('\n## ')[0] ?? ''
       const properties =
@@ -84,9 +87,9 @@ describe('the rows', () => {
 describe('docs/', () => {
   it('is what the rows say now: else run npm run docs', () => {
     const read = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8')
-    assert.equal(read('config.md'), configMarkdown())
+    assert.equal(read('config.md'), configMarkdown(configShape))
     assert.equal(read('errors.md'), errorsMarkdown())
-    assert.deepEqual(JSON.parse(read('config.schema.json')), JSON.parse(JSON.stringify(jsonSchema())))
+    assert.deepEqual(JSON.parse(read('config.schema.json')), JSON.parse(JSON.stringify(jsonSchema(configShape))))
     for (const code of Object.keys(errorTable)) assert.ok(read('errors.md').includes(`| \`${code}\` |`), code)
   })
 })

@@ -1,8 +1,8 @@
 /** Every mistake is reported at once, each as FILE:LINE:COLUMN: message. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { ConfigError } from '../../src/config/engine/problem.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { ConfigError } from '../../src/config/problem.ts'
 import { around, problemsOf, problemsOfValue, withFolder } from './config-folder.ts'
 
 /** Only the first lines, without hints. */

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { ConfigError, formatProblem } from '../../src/config/engine/problem.ts'
 import { type Loaded, loadConfig } from '../../src/config/load.ts'
-import { ConfigError, formatProblem } from '../../src/config/problem.ts'
 
 export type Files = Readonly<Record<string, string>>
 

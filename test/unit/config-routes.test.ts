@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { RouteConfig } from '../../src/config/config.ts'
-import { endpointUrl, hostPort, pathPattern, redirectTarget } from '../../src/config/forms.ts'
+import { endpointUrl, hostPort, pathPattern, redirectTarget } from '../../src/config/engine/forms.ts'
 import { around, load, problemsOf } from './config-folder.ts'
 
 const first = async (yaml: string) => (await problemsOf(yaml)).map(problem => problem.split('\n')[0])

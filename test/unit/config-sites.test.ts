@@ -1,7 +1,7 @@
 /** Sites: hosts in one form, one ending each, certificates where TLS ends and only there. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { parseHostName, siteHost } from '../../src/config/forms.ts'
+import { parseHostName, siteHost } from '../../src/config/engine/forms.ts'
 import { around, load, problemsOf } from './config-folder.ts'
 
 const first = async (yaml: string) => (await problemsOf(yaml)).map(problem => problem.split('\n')[0])

@@ -30,8 +30,9 @@ const layers: readonly (readonly string[])[] = [
     'vault',
     'health',
     'storage',
-    'config',
+    'config/engine',
   ],
+  ['config'],
   ['gateway'],
   ['admin'],
   ['cli'],
@@ -43,8 +44,9 @@ const innerLayers: Readonly<Record<string, readonly (readonly string[])[]>> = {
   gateway: [['certificates']],
 }
 
-/** `src/index.ts` and other files beside it stand where cli stands. */
+/** `src/index.ts` and other files beside it stand where cli stands. What reads options knows none of them, and stands by itself. */
 function folderOf(file: string): string {
+  if (file.startsWith('src/config/engine/')) return 'config/engine'
   const [, folder, rest] = file.split('/')
   return rest === undefined ? 'cli' : folder
 }

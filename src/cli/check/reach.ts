@@ -1,6 +1,7 @@
 /** Routes that take less than they seem to, and sites whose routes leave something out. */
+
+import type { Problem } from '../../config/engine/problem.ts'
 import type { Loaded } from '../../config/load.ts'
-import type { Problem } from '../../config/problem.ts'
 import type { RouteMatch } from '../../model/route.ts'
 
 /** What a route cannot take that its author may think it does, and what no route of a site takes. */

@@ -3,8 +3,8 @@
  * request. Finds those routes by asking the route table itself, as a client without a certificate.
  */
 import type { RouteConfig, SiteConfig } from '../../config/config.ts'
+import type { Problem } from '../../config/engine/problem.ts'
 import type { Loaded } from '../../config/load.ts'
-import type { Problem } from '../../config/problem.ts'
 import type { NameAndValue, RouteMatch } from '../../model/route.ts'
 import { Fields } from '../../wire/fields.ts'
 import { tableOf } from '../routes.ts'

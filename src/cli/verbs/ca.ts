@@ -1,6 +1,6 @@
 /** `sallyport ca`: the internal CA. One file per subcommand in cli/ca/. */
 import { UsageError } from '../../base/errors.ts'
-import { nearest } from '../../config/nearest.ts'
+import { nearest } from '../../config/engine/nearest.ts'
 import type { Words } from '../argv.ts'
 import { initCa } from '../ca/init.ts'
 import { issueCertificate } from '../ca/issue.ts'

@@ -1,6 +1,7 @@
 /** `sallyport check`: every mistake of a configuration at once. */
+
+import { ConfigError, formatProblem, type Problem } from '../../config/engine/problem.ts'
 import { loadConfig } from '../../config/load.ts'
-import { ConfigError, formatProblem, type Problem } from '../../config/problem.ts'
 import { problemsOf } from '../check/problems.ts'
 import type { Verb } from '../verb.ts'
 

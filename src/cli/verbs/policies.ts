@@ -1,7 +1,7 @@
 /** `sallyport policies`: the TLS policies, as tables. */
 import { messageOf, UsageError } from '../../base/errors.ts'
+import { nearest } from '../../config/engine/nearest.ts'
 import { loadConfig } from '../../config/load.ts'
-import { nearest } from '../../config/nearest.ts'
 import { policies as named, type Policy, versionRange } from '../../model/policies.ts'
 import { offerOf } from '../../tls/offer.ts'
 import type { Verb } from '../verb.ts'

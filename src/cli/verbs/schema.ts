@@ -1,5 +1,6 @@
 /** `sallyport schema`: the JSON Schema of the configuration, for editors. */
-import { jsonSchema } from '../../config/json-schema.ts'
+import { jsonSchema } from '../../config/engine/json-schema.ts'
+import { configShape } from '../../config/schema.ts'
 import type { Verb } from '../verb.ts'
 
 export const schema: Verb = {
@@ -10,7 +11,7 @@ export const schema: Verb = {
   values: [],
   flags: [],
   async run() {
-    process.stdout.write(`${JSON.stringify(jsonSchema(), null, 2)}\n`)
+    process.stdout.write(`${JSON.stringify(jsonSchema(configShape), null, 2)}\n`)
     return 0
   },
 }

@@ -1,6 +1,7 @@
 /** Rows for dns-01: who sets the TXT records, and when they count as seen. */
+
+import { shape } from '../engine/kinds.ts'
 import { base64Key, dnsName, dnsServer, secretText, webUrl } from '../forms-acme.ts'
-import { shape } from './kinds.ts'
 
 const tsigShape = shape({
   name: 'tsig',

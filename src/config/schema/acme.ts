@@ -1,5 +1,6 @@
 /** Rows for certificates from an ACME CA: which CA, how names are proved, and on demand. */
 import { challengeKinds } from '../../model/challenge.ts'
+import { row, shape } from '../engine/kinds.ts'
 import {
   base64UrlKey,
   directoryUrl,
@@ -11,7 +12,6 @@ import {
   webUrl,
 } from '../forms-acme.ts'
 import { dnsShape } from './acme-dns.ts'
-import { row, shape } from './kinds.ts'
 
 const externalAccountShape = shape({
   name: 'externalAccount',

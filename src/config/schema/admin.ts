@@ -1,6 +1,6 @@
 /** Rows for the admin listener: metrics and probes. */
-import { bearerToken, ipAddress } from '../forms.ts'
-import { shape } from './kinds.ts'
+import { bearerToken, ipAddress } from '../engine/forms.ts'
+import { shape } from '../engine/kinds.ts'
 
 const adminListenShape = shape({
   name: 'admin.listen',

@@ -1,6 +1,6 @@
 /** Rows for the webhook that is told about certificates. */
-import { headerName, headerValue, webhookUrl } from '../forms.ts'
-import { shape } from './kinds.ts'
+import { headerName, headerValue, webhookUrl } from '../engine/forms.ts'
+import { shape } from '../engine/kinds.ts'
 
 export const alertsShape = shape({
   name: 'alerts',

@@ -1,7 +1,7 @@
 /** Rows for the internal CA and its ACME server. */
-import { addressRange, ipAddress, serverName } from '../forms.ts'
+import { addressRange, ipAddress, serverName } from '../engine/forms.ts'
+import { kind, shape } from '../engine/kinds.ts'
 import { allowedName, caHost, dnsServer, hmacKey, keyIdentifier } from '../forms-ca.ts'
-import { kind, shape } from './kinds.ts'
 
 const names = kind({ type: 'list', of: { type: 'string', form: allowedName, write: 'name' }, single: true })
 

@@ -1,5 +1,5 @@
 /** Rows for the certificate of a site. */
-import { kind, shape } from './kinds.ts'
+import { kind, shape } from '../engine/kinds.ts'
 
 export const keyPairShape = shape({
   name: 'certificate files',

@@ -1,7 +1,7 @@
 /** Rows for client certificates: who must show one, and who it may be. */
 import { forwardedForms } from '../../model/client-identity.ts'
-import { clientName, clientSubject, fingerprint, ja4, spiffeId } from '../forms.ts'
-import { kind, shape } from './kinds.ts'
+import { clientName, clientSubject, fingerprint, ja4, spiffeId } from '../engine/forms.ts'
+import { kind, shape } from '../engine/kinds.ts'
 
 export const clientMatchShape = shape({
   name: 'client',

@@ -1,5 +1,5 @@
 /** Rows for HTTP Strict Transport Security (RFC 6797). */
-import { shape } from './kinds.ts'
+import { shape } from '../engine/kinds.ts'
 
 const tenYears = 315_360_000
 

@@ -1,5 +1,5 @@
 /** Rows for limits and timeouts: what stops one client, or one backend, from costing everybody else. */
-import { type Row, shape } from './kinds.ts'
+import { type Row, shape } from '../engine/kinds.ts'
 
 const kb = 1024
 const mb = 1024 * kb

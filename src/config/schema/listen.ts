@@ -1,6 +1,6 @@
 /** Rows for listeners: where connections come in. */
-import { addressRange, ipAddress } from '../forms.ts'
-import { shape } from './kinds.ts'
+import { addressRange, ipAddress } from '../engine/forms.ts'
+import { shape } from '../engine/kinds.ts'
 
 const proxyProtocolShape = shape({
   name: 'proxyProtocol',

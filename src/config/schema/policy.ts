@@ -1,7 +1,7 @@
 /** Rows for TLS policies of one's own. */
 import { groupIds, knownCiphers, tlsVersions } from '../../model/policies.ts'
-import { policyName } from '../forms.ts'
-import { shape } from './kinds.ts'
+import { policyName } from '../engine/forms.ts'
+import { shape } from '../engine/kinds.ts'
 
 export const policyShape = shape({
   name: 'policy',

@@ -1,7 +1,16 @@
 /** Rows for routes: which requests of a site, and what becomes of them. */
-import { anyText, headerName, headerValue, ja4, method, pathPattern, queryName, redirectTarget } from '../forms.ts'
+import {
+  anyText,
+  headerName,
+  headerValue,
+  ja4,
+  method,
+  pathPattern,
+  queryName,
+  redirectTarget,
+} from '../engine/forms.ts'
+import { type Row, shape } from '../engine/kinds.ts'
 import { clientMatchKind } from './clients.ts'
-import { type Row, shape } from './kinds.ts'
 import { limitsRows, timeoutsRows } from './limits.ts'
 import { targetKind } from './upstream.ts'
 

@@ -1,9 +1,9 @@
 /** Rows for sites: a host name and how its TLS ends. */
-import { policyName, siteHost } from '../forms.ts'
+import { policyName, siteHost } from '../engine/forms.ts'
+import { shape } from '../engine/kinds.ts'
 import { certificateKind } from './certificate.ts'
 import { clientsShape, ja4Shape } from './clients.ts'
 import { hstsShape } from './hsts.ts'
-import { shape } from './kinds.ts'
 import { routeShape } from './route.ts'
 import { layer4Shape, targetKind } from './upstream.ts'
 

@@ -1,7 +1,7 @@
 /** Rows for where certificates, accounts and challenge answers live, and for sealing them. */
-import { passphrase, redisPrefix, redisUrl, redisWord } from '../forms.ts'
+import { passphrase, redisPrefix, redisUrl, redisWord } from '../engine/forms.ts'
+import { kind, shape } from '../engine/kinds.ts'
 import { keyPairShape } from './certificate.ts'
-import { kind, shape } from './kinds.ts'
 
 /** Secrets come from the environment; the quotes keep the braces from YAML. */
 const variable = (name: string) => `"\${${name}}"`

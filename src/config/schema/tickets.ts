@@ -1,5 +1,5 @@
 /** Rows for the keys of TLS session tickets. */
-import { shape } from './kinds.ts'
+import { shape } from '../engine/kinds.ts'
 
 export const ticketsShape = shape({
   name: 'tickets',

@@ -1,7 +1,7 @@
 /** Rows for upstreams: sets of backends, named or in place. */
-import { backendSpiffeId, endpointUrl, hostPort, serverName, target } from '../forms.ts'
+import { backendSpiffeId, endpointUrl, hostPort, serverName, target } from '../engine/forms.ts'
+import { kind, row, shape } from '../engine/kinds.ts'
 import { keyPairShape } from './certificate.ts'
-import { kind, row, shape } from './kinds.ts'
 
 const balanceRow = row({
   kind: { type: 'choice', of: ['round-robin', 'least-requests'] },

@@ -1,6 +1,7 @@
 /** Rows for HashiCorp Vault as an issuer of certificates. */
+
+import { shape } from '../engine/kinds.ts'
 import { secretText, vaultAddress, vaultPath } from '../forms-vault.ts'
-import { shape } from './kinds.ts'
 
 const appRoleShape = shape({
   name: 'vault.auth.approle',

@@ -13,11 +13,11 @@ import {
   parseSize,
   suggestDuration,
   suggestSize,
-} from '../base/units.ts'
-import type { Filter } from '../model/filter.ts'
+} from '../../base/units.ts'
+import type { Filter } from '../../model/filter.ts'
+import { fieldOf, type Kind, type Row, type Shape, type Unsupported, type Words } from './kinds.ts'
 import { didYouMean, nearest } from './nearest.ts'
 import type { Problems } from './problem.ts'
-import { fieldOf, type Kind, type Row, type Shape, type Unsupported, type Words } from './schema/kinds.ts'
 import { brokenValue, type Node, type Place } from './tree.ts'
 
 export type Reader = {

@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
-import { isSpiffeId } from '../model/spiffe.ts'
+import { isSpiffeId } from '../../model/spiffe.ts'
 
 export type Formed<T> = { readonly ok: T } | { readonly wrong: string; readonly hint?: string }
 

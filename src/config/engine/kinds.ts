@@ -2,7 +2,7 @@
  * What a schema row is made of. A row says everything about one option: what it takes, what it is when left out, and
  * what it is for. read.ts validates by rows, markdown.ts and json-schema.ts print them; nothing else knows a default.
  */
-import type { Formed } from '../forms.ts'
+import type { Formed } from './forms.ts'
 
 export type Kind =
   /** One string of a form; `write` shows it in the documentation */

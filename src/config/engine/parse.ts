@@ -10,7 +10,7 @@ import {
   parseDocument,
   type Node as YamlNode,
 } from 'yaml'
-import { messageOf } from '../base/errors.ts'
+import { messageOf } from '../../base/errors.ts'
 import { type Environment, expandVariables, protectVariables, showVariables } from './environment.ts'
 import { misplacedKey } from './indentation.ts'
 import type { Problems } from './problem.ts'

@@ -1,5 +1,5 @@
 /** What is wrong with a configuration, and where. Problems are collected, never thrown one by one. */
-import { UsageError } from '../base/errors.ts'
+import { UsageError } from '../../base/errors.ts'
 import type { Place } from './tree.ts'
 
 export type Problem = {

@@ -1,6 +1,6 @@
 /** The step from what was read to what can be used: nothing in it may be `undefined`, which stands for a reported mistake. */
-import type { Raw, Read } from './schema/infer.ts'
-import type { Shape } from './schema/kinds.ts'
+import type { Raw, Read } from './infer.ts'
+import type { Shape } from './kinds.ts'
 
 /** @returns undefined where anything in it is wrong */
 export function whole<S extends Shape>(_shape: S, raw: Raw<S> | undefined): Read<S> | undefined {

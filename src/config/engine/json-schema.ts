@@ -1,16 +1,15 @@
 /** The JSON Schema (2020-12) of a configuration, from the rows: for editors, and `sallyport schema`. */
-import { durationPattern, sizePattern } from '../base/units.ts'
-import type { Kind, Row, Shape, Words } from './schema/kinds.ts'
-import { configShape } from './schema.ts'
+import { durationPattern, sizePattern } from '../../base/units.ts'
+import type { Kind, Row, Shape, Words } from './kinds.ts'
 
 export type JsonSchema = { readonly [key: string]: unknown }
 
 /** Where a value is not a string, a string that holds a variable may stand for it. */
 const variable: JsonSchema = { type: 'string', pattern: '^[^$]*\\$\\{' }
 
-export function jsonSchema(): JsonSchema {
+export function jsonSchema(of: Shape): JsonSchema {
   const definitions: Record<string, JsonSchema> = {}
-  const top = ofShape(configShape, definitions)
+  const top = ofShape(of, definitions)
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Sallyport configuration',
