@@ -7,6 +7,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { openSync, writeSync } from 'node:fs'
+import { DateField } from '../base/date-field.ts'
 import { Deadlines, nowMs } from '../base/deadlines.ts'
 import { messageOf, UsageError } from '../base/errors.ts'
 import { CidrSet } from '../base/ip.ts'
@@ -109,6 +110,7 @@ export class Gateway {
       transport: currentTransport(events.fault, this.keyLog(options.tlsKeyLog), this.tickets),
       deadlines: new Deadlines(nowMs, events.fault),
       turn: new Turn(events.fault),
+      date: new DateField(),
       scratch: new ScratchPool(64),
       snapshot: {
         version: 0,

@@ -18,6 +18,7 @@ import type { Services } from './services.ts'
 export interface AttemptsOwner extends BackendUser {
   readonly timeouts: RouteTimeouts
   readonly host: string
+  readonly downstream: { readonly connection: { readonly serverName: string | null } }
   /** The Host field that a filter has set, or null */
   readonly hostField: string | null
   readonly finished: boolean
@@ -203,8 +204,7 @@ export class Attempts implements Waiter {
     this.backend = backend
     const { owner } = this
     if (!owner.beforeAttempt()) return
-    const host = upstream.hostHeader === 'preserve' ? owner.host : (this.endpoint as Endpoint).label
-    backend.send(owner, owner.hostField ?? host)
+    backend.send(owner, owner.hostField ?? hostFor(owner, upstream, this.endpoint as Endpoint))
     if (hasBody(owner.head)) this.sendKept(backend)
   }
 
@@ -217,4 +217,10 @@ export class Attempts implements Waiter {
     if (this.requestEnded) backend.endBody(this.trailers)
     else if (open) this.owner.resumeBody()
   }
+}
+
+/** HTTP/1.0 may come without a Host, and HTTP/1.1 may not be sent without one. */
+function hostFor({ host, downstream }: AttemptsOwner, { hostHeader }: Upstream, { label }: Endpoint): string {
+  if (hostHeader !== 'preserve') return label
+  return host === '' ? (downstream.connection.serverName ?? label) : host
 }

@@ -80,7 +80,8 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
     this.requestSent = !hasBody(head)
     enter(this, 'carrying', this.services)
     if (!this.requestSent) this.cork()
-    if (exchange.upgrade !== null) this.handshake = new WebSocketHandshake(head.version === 2)
+    // Of this exchange: one that was refused would let a later 101 pass that nobody asked for.
+    this.handshake = exchange.upgrade === null ? null : new WebSocketHandshake(head.version === 2)
     this.link.writeText(requestText(exchange, host, this.handshake?.keyLine ?? ''))
   }
 
@@ -272,7 +273,7 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
         return
       }
       const wrong =
-        this.handshake === null || head.upgrade !== exchange.upgrade
+        exchange.upgrade === null || this.handshake === null || head.upgrade !== exchange.upgrade
           ? 'switched protocols without being asked to'
           : this.handshake.problem(head.fields)
       if (wrong !== null) {

@@ -14,7 +14,7 @@ import type { Route, RouteTimeouts } from '../model/route.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { Fields } from '../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../wire/heads.ts'
-import { answerLength, withFields } from './answer-head.ts'
+import { answerLength, answerText } from './answer-head.ts'
 import { Attempts, type AttemptsOwner } from './attempts.ts'
 import { hasBody } from './backend.ts'
 import type { Downstream, Tunnelled } from './downstream.ts'
@@ -26,7 +26,7 @@ import { grpcStatusLines } from './grpc.ts'
 import { HeldAnswer } from './held-answer.ts'
 import { httpChallenge } from './http-challenge.ts'
 import { locate } from './locate.ts'
-import { failureAnswer, giveAnswer, type OwnAnswer, replyAnswer, routeReply } from './respond.ts'
+import { failureAnswer, giveAnswer, type OwnAnswer, ownReply, replyAnswer } from './respond.ts'
 import type { ExchangeRecord, Services } from './services.ts'
 import { Switching } from './switching.ts'
 import { upgradeOf } from './websocket.ts'
@@ -301,10 +301,9 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   private sendHead(head: ResponseHead, bodyless: boolean): void {
     this.answered = true
     this.status = head.status
-    const text = withFields(head.fields.text, this.downstream.forwarding.answerFields(this.host))
-    const length = answerLength(head, bodyless, this.head.method)
+    const text = answerText(head, this.downstream.forwarding.answerFields(this.host), this.services.date)
     this.deadline.wait('responseBody')
-    this.downstream.head(head.status, head.reason, text, length, bodyless)
+    this.downstream.head(head.status, head.reason, text, answerLength(head, bodyless, this.head.method), bodyless)
   }
 
   /** The client does not take what there is: its backend is stopped until it does. */
@@ -335,7 +334,7 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     this.answered = true
     const { downstream } = this
     downstream.cork()
-    this.bytesOut += giveAnswer(downstream, answer, this.host, this.head.method)
+    this.bytesOut += giveAnswer(downstream, answer, this.host, this.head.method, this.services.date)
     this.finish(error)
     downstream.end(null)
     downstream.uncork()
@@ -343,8 +342,9 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
 
   requestFiltered(): void {
     const { action } = this.route as Route
-    if (action.kind === 'upstream') this.attempts.begin(action.upstream)
-    else this.reply(routeReply(action, this.host, this.path, this.query))
+    const reply = ownReply(action, this)
+    if (reply !== null) this.reply(reply)
+    else if (action.kind === 'upstream') this.attempts.begin(action.upstream)
   }
 
   filterAnswered(answer: OwnAnswer): void {

@@ -106,15 +106,20 @@ export class ResponseFields implements FilterHeaders {
   }
 
   set(name: string, value: string): void {
-    this.head.fields.set(checkedName(name, value), value)
+    const wanted = checkedName(name, value)
+    this.head.fields.set(wanted, value)
+    if (wanted === 'date') this.head.dated = true
   }
 
   append(name: string, value: string): void {
-    this.head.fields.append(checkedName(name, value), value)
+    const wanted = checkedName(name, value)
+    this.head.fields.append(wanted, value)
+    if (wanted === 'date') this.head.dated = true
   }
 
   delete(name: string): void {
     this.head.fields.delete(name)
+    if (name.toLowerCase() === 'date') this.head.dated = false
   }
 
   [Symbol.iterator](): Generator<readonly [name: string, value: string]> {

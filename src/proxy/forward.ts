@@ -7,6 +7,7 @@ import { ProxyError } from '../base/errors.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Site } from '../model/site.ts'
 import type { Snapshot } from '../model/snapshot.ts'
+import type { RequestHead } from '../wire/heads.ts'
 import { canonicalHost } from '../wire/host.ts'
 import { identityLines } from './client-certificate.ts'
 
@@ -18,12 +19,11 @@ export class Forwarding {
   private host: string | null = null
   private snapshot: Snapshot | null = null
   readonly connection: Connection
-  private readonly version: string
+  /** Of HTTP, as the client spoke it last */
+  private version = ''
 
-  /** @param version of HTTP that the client speaks, for Via */
-  constructor(connection: Connection, version: '1.1' | '2.0') {
+  constructor(connection: Connection) {
     this.connection = connection
-    this.version = version
   }
 
   /** Fields for every answer to the client; of a host that was never looked up, none. */
@@ -35,17 +35,20 @@ export class Forwarding {
    * Looks up the site of a request and prepares `text`.
    * @returns why the request may not be served on this connection, or null
    */
-  aim(host: string | null, snapshot: Snapshot): ProxyError | null {
-    if (host === this.host && snapshot === this.snapshot && this.site !== null) return null
+  aim(host: string | null, snapshot: Snapshot, head: RequestHead): ProxyError | null {
+    const version = head.version === 2 ? '2.0' : head.minor === 1 ? '1.1' : '1.0'
+    const known = host === this.host && version === this.version && this.site !== null
+    if (known && snapshot === this.snapshot) return null
     const found = this.siteOf(host, snapshot)
     if (found instanceof ProxyError) return found
     this.site = found
     this.host = host
     this.snapshot = snapshot
+    this.version = version
     const { hsts } = found
     this.answerText = this.connection.secure && hsts !== '' ? `strict-transport-security: ${hsts}\r\n` : ''
     this.text =
-      forwardText(this.connection, host, this.version) +
+      forwardText(this.connection, host, version) +
       identityLines(this.connection.identity, found.clients) +
       fingerprintLines(this.connection, found)
     return null

@@ -7,6 +7,7 @@ import type { RequestHead } from '../wire/heads.ts'
 import { parseTarget } from '../wire/target.ts'
 import { clientProblem } from './client-certificate.ts'
 import type { Forwarding } from './forward.ts'
+import { maxForwardsProblem } from './max-forwards.ts'
 
 /** What an exchange learns about itself; what was found before an error stays, for the log. */
 export interface Located {
@@ -21,12 +22,14 @@ export interface Located {
 export function locate(exchange: Located, forwarding: Forwarding, snapshot: Snapshot): ProxyError | null {
   const { head } = exchange
   if (head.method === 'CONNECT') return new ProxyError('METHOD_NOT_SUPPORTED', 'CONNECT')
+  const counted = maxForwardsProblem(head)
+  if (counted !== null) return counted
   const target = parseTarget(head.method, head.target)
   if (target instanceof ProxyError) return target
   exchange.path = target.path
   exchange.query = target.query
   if (target.authority !== null) exchange.host = target.authority
-  const misaimed = forwarding.aim(exchange.host === '' ? null : exchange.host, snapshot)
+  const misaimed = forwarding.aim(exchange.host === '' ? null : exchange.host, snapshot, head)
   if (misaimed !== null) return misaimed
   const { connection } = forwarding
   const site = forwarding.site as Site

@@ -2,6 +2,7 @@
  * The gateway's own answers: errors as small HTML or JSON, by what the client accepts, with the id under which the
  * log has the whole story. Nothing of the inside is said: no addresses, no reasons, no version.
  */
+import { type DateField, dateLineAt, hasDate } from '../base/date-field.ts'
 import { type ErrorCode, errorTable, type ProxyError } from '../base/errors.ts'
 import type { Reply } from '../model/filter.ts'
 import type { Link } from '../model/link.ts'
@@ -11,6 +12,8 @@ import { type RequestHead, reasonOf } from '../wire/heads.ts'
 import { withFields } from './answer-head.ts'
 import type { Downstream } from './downstream.ts'
 import { grpcStatusLines } from './grpc.ts'
+import type { Located } from './locate.ts'
+import { atLastHop } from './max-forwards.ts'
 import { redirectLocation } from './redirect.ts'
 
 export type OwnAnswer = {
@@ -32,10 +35,17 @@ export function replyAnswer(reply: Reply): OwnAnswer {
 }
 
 /** The head and body of an answer of our own, but for its end. @returns the bytes of its body that were written */
-export function giveAnswer(downstream: Downstream, answer: OwnAnswer, host: string, method: string): number {
+export function giveAnswer(
+  downstream: Downstream,
+  answer: OwnAnswer,
+  host: string,
+  method: string,
+  date: DateField,
+): number {
   const { status, reason, text, length, body } = answer
   const bodyless = method === 'HEAD' || status === 204 || status === 304
-  downstream.head(status, reason, withFields(text, downstream.forwarding.answerFields(host)), length, bodyless)
+  const fields = withFields(text, downstream.forwarding.answerFields(host)) + (hasDate(text) ? '' : date.line)
+  downstream.head(status, reason, fields, length, bodyless)
   if (bodyless || body.length === 0) return 0
   downstream.data(body, 0, body.length)
   return body.length
@@ -73,22 +83,22 @@ export function writeError(link: Link, code: ErrorCode, id: string): number {
   const { status, reason, text, body } = errorAnswer(code, null, id)
   link.cork()
   link.writeText(
-    `HTTP/1.1 ${status} ${reason}\r\n${text}content-length: ${body.length}\r\nconnection: close\r\n\r\n`,
+    `HTTP/1.1 ${status} ${reason}\r\n${text}${dateLineAt(Date.now())}content-length: ${body.length}\r\nconnection: close\r\n\r\n`,
   )
   link.write(body)
   link.uncork()
   return status
 }
 
-/** What a route answers by itself. */
-export function routeReply(action: OwnAction, host: string, path: string, query: string): Reply {
+/** What is answered without a backend, or null: at the last hop that the client allows, and what a route says by itself. */
+export function ownReply(action: RouteAction, { head, host, path, query }: Located): Reply | null {
+  const last = atLastHop(head, host)
+  if (last !== null || action.kind === 'upstream') return last
   if (action.kind === 'redirect') {
     return { status: action.status, headers: { location: redirectLocation(action.to, host, path, query) } }
   }
   return { status: action.status, headers: Object.fromEntries(action.headers), body: action.body }
 }
-
-type OwnAction = Exclude<RouteAction, { kind: 'upstream' }>
 
 const hints: Partial<Record<ErrorCode, string>> = {
   PLAIN_HTTP_ON_TLS_PORT: 'This port speaks HTTPS. Use https:// in the address.',

@@ -56,7 +56,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
     this.connection = connection
     this.link = connection.link
     this.closed = closed
-    this.forwarding = new Forwarding(connection, '1.1')
+    this.forwarding = new Forwarding(connection)
     enter(this, 'requestHead', services)
     services.deadlines.watch(this)
     this.link.handler = this

@@ -68,7 +68,9 @@ class Redirecting implements LinkHandler, Timed {
     }
     const { status, reason, text, length, body } = replyAnswer(reply)
     const { link } = this.connection
-    link.writeText(`HTTP/1.1 ${status} ${reason}\r\n${text}content-length: ${length}\r\nconnection: close\r\n\r\n`)
+    link.writeText(
+      `HTTP/1.1 ${status} ${reason}\r\n${text}${this.services.date.line}content-length: ${length}\r\nconnection: close\r\n\r\n`,
+    )
     if (parsed.method !== 'HEAD') link.write(Buffer.from(body))
     this.over()
   }
@@ -115,7 +117,7 @@ class Redirecting implements LinkHandler, Timed {
 
   private redirect(location: string): void {
     this.connection.link.writeText(
-      `HTTP/1.1 308 ${reasonOf(308)}\r\nlocation: ${location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`,
+      `HTTP/1.1 308 ${reasonOf(308)}\r\nlocation: ${location}\r\n${this.services.date.line}content-length: 0\r\nconnection: close\r\n\r\n`,
     )
     this.over()
   }

@@ -1,4 +1,5 @@
 /** What the data plane is given by the gateway that runs it. One object, shared by every connection of a worker. */
+import type { DateField } from '../base/date-field.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import type { ErrorCode, ProxyError } from '../base/errors.ts'
 import type { Turn } from '../base/turn.ts'
@@ -15,6 +16,8 @@ export interface Services {
   readonly transport: Transport
   readonly deadlines: Deadlines
   readonly turn: Turn
+  /** For answers that have none */
+  readonly date: DateField
   /** For frames that are put together within a turn */
   readonly scratch: ScratchPool
   /** The snapshot in force. A request takes it once; a splice keeps the one it began with. */

@@ -17,6 +17,8 @@ export const field = {
   hop: 8,
   /** Says who the client is: what a client sends is dropped, on every listener; responses may carry what they like */
   identity: 9,
+  /** Carried as it is; an answer without one gets ours (RFC 9110 section 6.6.1) */
+  date: 10,
 } as const
 
 const names: Readonly<Record<string, number>> = {
@@ -27,6 +29,7 @@ const names: Readonly<Record<string, number>> = {
   expect: field.expect,
   upgrade: field.upgrade,
   te: field.te,
+  date: field.date,
   'keep-alive': field.hop,
   'proxy-connection': field.hop,
   'proxy-authenticate': field.hop,

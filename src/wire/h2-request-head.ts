@@ -105,6 +105,7 @@ export class RequestBlock implements HpackSink {
     const { value } = field
     switch (field.kind) {
       case kind.plain:
+      case kind.date:
         this.regular = true
         this.text += field.line
         break

@@ -11,6 +11,7 @@ export class ResponseBlock implements HpackSink {
   private status: number | null = null
   private regular = false
   private length: string | null = null
+  private dated = false
 
   constructor(limits: HeadLimits) {
     this.check = new BlockCheck(limits, 'BAD_RESPONSE')
@@ -31,6 +32,7 @@ export class ResponseBlock implements HpackSink {
       chunked: false,
       persistent: true,
       upgrade: null,
+      dated: this.dated,
     }
   }
 
@@ -57,6 +59,7 @@ export class ResponseBlock implements HpackSink {
         this.regular = true
         return
       default:
+        if (field.kind === kind.date) this.dated = true
         if (field.kind >= kind.method) this.check.notAllowed(field)
         else {
           this.regular = true
@@ -85,6 +88,7 @@ export class TrailerBlock implements HpackSink {
     if (!this.check.admits(field)) return
     switch (field.kind) {
       case kind.plain:
+      case kind.date:
       case kind.grpc:
       case kind.grpcTimeout:
       case kind.priority:

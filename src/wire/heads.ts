@@ -20,7 +20,7 @@ type Framing = {
   chunked: boolean
   /** After this message the connection can carry another */
   persistent: boolean
-  /** The protocol that `Upgrade` names, where `Connection` names `upgrade` too; in lower case */
+  /** The protocol that `Upgrade` names, where `Connection` names `upgrade` too; in lower case, but in a 426 as it came */
   upgrade: string | null
 }
 
@@ -44,6 +44,8 @@ export type RequestHead = Framing & {
 export type ResponseHead = Framing & {
   status: number
   reason: string
+  /** There is a Date */
+  dated: boolean
   /** `Connection: close` was said, or 1.0 without keep-alive */
 }
 

@@ -155,8 +155,15 @@ export function parseResponseHead(
     contentLength,
     chunked: head.te !== null,
     persistent: minor === 1 ? !head.close : head.keepAlive && !head.close,
-    upgrade: head.connectionUpgrade && head.upgrade !== null ? head.upgrade.toLowerCase() : null,
+    upgrade: offeredUpgrade(status, head),
+    dated: head.dated,
   }
+}
+
+/** A 426 says which protocol the client must switch to (RFC 9110 section 15.5.22); its spelling is kept for the client. */
+function offeredUpgrade(status: number, { upgrade, connectionUpgrade }: Scanned): string | null {
+  if (status === 426) return upgrade
+  return connectionUpgrade && upgrade !== null ? upgrade.toLowerCase() : null
 }
 
 /**
@@ -187,6 +194,7 @@ type Scanned = {
   keepAlive: boolean
   connectionUpgrade: boolean
   takesTrailers: boolean
+  dated: boolean
 }
 
 function scanFields(
@@ -209,6 +217,7 @@ function scanFields(
   let connection: string | null = null
   let keepAlive = false
   let takesTrailers = false
+  let dated = false
   let at = from
   for (;;) {
     if (at + 1 >= to) return at < to && bytes[at] === LF ? refuse('a bare LF in the head') : null
@@ -250,6 +259,10 @@ function scanFields(
     const id = findName(bytes, nameStart, nameEnd, hash)
     if (id === field.none && (!request || odd === 1)) continue
     if (id === field.identity && !request) continue
+    if (id === field.date) {
+      dated = true
+      continue
+    }
     // Everything from here on is not carried in the text: close the run before it, begin the next one after it.
     if (nameStart > runStart) kept += latin1(bytes, runStart, nameStart)
     runStart = at
@@ -300,6 +313,7 @@ function scanFields(
     keepAlive,
     connectionUpgrade: false,
     takesTrailers,
+    dated,
   }
   if (connection !== null) {
     const options = readConnection(connection)

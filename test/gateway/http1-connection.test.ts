@@ -117,7 +117,7 @@ describe('one connection', () => {
     const text = await client.until(received => heads(received, 3))
     assert.match(
       text,
-      /^HTTP\/1\.1 200 OK\r\ncontent-length: 5\r\n\r\nHTTP\/1\.1 204 No Content\r\n\r\nHTTP\/1\.1 304 /,
+      /^HTTP\/1\.1 200 OK\r\ndate: .*\r\ncontent-length: 5\r\n\r\nHTTP\/1\.1 204 No Content\r\ndate: .*\r\n\r\nHTTP\/1\.1 304 /,
     )
     client.destroy()
   })

@@ -247,7 +247,7 @@ it(`no request reaches a route whose client terms its connection did not meet: $
           continue
         }
       }
-      const forwarding = new Forwarding(connection, chance(50) ? '1.1' : '2.0')
+      const forwarding = new Forwarding(connection)
       for (let requests = 0; requests < 4; requests++) {
         // A reload may put any other table into force under an open connection.
         if (chance(10)) ({ plans, snapshot } = table())

@@ -46,7 +46,7 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
     this.services = services
     this.connection = connection
     this.closed = closed
-    this.forwarding = new Forwarding(connection, '2.0')
+    this.forwarding = new Forwarding(connection)
     const { limits } = services.snapshot
     this.unreadSince = services.deadlines.now
     this.session = new Session(services, connection.link, this, preface)
@@ -259,7 +259,7 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
     const id = this.services.nextId()
     const { status, reason, text, body } = errorAnswer(error.code, null, id)
     this.report(error, status, id)
-    serving.head(status, reason, text, body.length, false)
+    serving.head(status, reason, text + this.services.date.line, body.length, false)
     serving.data(body, 0, body.length)
     serving.end(null)
   }
