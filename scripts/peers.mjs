@@ -17,6 +17,7 @@ export const peers = {
   testssl: ['testssl.sh'],
   caddy: ['caddy'],
   certbot: ['certbot'],
+  lego: ['lego'],
   'redis-server': ['redis-server'],
   knotd: ['knot'],
   ip: ['iproute2'],

@@ -9,9 +9,9 @@
 import { X509Certificate } from 'node:crypto'
 import { lookup, Resolver } from 'node:dns/promises'
 import http from 'node:http'
-import tls from 'node:tls'
 import { CidrSet, parseAddress } from '../base/ip.ts'
 import type { ChallengeKind } from '../model/challenge.ts'
+import { acmeTls, shownCertificate } from './shown-certificate.ts'
 
 export type Asked = {
   readonly kind: ChallengeKind
@@ -183,36 +183,17 @@ function tryHttp(
 /** The extension acmeIdentifier, byte for byte: its OID, critical, and the digest in two OCTET STRINGs. */
 const acmeIdentifier = Buffer.from('303106082b0601050507011f0101ff04220420', 'hex')
 
-function tryTls({ name, digest }: Asked, address: string, port: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = tls.connect({
-      host: address,
-      port,
-      servername: parseAddress(name) === null ? name : reverseName(name),
-      ALPNProtocols: ['acme-tls/1'],
-      minVersion: 'TLSv1.2',
-      // Self-signed by definition: what it says is checked below.
-      rejectUnauthorized: false,
-    })
-    const end = (error: Error | null) => {
-      signal.removeEventListener('abort', stop)
-      socket.destroy()
-      if (error === null) resolve()
-      else reject(error)
-    }
-    const stop = () =>
-      end(new ChallengeFailure('connection', `${name}:${port}: no answer within ${waitMs / 1000} s`))
-    signal.addEventListener('abort', stop, { once: true })
-    socket.on('error', error => end(new ChallengeFailure('connection', `${name}:${port}: ${codeOf(error)}`)))
-    socket.on('close', () => end(new ChallengeFailure('connection', `${name}:${port} closed the connection`)))
-    socket.on('secureConnect', () => {
-      if (socket.alpnProtocol !== 'acme-tls/1')
-        return end(new ChallengeFailure('tls', `${name}:${port} does not speak acme-tls/1`))
-      const shown = socket.getPeerCertificate(true)?.raw
-      const wrong = shown === undefined ? 'it showed no certificate' : certificateProblem(shown, name, digest)
-      end(wrong === null ? null : new ChallengeFailure('unauthorized', `${name}:${port}: ${wrong}`))
-    })
+async function tryTls({ name, digest }: Asked, address: string, port: number, signal: AbortSignal): Promise<void> {
+  const serverName = parseAddress(name) === null ? name : reverseName(name)
+  const shown = await shownCertificate({ address, port, serverName }, signal).catch(error => {
+    if (signal.aborted)
+      throw new ChallengeFailure('connection', `${name}:${port}: no answer within ${waitMs / 1000} s`)
+    throw new ChallengeFailure('connection', `${name}:${port}: ${codeOf(error)}`)
   })
+  if (shown.kind === 'none') throw new ChallengeFailure('tls', `${name}:${port}: ${shown.why}`)
+  if (shown.alpn !== acmeTls) throw new ChallengeFailure('tls', `${name}:${port} does not speak ${acmeTls}`)
+  const wrong = certificateProblem(shown.der, name, digest)
+  if (wrong !== null) throw new ChallengeFailure('unauthorized', `${name}:${port}: ${wrong}`)
 }
 
 function certificateProblem(der: Buffer, name: string, digest: Buffer): string | null {

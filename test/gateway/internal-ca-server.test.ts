@@ -271,7 +271,7 @@ describe('tls-alpn-01', () => {
   test('takes the certificate of RFC 8737 and no other', async () => {
     const digest = createHash('sha256').update('token.thumbprint').digest()
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    const certificate = (name: string, value: Buffer, critical = true) => {
+    const certificate = (name: string, value: Buffer, critical = true, more: Buffer[] = []) => {
       const now = Date.now()
       const body = der.sequence(
         der.explicit(0, der.integer(2)),
@@ -286,14 +286,15 @@ describe('tls-alpn-01', () => {
           der.sequence(
             extension('2.5.29.17', true, der.sequence(...alternativeNames({ dnsNames: [name] }))),
             extension('1.3.6.1.5.5.7.1.31', critical, der.octetString(value)),
+            ...more,
           ),
         ),
       )
       return toPem('CERTIFICATE', signSequence(body, privateKey))
     }
     const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-    const attempt = async (cert: string, protocols: string[]) => {
-      const server = tls.createServer({ cert, key, ALPNProtocols: protocols }, socket =>
+    const attempt = async (cert: string, protocols: string[], options: tls.TlsOptions = {}) => {
+      const server = tls.createServer({ cert, key, ALPNProtocols: protocols, ...options }, socket =>
         socket.on('error', () => {}),
       )
       await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
@@ -323,6 +324,16 @@ describe('tls-alpn-01', () => {
     }
     const acme = ['acme-tls/1']
     assert.equal(await attempt(certificate('a.internal', digest), acme), 'valid')
+    for (const version of ['TLSv1.2', 'TLSv1.3'] as const)
+      assert.equal(
+        await attempt(certificate('a.internal', digest), acme, { minVersion: version, maxVersion: version }),
+        'valid',
+      )
+    // As lego and acme.sh make them: a key usage that the handshake does not fit.
+    const onlyEncipherment = extension('2.5.29.15', true, der.bitFlags([2]))
+    // Bun serves none such itself: test/interop/internal-ca-clients.test.ts has lego.
+    if (!('Bun' in globalThis))
+      assert.equal(await attempt(certificate('a.internal', digest, true, [onlyEncipherment]), acme), 'valid')
     assert.equal(await attempt(certificate('b.internal', digest), acme), 'unauthorized')
     assert.equal(await attempt(certificate('a.internal', createHash('sha256').digest()), acme), 'unauthorized')
     assert.equal(await attempt(certificate('a.internal', digest, false), acme), 'unauthorized')

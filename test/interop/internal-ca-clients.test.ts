@@ -20,15 +20,23 @@ const eab = secret.toString('base64url')
 describe('the ACME server of the internal CA', () => {
   let ca: Awaited<ReturnType<typeof servedCa>>
   let http01Port = 0
+  let tlsAlpn01Port = 0
+
+  const names = ['orders.internal', 'pay.internal', 'lego.internal', 'acme-sh.internal']
 
   before(async () => {
     http01Port = await freePort()
+    tlsAlpn01Port = await freePort()
     const externalAccounts = {
       team: { key: eab, allow: ['caddy.internal', 'shell.internal'] },
     }
-    ca = await servedCa({ http01Port, externalAccounts }, ['orders.internal', 'pay.internal'], {
-      allow: '*.internal',
-    })
+    ca = await servedCa(
+      { http01Port, tlsAlpn01Port, challenges: ['http-01', 'tls-alpn-01'], externalAccounts },
+      names,
+      {
+        allow: '*.internal',
+      },
+    )
   })
   after(() => ca.server.close())
 
@@ -169,6 +177,55 @@ describe('the ACME server of the internal CA', () => {
       await ended
     }
   })
+
+  for (const kind of ['http-01', 'tls-alpn-01'] as const) {
+    test(`lego gets one by ${kind}, and renews it`, {
+      skip: has('lego', '--version') ? false : 'lego is not installed',
+    }, async () => {
+      const folder = temporaryFolder()
+      const env = { ...process.env, LEGO_CA_CERTIFICATES: ca.rootFile }
+      const by =
+        kind === 'http-01'
+          ? ['--http', '--http.port', `127.0.0.1:${http01Port}`]
+          : ['--tls', '--tls.port', `127.0.0.1:${tlsAlpn01Port}`]
+      const account = ['--accept-tos', '--email', 'ops@example.com', '--eab', '--kid', 'team', `--hmac=${eab}`]
+      const lego = (...verb: string[]) =>
+        run(
+          'lego',
+          ['--server', ca.directory, '--path', folder, ...account, ...by, '-d', 'lego.internal', ...verb],
+          {
+            env,
+          },
+        )
+      await lego('run')
+      const chain = path.join(folder, 'certificates/lego.internal.crt')
+      const first = new X509Certificate(readFileSync(chain))
+      const checked = openssl('verify', '-CAfile', ca.rootFile, '-untrusted', chain, chain)
+      assert.ok(checked.ok, checked.text)
+      await lego('renew', '--days', '9999', '--no-random-sleep')
+      assert.notEqual(new X509Certificate(readFileSync(chain)).serialNumber, first.serialNumber)
+    })
+
+    test(`openssl and curl in the manner of acme.sh get one by ${kind}`, async () => {
+      const folder = temporaryFolder()
+      const port = kind === 'http-01' ? http01Port : tlsAlpn01Port
+      const script = path.join(import.meta.dirname, 'acme-shell.sh')
+      const by = [kind, '127.0.0.1', `${port}`, 'acme-sh.internal', folder]
+      await run('sh', [script, ca.directory, ca.rootFile, 'team', eab, ...by])
+      const chain = path.join(folder, 'chain.pem')
+      const checked = openssl(
+        'verify',
+        '-CAfile',
+        ca.rootFile,
+        '-untrusted',
+        chain,
+        '-verify_hostname',
+        'acme-sh.internal',
+        chain,
+      )
+      assert.ok(checked.ok, checked.text)
+    })
+  }
 
   test('a client in the manner of acme.sh: an RSA account key, one certificate', async () => {
     const base = ca.directory.replace('/directory', '')

@@ -8,6 +8,7 @@ import { parseProxyHeader } from '../../../src/wire/proxy-protocol.ts'
 import { parseProxyV1 } from '../../../src/wire/proxy-protocol-v1.ts'
 import { parseProxyV2, writeProxyV2 } from '../../../src/wire/proxy-protocol-v2.ts'
 import { retryAfterMs } from '../../../src/wire/retry-after.ts'
+import { readServerFlight } from '../../../src/wire/server-flight.ts'
 import { readServerAnswer } from '../../../src/wire/server-hello.ts'
 import { startWalk, walkRecords } from '../../../src/wire/tls-records.ts'
 import { verifyAnswer } from '../../../src/wire/tsig.ts'
@@ -111,6 +112,16 @@ export const tls: readonly Worst[] = [
   worst('src/wire/server-hello.ts', 'records of one byte', 4_000, n => {
     const bytes = oneByteRecords(message(11, Buffer.alloc(n / 6)))
     return () => readServerAnswer(bytes)
+  }),
+  worst('src/wire/server-flight.ts', 'records of one byte, and certificates of one', 4_000, n => {
+    const list = Buffer.alloc(n / 6)
+    const certificates = Buffer.concat([
+      Buffer.alloc(3),
+      ...Array.from({ length: n / 12 }, () => Buffer.of(0, 0, 1, 0)),
+    ])
+    const flight = [message(2, Buffer.alloc(38)), message(11, certificates), message(13, list)]
+    const bytes = oneByteRecords(Buffer.concat(flight))
+    return () => readServerFlight(bytes)
   }),
   worst('src/wire/dns-message.ts', 'a name of pointers', 4_000, n => {
     const bytes = pointers(n / 2)
