@@ -1,21 +1,22 @@
 /** The endpoint with the fewest requests under way; among equals, each in its turn. */
-import type { Endpoint, Pick } from '../model/upstream.ts'
+import type { Endpoint } from '../model/upstream.ts'
+import { type Choose, isLeftOut } from './avoid.ts'
 
-export function leastRequests(endpoints: readonly Endpoint[]): Pick {
+export function leastRequests(endpoints: readonly Endpoint[]): Choose {
   let turn = 0
-  return tried => {
+  return (tried, now) => {
     let best: Endpoint | null = null
     let bestAt = 0
     for (let step = 0; step < endpoints.length; step++) {
       const at = (turn + step) % endpoints.length
       const endpoint = endpoints[at] as Endpoint
-      if (tried.includes(endpoint)) continue
+      if (isLeftOut(endpoint, tried, now)) continue
       if (best === null || endpoint.active < best.active) {
         best = endpoint
         bestAt = at
       }
     }
-    if (best !== null) turn = (bestAt + 1) % endpoints.length
+    if (best !== null && tried.length === 0) turn = (bestAt + 1) % endpoints.length
     return best
   }
 }

@@ -1,13 +1,16 @@
-/** Each endpoint in its turn. */
-import type { Endpoint, Pick } from '../model/upstream.ts'
+/** Each endpoint in its turn. A retry takes the next one and leaves the turn to the others. */
+import type { Endpoint } from '../model/upstream.ts'
+import { type Choose, isLeftOut } from './avoid.ts'
 
-export function roundRobin(endpoints: readonly Endpoint[]): Pick {
+export function roundRobin(endpoints: readonly Endpoint[]): Choose {
   let turn = 0
-  return tried => {
+  return (tried, now) => {
     for (let step = 0; step < endpoints.length; step++) {
-      const endpoint = endpoints[turn] as Endpoint
-      turn = turn + 1 === endpoints.length ? 0 : turn + 1
-      if (tried.length === 0 || !tried.includes(endpoint)) return endpoint
+      const at = turn + step < endpoints.length ? turn + step : turn + step - endpoints.length
+      const endpoint = endpoints[at] as Endpoint
+      if (isLeftOut(endpoint, tried, now)) continue
+      if (tried.length === 0) turn = at + 1 === endpoints.length ? 0 : at + 1
+      return endpoint
     }
     return null
   }

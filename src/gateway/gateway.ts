@@ -26,6 +26,7 @@ import { TicketKeyring } from '../tls/ticket-keys.ts'
 import { currentTransport } from '../transport/current.ts'
 import { ScratchPool } from '../transport/scratch.ts'
 import type { KeyLog } from '../transport/transport.ts'
+import type { Lookup } from './addresses.ts'
 import { alertTarget } from './certificates/alerts.ts'
 import type { CertificateCount } from './certificates/certificate-list.ts'
 import { CertificateReports } from './certificates/certificate-reports.ts'
@@ -54,6 +55,8 @@ export type GatewayOptions = {
   readonly selfTested?: boolean
   /** The clock by which ticket keys, OCSP responses and certificates that are ordered here age, milliseconds since 1970; the system's when left out */
   readonly now?: () => number
+  /** Looks up the names of backends; the system's resolver when left out */
+  readonly lookup?: Lookup
   /** False where another process of this gateway says what becomes of certificates: this one only logs its swaps */
   readonly reportsCertificates?: boolean
 }
@@ -93,7 +96,7 @@ export class Gateway {
     this.options = options
     const out = options.out ?? ((text: string) => void process.stdout.write(text))
     this.log = createLog({ ...config.log, out })
-    this.registries = new Registries(options.now)
+    this.registries = new Registries(options.now, options.lookup)
     this.tickets = new TicketKeyring(text => this.log.write('warn', text), options.now)
     this.reports = new CertificateReports(this.log, { silent: options.reportsCertificates === false })
     this.registries.certificates.onChange = change => {

@@ -5,7 +5,7 @@
 import { type LocalCa, openLocalCa } from '../certs/ca/local-ca.ts'
 import type { EndpointConfig, UpstreamConfig } from '../config/config.ts'
 import type { Endpoint } from '../model/upstream.ts'
-import { addressesOf } from './addresses.ts'
+import { addressesOf, type Lookup } from './addresses.ts'
 import { CertificateWatch, type Watched } from './certificates/certificate-watch.ts'
 import { CrlSources } from './certificates/crl-sources.ts'
 import { Staples } from './certificates/staples.ts'
@@ -24,8 +24,12 @@ export class Registries {
   /** The clock of what ages */
   readonly now: () => number
 
-  constructor(now: () => number = Date.now) {
+  private readonly lookup: Lookup | undefined
+
+  /** @param lookup of names of backends; the system's where left out */
+  constructor(now: () => number = Date.now, lookup?: Lookup) {
     this.now = now
+    this.lookup = lookup
     this.staples = new Staples(now)
   }
 
@@ -48,8 +52,14 @@ export class Registries {
       host: config.host,
       port: config.port,
       tls: tls?.terms() ?? null,
-      addresses: addressesOf(config.host, resolveMs),
+      addresses: addressesOf(config.host, {
+        resolveMs,
+        inUse: () => endpoint.active > 0 || (endpoint.pool?.size ?? 0) > 0,
+        answered: () => endpoint.pool?.retire(),
+        lookup: this.lookup,
+      }),
       active: 0,
+      avoidUntil: 0,
       http: upstream.http,
       http1Tls: tls?.http1Terms() ?? null,
       pool: null,
@@ -71,6 +81,7 @@ export class Registries {
     for (const [key, { endpoint }] of this.endpoints) {
       if (used.has(endpoint)) continue
       this.endpoints.delete(key)
+      endpoint.addresses.stop()
       endpoint.pool?.close()
     }
   }

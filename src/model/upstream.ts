@@ -3,9 +3,16 @@ import type { ClientTls } from './tls-terms.ts'
 
 /** The connections to an endpoint; made and used by the data plane. */
 export interface EndpointPool {
+  /** Connections that wait for an exchange, or share what they carry */
+  readonly size: number
+  /** Closes those to addresses that the endpoint's name does not have any more, the busy ones as soon as they are idle. */
+  retire(): void
   /** Closes those that are idle, and the others as soon as they are. */
   close(): void
 }
+
+/** How long an endpoint that could not be connected to is tried last */
+export const avoidMs = 10_000
 
 export type Endpoint = {
   /** `host:port`, for logs */
@@ -19,6 +26,8 @@ export type Endpoint = {
   readonly addresses: Addresses
   /** Exchanges and splices under way */
   active: number
+  /** It could not be connected to, and is tried last until then, on the clock of `nowMs`; 0: nothing is held against it */
+  avoidUntil: number
   /** What may be spoken to it; `auto` over TLS is settled by ALPN, and without TLS is HTTP/1.1 */
   readonly http: 'auto' | 1 | 2
   /** The terms of `tls` with nothing but HTTP/1.1, for upgrades */
@@ -32,8 +41,12 @@ export interface Addresses {
   next(): string | null
   /** How many addresses there are to try */
   readonly count: number
+  /** Whether the name has this address, by its last answer */
+  has(address: string): boolean
   /** Called once with null when an address is known, or with why there is none */
   ready(settled: (error: Error | null) => void): void
+  /** The endpoint is not used any more: nothing is looked up in advance. */
+  stop(): void
 }
 
 /** Chooses an endpoint that is not in `tried`; null when none is left. */

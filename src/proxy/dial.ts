@@ -2,14 +2,22 @@
  * One connection to one endpoint: its addresses are tried in turn until one answers or the time is over. Retrying is
  * safe, since nothing of the request has been sent. The link is handed over open and, for TLS, verified.
  */
-import type { Timed } from '../base/deadlines.ts'
-import { ProxyError } from '../base/errors.ts'
+import { nowMs, type Timed } from '../base/deadlines.ts'
+import { type ErrorCode, ProxyError } from '../base/errors.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
 import type { ClientTls } from '../model/tls-terms.ts'
-import type { Endpoint } from '../model/upstream.ts'
+import { avoidMs, type Endpoint } from '../model/upstream.ts'
 import type { Services } from './services.ts'
 
 export type Dialled = (link: Link | null, error: ProxyError | null) => void
+
+/** Another cause than these, such as a want of descriptors, is ours. */
+const endpointsFault: ReadonlySet<ErrorCode> = new Set([
+  'CONNECT_REFUSED',
+  'CONNECT_TIMEOUT',
+  'NAME_NOT_RESOLVED',
+  'UPSTREAM_TLS',
+])
 
 export class Dial implements LinkHandler, Timed {
   deadlineAt: number
@@ -85,7 +93,11 @@ export class Dial implements LinkHandler, Timed {
     if (settled === null) return
     this.settled = null
     this.services.deadlines.unwatch(this)
-    if (link === null) this.link?.destroy()
+    const { endpoint } = this
+    if (link === null) {
+      this.link?.destroy()
+      if (error !== null && endpointsFault.has(error.code)) endpoint.avoidUntil = nowMs() + avoidMs
+    } else endpoint.avoidUntil = 0
     settled(link, error)
   }
 }

@@ -84,10 +84,25 @@ class Pool implements EndpointPool {
     if (this.shared === opening) this.shared = null
   }
 
+  get size(): number {
+    return this.idle.length + this.sessions.length
+  }
+
+  retire(): void {
+    const { addresses } = this.endpoint
+    for (const connection of this.idle.filter(each => !addresses.has(each.address))) {
+      this.leave(connection)
+      connection.close()
+    }
+    for (const session of this.sessions.filter(each => !addresses.has(each.address))) session.close()
+  }
+
   // What connections tell their pool
 
   rest(connection: BackendHttp1): boolean {
     if (this.closed || this.idle.length >= this.maxIdle || this.services.draining) return false
+    // The name has moved meanwhile.
+    if (!this.endpoint.addresses.has(connection.address)) return false
     this.idle.push(connection)
     return true
   }

@@ -151,7 +151,10 @@ export const timeoutsRows = {
   resolve: {
     kind: { type: 'duration' },
     default: '30s',
-    docs: 'How often host names of endpoints are looked up again.',
+    docs:
+      'How long the addresses of an endpoint count. A name that is in use is looked up again before that, without anybody waiting; after a ' +
+      'pause a new connection waits for the answer, for a second at most. A look-up that fails keeps the last answer. ' +
+      'Connections to addresses that a name does not have any more are closed when they are idle.',
     example: '5s',
   },
 } as const satisfies Record<string, Row>

@@ -6,7 +6,7 @@ import { keyPairShape } from './certificate.ts'
 const balanceRow = row({
   kind: { type: 'choice', of: ['round-robin', 'least-requests'] },
   default: 'round-robin',
-  docs: 'Which endpoint is next: each in turn, or the one with the fewest requests (or connections) under way.',
+  docs: 'Which endpoint is next: each in turn, or the one with the fewest requests (or connections) under way. One that could not be connected to is tried last for ten seconds.',
   example: 'least-requests',
 })
 

@@ -97,6 +97,11 @@ export class Http2Client implements SessionRole, Timed {
     this.corked = stream
   }
 
+  /** Where it leads */
+  get address(): string {
+    return this.session.link.remoteAddress
+  }
+
   /** A drain or a reload has no use for it any more: it ends with its last exchange. */
   close(): void {
     this.leave()
