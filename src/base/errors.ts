@@ -97,7 +97,12 @@ export const errorTable = {
     'no',
     'An HTTP/2 connection did too much of what costs its peer little and us much (resets, empty or control frames).',
   ),
-  TOO_MANY_CONNECTIONS: row(503, 'client', 'no', 'limits.connections or limits.connectionsPerClient was reached.'),
+  TOO_MANY_CONNECTIONS: row(
+    0,
+    'client',
+    'no',
+    'limits.connections or limits.connectionsPerClient was reached: the connection was closed at once.',
+  ),
   // The TLS handshake with the client (RFC 8446 section 6)
   TLS_MALFORMED: row(0, 'client', 'no', 'The first bytes are not a well-formed TLS ClientHello.'),
   TLS_NO_NAME: row(0, 'client', 'no', 'The client sent no server name and no site is the default.'),
@@ -180,7 +185,12 @@ export const errorTable = {
     'The endpoint closed the connection in the middle of a response body.',
   ),
   // Ourselves
-  DRAINING: row(503, 'gateway', 'no', 'The gateway is shutting down.'),
+  DRAINING: row(
+    0,
+    'gateway',
+    'no',
+    'The gateway is shutting down, and what was still open at timeouts.drain was cut.',
+  ),
   FILTER_FAILED: row(
     500,
     'gateway',

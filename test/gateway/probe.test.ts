@@ -319,6 +319,25 @@ describe('probe', () => {
     )
   })
 
+  it('shows what a server says with nothing in it that a terminal would obey', async () => {
+    const { chainPem, keyPem } = issueFiles(ca, ['localhost'], { subject: { commonName: 'a\u001b[31m\u202eb' } })
+    const server = tls.createServer({ cert: chainPem, key: keyPem }, socket => {
+      socket.on('error', () => {})
+      socket.once('data', () =>
+        socket.end(Buffer.from('HTTP/1.1 200 OK\r\nStrict-Transport-Security: \x9b31m\r\n\r\n', 'latin1')),
+      )
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const words = [`127.0.0.1:${(server.address() as net.AddressInfo).port}`, '--name', 'localhost']
+    const [{ out }, { out: json }] = await Promise.all([probe(...words), probe(...words, '--json')])
+    server.close()
+    assert.match(out, /^HSTS +\\u\{9b\}31m$/m)
+    for (const text of [out, json])
+      assert.doesNotMatch(text, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/)
+    assert.equal((JSON.parse(json) as Report).hsts, '\u009b31m')
+  })
+
   it('says what it did not look at', async () => {
     const { out } = await probe(`127.0.0.1:${gateway.port}`, '--name', 'modern.test', '--ca', ca.file)
     assert.match(out, /^not tried +SSL 2\.0, SSL 3\.0/m)

@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import net from 'node:net'
 import { messageOf, UsageError } from '../../base/errors.ts'
+import { visible, visibleJson } from '../../base/visible.ts'
 import { certificateBlocks, checkChainMarkers, readText } from '../../certs/files/pem.ts'
 import { nearest } from '../../config/engine/nearest.ts'
 import { type Policy, policies, policyNames } from '../../model/policies.ts'
@@ -42,13 +43,13 @@ export const probe: Verb = {
       const report = { target, policy: name, accepted, ...seen, short, notLookedAt }
       process.stdout.write(
         words.options.has('json')
-          ? `${JSON.stringify(report, null, 2)}\n`
+          ? `${visibleJson(JSON.stringify(report, null, 2))}\n`
           : text(target, policy, accepted, seen, short),
       )
       return short.length === 0 ? 0 : 1
     } catch (error) {
       progress('')
-      process.stderr.write(`${target.host}:${target.port}: ${messageOf(error)}\n`)
+      process.stderr.write(`${visible(`${target.host}:${target.port}: ${messageOf(error)}`)}\n`)
       return 1
     }
   },
@@ -84,7 +85,7 @@ function text(
 ): string {
   const lines: string[] = []
   const say = (title: string, values: readonly string[]) =>
-    lines.push(`${title.padEnd(12)} ${values.join(`\n${' '.repeat(13)}`)}`)
+    lines.push(`${title.padEnd(12)} ${values.map(visible).join(`\n${' '.repeat(13)}`)}`)
   say('server', [`${target.host}:${target.port}${target.serverName === null ? '' : ` as ${target.serverName}`}`])
   for (const { version, ciphers, groups, graded } of accepted) {
     const told = ciphers.map(cipher => {
