@@ -103,6 +103,12 @@ export const errorTable = {
     'no',
     'limits.connections or limits.connectionsPerClient was reached: the connection was closed at once.',
   ),
+  TLS_BROKEN: row(
+    0,
+    'client',
+    'no',
+    'A record behind the TLS handshake could not be decrypted or has no place there, or the peer ended TLS with an alert.',
+  ),
   // The TLS handshake with the client (RFC 8446 section 6)
   TLS_MALFORMED: row(0, 'client', 'no', 'The first bytes are not a well-formed TLS ClientHello.'),
   TLS_NO_NAME: row(0, 'client', 'no', 'The client sent no server name and no site is the default.'),

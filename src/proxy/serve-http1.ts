@@ -91,6 +91,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
 
   onClose(error: ProxyError | null): void {
     this.services.deadlines.unwatch(this)
+    if (error?.code === 'TLS_BROKEN') this.services.events.ended(this.connection, error)
     this.clientLeft(error)
     this.closed(this)
   }

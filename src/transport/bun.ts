@@ -2,6 +2,7 @@
  * The transport on Bun: its own sockets on both sides, which cost about 1 us a request and side less than `node:net`
  * (docs/decisions/0003). TLS is put on an accepted socket with `upgradeTLS`, fed with the bytes that were peeked.
  */
+import net from 'node:net'
 import tls from 'node:tls'
 import { normaliseAddress } from '../base/ip.ts'
 import type { BunApi, BunHandlers, BunSocket, BunTls } from '../base/runtime.ts'
@@ -10,7 +11,7 @@ import { alpnWire, type ClientTls, type ServerTls } from '../model/tls-terms.ts'
 import { BunLink } from './bun-link.ts'
 import { certificateChain } from './certificate-chain.ts'
 import { ScratchPool } from './scratch.ts'
-import { clientHandshakeError, connectError, resetError, serverHandshakeError } from './socket-errors.ts'
+import { clientHandshakeError, connectError, lostError, resetError, serverHandshakeError } from './socket-errors.ts'
 import { clientContext, serverOptions } from './tls-context.ts'
 import type { ConnectTarget, FaultSink, Listening, ListenOptions, Transport } from './transport.ts'
 import { unset } from './unset.ts'
@@ -101,16 +102,25 @@ function serverTls(terms: ServerTls): BunTls {
 }
 
 function clientTls(terms: ClientTls): BunTls {
+  // An address is no server name (RFC 6066 section 3). Left out, Bun would send the one that it connects to.
+  const byAddress = net.isIP(terms.serverName) !== 0
+  const serverName = byAddress ? '' : terms.serverName
   terms.native ??= {
     secureContext: (clientContext(terms) as unknown as WithNative).context,
     ALPNProtocols: alpnWire(terms.alpn),
-    serverName: terms.serverName,
-    servername: terms.serverName,
+    serverName,
+    servername: serverName,
     // A name that need not fit would end the handshake before `peerProblem` could judge it.
-    rejectUnauthorized: terms.verify && terms.checkName,
+    rejectUnauthorized: terms.verify && terms.checkName && !byAddress,
   } satisfies BunTls
   return terms.native as BunTls
 }
+
+/** Why a connection was lost: of one that we open, before its handshake is complete, it is the backend's failure. */
+const failureOf = (link: BunLink, error: Error) =>
+  link.clientTls === null || link.secured
+    ? lostError(error)
+    : clientHandshakeError(link.remoteAddress, link.remotePort, error)
 
 /** Handlers of an open stream. Each is guarded: a throw ends its own connection and nothing else. */
 function plainHandlers(fault: FaultSink): BunHandlers {
@@ -147,7 +157,7 @@ function plainHandlers(fault: FaultSink): BunHandlers {
     close(socket, error) {
       const link = socket.data as BunLink
       try {
-        if (link.socket === socket) link.onClosed(error ? resetError(error.message, error) : null)
+        if (link.socket === socket) link.onClosed(error ? failureOf(link, error) : null)
       } catch (thrown) {
         fault('close', thrown)
       }
@@ -155,7 +165,7 @@ function plainHandlers(fault: FaultSink): BunHandlers {
     error(socket, error) {
       const link = socket.data as BunLink
       try {
-        if (link.socket === socket) link.onClosed(resetError(error.message, error))
+        if (link.socket === socket) link.onClosed(failureOf(link, error))
       } catch (thrown) {
         fault('error', thrown)
       }
@@ -250,8 +260,16 @@ function peerProblem(socket: BunSocket, terms: ClientTls | null, success: boolea
   if (terms === null) return failed
   // Where the certificate need not verify, a finished handshake is known by its cipher.
   if (!terms.verify) return success || socket.getCipher()?.name ? null : failed
-  const onlyTheName = !terms.checkName && reason?.code === 'ERR_TLS_CERT_ALTNAME_INVALID'
+  const byAddress = terms.checkName && net.isIP(terms.serverName) !== 0
+  const onlyTheName = (byAddress || !terms.checkName) && reason?.code === 'ERR_TLS_CERT_ALTNAME_INVALID'
   if (!onlyTheName && (!success || (reason ?? null) !== null)) return failed
+  // Bun was given no name to look for.
+  if (byAddress) {
+    const certificate = socket.getPeerCertificate(true) as tls.PeerCertificate | undefined
+    if (!certificate?.raw) return new Error('the backend has shown no certificate')
+    const wrongName = tls.checkServerIdentity(terms.serverName, certificate)
+    if (wrongName !== undefined) return wrongName
+  }
   if (terms.judge === null) return null
   const problem = terms.judge.problem(certificateChain(socket.getPeerCertificate(false)), socket.isSessionReused())
   return problem === null ? null : new Error(problem)

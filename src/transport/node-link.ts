@@ -7,11 +7,11 @@ import type { TLSSocket } from 'node:tls'
 import type { ProxyError } from '../base/errors.ts'
 import type { Link, LinkHandler, PeerCertificate, TlsFacts } from '../model/link.ts'
 import { certificateChain } from './certificate-chain.ts'
-import { resetError } from './socket-errors.ts'
+import { lostError } from './socket-errors.ts'
 import type { FaultSink } from './transport.ts'
 
 /** A TLSSocket knows the socket it wraps. */
-export type WithParent = Socket & { _parent?: Socket }
+export type WithParent = Socket & { _parent?: Socket | null }
 
 export class NodeLink implements Link {
   handler: LinkHandler
@@ -88,7 +88,12 @@ export class NodeLink implements Link {
       this.guard('drain', () => this.closed || this.handler.onDrain())
     })
     socket.on('end', () => this.guard('end', () => this.onPeerEnd()))
-    socket.on('error', error => this.onError(resetError(error.message, error)))
+    socket.on('error', error => {
+      this.onError(lostError(error))
+      // Behind a handshake Node tells of a broken record and leaves the connection open (26.10). The alert for the peer may
+      // still wait behind a write of this turn.
+      if (this.secured) setImmediate(() => socket.destroy())
+    })
     socket.on('close', () => {
       // The inner socket of a TLS pair closes too; only the one in use counts.
       if (this.socket === socket && !this.securing) this.guard('close', () => this.onClosed())
@@ -150,22 +155,35 @@ export class NodeLink implements Link {
   destroy(): void {
     if (this.closed) return
     this.unsent = this.socket.writableLength
-    // A reset says "cut off", where FIN or close_notify would say "complete".
-    if (this.socket.connecting) this.socket.destroy()
-    else {
-      // The inner socket of a TLS pair is the one that can be reset; the outer would say FIN. With a write or an end
-      // still under way Node would wait for it forever as the process exits (26.10), so then a bare FIN must do: it has
-      // no close_notify, and the message's own framing shows that it was cut. The outer one is destroyed only when the
-      // inner has closed: with bytes of the peer unread, Node crashes where both go at once (26.10).
-      const busy = this.ended || this.socket.writableLength > 0
-      if (this.secured) {
-        const { socket } = this
-        const inner = busy ? undefined : (socket as WithParent)._parent
-        if (inner === undefined) socket.destroy()
-        else inner.once('close', () => socket.destroy()).resetAndDestroy()
-      } else this.socket.resetAndDestroy()
+    try {
+      this.reset()
+    } catch (error) {
+      // Whoever waits for this link must hear of its end whatever Node thinks of resetting it.
+      this.fault('reset', error)
+      this.socket.destroy()
     }
     this.onClosed()
+  }
+
+  /** A reset says "cut off", where FIN or close_notify would say "complete". */
+  private reset(): void {
+    const { socket } = this
+    // Only the inner socket of a TLS pair can be reset.
+    const inner = (socket as WithParent)._parent ?? null
+    if ((inner ?? socket).connecting) {
+      socket.destroy()
+      inner?.destroy()
+      return
+    }
+    if (inner === null) {
+      socket.resetAndDestroy()
+      return
+    }
+    // With a write or an end under way Node would wait for it forever as the process exits (26.10), so then a bare FIN must
+    // do: it has no close_notify, and the message's own framing shows that it was cut. The outer one is destroyed only
+    // when the inner has closed: with bytes of the peer unread, Node crashes where both go at once (26.10).
+    if (this.ended || socket.writableLength > 0) socket.destroy()
+    else inner.once('close', () => socket.destroy()).resetAndDestroy()
   }
 
   private send(bytes: Uint8Array | string): boolean {

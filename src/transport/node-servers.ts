@@ -7,6 +7,7 @@
  * at most a ticket for a client whose own could not be opened after all, and ends with that window. All contexts of terms go
  * when a window ends, and are made again when asked for: 32 kB each.
  */
+import { constants } from 'node:crypto'
 import tls from 'node:tls'
 import type { TicketKeys, TicketWindow } from '../model/ticket-keys.ts'
 import type { ServerTls } from '../model/tls-terms.ts'
@@ -72,6 +73,8 @@ function makeServer(terms: ServerTls, ticketKeys: Buffer, sessionTimeout: number
     ...(terms.minVersion >= 'TLSv1.2' && terms.clients !== null ? withoutLevel(terms.ciphers) : {}),
     ALPNProtocols: [...terms.alpn],
     allowHalfOpen: true,
+    // A client may not have the handshake made again and again (CVE-2011-1473). Bun's library never does it.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
     requestCert: terms.clients !== null,
     rejectUnauthorized: terms.clients?.require ?? false,
     // Ours is shorter and closes the socket too; Node's only reports.

@@ -94,18 +94,20 @@ export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketK
 
     connect(target: ConnectTarget, handler: LinkHandler): Link {
       const { address, port, tls: terms } = target
-      const socket =
-        terms === null
-          ? net.connect({ host: address, port, allowHalfOpen: true })
-          : tlsConnect(address, port, terms)
-      socket.setNoDelay(true)
+      const raw = net.connect({ host: address, port, allowHalfOpen: true, noDelay: true })
+      const socket = terms === null ? raw : secureSocket(raw, terms)
       const link = new NodeLink(handler, socket, address, port, fault)
+      let reached = false
       let open = false
-      socket.on('error', (error: Error & { code?: string }) => {
+      const failed = (error: Error) => {
         if (open) return
-        const tcp = terms === null || error.code === 'ECONNREFUSED' || error.code === 'EHOSTUNREACH'
-        link.onError(tcp ? connectError(address, port, error) : clientHandshakeError(address, port, error))
+        link.onError(reached ? clientHandshakeError(address, port, error) : connectError(address, port, error))
+      }
+      raw.once('connect', () => {
+        reached = terms !== null
       })
+      raw.on('error', failed)
+      if (socket !== raw) socket.on('error', failed)
       socket.once(terms === null ? 'connect' : 'secureConnect', () => {
         open = true
         link.secured = terms !== null
@@ -140,11 +142,11 @@ export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketK
   }
 }
 
-function tlsConnect(address: string, port: number, terms: ClientTls): tls.TLSSocket {
+/** TLS over a socket of our own: one that `tls.connect` opens by itself cannot be reset. */
+function secureSocket(raw: net.Socket, terms: ClientTls): tls.TLSSocket {
   terms.native ??= clientContext(terms, withoutLevel(tls.DEFAULT_CIPHERS))
   const socket = tls.connect({
-    host: address,
-    port,
+    socket: raw,
     allowHalfOpen: true,
     secureContext: terms.native as tls.SecureContext,
     rejectUnauthorized: terms.verify,

@@ -44,12 +44,19 @@ export function resetError(message: string, cause?: unknown): ProxyError {
   return new ProxyError('CLIENT_GONE', message, cause)
 }
 
+/** An open connection's: TLS that the peer broke, or a connection that it reset. */
+export function lostError(error: Error): ProxyError {
+  if (!/SSL routines/i.test(error.message)) return resetError(error.message, error)
+  return new ProxyError('TLS_BROKEN', `the peer broke the TLS stream: ${plainTlsReason(error)}`, error)
+}
+
 /**
  * `error:100000f0:SSL routines:OPENSSL_internal:NO_SHARED_CIPHER` reads better as its last part. OpenSSL has the address of a
  * thread before it, and a file and a line behind.
  */
 function plainTlsReason(error: unknown): string {
-  const reason = reasonOf(error)
+  // Node appends advice for whoever wrote the program.
+  const reason = reasonOf(error).replace(/; if the root CA is installed locally, try running Node\.js with.*$/s, '')
   const code = /\berror:[0-9a-f]{8}:[^:]*:[^:]*:([^:\n]+)/i.exec((error as Coded)?.message ?? '')
   if (code?.[1]) return code[1].toLowerCase().replaceAll('_', ' ').trim()
   return reason

