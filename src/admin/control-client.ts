@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { UsageError } from '../base/errors.ts'
-import { controlFolder, controlSockets } from './control-path.ts'
+import { controlFolder, controlFolderProblem, controlSockets } from './control-path.ts'
 
 /** The command line and the configuration are right, and there is nobody to ask: exit code 1. */
 export class NoGatewayError extends UsageError {
@@ -30,6 +30,8 @@ export async function askGateway<T>(
   { one = false, of = '', withinMs = answerMs }: AskOptions = {},
 ): Promise<Reply<T>[]> {
   const replies: Reply<T>[] = []
+  const problem = controlFolderProblem(state)
+  if (problem !== null) throw new NoGatewayError(problem)
   for (const file of controlSockets(state)) {
     const reply = await ask<T>(file, question, of, withinMs)
     if (reply === null) continue

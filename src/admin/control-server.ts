@@ -2,11 +2,11 @@
  * The control socket of one process: a question as one line of JSON, an answer as another, for whoever may open files
  * of the user that the gateway runs as, and nobody else.
  */
-import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
-import { messageOf } from '../base/errors.ts'
-import { controlFolder } from './control-path.ts'
+import { messageOf, UsageError } from '../base/errors.ts'
+import { controlFolder, makeControlFolder } from './control-path.ts'
 
 /** By the word of the question; `of` is what it is about, or empty. */
 export type Controls = Readonly<Record<string, (of: string) => unknown | Promise<unknown>>>
@@ -15,12 +15,11 @@ export type Controls = Readonly<Record<string, (of: string) => unknown | Promise
 const longestQuestion = 1_000
 const questionMs = 5_000
 
-/** @returns closes it. Throws where the folder is not ours alone. */
+/** @returns closes it. Throws UsageError where the folder is not ours alone. */
 export async function openControl(state: string, controls: Controls): Promise<() => void> {
+  const problem = makeControlFolder(state)
+  if (problem !== null) throw new UsageError(problem)
   const folder = controlFolder(state)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const { uid, mode } = lstatSync(folder)
-  if (uid !== process.getuid?.() || (mode & 0o077) !== 0) chmodSync(folder, 0o700)
   const file = path.join(folder, `${process.pid}.sock`)
   rmSync(file, { force: true })
   const server = net.createServer({ allowHalfOpen: true }, socket => answer(socket, controls))

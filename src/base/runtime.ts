@@ -87,6 +87,7 @@ export type BunApi = {
     socket: BunHandlers
   }): Promise<BunSocket>
   gc(force: boolean): void
+  file(descriptor: number): { writer(): { end(): unknown } }
 }
 
 /** Bun's own API, or null on Node. */
@@ -105,4 +106,16 @@ export const abilities: { readonly ticketKeys: boolean; readonly stapling: boole
 /** Gives back what start-up has left behind (a parsed configuration of 10,000 sites is 60 MB); Node does so by itself. */
 export function collectGarbage(): void {
   bun?.gc(true)
+}
+
+/** Makes writes to standard output or standard error fail with EAGAIN where they would wait: for all processes that share it. */
+export function setNonBlocking(stream: 1 | 2): void {
+  if (bun !== null) {
+    // A writer sets the flag on a duplicate of the descriptor, and the flag belongs to both (1.4.5).
+    bun.file(stream).writer().end()
+    return
+  }
+  type WithHandle = { _handle?: { setBlocking?(on: boolean): void } }
+  const handle = ((stream === 1 ? process.stdout : process.stderr) as unknown as WithHandle)._handle
+  handle?.setBlocking?.(false)
 }

@@ -1,27 +1,10 @@
 /**
- * The command line. Exit codes: 0 done, 1 failed while running, 2 the command line or the configuration is wrong.
- * Mistakes of the user are said in a line or two; faults of ours keep their stack.
+ * Where a process begins. Loading everything takes a while, and a signal that nobody catches by then would kill a gateway
+ * that is starting: so a verb that serves catches signals first.
  */
-import { UsageError } from '../base/errors.ts'
-import { parseWords } from './argv.ts'
-import { verbs } from './verbs/all.ts'
+import { servingSignals } from '../process/signals.ts'
 
-async function main(argv: readonly string[]): Promise<number> {
-  const words = parseWords(argv, verb => verbs.find(each => each.name === verb) ?? null)
-  const verb = verbs.find(each => each.name === words.verb)
-  return verb === undefined ? 2 : await verb.run(words)
-}
-
-main(process.argv.slice(2)).then(
-  code => {
-    if (code !== 0) process.exitCode = code
-  },
-  error => {
-    if (error instanceof UsageError) {
-      process.stderr.write(`${error.name === 'ConfigError' ? '' : 'sallyport: '}${error.message}\n`)
-      process.exit(error.exitCode)
-    }
-    process.stderr.write(`sallyport: ${error instanceof Error ? error.stack : String(error)}\n`)
-    process.exit(1)
-  },
-)
+const argv = process.argv.slice(2)
+const signals = servingSignals(argv[0])
+const { command } = await import('./command.ts')
+await command(argv, signals)

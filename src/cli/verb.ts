@@ -1,4 +1,5 @@
 /** What every verb is. */
+import type { Signals } from '../process/signals.ts'
 import type { Words } from './argv.ts'
 
 export type Verb = {
@@ -10,6 +11,9 @@ export type Verb = {
   readonly details: string
   readonly values: readonly string[]
   readonly flags: readonly string[]
-  /** Writes to standard output what was asked for. @returns the exit code */
-  run(words: Words): Promise<number>
+  /**
+   * Writes to standard output what was asked for. @returns the exit code
+   * @param signals null for a verb that does not serve (signals.ts has those that do)
+   */
+  run(words: Words, signals: Signals | null): Promise<number>
 }

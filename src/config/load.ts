@@ -8,7 +8,7 @@ import type { Config, KeyPairFiles } from './config.ts'
 import type { Environment } from './engine/environment.ts'
 import { parseText, treeFromValue } from './engine/parse.ts'
 import { ConfigError, type Problem, type ProblemPlace, Problems, problemPlace } from './engine/problem.ts'
-import { childOf, type Node, placeOf } from './engine/tree.ts'
+import { childOf, holdsCode, type Node, placeOf } from './engine/tree.ts'
 import { defaultState, validate } from './validate.ts'
 
 /** Looked for in this order when no file is named. */
@@ -23,12 +23,31 @@ export type LoadOptions = {
   readonly env?: Environment
   /** A ConfigInput given in code; its relative paths begin at `cwd`, and no file is read */
   readonly value?: unknown
+  /** What another process has read: the file is not looked at, whatever it holds by now */
+  readonly source?: ConfigSource
 }
+
+/**
+ * What a configuration was read from, so that another process of the same environment reads the same one. `file` is
+ * absolute, or null for code without a file; `name` is for messages; relative paths begin at `folder`.
+ */
+export type ConfigSource = {
+  readonly file: string | null
+  readonly name: string | null
+  readonly folder: string
+} & (
+  | { readonly kind: 'text'; readonly text: string }
+  /** From code, and free of functions: survives JSON */
+  | { readonly kind: 'value'; readonly value: unknown }
+  /** Code with functions, which cannot be handed on: it is loaded from the file again */
+  | { readonly kind: 'module' }
+)
 
 export type Loaded = {
   readonly config: Config
   /** Warnings and notes, in file order */
   readonly warnings: readonly Problem[]
+  readonly source: ConfigSource
   /** Where the value under these keys is written, or the nearest around it: for what is found out later */
   place(...keys: (string | number)[]): ProblemPlace
 }
@@ -38,21 +57,54 @@ export async function loadConfig(options: LoadOptions = {}): Promise<Loaded> {
   const folder = path.resolve(options.cwd ?? process.cwd())
   const environment = options.env ?? process.env
   const problems = new Problems()
-  if (options.value !== undefined) {
-    const tree = treeFromValue(options.value, null, problems)
-    return finish(validate(tree, { file: null, folder, environment, filesLater: false }, problems), tree, problems)
-  }
-  const name = options.file ?? findFile(folder)
-  const file = path.resolve(folder, name)
-  const tree = await readFile(file, name, environment, problems)
+  const [given, tree] =
+    options.source !== undefined
+      ? await readSource(options.source, environment, problems)
+      : options.value !== undefined
+        ? fromValue({ file: null, name: null, folder }, options.value, problems)
+        : await readNamed(folder, options.file ?? findFile(folder), environment, problems)
   // After a syntax error the rest would be guesses; after an unset variable it is not.
-  const origin = { file, folder: path.dirname(file), environment, filesLater: false }
-  return finish(tree && validate(tree, origin, problems), tree, problems)
+  const origin = { file: given.file, folder: given.folder, environment, filesLater: false }
+  const config = tree && validate(tree, origin, problems)
+  if (!config || !tree || problems.failed) throw new ConfigError(problems.list())
+  const place = (...keys: (string | number)[]) => problemPlace(placeOf(tree, ...keys))
+  return { config, warnings: problems.list(), source: given, place }
 }
 
-function finish(config: Config | undefined, tree: Node | undefined, problems: Problems): Loaded {
-  if (!config || !tree || problems.failed) throw new ConfigError(problems.list())
-  return { config, warnings: problems.list(), place: (...keys) => problemPlace(placeOf(tree, ...keys)) }
+type Origin = { readonly file: string | null; readonly name: string | null; readonly folder: string }
+type Read = readonly [source: ConfigSource, tree: Node | undefined]
+
+async function readSource(given: ConfigSource, environment: Environment, problems: Problems): Promise<Read> {
+  const { file, name, folder } = given
+  switch (given.kind) {
+    case 'text':
+      return [given, parseText(given.text, name ?? '', environment, problems)]
+    case 'value':
+      return fromValue({ file, name, folder }, given.value, problems)
+    default:
+      return await readNamed(folder, file ?? '', environment, problems, name ?? undefined)
+  }
+}
+
+function fromValue(origin: Origin, value: unknown, problems: Problems): Read {
+  const tree = treeFromValue(value, origin.name, problems)
+  const source: ConfigSource = holdsCode(tree) ? { ...origin, kind: 'module' } : { ...origin, kind: 'value', value }
+  return [source, tree]
+}
+
+async function readNamed(
+  folder: string,
+  file: string,
+  environment: Environment,
+  problems: Problems,
+  name = file,
+): Promise<Read> {
+  const absolute = path.resolve(folder, file)
+  const origin: Origin = { file: absolute, name, folder: path.dirname(absolute) }
+  const content = await readContent(absolute, name)
+  if (!('text' in content)) return fromValue(origin, content.value, problems)
+  const { text } = content
+  return [{ ...origin, kind: 'text', text }, parseText(text, name, environment, problems)]
 }
 
 export type CaPlace = { readonly state: string; readonly own: KeyPairFiles | null }
@@ -68,7 +120,11 @@ export async function loadCaPlace(options: Pick<LoadOptions, 'file'> = {}): Prom
   const problems = new Problems()
   const name = options.file ?? findFile(folder)
   const file = path.resolve(folder, name)
-  const tree = await readFile(file, name, environment, problems, at => !caPlaces.includes(at))
+  const content = await readContent(file, name)
+  const tree =
+    'text' in content
+      ? parseText(content.text, name, environment, problems, at => !caPlaces.includes(at))
+      : treeFromValue(content.value, name, problems)
   const origin = { file, folder: path.dirname(file), environment, filesLater: true }
   if (tree) validate(tree, origin, problems)
   if (!tree || problems.failed) throw new ConfigError(problems.list())
@@ -98,13 +154,9 @@ function fileError(file: string, message: string, hint?: string): ConfigError {
   return new ConfigError([hint === undefined ? problem : { ...problem, hint }])
 }
 
-async function readFile(
-  file: string,
-  name: string,
-  environment: Environment,
-  problems: Problems,
-  mayWait?: (path: string) => boolean,
-): Promise<Node | undefined> {
+type Content = { readonly text: string } | { readonly value: unknown }
+
+async function readContent(file: string, name: string): Promise<Content> {
   const found = statSync(file, { throwIfNoEntry: false })
   if (!found) throw fileError(name, 'does not exist', file === name ? undefined : `looked for ${file}`)
   if (found.isDirectory())
@@ -113,12 +165,12 @@ async function readFile(
     case '.yaml':
     case '.yml':
     case '.json':
-      return parseText(readText(file, name), name, environment, problems, mayWait)
+      return { text: readText(file, name) }
     case '.ts':
     case '.mts':
     case '.js':
     case '.mjs':
-      return treeFromValue(await importValue(file, name, found.mtimeMs), name, problems)
+      return { value: await importValue(file, name, found.mtimeMs) }
     default:
       throw fileError(
         name,

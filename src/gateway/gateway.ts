@@ -12,6 +12,7 @@ import { Deadlines, nowMs } from '../base/deadlines.ts'
 import { messageOf, UsageError } from '../base/errors.ts'
 import { CidrSet } from '../base/ip.ts'
 import { createLog, type Log } from '../base/log.ts'
+import { Output, recordsDropped } from '../base/output.ts'
 import { abilities } from '../base/runtime.ts'
 import { Turn } from '../base/turn.ts'
 import type { CertificateRow, ListedCertificate } from '../certs/files/list.ts'
@@ -94,8 +95,7 @@ export class Gateway {
   constructor(config: Config, options: GatewayOptions = {}) {
     this.config = config
     this.options = options
-    const out = options.out ?? ((text: string) => void process.stdout.write(text))
-    this.log = createLog({ ...config.log, out })
+    this.log = createLog({ ...config.log, out: options.out ?? this.standardOutput() })
     this.registries = new Registries(options.now, options.lookup)
     this.tickets = new TicketKeyring(text => this.log.write('warn', text), options.now)
     this.reports = new CertificateReports(this.log, { silent: options.reportsCertificates === false })
@@ -336,6 +336,12 @@ export class Gateway {
 
   get draining(): boolean {
     return this.services.draining
+  }
+
+  private standardOutput(): (text: string) => void {
+    const output = new Output(1)
+    output.onRecovered = dropped => this.log.write('warn', recordsDropped, { dropped })
+    return text => output.write(text)
   }
 
   private keyLog(file: string | undefined): KeyLog {

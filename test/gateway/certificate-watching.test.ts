@@ -9,8 +9,8 @@ import path from 'node:path'
 import { after, describe, it } from 'node:test'
 import tls from 'node:tls'
 import { openControl } from '../../src/admin/control-server.ts'
-import { controlsOf } from '../../src/cli/controls.ts'
 import type { SiteInput } from '../../src/config/define-config.ts'
+import { controlsOf } from '../../src/process/controls.ts'
 import {
   type IssuedFiles,
   intermediateCa,

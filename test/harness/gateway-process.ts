@@ -11,6 +11,8 @@ type LogRecord = Record<string, unknown>
 
 export type GatewayProcess = {
   readonly child: ChildProcess
+  /** Its configuration */
+  readonly file: string
   /** Resolves when it serves; rejects with what it said when it ends before */
   readonly ready: Promise<void>
   logs(): LogRecord[]
@@ -73,6 +75,7 @@ export function spawnGateway(config: object, { workers = 1, blocks }: ProcessOpt
   }
   return {
     child,
+    file,
     ready,
     logs,
     said: () => `${err}${out}`,

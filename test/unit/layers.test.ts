@@ -35,6 +35,7 @@ const layers: readonly (readonly string[])[] = [
   ['config'],
   ['gateway'],
   ['admin'],
+  ['process'],
   ['cli'],
 ]
 

@@ -11,7 +11,7 @@ import {
   inForce,
   toUpstream,
 } from '../../gateway/certificates/certificates.ts'
-import type { Chain } from '../controls.ts'
+import type { Chain } from '../../process/controls.ts'
 import { storedBundles, storedCertificates } from './stored.ts'
 
 export type Found<T> = { readonly running: boolean; readonly found: T }

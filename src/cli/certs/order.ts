@@ -3,7 +3,7 @@ import { askGateway } from '../../admin/control-client.ts'
 import { UsageError } from '../../base/errors.ts'
 import { type ReasonName, reasons } from '../../certs/x509/crl-build.ts'
 import { durationText } from '../../certs/x509/expiry.ts'
-import type { Renewed } from '../controls.ts'
+import type { Renewed } from '../../process/controls.ts'
 
 /** An order may wait for DNS and for a CA that is slow. */
 const withinMs = 15 * 60_000

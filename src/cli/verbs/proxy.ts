@@ -2,7 +2,7 @@
 import { UsageError } from '../../base/errors.ts'
 import { openLocalCa } from '../../certs/ca/local-ca.ts'
 import { loadConfig } from '../../config/load.ts'
-import { serve } from '../serve.ts'
+import { serve } from '../../process/serve.ts'
 import type { Verb } from '../verb.ts'
 import { withOptions } from './run.ts'
 
@@ -15,7 +15,7 @@ export const proxy: Verb = {
 --to is the backend: http://, or https:// whose certificate is verified.`,
   values: ['from', 'to', 'workers', 'log-level', 'log-format'],
   flags: [],
-  async run(words) {
+  async run(words, signals) {
     const from = address('--from', words.options.get('from') ?? 'https://localhost:8443')
     const to = words.options.get('to')
     if (to === undefined) throw new UsageError("proxy needs --to: the backend, such as 'http://localhost:3000'")
@@ -37,12 +37,14 @@ export const proxy: Verb = {
       sites: [{ host, default: true, ...(secure ? { certificate: 'local' } : {}), to: [to] }],
       log: { access: true, format: 'text' },
     }
-    return await serve(
-      async () => {
-        const { config, warnings } = await loadConfig({ value })
-        return { config: withOptions(config, words), warnings }
+    return await serve({
+      async load(source) {
+        const loaded = await loadConfig(source === null ? { value } : { source })
+        return { ...loaded, config: withOptions(loaded.config, words) }
       },
-      gateway => {
+      signals,
+      tlsKeyLog: undefined,
+      afterReady: gateway => {
         const ca = secure ? openLocalCa(gateway.config.state).file : null
         process.stderr.write(`  ${from.origin} -> ${to}\n`)
         if (ca !== null) {
@@ -50,7 +52,7 @@ export const proxy: Verb = {
           process.stderr.write(`  try: curl --cacert ${ca} ${from.origin}/\n`)
         }
       },
-    )
+    })
   },
 }
 

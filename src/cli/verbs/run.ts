@@ -2,9 +2,9 @@
 import { UsageError } from '../../base/errors.ts'
 import type { Config } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
+import { serve } from '../../process/serve.ts'
 import type { Words } from '../argv.ts'
 import { refuseWhatCannotRun } from '../check/refused.ts'
-import { serve } from '../serve.ts'
 import type { Verb } from '../verb.ts'
 
 export const run: Verb = {
@@ -18,19 +18,19 @@ SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reloads th
 --tls-keylog writes the secrets of every TLS session to FILE (for Wireshark, on Node only), and says so loudly.`,
   values: ['config', 'workers', 'log-level', 'log-format', 'tls-keylog'],
   flags: [],
-  async run(words) {
+  async run(words, signals) {
     if (words.rest.length > 0) throw new UsageError(`run takes no '${words.rest[0]}'; name the file with -c`)
     const file = words.options.get('config')
-    return await serve(
-      async () => {
-        const loaded = await loadConfig(file === undefined ? {} : { file })
+    return await serve({
+      async load(source) {
+        const loaded = await loadConfig(source === null ? (file === undefined ? {} : { file }) : { source })
         refuseWhatCannotRun(loaded)
-        const { config, warnings } = loaded
-        return { config: withOptions(config, words), warnings }
+        return { ...loaded, config: withOptions(loaded.config, words) }
       },
-      () => {},
-      words.options.get('tls-keylog'),
-    )
+      signals,
+      tlsKeyLog: words.options.get('tls-keylog'),
+      afterReady: () => {},
+    })
   },
 }
 

@@ -1,9 +1,9 @@
 /** `sallyport status`, `reload` and `drain`: a running gateway, found by the state folder of its configuration. */
 import { askGateway, gatewayRuns } from '../../admin/control-client.ts'
 import type { CertificateCount } from '../../gateway/certificates/certificate-list.ts'
+import type { Status } from '../../process/controls.ts'
 import type { Words } from '../argv.ts'
 import { configHere } from '../config-here.ts'
-import type { Status } from '../controls.ts'
 import type { Verb } from '../verb.ts'
 
 export async function stateOf(words: Words): Promise<string> {
@@ -61,7 +61,8 @@ export const reload: Verb = {
   values: ['config'],
   flags: [],
   async run(words) {
-    const replies = await askGateway<null>(await stateOf(words), 'reload')
+    // Any one process has the whole gateway reloaded.
+    const replies = await askGateway<null>(await stateOf(words), 'reload', { one: true })
     const failed = replies.filter(reply => reply.error !== undefined)
     for (const { error } of failed.slice(0, 1)) process.stderr.write(`not reloaded: ${error}\n`)
     if (failed.length === 0) process.stdout.write('reloaded\n')

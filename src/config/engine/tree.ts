@@ -67,3 +67,10 @@ export function placeOfKey(node: Node, key: string): Place {
 export function childOf(node: Node, key: string): Node | undefined {
   return node.kind === 'map' ? node.entries.get(key)?.value : undefined
 }
+
+/** Whether there is a function, or an object that carries one, anywhere in it. */
+export function holdsCode(node: Node): boolean {
+  if (node.kind === 'code') return node.value !== brokenValue
+  if (node.kind === 'list') return node.items.some(holdsCode)
+  return node.kind === 'map' && [...node.entries.values()].some(({ value }) => holdsCode(value))
+}
