@@ -292,8 +292,8 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
       this.errorCode = error.code
       this.errorWhy = error.message
     }
-    const done = this.route?.filters.done
-    if (done !== undefined && done.length > 0) this.phases.done(done, error, this.services.events)
+    const done = this.route?.filters.done ?? []
+    if (done.length > 0 || this.madePhases !== null) this.phases.done(done, error, this.services.events)
     this.services.events.answered(this.status)
     this.services.events.exchange?.(this)
   }

@@ -14,9 +14,17 @@ const responseBytesAtMost = 1_048_576
 const replyKeys = ['status', 'headers', 'body']
 const noBytes = new Uint8Array(0)
 
-/** From what the request phase returned: null where the exchange goes on. */
-export function answerOf(returned: unknown): OwnAnswer | null | Promise<OwnAnswer | null> {
-  return isThenable(returned) ? Promise.resolve(returned).then(settledAnswer) : settledAnswer(returned)
+/** The body of a `Response` while it is read. */
+export type BodyUnderWay = { reader: { cancel(): Promise<void> } | null }
+
+/**
+ * From what the request phase returned: null where the exchange goes on.
+ * @param body is told of what is read of a `Response`, so that whoever ends the exchange can end that too
+ */
+export function answerOf(returned: unknown, body: BodyUnderWay): OwnAnswer | null | Promise<OwnAnswer | null> {
+  return isThenable(returned)
+    ? Promise.resolve(returned).then(settled => settledAnswer(settled, body))
+    : settledAnswer(returned, body)
 }
 
 /** Checks that a phase that may wait returned nothing. */
@@ -50,9 +58,9 @@ function expectNothing(phase: string, returned: unknown): void {
     throw new TypeError(`${phase} returned ${shown(returned)}: this phase returns nothing`)
 }
 
-function settledAnswer(returned: unknown): OwnAnswer | null | Promise<OwnAnswer> {
+function settledAnswer(returned: unknown, under: BodyUnderWay): OwnAnswer | null | Promise<OwnAnswer> {
   if (returned === undefined || returned === null) return null
-  if (returned instanceof Response) return responseAnswer(returned)
+  if (returned instanceof Response) return responseAnswer(returned, under)
   if (typeof returned !== 'object' || Array.isArray(returned)) {
     throw new TypeError(
       `request returned ${shown(returned)}: it takes nothing, { status, headers, body } or a Response`,
@@ -73,7 +81,7 @@ function settledAnswer(returned: unknown): OwnAnswer | null | Promise<OwnAnswer>
   return ownAnswer(status, fields, typeof body === 'string' ? Buffer.from(body) : (body ?? noBytes))
 }
 
-async function responseAnswer(response: Response): Promise<OwnAnswer> {
+async function responseAnswer(response: Response, under: BodyUnderWay): Promise<OwnAnswer> {
   checkedStatus(response.status)
   if (response.bodyUsed || response.body?.locked) throw new TypeError('the body of the Response was read already')
   // What `fetch` gives was decoded: its codings are no longer those of the body.
@@ -84,16 +92,20 @@ async function responseAnswer(response: Response): Promise<OwnAnswer> {
     if (gatewayNames.has(name) || (fetched && name === 'content-encoding')) continue
     fields.append(name, value)
   }
-  return ownAnswer(response.status, fields, response.body === null ? noBytes : await bytesOf(response.body))
+  return ownAnswer(response.status, fields, response.body === null ? noBytes : await bytesOf(response.body, under))
 }
 
-async function bytesOf(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+async function bytesOf(body: ReadableStream<Uint8Array>, under: BodyUnderWay): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let length = 0
   const reader = body.getReader()
+  under.reader = reader
   for (;;) {
     const { done, value } = await reader.read()
-    if (done) return Buffer.concat(chunks, length)
+    if (done) {
+      under.reader = null
+      return Buffer.concat(chunks, length)
+    }
     length += value.length
     if (length > responseBytesAtMost) {
       reader.cancel().catch(() => {})

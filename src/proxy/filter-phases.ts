@@ -9,7 +9,7 @@ import type { Connection } from '../model/connection.ts'
 import type { Filter, FilterExchange } from '../model/filter.ts'
 import type { Route } from '../model/route.ts'
 import { Fields } from '../wire/fields.ts'
-import { answerOf, nothingNow, nothingOf } from './filter-answer.ts'
+import { answerOf, type BodyUnderWay, nothingNow, nothingOf } from './filter-answer.ts'
 import { runDone, runFilters } from './filter-run.ts'
 import { filterView, type Viewed } from './filter-view.ts'
 import type { OwnAnswer } from './respond.ts'
@@ -41,6 +41,7 @@ export class FilterPhases {
   private readonly exchange: FilteredExchange
   private readonly view: FilterExchange
   private before: Before | null = null
+  private readonly body: BodyUnderWay = { reader: null }
 
   constructor(exchange: FilteredExchange, connection: Connection) {
     this.exchange = exchange
@@ -48,9 +49,9 @@ export class FilterPhases {
   }
 
   request(filters: readonly Filter[]): void {
-    const { exchange, view } = this
+    const { exchange, view, body } = this
     runFilters<OwnAnswer | null>(filters, {
-      call: filter => answerOf(filter.request?.(view)),
+      call: filter => answerOf(filter.request?.(view), body),
       took: answer => {
         if (answer !== null) exchange.filterAnswered(answer)
         return answer !== null
@@ -88,7 +89,10 @@ export class FilterPhases {
     })
   }
 
+  /** The exchange is over: a body that is still read for it has no use any more. */
   done(filters: readonly Filter[], error: ProxyError | null, events: Events): void {
+    this.body.reader?.cancel().catch(() => {})
+    this.body.reader = null
     runDone(filters, this.view, error, events)
   }
 

@@ -471,6 +471,34 @@ function checkFraming({ fields, status }: Answered, version: string): void {
     for (const name of ['connection', 'keep-alive', 'upgrade', 'transfer-encoding']) assert.equal(count(name), 0)
 }
 
+describe('a Response that is still read when its exchange ends', () => {
+  for (const [how, timeouts] of [
+    ['by timeouts.filter', { filter: '50ms' }],
+    ['by the client', {}],
+  ] as const) {
+    it(`is cancelled (${how})`, async () => {
+      const cancelled = Promise.withResolvers<void>()
+      const asked = Promise.withResolvers<void>()
+      const silent = () => {
+        asked.resolve()
+        return new Response(new ReadableStream({ cancel: () => cancelled.resolve() }))
+      }
+      const one = await startGateway({
+        sites: [
+          { host: 'localhost', certificate: 'local', routes: [{ to: backend.url, timeouts, filters: [silent] }] },
+        ],
+      })
+      const client = await rawTls(one.port)
+      client.send('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+      await asked.promise
+      if (how === 'by the client') client.destroy()
+      await cancelled.promise
+      client.destroy()
+      await one.stop()
+    })
+  }
+})
+
 describe('requests that share a connection', () => {
   it('each tell the backend of their own host, whatever comes while a filter or a dial waits', async () => {
     const client = await h2Client(gateway.port)
