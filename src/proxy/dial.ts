@@ -58,7 +58,7 @@ export class Dial implements LinkHandler, Timed {
   }
 
   onDeadline(): void {
-    const message = `connect to ${this.endpoint.label} took over ${this.connectMs} ms`
+    const message = `connect to ${this.endpoint.label} took longer than timeouts.connect (${this.connectMs} ms)`
     this.finish(null, new ProxyError('CONNECT_TIMEOUT', message))
   }
 
