@@ -191,7 +191,14 @@ function checkHosts(
     const at = placeOf(list, index)
     const bare = host.replace(/^\[|\]$/g, '')
     const isPublic = directory in stagingOf
-    if (host.startsWith('*.') && !kinds.includes('dns-01') && !onDemand) {
+    if (isPublic && host.includes('_')) {
+      // CA/Browser Forum baseline requirements, section 7.1.2.7.12
+      problems.error(
+        at,
+        `${host}: no public CA issues a certificate for a name with an underscore`,
+        'write certificate: local, or give acme.directory of a private CA that does',
+      )
+    } else if (host.startsWith('*.') && !kinds.includes('dns-01') && !onDemand) {
       problems.error(
         at,
         `${host}: a wildcard certificate needs the dns-01 challenge`,

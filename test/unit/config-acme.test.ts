@@ -209,6 +209,13 @@ describe('acme', () => {
     assert.equal((await some(ports)).warnings.length, 2)
   })
 
+  it('refuses names with an underscore at a public CA, and leaves a private one and the local CA alone', async () => {
+    const said = /: no public CA issues a certificate for a name with an underscore/
+    for (const host of ['_x.example.com', 'a_b.example.com']) assert.match((await wrong('', host)).join(), said)
+    const privately = 'acme: { email: a@b.example, directory: https://ca.internal/dir }\n'
+    assert.deepEqual(await wrong(privately, 'a_b.example.com'), [])
+  })
+
   it("warns of names that Let's Encrypt will not have, and leaves a private CA alone", async () => {
     const hosts = '[localhost, db.internal, 192.0.2.7]'
     const { warnings } = await read('acme: { email: a@b.example }\n', hosts)
