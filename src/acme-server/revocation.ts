@@ -71,12 +71,19 @@ export async function recordOfId(shared: Shared, id: string): Promise<Certificat
   return shared.authority.findById(keyId, serial.toString('hex').replace(/^(00)+(?=.)/, ''))
 }
 
-/** A window that begins at two thirds of the lifetime; in the past for what is revoked. */
+/** The clocks of a fleet differ by less. */
+const skewMs = 300_000
+
+/** A window that begins at two thirds of the lifetime; now for what is not valid yet, in the past for what is revoked. */
 export async function renewalInfo(shared: Shared, id: string): Promise<Answer> {
   const record = await recordOfId(shared, id)
   if (record === null) throw notFound('certificate')
   const lifetimeMs = record.notAfter - record.notBefore
-  const start = record.revoked === null ? record.notBefore + (lifetimeMs * 2) / 3 : record.notBefore
+  // It was issued while the clock ran ahead: nobody can use it, and its own dates would keep it for as long.
+  const now = shared.now()
+  const isEarly = record.notBefore > now + skewMs
+  const due = isEarly ? now - 60_000 : record.notBefore + (lifetimeMs * 2) / 3
+  const start = record.revoked === null || isEarly ? due : record.notBefore
   const end = record.revoked === null ? start + lifetimeMs / 12 : Math.max(start + 1_000, record.revoked.at)
   const again = Math.min(21_600, Math.max(60, Math.floor(lifetimeMs / 24 / 1000)))
   const body = { suggestedWindow: { start: timeOf(start), end: timeOf(end) } }

@@ -38,6 +38,10 @@ const mostConnections = 256
 const closeMs = 3_000
 const ownLifetimeMs = 7 * 24 * 3_600_000
 const retryMs = 60_000
+/** How often the clock is looked at */
+const lookMs = 600_000
+/** The clocks of a fleet differ by less. */
+const skewMs = 300_000
 
 /** Throws UsageError where the port cannot be had, AuthorityError where the CA may not give `host`. */
 export async function serveAcme(terms: ServeTerms): Promise<ServedAcme> {
@@ -54,8 +58,14 @@ export async function serveAcme(terms: ServeTerms): Promise<ServedAcme> {
   let closed = false
   let timer: NodeJS.Timeout | null = null
   const renewAt = (ms: number) => {
-    timer = setTimeout(() => void renew(), Math.max(1_000, ms - terms.now()))
-    timer.unref()
+    const plannedAt = terms.now()
+    const look = () => {
+      const now = terms.now()
+      // A clock that was corrected backwards leaves a certificate that is not valid yet.
+      if (now >= ms || now < plannedAt - skewMs) void renew()
+      else timer = setTimeout(look, Math.min(lookMs, Math.max(1_000, ms - now))).unref()
+    }
+    timer = setTimeout(look, Math.min(lookMs, Math.max(1_000, ms - plannedAt))).unref()
   }
   const renew = async (): Promise<void> => {
     try {

@@ -161,6 +161,29 @@ describe('staples', { skip: skip || (abilities.stapling ? false : 'this runtime 
     assert.equal(one.staple.current(), newer)
   })
 
+  it('are shown and asked for by a clock that is corrected backwards', async () => {
+    const day = 24 * 60 * minute
+    const leaf = issue()
+    const clock = { ms: Date.now() }
+    says(leaf)
+    const one = staples(leaf, clock, temporaryFolder())
+    await until(() => one.staple.current() !== null)
+    // What is of tomorrow is not shown today.
+    clock.ms -= day
+    assert.equal(one.staple.current(), null)
+    clock.ms += day
+    // A failure while the clock ran ahead does not put off the next try for as long.
+    clock.ms += day
+    responder.answer = (_request, response) => void response.writeHead(500).end()
+    await one.fetched()
+    clock.ms -= day
+    const asked = responder.asked
+    says(leaf)
+    await one.fetched()
+    assert.equal(responder.asked, asked + 1)
+    assert.notEqual(one.staple.current(), null)
+  })
+
   it('are not believed from a file either', async () => {
     const leaf = issue()
     const state = temporaryFolder()

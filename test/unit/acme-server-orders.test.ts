@@ -1,9 +1,10 @@
 /** Orders of the ACME server: who gets a certificate for what, and who does not. */
 import assert from 'node:assert/strict'
-import { randomBytes, X509Certificate } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { allowList } from '../../src/acme-server/names.ts'
 import { ChallengeFailure } from '../../src/acme-server/validate.ts'
+import { internalAuthority } from '../../src/certs/ca/authority.ts'
 import { buildCsr } from '../../src/certs/x509/csr.ts'
 import { readCertificate } from '../../src/certs/x509/x509-read.ts'
 import { type Answered, jwkOf, newKey, type TestAcmeClient } from '../harness/acme-client.ts'
@@ -293,6 +294,26 @@ describe('a certificate', () => {
     const leaf = leafOf((await asking.post(done.body.certificate, '')).text)
     return { ...made, asking, key, certificate: leaf.raw.toString('base64url') }
   }
+
+  test('that was issued while the clock ran ahead is to be renewed now', async () => {
+    const { authority, client } = acmeServer()
+    const ahead = internalAuthority(authority.ca, () => Date.now() + 20 * 86_400_000)
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const lifetimeMs = 3_600_000
+    const terms = {
+      publicKey,
+      names: ['a.internal'],
+      uris: [],
+      use: ['server' as const],
+      lifetimeMs,
+      requester: 'x',
+    }
+    const { certificateDer } = await ahead.issue(terms)
+    const { authorityKeyId, serial } = readCertificate(certificateDer)
+    const id = `${authorityKeyId?.toString('base64url')}.${Buffer.from(serial, 'hex').toString('base64url')}`
+    const { start } = (await client().get(`/renewal-info/${id}`)).body.suggestedWindow
+    assert.ok(Date.parse(start) <= Date.now())
+  })
 
   test('is revoked by its account, once, for a reason that there is', async () => {
     const { asking, certificate, authority } = await issued()

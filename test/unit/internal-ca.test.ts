@@ -63,6 +63,16 @@ describe('the internal CA', () => {
     assert.throws(() => openInternalCa(state, null), /does not belong/)
   })
 
+  test('that was made while the clock ran ahead issues nothing that would not be valid, and says so', async () => {
+    const state = temporaryFolder()
+    initInternalCa(state, { name: 'Early', names: [], now: Date.now() + 30 * 86_400_000 })
+    const ca = openInternalCa(state, null)
+    assert.match(ca.warnings.join(), /not valid before .* the clock ran ahead/)
+    await assert.rejects(internalAuthority(ca).issue(terms('a.internal')), /the CA itself is not valid before/)
+    const later = () => Date.now() + 30 * 86_400_000
+    await internalAuthority(ca, later).issue(terms('a.internal'))
+  })
+
   test("may be an intermediate of one's own, below a root that is not here", async () => {
     const { state } = internalCa(['internal'])
     const folder = internalCaFolder(state)

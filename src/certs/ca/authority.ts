@@ -45,7 +45,8 @@ const uses: Readonly<Record<CertificateUse, 'serverAuth' | 'clientAuth'>> = {
   client: 'clientAuth',
 }
 
-export function internalAuthority(ca: InternalCa): InternalAuthority {
+/** @param clock milliseconds since 1970 */
+export function internalAuthority(ca: InternalCa, clock: () => number = Date.now): InternalAuthority {
   const records = openRecords(ca.folder)
   const allowed = ca.constraints.map(constraintsText).filter(text => text !== null)
   const refusal = (name: string): string | null => {
@@ -59,7 +60,7 @@ export function internalAuthority(ca: InternalCa): InternalAuthority {
     refusal,
     readCsr,
     async issue(terms) {
-      return issue(ca, records, terms, refusal)
+      return issue(ca, records, terms, refusal, clock())
     },
     async find(certificateDer) {
       const fields = readCertificate(certificateDer)
@@ -106,6 +107,7 @@ function issue(
   records: Records,
   terms: CertificateTerms,
   refusal: (name: string) => string | null,
+  now: number,
 ): IssuedCertificate {
   const { uris, use, lifetimeMs, requester } = terms
   const { dnsNames, ipAddresses } = sortNames(terms.names)
@@ -117,8 +119,12 @@ function issue(
   }
   if (lifetimeMs < minLifetimeMs)
     throw new AuthorityError(`a certificate lives for at least ${formatDuration(minLifetimeMs)}`)
-  const now = Date.now()
-  const end = ca.signer.fields.notAfter
+  const { notBefore: begin, notAfter: end } = ca.signer.fields
+  // What it signs now would not verify now. A little is what clocks of a fleet differ by.
+  if (begin > now + backdateMs)
+    throw new AuthorityError(
+      `the CA itself is not valid before ${new Date(begin).toISOString().slice(0, 16)}; is the clock of this machine right?`,
+    )
   if (now + lifetimeMs > end)
     throw new AuthorityError(
       `the CA itself ends on ${new Date(end).toISOString().slice(0, 16)}, before the certificate would`,

@@ -48,7 +48,7 @@ export const internalCaFolder = (state: string): string => path.resolve(state, '
 /** Makes root and intermediate. Throws UsageError, also where they are there. @param names as in name-constraints.ts */
 export function initInternalCa(
   state: string,
-  options: { readonly name: string; readonly names: readonly string[] },
+  options: { readonly name: string; readonly names: readonly string[]; readonly now?: number },
 ): void {
   const folder = internalCaFolder(state)
   const { name } = options
@@ -73,7 +73,8 @@ export function initInternalCa(
   try {
     mkdirSync(path.dirname(folder), { recursive: true, mode: 0o700 })
     draft = mkdtempSync(`${folder}.new-`)
-    for (const [file, text, mode] of makeFiles(name, permitted)) writeSynced(path.join(draft, file), text, mode)
+    for (const [file, text, mode] of makeFiles(name, permitted, options.now ?? Date.now()))
+      writeSynced(path.join(draft, file), text, mode)
     syncFolder(draft)
     // Onto nothing or an empty folder; a full one (records of an own intermediate, another process) is an error.
     renameSync(draft, folder)
@@ -88,8 +89,7 @@ export function initInternalCa(
   }
 }
 
-function makeFiles(name: string, permitted: readonly string[]): (readonly [string, string, number])[] {
-  const now = Date.now()
+function makeFiles(name: string, permitted: readonly string[], now: number): (readonly [string, string, number])[] {
   const root = generateKeyPairSync('ec', { namedCurve: 'P-384' })
   const intermediate = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   // The key's identifier in the name keeps two CAs in one trust store apart: NSS looks issuers up by name.
@@ -157,6 +157,13 @@ export function openInternalCa(state: string, own: CaFiles | null): InternalCa {
     throw new UsageError(`${chainFile}: the CA ended on ${new Date(signer.notAfter).toISOString().slice(0, 10)}`)
   const warnings = modeWarnings(keyFile, 'every service of the internal CA')
   if (days < soonDays) warnings.push(`${chainFile}: the CA ends in ${days} days`)
+  if (signer.notBefore > now) {
+    const begins = new Date(signer.notBefore).toISOString()
+    warnings.push(
+      `${chainFile}: the CA is not valid before ${begins} and issues nothing until then; where it was made while the clock ran ` +
+        'ahead, move the folder away and make it again with: sallyport ca init',
+    )
+  }
   const above = blocks.filter((_, at) => at === 0 || !isSelfSigned(chain[at] as CertificateFields))
   return {
     folder,

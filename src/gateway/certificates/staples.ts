@@ -77,6 +77,8 @@ const firstMs = 3_000
 const atOnce = 8
 const leastAgainMs = 60_000
 const mostAgainMs = 3_600_000
+/** Clocks differ by less, as readOcspResponse has it */
+const skewMs = 300_000
 /** Responses of certificates that nobody has any more */
 const forgottenMs = 60 * 86_400_000
 
@@ -146,6 +148,9 @@ async function refreshAll(staples: Fetched[]): Promise<void> {
   await Promise.all(Array.from({ length: atOnce }, next))
 }
 
+/** Of a responder whose clock ran ahead with ours, before both were corrected: clients take it for a forgery. */
+const isEarly = ({ thisUpdate }: OcspResponse, now: number): boolean => thisUpdate > now + skewMs
+
 class Fetched implements Staple {
   private readonly subject: OcspSubject
   private readonly url: string
@@ -155,6 +160,8 @@ class Fetched implements Staple {
   private readonly warn: Warn
   private response: OcspResponse | null = null
   private dueAt = 0
+  /** When `dueAt` was set */
+  private plannedAt = 0
   private failures = 0
   private fetching = false
 
@@ -169,11 +176,15 @@ class Fetched implements Staple {
   }
 
   current(): Buffer | null {
-    return this.response !== null && this.now() < this.response.nextUpdate ? this.response.der : null
+    const { response } = this
+    const now = this.now()
+    return response !== null && now < response.nextUpdate && !isEarly(response, now) ? response.der : null
   }
 
   isDue(): boolean {
-    return !this.fetching && this.now() >= this.dueAt
+    const now = this.now()
+    // A clock that was corrected backwards would put it off for as long as it ran ahead.
+    return !this.fetching && (now >= this.dueAt || now < this.plannedAt - skewMs)
   }
 
   async refresh(): Promise<void> {
@@ -187,7 +198,8 @@ class Fetched implements Staple {
       const response = readOcspResponse(bytes, this.subject, this.now())
       if (response.status === 'revoked') throw new Error('THE CERTIFICATE IS REVOKED')
       // Nobody on the way may put an older answer in place of a newer one.
-      if (response.thisUpdate < (this.response?.thisUpdate ?? 0))
+      const last = this.response
+      if (last !== null && response.thisUpdate < last.thisUpdate && !isEarly(last, this.now()))
         throw new Error('the answer is older than the last one')
       this.take(response)
       this.keep(response)
@@ -203,6 +215,7 @@ class Fetched implements Staple {
     if (response === null) return false
     const now = this.now()
     this.response = response
+    this.plannedAt = now
     const half = (response.nextUpdate - response.thisUpdate) / 2
     // Not all workers at once.
     const due = response.thisUpdate + half * (1 + Math.random() / 10)
@@ -213,7 +226,8 @@ class Fetched implements Staple {
 
   private failed(error: unknown): void {
     const wait = Math.min(mostAgainMs, leastAgainMs * 2 ** Math.min(this.failures++, 10))
-    this.dueAt = this.now() + wait * (1 + Math.random() / 10)
+    this.plannedAt = this.now()
+    this.dueAt = this.plannedAt + wait * (1 + Math.random() / 10)
     const left = this.current() === null ? 'nothing is stapled' : `the last one stays until ${this.endText()}`
     this.warn(`OCSP response from ${this.url} for certificate ${this.subject.serial}: ${messageOf(error)}; ${left}`)
   }
