@@ -160,6 +160,16 @@ const cases: Record<string, Case> = {
     body: 'no',
     fields: { 'x-why': 'a', 'content-length': '2' },
   },
+  'a Date of a response': {
+    filter: onResponse(x => x.response?.headers.set('Date', 'Sat, 28 Nov 2026 06:00:00 GMT')),
+    status: 200,
+    fields: { date: 'Sat, 28 Nov 2026 06:00:00 GMT' },
+  },
+  'a Date of a reply': {
+    filter: returns({ status: 403, headers: { Date: 'Sat, 28 Nov 2026 06:00:00 GMT' } }),
+    status: 403,
+    fields: { date: 'Sat, 28 Nov 2026 06:00:00 GMT' },
+  },
   'a promise of a reply': {
     filter: returns(Promise.resolve({ status: 403, body: 'no' })),
     status: 403,
@@ -467,6 +477,7 @@ function checkFraming({ fields, status }: Answered, version: string): void {
   const count = (name: string) => fields.filter(([each]) => each === name).length
   assert.ok(count('content-length') + count('transfer-encoding') <= 1)
   if (status === 204) assert.equal(count('content-length'), 0)
+  assert.equal(count('date'), 1)
   if (version === 'HTTP/2')
     for (const name of ['connection', 'keep-alive', 'upgrade', 'transfer-encoding']) assert.equal(count(name), 0)
 }

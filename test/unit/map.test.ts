@@ -243,8 +243,12 @@ describe('the map', () => {
       clients: ', crl: "http://10.0.0.9/ca.crl"',
       short: [/^clients\.crl: gateway to 10\.0\.0\.9:80/, /off this host/, /HTTP in the open/],
     },
+    'http-01 challenges of the internal CA': {
+      top: 'ca: { acme: { listen: { port: 9443, address: 0.0.0.0 }, host: ca.test, challenges: http-01 } }',
+      short: [/^ca\.acme: gateway to port 80 of names that are ordered/, /off this host/, /HTTP in the open/],
+    },
     'the ACME server of the internal CA': {
-      top: 'ca: { acme: { listen: { port: 9443, address: 0.0.0.0 }, host: ca.test } }',
+      top: 'ca: { acme: { listen: { port: 9443, address: 0.0.0.0 }, host: ca.test, challenges: tls-alpn-01 } }',
       short: [null, null, null],
     },
   }

@@ -28,7 +28,7 @@ export function servicesOf(config: Config): Path[] {
             proof: `the gateway by ${vault.auth.kind}`,
           }),
         ]),
-    ...(ca === null || ca.acme === null ? [] : [acmeServerPath(ca.acme)]),
+    ...(ca === null || ca.acme === null ? [] : acmeServerPaths(ca.acme)),
     ...(alerts === null
       ? []
       : [
@@ -139,13 +139,26 @@ function dnsPath(config: Config, provider: DnsProviderConfig): Path {
   }
 }
 
-function acmeServerPath({ listen, host }: NonNullable<NonNullable<Config['ca']>['acme']>): Path {
+function acmeServerPaths(server: NonNullable<NonNullable<Config['ca']>['acme']>): Path[] {
+  const { listen, host, challenges, http01Port } = server
   const verified = `the gateway shows a certificate of the internal CA for ${host}; clients prove themselves by their account keys`
-  return own(
-    'ca.acme',
-    'listener',
-    over('ACME clients', 'gateway', `TLS, port ${listen.port}`, verified, isLoopback(listen.address)),
+  const hop = over('ACME clients', 'gateway', `TLS, port ${listen.port}`, verified, isLoopback(listen.address))
+  const served = own('ca.acme', 'listener', hop)
+  if (!challenges.includes('http-01')) return [served]
+  const asked = plain(
+    'gateway',
+    `port ${http01Port} of names that are ordered`,
+    'HTTP in the open, for challenges',
+    false,
   )
+  return [
+    served,
+    {
+      ...own('ca.acme', 'connection', { ...asked, verified: 'the answer proves the name, and is public' }),
+      plaintext: onTheWay(asked),
+      missing: ['to do without: ca: { acme: { challenges: [tls-alpn-01] } }, or external accounts'],
+    },
+  ]
 }
 
 function adminPath({ listen, token }: NonNullable<Config['admin']>): Path {
