@@ -12,14 +12,15 @@ export class TokenBucket {
     this.at = now
   }
 
+  /** How many there are now. */
+  left(now: number): number {
+    this.refill(now)
+    return Math.floor(this.tokens)
+  }
+
   /** @returns false when there are none left */
   take(now: number): boolean {
-    // By so much no clock goes backwards but one that was set: then counting starts anew, and nothing is given for it.
-    if (now < this.at - 10_000) this.at = now
-    if (now > this.at) {
-      this.tokens = Math.min(this.burst, this.tokens + ((now - this.at) * this.perSecond) / 1000)
-      this.at = now
-    }
+    this.refill(now)
     if (this.tokens < 1) return false
     this.tokens--
     return true
@@ -28,5 +29,14 @@ export class TokenBucket {
   /** Gives some back, for good conduct. */
   give(count: number): void {
     this.tokens = Math.min(this.burst, this.tokens + count)
+  }
+
+  private refill(now: number): void {
+    // By so much no clock goes backwards but one that was set: then counting starts anew, and nothing is given for it.
+    if (now < this.at - 10_000) this.at = now
+    if (now > this.at) {
+      this.tokens = Math.min(this.burst, this.tokens + ((now - this.at) * this.perSecond) / 1000)
+      this.at = now
+    }
   }
 }

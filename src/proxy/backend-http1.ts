@@ -76,7 +76,7 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
     this.persistent = true
     const { head } = exchange
     this.headRequest = head.method === 'HEAD'
-    this.requestChunked = head.chunked
+    this.requestChunked = head.chunked && head.contentLength < 0
     this.requestSent = !hasBody(head)
     enter(this, 'carrying', this.services)
     if (!this.requestSent) this.cork()
@@ -287,6 +287,11 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
       }
       this.reading = reading.switched
       exchange.backendSwitched(head)
+      return
+    }
+    if (status < 300 && exchange.upgrade !== null && exchange.head.version === 2) {
+      // To a client of HTTP/2 any 2xx would say that its tunnel is open (RFC 8441 section 5).
+      this.fail(new ProxyError('BAD_RESPONSE', `${this.label} answered ${status} to an upgrade, and not 101`))
       return
     }
     this.persistent = head.persistent

@@ -233,6 +233,7 @@ export class ExchangeDeadline implements Timed {
 
 /** Of the states of an answer: whether a backend has been found for the request */
 const isWithBackend: Readonly<Record<AnswerPhase, boolean>> = {
+  requestEnd: false,
   challenge: false,
   requestFilter: false,
   connect: false,

@@ -24,6 +24,7 @@ type Rule = {
 
 /** What the answer waits for. */
 export type AnswerPhase =
+  | 'requestEnd'
   | 'challenge'
   | 'requestFilter'
   | 'connect'
@@ -33,6 +34,14 @@ export type AnswerPhase =
   | 'unread'
 
 export const answerPhases: Readonly<Record<AnswerPhase, Rule>> = {
+  /** HTTP/2: a content-length of 0, and a stream that goes on: only its end says that this is true */
+  requestEnd: {
+    whom: 'client',
+    timeout: 'timeouts.head',
+    ms: (_route, all) => all.headMs,
+    error: 'REQUEST_TIMEOUT',
+    why: () => 'a request with a content-length of 0 did not end',
+  },
   challenge: {
     whom: 'gateway',
     timeout: 'timeouts.handshake',

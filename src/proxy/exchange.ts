@@ -1,7 +1,6 @@
 /**
  * One request and its response: match, request filters, attempts, response filters, body, done. It joins the client's
- * side (a Downstream) and the backend's (Attempts), and knows neither's bytes. A retry runs the attempt phase again
- * and no other. See docs/life-of-a-request.md.
+ * side (a Downstream) and the backend's (Attempts), and knows neither's bytes. Only the attempt phase runs again.
  *
  * Invariants: the client gets exactly one final head, or a visible cut; `finish` runs once; after it nothing is
  * accepted from either side.
@@ -26,7 +25,7 @@ import { grpcStatusLines } from './grpc.ts'
 import { HeldAnswer } from './held-answer.ts'
 import { httpChallenge } from './http-challenge.ts'
 import { locate } from './locate.ts'
-import { failureAnswer, giveAnswer, type OwnAnswer, ownReply, replyAnswer } from './respond.ts'
+import { failureAnswer, giveAnswer, type OwnAnswer, ownReply, replyAnswer, untunnelled } from './respond.ts'
 import type { ExchangeRecord, Services } from './services.ts'
 import { Switching } from './switching.ts'
 import { upgradeOf } from './websocket.ts'
@@ -54,7 +53,7 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   hostField: string | null = null
   finished = false
   readonly attempts: Attempts
-  private readonly deadline: ExchangeDeadline
+  readonly deadline: ExchangeDeadline
   private readonly services: Services
   private readonly snapshot: Snapshot
   private answered = false
@@ -329,7 +328,8 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     this.answer(replyAnswer(reply), null)
   }
 
-  private answer(answer: OwnAnswer, error: ProxyError | null): void {
+  private answer(given: OwnAnswer, error: ProxyError | null): void {
+    const answer = untunnelled(given, this)
     this.status = answer.status
     this.answered = true
     const { downstream } = this

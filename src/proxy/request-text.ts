@@ -7,8 +7,8 @@ export function requestText(user: BackendUser, host: string, extra: string): str
   let text = `${head.method} ${user.path}${user.query} HTTP/1.1\r\nhost: ${host}\r\n`
   text += head.fields.text
   text += user.forwardText
-  if (head.chunked) text += 'transfer-encoding: chunked\r\n'
-  else if (head.contentLength >= 0) text += `content-length: ${head.contentLength}\r\n`
+  if (head.contentLength >= 0) text += `content-length: ${head.contentLength}\r\n`
+  else if (head.chunked) text += 'transfer-encoding: chunked\r\n'
   if (user.upgrade !== null) text += `${extra}connection: upgrade\r\nupgrade: ${user.upgrade}\r\n`
   if (head.expectContinue && hasBody(head)) text += 'expect: 100-continue\r\n'
   return `${text}\r\n`

@@ -56,6 +56,16 @@ export function failureAnswer(error: ProxyError, { grpc, fields }: RequestHead, 
   return grpc ? grpcErrorAnswer(error, id) : errorAnswer(error.code, fields.get('accept'), id)
 }
 
+/** To an extended CONNECT any 2xx says that its tunnel is open (RFC 8441 section 5), and no answer of ours is that. */
+export function untunnelled(
+  answer: OwnAnswer,
+  asked: { readonly head: RequestHead; readonly id: string },
+): OwnAnswer {
+  const { head } = asked
+  if (head.version !== 2 || head.upgrade === null || answer.status >= 300) return answer
+  return errorAnswer('METHOD_NOT_SUPPORTED', head.fields.get('accept'), asked.id)
+}
+
 /** A call that fails before its answer ends with its head alone, which is a 200 ("Trailers-Only"). */
 function grpcErrorAnswer(error: ProxyError, id: string): OwnAnswer {
   const text = `content-type: application/grpc\r\n${grpcStatusLines(error, id)}`

@@ -71,6 +71,8 @@ export class RequestBlock implements HpackSink {
       this.check.fail('METHOD_NOT_SUPPORTED', `CONNECT for another protocol than ${tunnelled}`)
     else if ((this.path ?? '').length > this.uriBytes)
       this.check.fail('URI_TOO_LONG', `:path is longer than limits.uri (${this.uriBytes} bytes)`)
+    else if (this.path !== null && this.path[0] !== '/' && !(this.path === '*' && method === 'OPTIONS'))
+      this.check.fail('BAD_REQUEST', ':path does not begin with a slash (RFC 9113 section 8.3.1)')
     else if (!isTarget(this.path ?? '/'))
       this.check.fail('BAD_REQUEST', ':path has a byte that must be percent-encoded')
     else if (host === null) this.check.fail('BAD_REQUEST', 'neither :authority nor host')
@@ -89,7 +91,7 @@ export class RequestBlock implements HpackSink {
       target: this.path ?? '/',
       host: host.toLowerCase(),
       fields: new Fields(text),
-      contentLength: withBody && contentLength > 0 ? contentLength : ended ? contentLength : -1,
+      contentLength: withBody || ended ? contentLength : -1,
       chunked: withBody && contentLength <= 0,
       persistent: true,
       upgrade,

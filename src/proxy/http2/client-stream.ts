@@ -8,6 +8,7 @@ import type { Endpoint } from '../../model/upstream.ts'
 import { Fields } from '../../wire/fields.ts'
 import { h2Error } from '../../wire/h2-frames.ts'
 import type { ResponseBlock } from '../../wire/h2-response-head.ts'
+import type { ResponseHead } from '../../wire/heads.ts'
 import { type Backend, type BackendUser, hasBody } from '../backend.ts'
 import { acceptField, acceptFor, keyField } from '../websocket.ts'
 import type { Session } from './session.ts'
@@ -38,6 +39,8 @@ export class ClientStream implements Backend, StreamUser {
   private switched = false
   /** Body bytes that content-length still promises, or -1 */
   private left = -1
+  /** A head that says that there is no body, and did not end its stream */
+  private unended: ResponseHead | null = null
   /** The answer has no body, whatever comes */
   private bodyless = false
   /** Whose writes are gathered; it may have its answer by the time they leave */
@@ -134,6 +137,11 @@ export class ClientStream implements Backend, StreamUser {
       this.bad(`a content-length of ${this.left}, and no body`)
       return
     }
+    if (this.left === 0 && !ended) {
+      // Nothing may follow, and that is known when the stream ends (RFC 9113 section 8.1.1).
+      this.unended = head
+      return
+    }
     exchange.backendHead(head, this.bodyless)
     if (ended) this.carrier.session.remoteEnd(stream, null)
   }
@@ -169,6 +177,7 @@ export class ClientStream implements Backend, StreamUser {
       return
     }
     this.cork(exchange)
+    if (this.unended !== null) exchange.backendHead(this.unended, false)
     this.leave()
     exchange.backendEnd(trailers)
     // The rest of a request that was answered before its end is of no use to anybody.

@@ -5,6 +5,7 @@
  */
 import type { Timed } from '../../base/deadlines.ts'
 import { ProxyError } from '../../base/errors.ts'
+import { TokenBucket } from '../../base/token-bucket.ts'
 import type { Link } from '../../model/link.ts'
 import type { Endpoint } from '../../model/upstream.ts'
 import { h2ErrorName, maxStreamId, preface } from '../../wire/h2-frames.ts'
@@ -28,6 +29,13 @@ const pongMs = 5_000
 /** How long the backend may take to close after us */
 const lingerMs = 1_000
 
+/**
+ * Resets that a backend is taken to bear on one connection: 200 within 30 seconds are the strictest bound that is known
+ * (Netty; nghttp2 and our own guard allow more). A connection carries no more streams than it could reset, so that
+ * clients who cancel theirs never cost others their answers; with less than `least` it is used for no new ones.
+ */
+const resets = { burst: 100, perSecond: 3, least: 25 }
+
 export class Http2Client implements SessionRole, Timed {
   deadlineAt: number
   watchIndex = -1
@@ -38,6 +46,7 @@ export class Http2Client implements SessionRole, Timed {
   private readonly home: Http2Home
   /** Exchanges that were taken and have not opened their stream yet */
   private taken = 0
+  private readonly resets: TokenBucket
   private leaving = false
   private idleSince: number
   private pingSent = false
@@ -50,6 +59,7 @@ export class Http2Client implements SessionRole, Timed {
     this.endpoint = endpoint
     this.home = home
     const { limits } = services.snapshot
+    this.resets = new TokenBucket(resets.burst, resets.perSecond, services.deadlines.now)
     this.session = new Session(services, link, this, null)
     this.session.output.raw(preface)
     this.session.announce([
@@ -66,7 +76,8 @@ export class Http2Client implements SessionRole, Timed {
     const { session } = this
     const { peer } = session
     if (this.leaving || session.closing) return null
-    const most = session.settled ? peer.maxConcurrentStreams : this.home.streamsAllowed
+    const allowed = session.settled ? peer.maxConcurrentStreams : this.home.streamsAllowed
+    const most = Math.min(allowed, this.resets.left(session.now))
     if (session.streams.size + this.taken >= most || session.lastOwnStream >= maxStreamId - 2) return null
     if (upgrade && this.endpoint.http === 'auto' && !(session.settled && peer.enableConnectProtocol)) return null
     this.taken++
@@ -139,10 +150,14 @@ export class Http2Client implements SessionRole, Timed {
     if (this.leaving && this.taken === 0) this.finish()
   }
 
-  resetSent(): void {}
+  resetSent(): void {
+    const { now } = this.session
+    this.resets.take(now)
+    if (this.resets.left(now) < resets.least) this.leave()
+  }
 
   settingsChanged(): void {
-    this.home.streamsAllowed = Math.max(1, this.session.peer.maxConcurrentStreams)
+    this.home.streamsAllowed = Math.max(1, Math.min(resets.burst, this.session.peer.maxConcurrentStreams))
     const waiting = this.waiting
     this.waiting = []
     for (const stream of waiting) stream.settled()

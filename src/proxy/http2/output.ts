@@ -20,6 +20,7 @@ const leastData = 2048
 
 export class Output implements TurnTask {
   readonly link: Link
+  private readonly inHeads: boolean
   private readonly turn: Turn
   private readonly pool: ScratchPool
   private buffer: Buffer | null = null
@@ -29,7 +30,12 @@ export class Output implements TurnTask {
   private lastAt = -1
   private lastStream = 0
 
-  constructor(link: Link, turn: Turn, pool: ScratchPool) {
+  /**
+   * @param inHeads END_STREAM may be set in a head that has not left yet. A request that began without it keeps its
+   *   empty DATA frame: a grpc-go server waits for that, while an answer means the same either way
+   */
+  constructor(link: Link, turn: Turn, pool: ScratchPool, inHeads: boolean) {
+    this.inHeads = inHeads
     this.link = link
     this.turn = turn
     this.pool = pool
@@ -108,7 +114,7 @@ export class Output implements TurnTask {
       this.used = payload + take
       at += take
       // END_STREAM is a flag of HEADERS, and CONTINUATION has none.
-      this.lastAt = type === frame.headers && at === length ? start : -1
+      this.lastAt = this.inHeads && type === frame.headers && at === length ? start : -1
       this.lastStream = stream
       type = frame.continuation
       flags = 0

@@ -32,6 +32,8 @@ export class ServerStream implements StreamUser, Downstream {
   private exchange: Exchange | null = null
   /** Body bytes that content-length still promises, or -1 */
   private left = -1
+  /** Not before its request has ended */
+  private unstarted = false
   private touched = false
   /** The exchange has ended for a fault of the client */
   private faulted = false
@@ -58,6 +60,12 @@ export class ServerStream implements StreamUser, Downstream {
     else if (!exchange.requestComplete) {
       this.left = head.contentLength
       this.touch()
+      if (head.contentLength === 0) {
+        // Whether that is true is known when the stream ends, and a backend would have acted by then.
+        exchange.deadline.wait('requestEnd')
+        this.unstarted = true
+        return
+      }
     }
     exchange.start()
   }
@@ -103,6 +111,7 @@ export class ServerStream implements StreamUser, Downstream {
     else if (!exchange.requestComplete) {
       this.touch()
       exchange.requestEnd(trailers)
+      if (this.unstarted) exchange.start()
     }
   }
 
@@ -152,6 +161,11 @@ export class ServerStream implements StreamUser, Downstream {
 
   head(status: number, _reason: string, text: string, length: number, bodyless: boolean): void {
     this.status = status
+    // A 2xx would open the tunnel (RFC 8441 section 5).
+    if (this.early !== null && status < 300) {
+      this.stream?.reset(h2Error.internal, 'nobody')
+      return
+    }
     const { encoder } = this.serving.session
     encoder.begin()
     encoder.field(':status', status === 200 ? '200' : `${status}`)

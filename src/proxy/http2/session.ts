@@ -66,7 +66,7 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
     this.services = services
     this.link = link
     this.role = role
-    this.output = new Output(link, services.turn, services.scratch)
+    this.output = new Output(link, services.turn, services.scratch, role.isServer)
     this.queue = new SendQueue(this)
     this.guard = new Guard(services.deadlines.now)
     this.receiver = new Receiver(this, preface)
