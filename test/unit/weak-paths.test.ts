@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { describe, it } from 'node:test'
+import tls from 'node:tls'
 import { pathsTo } from '../../src/certs/x509/client-path.ts'
 import { weakKey, weakSignature } from '../../src/certs/x509/weakness.ts'
+import { lazyRuntimeRoots } from '../../src/gateway/upstream-tls.ts'
 import { type Crafted, craft, ec, rsa } from '../harness/weak-certificates.ts'
 
 const of = ({ pem }: Crafted) => new X509Certificate(pem)
@@ -61,6 +63,15 @@ describe('the ways to trusted CAs', () => {
       /^it is signed/,
     )
     assert.match(String(judge(leaf, [weakMiddle], [newRoot]).weakness), /SHA-1/)
+  })
+})
+
+describe('the CAs of the runtime', () => {
+  it('are found by name, and count by their keys', () => {
+    const find = lazyRuntimeRoots()()
+    const trusted = new X509Certificate(tls.rootCertificates[0] as string)
+    assert.deepEqual([find(trusted, []).anchored, find(trusted, []).weakness], [true, null])
+    assert.equal(find(of(leaf), [of(strongMiddle)]).anchored, false)
   })
 })
 

@@ -21,15 +21,22 @@ export function knownRoots(): IsRoot {
   }
 }
 
-/** The CAs that TLS of this runtime trusts where none are given. One that cannot be read is left out. */
-export function runtimeRoots(): X509Certificate[] {
-  return defaultRoots().flatMap(pem => {
+/**
+ * The CAs that TLS of this runtime trusts where none are given, by their subjects; one that cannot be read is left out. There are
+ * some 150, of which a chain needs one: reading their names takes 3-10 ms, once, and each is parsed when it is asked for.
+ */
+export function runtimeRoots(): (subjectDer: Buffer) => X509Certificate[] {
+  const bySubject = new Map<string, Buffer[]>()
+  for (const pem of defaultRoots()) {
+    const der = Buffer.from(pem.replace(/-----[^-]+-----/g, ''), 'base64')
     try {
-      return [new X509Certificate(pem)]
+      const subject = readCertificate(der).subjectDer.toString('latin1')
+      bySubject.set(subject, [...(bySubject.get(subject) ?? []), der])
     } catch {
-      return []
+      // As above.
     }
-  })
+  }
+  return subjectDer => (bySubject.get(subjectDer.toString('latin1')) ?? []).map(der => new X509Certificate(der))
 }
 
 function defaultRoots(): readonly string[] {

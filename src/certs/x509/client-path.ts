@@ -41,7 +41,15 @@ export type FindPath = (leaf: X509Certificate, sent: readonly X509Certificate[])
  */
 export function pathsTo(cas: readonly X509Certificate[]): FindPath {
   const trusted = new Map(cas.map(ca => [ca.fingerprint256, ca]))
-  const digests = new Map(cas.map(ca => [ca, keyDigest(ca)]))
+  const digests = new Map<X509Certificate, string>()
+  /** Of the trusted ones each is made once, and only for those that somebody needs. */
+  const digestOf = (ca: X509Certificate): string => {
+    const known = digests.get(ca)
+    if (known !== undefined) return known
+    const digest = keyDigest(ca)
+    if (trusted.get(ca.fingerprint256) === ca) digests.set(ca, digest)
+    return digest
+  }
   return (leaf, sent) => {
     const leafPrint = leaf.fingerprint256
     // What the client sent comes first, each certificate once.
@@ -72,7 +80,7 @@ export function pathsTo(cas: readonly X509Certificate[]): FindPath {
       const above = [...pool].filter(([other, ca]) => other !== print && issued(ca, below))
       if (print === leafPrint) issuer = above[0]?.[1] ?? null
       found.set(print, { certificate: below, above: above.map(([other]) => other) })
-      const issuerKeys = above.map(([, ca]) => digests.get(ca) ?? keyDigest(ca))
+      const issuerKeys = above.map(([, ca]) => digestOf(ca))
       steps.push({ ...stepOf(below), issuerKeys })
       for (const [other, ca] of above) todo.set(other, ca)
     }
