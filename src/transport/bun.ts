@@ -225,7 +225,7 @@ function connectingHandlers(fault: FaultSink, secure: boolean): BunHandlers {
       const link = socket.data as BunLink
       if (link.closed) return
       const terms = link.clientTls
-      const problem = peerProblem(socket, terms, success, reason)
+      const problem = judged(socket, terms, success, reason)
       if (problem !== null) {
         link.onClosed(clientHandshakeError(link.remoteAddress, link.remotePort, problem))
         socket.terminate()
@@ -249,6 +249,15 @@ function connectingHandlers(fault: FaultSink, secure: boolean): BunHandlers {
 }
 
 type Reason = (Error & { code?: string }) | null | undefined
+
+/** A certificate that the runtime cannot take apart is nobody's: a throw here would leave the dial to its deadline. */
+function judged(socket: BunSocket, terms: ClientTls | null, success: boolean, reason: Reason): Reason {
+  try {
+    return peerProblem(socket, terms, success, reason)
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
+}
 
 /**
  * Why the peer is not whom we want to talk to, or null. Bun looks at the name last: ERR_TLS_CERT_ALTNAME_INVALID says that
