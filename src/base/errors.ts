@@ -133,6 +133,12 @@ export const errorTable = {
   // The backend
   NO_ENDPOINT: row(503, 'upstream', 'no', 'The upstream has no endpoint that may be tried.'),
   NAME_NOT_RESOLVED: row(502, 'upstream', 'yes', "The endpoint's host name has no address."),
+  NO_DESCRIPTORS: row(
+    503,
+    'gateway',
+    'no',
+    'The process has no file descriptor left for a connection to the endpoint (ulimit -n, LimitNOFILE=).',
+  ),
   CONNECT_REFUSED: row(502, 'upstream', 'yes', 'The endpoint refused the connection.'),
   CONNECT_TIMEOUT: row(
     504,

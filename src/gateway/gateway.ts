@@ -6,10 +6,9 @@
  * new snapshot into force.
  */
 import { randomBytes } from 'node:crypto'
-import { openSync, writeSync } from 'node:fs'
 import { DateField } from '../base/date-field.ts'
 import { Deadlines, nowMs } from '../base/deadlines.ts'
-import { messageOf, UsageError } from '../base/errors.ts'
+import { UsageError } from '../base/errors.ts'
 import { CidrSet } from '../base/ip.ts'
 import { createLog, type Log } from '../base/log.ts'
 import { Output, recordsDropped } from '../base/output.ts'
@@ -26,7 +25,6 @@ import { selfTest } from '../tls/self-test.ts'
 import { TicketKeyring } from '../tls/ticket-keys.ts'
 import { currentTransport } from '../transport/current.ts'
 import { ScratchPool } from '../transport/scratch.ts'
-import type { KeyLog } from '../transport/transport.ts'
 import type { Lookup } from './addresses.ts'
 import { alertTarget } from './certificates/alerts.ts'
 import type { CertificateCount } from './certificates/certificate-list.ts'
@@ -35,8 +33,10 @@ import type { CertificateSource } from './certificates/certificates.ts'
 import { ManagedCertificates, type Prepared } from './certificates/managed-certificates.ts'
 import { interimOf, withInterim } from './certificates/managed-source.ts'
 import { type Compiled, compile } from './compile.ts'
+import { Descriptors } from './descriptor-room.ts'
 import { logEvents } from './events.ts'
 import { HandshakeLog } from './handshake-log.ts'
+import { openKeyLog } from './key-log.ts'
 import { readOwnMetrics } from './own-metrics.ts'
 import { Registries } from './registries.ts'
 import { RequestCounts } from './request-counts.ts'
@@ -87,6 +87,8 @@ export class Gateway {
   /** One at a time: the next begins with what the last has made */
   private reloading: Promise<void> = Promise.resolve()
   private ids = 0
+  /** Room for connections under the limit on open files */
+  readonly descriptors: Descriptors
   /** Closed by a reload, with connections that have not ended yet */
   private retired: Listener[] = []
   /** By listeners that are gone */
@@ -108,9 +110,11 @@ export class Gateway {
     this.managed = new ManagedCertificates(this.log, failure => this.reports.renewalFailed(failure), options.now)
     const events = logEvents(this.log, config.log.access, this.handshakes, new RequestCounts(this.metrics))
     readOwnMetrics(this.metrics, this)
+    const links = { open: 0 }
+    this.descriptors = new Descriptors(this.log, links, most => this.closeIdle(most))
     const prefix = randomBytes(5).toString('hex')
     this.services = {
-      transport: currentTransport(events.fault, this.keyLog(options.tlsKeyLog), this.tickets),
+      transport: currentTransport(events.fault, openKeyLog(options.tlsKeyLog, this.log), this.tickets, links),
       deadlines: new Deadlines(nowMs, events.fault),
       turn: new Turn(events.fault),
       date: new DateField(),
@@ -123,6 +127,7 @@ export class Gateway {
         timeouts: config.timeouts,
       },
       draining: false,
+      descriptors: this.descriptors,
       challenges: this.managed,
       events,
       nextId: () => `${prefix}-${(++this.ids).toString(36)}`,
@@ -180,6 +185,7 @@ export class Gateway {
       throw error
     }
     this.listeners = listeners
+    this.descriptors.start(this.config.limits.connections, listeners.length)
     this.registries.crls.keepOnly(compiled.crls)
     this.registries.staples.start(compiled.staples)
     this.reports.use(compiled.certificates, this.config.alerts, alerts)
@@ -273,6 +279,13 @@ export class Gateway {
     return cut
   }
 
+  /** Connections of backends first: a client's next request costs it a new connection, and a backend's only us. */
+  private closeIdle(most: number): number {
+    let closed = this.registries.closePooled(most)
+    for (const listener of this.everyListener()) closed += listener.closeIdle(most - closed)
+    return closed
+  }
+
   private everyListener(): readonly Listener[] {
     return [...this.listeners, ...this.retired]
   }
@@ -342,19 +355,6 @@ export class Gateway {
     const output = new Output(1)
     output.onRecovered = dropped => this.log.write('warn', recordsDropped, { dropped })
     return text => output.write(text)
-  }
-
-  private keyLog(file: string | undefined): KeyLog {
-    if (file === undefined) return null
-    let descriptor: number
-    try {
-      descriptor = openSync(file, 'a', 0o600)
-    } catch (error) {
-      throw new UsageError(`--tls-keylog ${file}: ${messageOf(error)}`)
-    }
-    const message = 'SESSION SECRETS ARE WRITTEN TO A FILE: whoever reads it can read all traffic with clients'
-    this.log.write('error', message, { file })
-    return line => void writeSync(descriptor, line)
   }
 
   private listener(listen: ListenConfig): Listener {

@@ -6,6 +6,10 @@ import { counter, gauge, type Metrics } from '../model/metrics.ts'
 const buildInfo = gauge('sallyport_build_info', 'Version and runtime; always 1.', ['version', 'runtime'])
 const connectionsOpen = gauge('sallyport_connections_open', 'Connections from clients that are open now.')
 const connectionsAccepted = counter('sallyport_connections_accepted_total', 'Connections accepted from clients.')
+const connectionsRefused = counter(
+  'sallyport_connections_without_descriptor_total',
+  'Connections from clients that were closed at once, since no file descriptor could be spared for them.',
+)
 const draining = gauge('sallyport_draining', '1 while the process finishes its work and takes no more.')
 const snapshotVersion = gauge(
   'sallyport_snapshot_version',
@@ -21,12 +25,14 @@ export type Observed = {
   readonly accepted: number
   readonly draining: boolean
   readonly snapshotVersion: number
+  readonly descriptors: { readonly refused: number }
 }
 
 export function readOwnMetrics(metrics: Metrics, gateway: Observed): void {
   metrics.of(buildInfo, ownVersion, `${runtime.name} ${runtime.version}`).value = 1
   metrics.read(connectionsOpen, () => gateway.connections)
   metrics.read(connectionsAccepted, () => gateway.accepted)
+  metrics.read(connectionsRefused, () => gateway.descriptors.refused)
   metrics.read(draining, () => Number(gateway.draining))
   metrics.read(snapshotVersion, () => gateway.snapshotVersion)
   metrics.read(residentMemory, () => process.memoryUsage.rss())

@@ -86,6 +86,16 @@ export class Registries {
     }
   }
 
+  /** Closes up to `most` connections that wait in pools. @returns how many */
+  closePooled(most: number): number {
+    let closed = 0
+    for (const { endpoint } of this.endpoints.values()) {
+      if (closed >= most) break
+      closed += endpoint.pool?.closeIdle(most - closed) ?? 0
+    }
+    return closed
+  }
+
   /** Files of the endpoints' TLS */
   watchedByEndpoints(): Watched[] {
     return [...this.endpoints.values()].flatMap(({ tls }) => tls?.watched ?? [])

@@ -7,6 +7,8 @@ export interface EndpointPool {
   readonly size: number
   /** Closes those to addresses that the endpoint's name does not have any more, the busy ones as soon as they are idle. */
   retire(): void
+  /** Closes up to `most` of those that are idle. @returns how many */
+  closeIdle(most: number): number
   /** Closes those that are idle, and the others as soon as they are. */
   close(): void
 }

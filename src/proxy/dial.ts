@@ -85,6 +85,11 @@ export class Dial implements LinkHandler, Timed {
       this.finish(null, error ?? new ProxyError('NAME_NOT_RESOLVED', `${this.endpoint.host} has no address`))
       return
     }
+    const full = this.services.descriptors.dial()
+    if (full !== null) {
+      this.finish(null, full)
+      return
+    }
     this.link = this.services.transport.connect({ address, port: this.endpoint.port, tls: this.tls }, this)
   }
 

@@ -12,11 +12,16 @@ export type ListenerOptions = {
   readonly reusePort: boolean
 }
 
+/** A client that has connected and said nothing for so long may have to make room. */
+export const silentMs = 1_000
+
 /** Something with a connection of its own that a drain should end in its own way. */
 export interface Drainable {
   drain(): void
   /** The drain's deadline has passed. */
   cut(): void
+  /** Closes the connection if nothing is under way on it, to make room. @returns whether it did */
+  closeIfIdle(): boolean
 }
 
 export interface Holder {

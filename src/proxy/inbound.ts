@@ -22,7 +22,7 @@ import { groupName } from '../wire/tls-names.ts'
 import { identify } from './client-certificate.ts'
 import { decide, negotiatedGroup } from './decide.ts'
 import { type EndingAlert, explainFailure } from './handshake-failure.ts'
-import type { Holder } from './holder.ts'
+import { type Holder, silentMs } from './holder.ts'
 import { Http2Server } from './http2/server.ts'
 import { carry } from './layer4.ts'
 import { writeError } from './respond.ts'
@@ -56,6 +56,11 @@ export class Inbound implements LinkHandler, Timed {
     if (options.proxyFrom?.contains(connection.link.remoteAddress)) this.stage = stage.proxyHeader
   }
 
+  /** Not one byte has come */
+  private get isSilent(): boolean {
+    return this.stage === stage.peek && this.held === null && this.hello === null
+  }
+
   /** Counts the connection under its client's address, now that it is known. */
   admit(): boolean {
     const client = this.connection.clientAddress
@@ -77,16 +82,12 @@ export class Inbound implements LinkHandler, Timed {
   }
 
   onEnd(): void {
-    if (this.stage === stage.done) {
-      this.connection.link.close()
-      return
-    }
-    if (this.stage === stage.acting) {
-      if (this.waiting) this.connection.link.close()
+    if (this.stage === stage.done || this.stage === stage.acting) {
+      if (this.stage === stage.done || this.waiting) this.connection.link.close()
       return
     }
     // Health checks connect and close; that is no failure.
-    if (this.held === null && this.hello === null) this.connection.link.close()
+    if (this.isSilent) this.connection.link.close()
     else this.refuse(new ProxyError('TLS_MALFORMED', 'the client closed in the middle of its first message'))
   }
 
@@ -98,21 +99,23 @@ export class Inbound implements LinkHandler, Timed {
 
   onDeadline(): void {
     const ms = this.listener.services.snapshot.timeouts.handshakeMs
-    if (this.stage === stage.done) this.connection.link.destroy()
-    else {
+    if (this.stage !== stage.done) {
       const what = this.stage === stage.acting ? 'the TLS handshake' : 'the first message'
-      const error = new ProxyError(
-        'HANDSHAKE_TIMEOUT',
-        `${what} was not complete within timeouts.handshake (${ms} ms)`,
-      )
-      this.report(error)
+      const why = `${what} was not complete within timeouts.handshake (${ms} ms)`
+      this.report(new ProxyError('HANDSHAKE_TIMEOUT', why))
       this.stage = stage.done
-      this.connection.link.destroy()
     }
+    this.connection.link.destroy()
   }
 
   drain(): void {
-    if (this.stage === stage.peek && this.held === null && this.hello === null) this.connection.link.close()
+    if (this.isSilent) this.connection.link.close()
+  }
+
+  closeIfIdle(): boolean {
+    const idle = this.isSilent && nowMs() > this.startedAt + silentMs
+    if (idle) this.connection.link.close()
+    return idle
   }
 
   cut(): void {

@@ -99,6 +99,10 @@ class Layer4 implements LinkHandler {
   /** A splice has no point at which it could end well: it goes on until the drain's deadline. */
   drain(): void {}
 
+  closeIfIdle(): boolean {
+    return false
+  }
+
   cut(): void {
     if (this.splice !== null) this.splice.abort(new ProxyError('DRAINING', 'cut at timeouts.drain'))
     else this.connection.link.destroy()

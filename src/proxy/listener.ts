@@ -10,6 +10,9 @@ import type { Drainable, Holder, ListenerOptions } from './holder.ts'
 import { Inbound } from './inbound.ts'
 import type { Services } from './services.ts'
 
+/** Connections that are looked at in one search for idle ones */
+const lookedAt = 256
+
 export class Listener implements Holder {
   readonly options: ListenerOptions
   readonly services: Services
@@ -17,6 +20,8 @@ export class Listener implements Holder {
   private readonly perClient = new Map<string, number>()
   private readonly held = new Set<Drainable>()
   private ids = 0
+  /** Where the search for idle connections goes on */
+  private search: IterableIterator<Drainable> | null = null
   open = 0
   accepted = 0
 
@@ -49,6 +54,21 @@ export class Listener implements Holder {
     for (const held of [...this.held]) held.drain()
   }
 
+  /** Closes up to `most` idle connections. @returns how many: it looks at so many only, and goes on with the next call */
+  closeIdle(most: number): number {
+    let closed = 0
+    for (let looked = 0; closed < most && looked < lookedAt; looked++) {
+      this.search ??= this.held.values()
+      const { value, done } = this.search.next()
+      if (done) {
+        this.search = null
+        break
+      }
+      if (value.closeIfIdle()) closed++
+    }
+    return closed
+  }
+
   /** Resets what is still open. */
   cut(): void {
     for (const held of [...this.held]) held.cut()
@@ -71,6 +91,10 @@ export class Listener implements Holder {
   private accept(link: Link): void {
     const { options, services } = this
     this.accepted++
+    if (!services.descriptors.client()) {
+      link.destroy()
+      return
+    }
     this.open++
     const connection: Connection = {
       id: ++this.ids,

@@ -113,6 +113,13 @@ class Pool implements EndpointPool {
     if (at >= 0) list.splice(at, 1)
   }
 
+  /** @returns how many of the idle connections were closed, `most` of them */
+  closeIdle(most: number): number {
+    const closed = this.idle.splice(0, most)
+    for (const connection of closed) connection.close()
+    return closed.length
+  }
+
   close(): void {
     this.closed = true
     for (const connection of this.idle.splice(0)) connection.close()

@@ -124,6 +124,12 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
     if (this.state === state.head && this.partial === null) this.linger()
   }
 
+  closeIfIdle(): boolean {
+    if (this.phase !== 'keepAlive') return false
+    this.link.close()
+    return true
+  }
+
   cut(): void {
     if (this.tunnel !== null) this.tunnel.abort(new ProxyError('DRAINING', 'cut at timeouts.drain'))
     else this.link.destroy()

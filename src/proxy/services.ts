@@ -30,6 +30,15 @@ export interface Services {
   /** `:port` of the TLS listener that redirects lead to, or empty for 443 */
   httpsPort(): string
   readonly events: Events
+  readonly descriptors: DescriptorRoom
+}
+
+/** Room for connections under the limit on open files of the process. */
+export interface DescriptorRoom {
+  /** Whether the client that was just accepted may stay */
+  client(): boolean
+  /** Null where a connection may be opened, or why not */
+  dial(): ProxyError | null
 }
 
 /** Where the data plane reports to. Nothing here may throw. */

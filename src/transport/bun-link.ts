@@ -13,6 +13,7 @@ import type { ClientTls } from '../model/tls-terms.ts'
 import { certificateChain } from './certificate-chain.ts'
 import { type ScratchPool, scratchBytes } from './scratch.ts'
 import { resetError } from './socket-errors.ts'
+import type { LinkCount } from './transport.ts'
 
 export class BunLink implements Link {
   handler: LinkHandler
@@ -35,6 +36,7 @@ export class BunLink implements Link {
   readonly remoteAddress: string
   readonly remotePort: number
   private readonly pool: ScratchPool
+  private readonly links: LinkCount
   private queue: Uint8Array[] | null = null
   private scratch: Buffer | null = null
   private used = 0
@@ -48,8 +50,11 @@ export class BunLink implements Link {
     remoteAddress: string,
     remotePort: number,
     pool: ScratchPool,
+    links: LinkCount,
   ) {
     this.pool = pool
+    this.links = links
+    links.open++
     this.handler = handler
     this.socket = socket
     this.remoteAddress = remoteAddress
@@ -197,6 +202,7 @@ export class BunLink implements Link {
       if (this.closed) return
     }
     this.closed = true
+    this.links.open--
     this.queue = null
     this.lostBytes += this.queuedBytes
     this.queuedBytes = 0

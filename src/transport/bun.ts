@@ -13,19 +13,26 @@ import { certificateChain } from './certificate-chain.ts'
 import { ScratchPool } from './scratch.ts'
 import { clientHandshakeError, connectError, lostError, resetError, serverHandshakeError } from './socket-errors.ts'
 import { clientContext, serverOptions } from './tls-context.ts'
-import type { ConnectTarget, FaultSink, Listening, ListenOptions, Transport } from './transport.ts'
+import type { ConnectTarget, FaultSink, LinkCount, Listening, ListenOptions, Transport } from './transport.ts'
 import { unset } from './unset.ts'
 
 /** The native half of a SecureContext: what Bun's sockets take in place of certificate and key. */
 type WithNative = { context: unknown }
 
-export function bunTransport(bun: BunApi, fault: FaultSink): Transport {
+export function bunTransport(bun: BunApi, fault: FaultSink, links: LinkCount): Transport {
   const pool = new ScratchPool()
   const handlers = plainHandlers(fault)
   const accepted: (accept: (link: Link) => void) => BunHandlers = accept => ({
     ...handlers,
     open(socket) {
-      const link = new BunLink(unset, socket, normaliseAddress(socket.remoteAddress), socket.remotePort, pool)
+      const link = new BunLink(
+        unset,
+        socket,
+        normaliseAddress(socket.remoteAddress),
+        socket.remotePort,
+        pool,
+        links,
+      )
       socket.data = link
       try {
         accept(link)
@@ -35,7 +42,7 @@ export function bunTransport(bun: BunApi, fault: FaultSink): Transport {
       }
     },
   })
-  const securing = securingHandlers(fault)
+  const securing = securingHandlers(fault, links)
   const connectingPlain = connectingHandlers(fault, false)
   const connectingTls = connectingHandlers(fault, true)
 
@@ -53,7 +60,7 @@ export function bunTransport(bun: BunApi, fault: FaultSink): Transport {
     },
 
     connect(target: ConnectTarget, handler: LinkHandler): Link {
-      const link = new BunLink(handler, null, target.address, target.port, pool)
+      const link = new BunLink(handler, null, target.address, target.port, pool, links)
       const terms = target.tls
       link.clientTls = terms
       const connecting = bun.connect({
@@ -173,7 +180,7 @@ function plainHandlers(fault: FaultSink): BunHandlers {
   }
 }
 
-function securingHandlers(fault: FaultSink): BunHandlers {
+function securingHandlers(fault: FaultSink, links: LinkCount): BunHandlers {
   return {
     ...plainHandlers(fault),
     handshake(socket, success, reason) {
@@ -188,6 +195,7 @@ function securingHandlers(fault: FaultSink): BunHandlers {
           settled(null)
         } else {
           link.closed = true
+          links.open--
           socket.close()
           settled(serverHandshakeError(reason))
         }

@@ -4,15 +4,20 @@ import { bun } from '../base/runtime.ts'
 import type { TicketKeys } from '../model/ticket-keys.ts'
 import { bunTransport } from './bun.ts'
 import { nodeTransport } from './node.ts'
-import type { FaultSink, KeyLog, Transport } from './transport.ts'
+import type { FaultSink, KeyLog, LinkCount, Transport } from './transport.ts'
 
 /**
  * Throws UsageError where the runtime cannot give what is asked for.
  * @param tickets are used where the TLS library takes keys (`abilities.ticketKeys`)
  */
-export function currentTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketKeys): Transport {
-  if (bun === null) return nodeTransport(fault, keyLog, tickets)
+export function currentTransport(
+  fault: FaultSink,
+  keyLog: KeyLog,
+  tickets: TicketKeys,
+  links: LinkCount = { open: 0 },
+): Transport {
+  if (bun === null) return nodeTransport(fault, keyLog, tickets, links)
   if (keyLog !== null)
     throw new UsageError("--tls-keylog: Bun's TLS library gives no session secrets; use --runtime node")
-  return bunTransport(bun, fault)
+  return bunTransport(bun, fault, links)
 }

@@ -16,12 +16,25 @@ import { leastDhBits, withoutLevel } from './node-security-level.ts'
 import { serverOf } from './node-servers.ts'
 import { clientHandshakeError, connectError, resetError, serverHandshakeError } from './socket-errors.ts'
 import { clientContext } from './tls-context.ts'
-import type { ConnectTarget, FaultSink, KeyLog, Listening, ListenOptions, Transport } from './transport.ts'
+import type {
+  ConnectTarget,
+  FaultSink,
+  KeyLog,
+  LinkCount,
+  Listening,
+  ListenOptions,
+  Transport,
+} from './transport.ts'
 import { unset } from './unset.ts'
 
 type Settled = (error: ProxyError | null) => void
 
-export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketKeys): Transport {
+export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketKeys, links: LinkCount): Transport {
+  const counted = (socket: net.Socket) => {
+    links.open++
+    socket.once('close', uncount)
+  }
+  const uncount = () => void links.open--
   /** Handshakes under way, by the raw socket they run on. */
   const securing = new WeakMap<net.Socket, { link: NodeLink; settled: Settled }>()
 
@@ -65,6 +78,7 @@ export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketK
   return {
     listen(options: ListenOptions, accept): Promise<Listening> {
       const server = net.createServer({ allowHalfOpen: true, noDelay: true }, socket => {
+        counted(socket)
         const link = new NodeLink(
           unset,
           socket,
@@ -95,6 +109,7 @@ export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketK
     connect(target: ConnectTarget, handler: LinkHandler): Link {
       const { address, port, tls: terms } = target
       const raw = net.connect({ host: address, port, allowHalfOpen: true, noDelay: true })
+      counted(raw)
       const socket = terms === null ? raw : secureSocket(raw, terms)
       const link = new NodeLink(handler, socket, address, port, fault)
       let reached = false

@@ -12,7 +12,13 @@ const reasonOf = (error: unknown): string => {
 }
 
 export function connectError(address: string, port: number, error: unknown): ProxyError {
-  const code: ErrorCode = (error as Coded)?.code === 'ETIMEDOUT' ? 'CONNECT_TIMEOUT' : 'CONNECT_REFUSED'
+  const reason = (error as Coded)?.code ?? ''
+  const code: ErrorCode =
+    reason === 'ETIMEDOUT'
+      ? 'CONNECT_TIMEOUT'
+      : reason === 'EMFILE' || reason === 'ENFILE'
+        ? 'NO_DESCRIPTORS'
+        : 'CONNECT_REFUSED'
   return new ProxyError(code, `connect to ${address}:${port}: ${reasonOf(error)}`, error)
 }
 

@@ -29,6 +29,9 @@ export type ConnectTarget = {
   readonly tls: ClientTls | null
 }
 
+/** Links that have a socket of the system */
+export type LinkCount = { open: number }
+
 export interface Transport {
   /**
    * Binds and accepts. `accept` must set `link.handler` before it returns.

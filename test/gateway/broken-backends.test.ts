@@ -9,6 +9,7 @@ import { ask, versions } from '../harness/ask.ts'
 import { expiredFiles, type IssuedFiles, issueFiles, testCa, wrongNameFiles } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import { firstLine, nodeProcess } from '../harness/node-process.ts'
+import { until } from '../harness/until.ts'
 
 const handshake = /TLS handshake with 127\.0\.0\.1:\d+|closed before the TLS handshake was complete/
 const silent = [504, 'CONNECT_TIMEOUT', /took over 400 ms/] as const
@@ -97,7 +98,8 @@ for (const version of versions)
       })
   })
 
-it('none of it was a fault of ours', () => {
+it('none of it was a fault of ours, and every socket is gone', async () => {
   const faults = gateway.logs().filter(each => each['message'] === 'fault')
   assert.deepEqual(faults, [])
+  await until(() => gateway.gateway.descriptors.open === 0)
 })

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import { firstLine, nodeProcess } from '../harness/node-process.ts'
+import { until } from '../harness/until.ts'
 
 type Heard = { error: string; renegotiated: boolean }
 let gateway: Started
@@ -15,7 +16,10 @@ before(async () => {
   })
 })
 
-after(() => gateway.stop())
+after(async () => {
+  await until(() => gateway.gateway.descriptors.open === 0)
+  await gateway.stop()
+})
 
 async function client(alpn: string, what: string): Promise<Heard> {
   const child = nodeProcess('tls-client.mjs', [String(gateway.port), alpn, what])

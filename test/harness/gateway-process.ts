@@ -28,15 +28,24 @@ export type ProcessOptions = {
   readonly workers?: number
   /** No file may grow beyond so many blocks of 512 bytes: a disk that is full */
   readonly blocks?: number
+  /** No more descriptors may be open */
+  readonly descriptors?: number
 }
 
 /** `config` is written as JSON, which is YAML as well. */
-export function spawnGateway(config: object, { workers = 1, blocks }: ProcessOptions = {}): GatewayProcess {
+export function spawnGateway(
+  config: object,
+  { workers = 1, blocks, descriptors }: ProcessOptions = {},
+): GatewayProcess {
   const file = path.join(temporaryFolder('sallyport-run-'), 'sallyport.yaml')
   writeFileSync(file, JSON.stringify({ log: { access: false, level: 'debug' }, workers, ...config }))
   const words = [process.execPath, main, 'run', '-c', file]
-  const limited = ['sh', '-c', `trap "" XFSZ; ulimit -f ${blocks}; exec "$@"`, 'sh', ...words]
-  const [command, ...args] = (blocks === undefined ? words : limited) as [string, ...string[]]
+  const limits = [
+    ...(blocks === undefined ? [] : [`trap "" XFSZ; ulimit -f ${blocks}`]),
+    ...(descriptors === undefined ? [] : [`ulimit -n ${descriptors}`]),
+  ]
+  const limited = ['sh', '-c', [...limits, 'exec "$@"'].join('; '), 'sh', ...words]
+  const [command, ...args] = (limits.length === 0 ? words : limited) as [string, ...string[]]
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let out = ''
   let err = ''

@@ -101,7 +101,7 @@ describe('balancing', () => {
       const all = three()
       const pick = avoiding(algorithm(all), () => avoidMs)
       all[0].avoidUntil = avoidMs - 1
-      all[0].pool = { size: 1, retire() {}, close() {} }
+      all[0].pool = { size: 1, closeIdle: () => 0, retire() {}, close() {} }
       assert.equal(pick([]), all[0])
       assert.equal(all[0].avoidUntil, 0)
     })

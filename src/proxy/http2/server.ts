@@ -210,6 +210,14 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
     this.session.end(h2Error.protocol, new ProxyError('REQUEST_TIMEOUT', why))
   }
 
+  closeIfIdle(): boolean {
+    if (this.phase !== 'keepAlive' || this.session.closing) return false
+    this.session.sayGoaway(this.session.lastPeerStream)
+    this.session.close()
+    this.session.link.close()
+    return true
+  }
+
   drain(): void {
     if (this.draining > 0 || this.session.closing) return
     this.draining = 1

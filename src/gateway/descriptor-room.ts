@@ -1,0 +1,115 @@
+/**
+ * Keeps the process from running out of file descriptors, where every accept, dial and file would fail and clients wait for
+ * nothing. Some are kept for files and the control socket, some for dials; when clients have all of the rest, pooled backend
+ * connections and clients that are idle are closed to make room, and whoever finds none is closed at once.
+ */
+
+import { nowMs } from '../base/deadlines.ts'
+import { descriptorLimit, openDescriptors } from '../base/descriptors.ts'
+import { ProxyError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { DescriptorRoom } from '../proxy/services.ts'
+import type { LinkCount } from '../transport/transport.ts'
+
+const between = (low: number, value: number, high: number) => Math.max(low, Math.min(high, Math.floor(value)))
+
+/** Idle connections are looked for this often, and so many are closed at once: fewer than are kept for files. */
+const passMs = 100
+const atOnce = 8
+const quietMs = 10_000
+
+export class Descriptors implements DescriptorRoom {
+  /** Connections that were closed at once since there was no room */
+  refused = 0
+  private readonly log: Log
+  private readonly links: LinkCount
+  private readonly limit: number | null
+  private readonly closeIdle: (most: number) => number
+  /** For files, the control socket, storage, lookups */
+  private readonly forFiles: number
+  private readonly forDials: number
+  /** Links that there may be */
+  private most = Number.POSITIVE_INFINITY
+  private others = 0
+  private passAt = 0
+  private freed = 0
+  private toldAt = 0
+  private refusedThen = 0
+
+  /** @param closeIdle closes up to so many idle connections of backends and clients, and says how many */
+  constructor(log: Log, links: LinkCount, closeIdle: (most: number) => number, limit = descriptorLimit()) {
+    this.log = log
+    this.links = links
+    this.closeIdle = closeIdle
+    this.limit = limit
+    this.forFiles = between(16, (limit ?? 0) / 16, 256)
+    this.forDials = between(8, (limit ?? 0) / 8, 1024)
+  }
+
+  /** Once the listeners are bound: holds the limit against the connections that are configured. */
+  start(connections: number, listeners: number): void {
+    const { limit, forFiles, forDials } = this
+    if (limit === null) {
+      this.log.write('info', 'the limit on open files is unknown on this system')
+      return
+    }
+    const others = openDescriptors() - this.links.open
+    this.others = others
+    this.most = limit - others - forFiles
+    const wanted = 2 * connections * listeners + others + forFiles
+    if (wanted <= limit) return
+    const clients = Math.max(0, this.most - forDials)
+    const message =
+      `the limit on open files (${limit}) is too low for limits.connections (${connections}` +
+      `${listeners === 1 ? '' : `, on ${listeners} listeners`}), which may take ${wanted}: there is room for ${clients} ` +
+      'connections of clients and backends; raise it (ulimit -n, LimitNOFILE=), or lower limits.connections'
+    this.log.write('warn', message)
+  }
+
+  client(): boolean {
+    // The one that asks is counted already.
+    if (this.links.open <= this.most - this.forDials || this.makeRoom()) return true
+    this.refused++
+    this.tell()
+    return false
+  }
+
+  dial(): ProxyError | null {
+    if (this.links.open < this.most || (this.makeRoom() && this.links.open < this.most + atOnce)) return null
+    this.tell()
+    const why = `no file descriptor is left for a connection: ${this.links.open} of ${this.limit} are connections`
+    return new ProxyError('NO_DESCRIPTORS', why)
+  }
+
+  /** Connections that are open, of clients and to backends */
+  get open(): number {
+    return this.links.open
+  }
+
+  /** True while some of what was closed in the last pass has not been given away. */
+  private makeRoom(): boolean {
+    const now = nowMs()
+    if (now >= this.passAt + passMs) {
+      this.passAt = now
+      this.freed = this.closeIdle(atOnce)
+    }
+    if (this.freed === 0) return false
+    this.freed--
+    return true
+  }
+
+  private tell(): void {
+    const now = nowMs()
+    if (now < this.toldAt + quietMs) return
+    this.toldAt = now
+    // A socket that was forgotten would be held against clients for ever: what is really open counts.
+    this.links.open = Math.min(this.links.open, Math.max(0, openDescriptors() - this.others))
+    const refused = this.refused - this.refusedThen
+    this.refusedThen = this.refused
+    this.log.write('warn', 'out of file descriptors: new connections are closed at once', {
+      limit: this.limit,
+      connections: this.links.open,
+      refused,
+    })
+  }
+}
