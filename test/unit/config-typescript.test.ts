@@ -105,6 +105,34 @@ describe('a value in code', () => {
     circle['sites'] = circle
     assert.ok((await problemsOfValue(circle)).some(problem => problem.includes('contains itself')))
   })
+  it('refuses a filter that would never run, or fail every request', async () => {
+    class Auth {
+      readonly name = 'auth'
+      request() {
+        return null
+      }
+    }
+    const found = await problemsOfValue({
+      ...value,
+      filters: [
+        new Auth(),
+        { name: 'a', reqest() {} },
+        { name: 'b', request() {}, reponse() {} },
+        { name: 'c', request() {}, done: 5 },
+        { name: 'd', helper() {} },
+        { name: 'e', request() {}, helper() {} },
+      ],
+    })
+    assert.deepEqual(
+      found.map(problem => problem.split('\n')[0]),
+      [
+        'configuration: filters[1]: the filter a has no phase reqest',
+        'configuration: filters[2]: the filter b has no phase reponse',
+        'configuration: filters[3]: done of the filter c is no function',
+        'configuration: filters[4]: the filter d has none of the phases request, attempt, response, done',
+      ],
+    )
+  })
   it('takes filters only as functions and named objects', async () => {
     const found = await problemsOfValue({ ...value, filters: [{ request() {} }, 'auth'] })
     assert.deepEqual(

@@ -283,8 +283,10 @@ function readFilter(node: Node, reader: Reader): Filter | undefined {
   if (node.kind === 'code') {
     if (typeof node.value === 'function')
       return { name: node.value.name || 'filter', request: node.value } as Filter
-    if (typeof (node.value as Partial<Filter>).name === 'string') return node.value as Filter
-    reader.problems.error(node.at, 'a filter has a name', 'as in { name: "auth", request(exchange) { ... } }')
+    const filter = node.value as Filter
+    const wrong = filterProblem(filter)
+    if (wrong === null) return filter
+    reader.problems.error(node.at, wrong.what, wrong.hint)
     return undefined
   }
   const hint = 'filters are code: write the configuration as sallyport.config.ts'
@@ -294,6 +296,23 @@ function readFilter(node: Node, reader: Reader): Filter | undefined {
     reader,
     node.at.source.position(0).line ? hint : undefined,
   )
+}
+
+const phases = ['request', 'attempt', 'response', 'done'] as const
+
+/** A phase that is misspelt would never run, and one that is no function would fail every request. */
+function filterProblem(filter: Filter): { readonly what: string; readonly hint: string } | null {
+  const hint = 'as in { name: "auth", request(exchange) { ... } }'
+  if (typeof filter.name !== 'string') return { what: 'a filter has a name', hint }
+  const odd = phases.find(phase => filter[phase] !== undefined && typeof filter[phase] !== 'function')
+  if (odd !== undefined) return { what: `${odd} of the filter ${filter.name} is no function`, hint }
+  for (const [key, value] of Object.entries(filter)) {
+    const close = typeof value === 'function' ? didYouMean(key, phases) : null
+    if (close !== null && close !== undefined && !phases.includes(key as 'done'))
+      return { what: `the filter ${filter.name} has no phase ${key}`, hint: close }
+  }
+  if (phases.some(phase => filter[phase] !== undefined)) return null
+  return { what: `the filter ${filter.name} has none of the phases ${phases.join(', ')}`, hint }
 }
 
 function formed(result: { ok: unknown } | { wrong: string; hint?: string }, at: Place, reader: Reader): unknown {
