@@ -12,7 +12,7 @@ import { firstLine, nodeProcess } from '../harness/node-process.ts'
 import { until } from '../harness/until.ts'
 
 const handshake = /TLS handshake with 127\.0\.0\.1:\d+|closed before the TLS handshake was complete/
-const silent = [504, 'CONNECT_TIMEOUT', /took over 400 ms/] as const
+const silent = [504, 'CONNECT_TIMEOUT', /took longer than timeouts.connect \(400 ms\)/] as const
 const failed = [502, 'UPSTREAM_TLS', handshake] as const
 /** Which of several errors it is depends on how far the request got. */
 const lost = [502, null, /closed|cut|reset|broke|alert|certificate/i] as const
