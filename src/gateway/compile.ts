@@ -87,6 +87,10 @@ export function compile(
     if (!said.has(text)) warn(text)
     said.add(text)
   }
+  const warnOfWeak = (option: string, file: string, { weak }: Cas): void => {
+    for (const one of weak)
+      warnOnce(`${file}: ${one}: what it has issued is refused, unless ${option} says weak: allow`)
+  }
   const crls = registries.crls.attempt(warn)
   const offers = new Map<string, Policy>()
   const policyOf = (name: string): Policy => {
@@ -125,6 +129,8 @@ export function compile(
   const eager = config.sites.length <= eagerSites
   for (const from of config.sites) {
     const clients = from.clients === null ? null : clientTerms(from.clients, from.clients.ca.map(casIn), crls)
+    if (from.clients?.weak === 'refuse')
+      for (const file of from.clients.ca) warnOfWeak('clients', file, casIn(file))
     const policy = policyOf(from.policy)
     const stapleOf = (bundle: Bundle) => {
       const stapling = staplingOf(bundle, from.staple, warnOnce)
@@ -158,6 +164,8 @@ export function compile(
     timeouts: config.timeouts,
   }
   for (const { name, tls } of upstreams.keys()) {
+    if (tls?.caFile && tls.verify && tls.weak === 'refuse')
+      warnOfWeak('tls', tls.caFile, registries.certificates.cas(tls.caFile).current)
     if (tls?.certificate)
       certificates.push({
         site: `upstream ${name}`,

@@ -68,6 +68,13 @@ describe('weak certificates of clients', () => {
   })
   after(() => gateway.stop())
 
+  it('a trusted CA with a short key is warned about at start', async () => {
+    const { message } = await gateway.logged(each =>
+      /Short root has an RSA key of 1024 bits/.test(String(each['message'])),
+    )
+    assert.match(String(message), /what it has issued is refused, unless clients says weak: allow/)
+  })
+
   async function served(host: string, client: Crafted, more: tls.ConnectionOptions = {}): Promise<boolean> {
     const { chainPem: cert, keyPem: key } = filesOf(client)
     try {

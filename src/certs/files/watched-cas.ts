@@ -8,6 +8,7 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { messageOf, UsageError } from '../../base/errors.ts'
 import { nameText } from '../x509/name-text.ts'
+import { weakKey } from '../x509/weakness.ts'
 import { readCertificate } from '../x509/x509-read.ts'
 import { certificateBlocks, checkChainMarkers } from './pem.ts'
 import { ProblemDebounce } from './problem-debounce.ts'
@@ -27,6 +28,8 @@ export type Cas = {
   /** SHA-256 of `pem` */
   readonly digest: string
   readonly subjects: readonly string[]
+  /** Those with keys that are too weak for anything below them to count, and why */
+  readonly weak: readonly string[]
 }
 
 const same: CasLook = { kind: 'same' }
@@ -77,14 +80,19 @@ function read(file: string): { cas: Cas; stamp: number; young: boolean } {
   const { text, stamp, young } = readStamped(file)
   checkChainMarkers(text, file)
   const blocks = certificateBlocks(text, file)
+  const weak: string[] = []
   const subjects = blocks.map((block, index) => {
     try {
       // Both readers: the one that verifies, and the one that says who it is.
-      return nameText(readCertificate(new X509Certificate(block).raw).subjectDer)
+      const x509 = new X509Certificate(block)
+      const subject = nameText(readCertificate(x509.raw).subjectDer)
+      const weakness = weakKey(x509)
+      if (weakness !== null) weak.push(`${subject} ${weakness}`)
+      return subject
     } catch (error) {
       throw new UsageError(`${file}: certificate ${index + 1} cannot be read: ${messageOf(error)}`)
     }
   })
   const pem = blocks.join('')
-  return { cas: { pem, digest: createHash('sha256').update(pem).digest('base64'), subjects }, stamp, young }
+  return { cas: { pem, digest: createHash('sha256').update(pem).digest('base64'), subjects, weak }, stamp, young }
 }
