@@ -20,6 +20,8 @@ const leastData = 2048
 
 export class Output implements TurnTask {
   readonly link: Link
+  /** Bytes that were handed to the link */
+  private written = 0
   private readonly inHeads: boolean
   private readonly turn: Turn
   private readonly pool: ScratchPool
@@ -46,6 +48,11 @@ export class Output implements TurnTask {
     return this.link.needsDrain
   }
 
+  /** Bytes that the peer, or the system for it, has taken: what is queued alone may be as much as before by chance. */
+  get taken(): number {
+    return this.written - this.link.queuedBytes
+  }
+
   endOfTurn(): void {
     this.waits = false
     this.flush()
@@ -56,6 +63,7 @@ export class Output implements TurnTask {
     if (buffer === null) return
     this.buffer = null
     this.lastAt = -1
+    this.written += this.used
     if (this.used > 0) this.link.writeBorrowed(buffer, 0, this.used)
     this.used = 0
     this.pool.giveBack(buffer)
@@ -89,6 +97,7 @@ export class Output implements TurnTask {
     this.flush()
     const bytes = new Uint8Array(frameHeaderBytes + 4)
     writeUint32(bytes, writeFrameHeader(bytes, 0, 4, type, 0, stream), value)
+    this.written += bytes.length
     this.link.writeApart(bytes)
   }
 

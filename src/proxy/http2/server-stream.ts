@@ -38,6 +38,8 @@ export class ServerStream implements StreamUser, Downstream {
   /** The exchange has ended for a fault of the client */
   private faulted = false
   private status = 0
+  /** Of the request whose answer waits for the client although its exchange is over */
+  private lateId = ''
   /** Bytes of the request that came behind its answer since the last look, or -1 */
   private leftover = -1
   /** Bytes for a tunnel that is not open yet */
@@ -135,7 +137,12 @@ export class ServerStream implements StreamUser, Downstream {
     else if (this.leftover === 0 && stream.localEnded) stream.resetOnceSent(h2Error.none)
     // The last of an answer whose exchange is over; until then that has a deadline of its own.
     if (exchange !== null || !stream.waiting || stream.peerReads()) this.unreadSince = now
-    else if (idleMs > 0 && now - this.unreadSince > idleMs) stream.reset(h2Error.cancel, 'peer')
+    else if (idleMs > 0 && now - this.unreadSince > idleMs) {
+      // The record of the exchange was written when its answer was whole, and says nothing of this.
+      const why = `the client read nothing for ${idleMs} ms: ${stream.pendingBytes} bytes of its answer were not sent`
+      this.services.events.badRequest(this.connection, new ProxyError('CLIENT_STALLED', why), 0, this.lateId)
+      stream.reset(h2Error.cancel, 'peer')
+    }
   }
 
   peerReads(): boolean {
@@ -188,6 +195,7 @@ export class ServerStream implements StreamUser, Downstream {
     if (engaged && this.faulted && !this.serving.session.fault(stream)) return
     stream.harmless = engaged && exchange.attempts.shared
     stream.end(trailers)
+    if (stream.waiting && exchange !== null) this.lateId = exchange.id
     // An answer that came before its request was whole: the client need not send the rest (RFC 9113 section 8.1).
     // Where the answer is no refusal it may, as long as it goes on with it: curl 7.88 waits for its window.
     if (this.status >= 300 || exchange?.head.grpc) stream.resetOnceSent(h2Error.none)

@@ -36,7 +36,7 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
   private readonly touched: ServerStream[] = []
   /** 1: GOAWAY for all streams was said, 2: for those that came */
   private draining = 0
-  private unsentThen = 0
+  private takenThen = 0
   /** Since when the client has taken nothing of what was written, looked at by each tick */
   private unreadSince: number
   private over = false
@@ -250,9 +250,9 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
 
   /** What was sent must be taken within timeouts.idle. */
   private checkReader(now: number): void {
-    const unsent = this.connection.link.queuedBytes
-    if (unsent === 0 || unsent !== this.unsentThen) {
-      this.unsentThen = unsent
+    const { taken } = this.session.output
+    if (this.connection.link.queuedBytes === 0 || taken !== this.takenThen) {
+      this.takenThen = taken
       this.unreadSince = now
       return
     }

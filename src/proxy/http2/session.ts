@@ -55,7 +55,7 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
   private readonly queue: SendQueue
   private growth = 0
   private paused = false
-  private queuedThen = 0
+  private takenThen = 0
   /** How often it was seen that the peer takes what is sent to it */
   private taken = 0
   /** Streams that are reset at the end of the turn */
@@ -114,9 +114,9 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
 
   /** A count that is another one whenever DATA of any stream could be sent, or the link has become less full. */
   get movement(): number {
-    const queued = this.link.queuedBytes
-    if (queued !== this.queuedThen) this.taken++
-    this.queuedThen = queued
+    const { taken } = this.output
+    if (taken !== this.takenThen) this.taken++
+    this.takenThen = taken
     return this.taken
   }
 
