@@ -12,6 +12,7 @@ import type net from 'node:net'
 import path from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
+import { acceptFor } from '../../src/proxy/websocket.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import {
@@ -177,6 +178,53 @@ describe('counted', () => {
       })
     }
   }
+})
+
+describe('a tunnel', () => {
+  it('counts among the streams for as long as its backend is connected', async () => {
+    const stubborn = await recordingBackend((connection, text) => {
+      const key = /sec-websocket-key: (.*)\r\n/i.exec(text)?.[1]
+      if (key !== undefined && !text.endsWith('last words'))
+        connection.send(
+          `HTTP/1.1 101 Switching\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ${acceptFor(key)}\r\n\r\n`,
+        )
+      // What it is sent from now on it does not take: so nothing closes behind its client.
+      connection.socket.pause()
+    })
+    const small = await startGateway({
+      sites: [{ host: 'localhost', certificate: 'local', to: [stubborn.url] }],
+      limits: { streams: 5 },
+      log: { access: false, level: 'info' },
+    })
+    const client = await h2Client(small.port)
+    const answers: (number | null)[] = []
+    for (let count = 0; count < 8; count++) {
+      const stream = client.request(connect('/'), END_HEADERS)
+      await client.until(() => client.message(stream).status === 200 || client.message(stream).reset !== null)
+      answers.push(client.message(stream).reset)
+      if (client.message(stream).reset !== null) continue
+      let window = 65_535
+      client.onFrame = frame => {
+        if (frame.type === type.window && frame.stream === stream) window += frame.payload.readUInt32BE()
+      }
+      // Until the system takes no more for the backend.
+      let sent = 0
+      while (window >= 16_384 && sent < 20_000_000) {
+        window -= 16_384
+        sent += 16_384
+        client.data(stream, Buffer.alloc(16_384))
+        await client.ping()
+      }
+      client.data(stream, '', END_STREAM)
+      client.frame(type.rst, 0, stream, uint32(8))
+      await client.ping()
+    }
+    const open = stubborn.connections.filter(each => !each.socket.destroyed).length
+    assert.ok(open <= 5, `${open} connections for tunnels, ${answers.join(' ')}`)
+    client.destroy()
+    await small.stop()
+    await stubborn.close()
+  })
 })
 
 describe('honest', () => {

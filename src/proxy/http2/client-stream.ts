@@ -104,7 +104,7 @@ export class ClientStream implements Backend, StreamUser {
 
   release(): Link {
     this.leave()
-    return new StreamLink(this.stream as Stream, this.carrier.session.link)
+    return new StreamLink(this.stream as Stream, this.carrier.session.link, nothing)
   }
 
   /** A whole block that was expected to be a head; `ended`: there is nothing behind it. */
@@ -268,6 +268,8 @@ export class ClientStream implements Backend, StreamUser {
     this.exchange = null
   }
 }
+
+const nothing = () => {}
 
 /** The lines of all fields but one. */
 function without(fields: Fields, name: string): string {

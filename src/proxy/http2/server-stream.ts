@@ -19,6 +19,8 @@ export interface ServingConnection {
   readonly connection: Connection
   readonly forwarding: Forwarding
   readonly session: Session
+  /** Tunnels that have lost their stream, and still have their backend */
+  lingering: number
   /** The stream has something for its backend that `flushRequest` sends. */
   touch(stream: ServerStream): void
 }
@@ -232,11 +234,13 @@ export class ServerStream implements StreamUser, Downstream {
     encoder.field(':status', '200')
     encoder.lines(text)
     this.send(false)
-    const link = new StreamLink(stream, this.connection.link)
+    const { serving } = this
+    const link = new StreamLink(stream, this.connection.link, () => serving.lingering++)
     for (const chunk of early) link.write(chunk)
-    new Splice(this.services, link, backend, tunnelled.timeouts.idleMs, (splice, error) =>
-      tunnelled.tunnelEnded(splice.bytesIn, splice.bytesOut, error),
-    )
+    new Splice(this.services, link, backend, tunnelled.timeouts.idleMs, (splice, error) => {
+      serving.lingering--
+      tunnelled.tunnelEnded(splice.bytesIn, splice.bytesOut, error)
+    })
     for (const chunk of this.early ?? []) link.handler.onData(chunk)
     this.early = null
     stream.resume()

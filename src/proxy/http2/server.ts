@@ -36,6 +36,7 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
   private readonly touched: ServerStream[] = []
   /** 1: GOAWAY for all streams was said, 2: for those that came */
   private draining = 0
+  lingering = 0
   private takenThen = 0
   /** Since when the client has taken nothing of what was written, looked at by each tick */
   private unreadSince: number
@@ -70,7 +71,7 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
   opened(id: number, sink: HpackSink, ended: boolean): void {
     const block = sink as RequestBlock
     const { session, services } = this
-    if (session.streams.size >= services.snapshot.limits.streams || this.draining === 2) {
+    if (session.streams.size + this.lingering >= services.snapshot.limits.streams || this.draining === 2) {
       session.failStream(id, h2Error.refusedStream, 'a stream over SETTINGS_MAX_CONCURRENT_STREAMS')
       return
     }

@@ -16,11 +16,16 @@ export class StreamLink implements Link, StreamUser {
   readonly tls = null
   readonly peerCertificate = null
   private readonly stream: Stream
+  private readonly gone: () => void
   private over = false
   private closing = false
 
-  /** @param carrier the link of the connection that the stream belongs to */
-  constructor(stream: Stream, carrier: Link) {
+  /**
+   * @param carrier the link of the connection that the stream belongs to
+   * @param gone called once the stream is, before the handler is told
+   */
+  constructor(stream: Stream, carrier: Link, gone: () => void) {
+    this.gone = gone
     this.stream = stream
     this.remoteAddress = carrier.remoteAddress
     this.remotePort = carrier.remotePort
@@ -117,6 +122,7 @@ export class StreamLink implements Link, StreamUser {
   private closed(error: ProxyError | null): void {
     if (this.over) return
     this.over = true
+    this.gone()
     this.handler.onClose(error)
   }
 }
