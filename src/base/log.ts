@@ -1,7 +1,10 @@
 /**
  * The log: one JSON object a line on standard output, or text for people. Lines of one turn of the event loop leave in
- * one write. Values come from the network: JSON escapes them, and the text form does too.
+ * one write. Values come from the network: each has a bound, and what a terminal would act on is escaped in both forms.
  */
+
+import { boundedFields, shortLine } from './log-bounds.ts'
+import { cut, visible, visibleLines } from './visible.ts'
 
 export type Level = 'debug' | 'info' | 'warn' | 'error'
 const ranks: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, error: 3 }
@@ -41,15 +44,18 @@ export function createLog({ level, format, out }: LogOptions): Log {
 }
 
 function jsonLine(level: Level, message: string, fields: LogFields): string {
-  return `${JSON.stringify({ time: new Date().toISOString(), level, message, ...fields })}\n`
+  const time = new Date().toISOString()
+  const line = JSON.stringify({ time, level, message, ...fields })
+  if (line.length <= shortLine) return `${visibleLines(line)}\n`
+  return `${visibleLines(JSON.stringify({ time, level, message: cut(message, shortLine), ...boundedFields(fields) }))}\n`
 }
 
 function textLine(level: Level, message: string, fields: LogFields): string {
-  let line = `${new Date().toISOString().slice(11, 23)} ${level.padEnd(5)} ${message}`
-  for (const [name, value] of Object.entries(fields)) {
+  let line = `${new Date().toISOString().slice(11, 23)} ${level.padEnd(5)} ${cut(message, shortLine)}`
+  for (const [name, value] of Object.entries(boundedFields(fields))) {
     if (value === null || value === undefined || value === '') continue
     const text = typeof value === 'string' && /^[\w./:@*+-]+$/.test(value) ? value : JSON.stringify(value)
     line += ` ${name}=${text}`
   }
-  return `${line}\n`
+  return `${visible(line)}\n`
 }

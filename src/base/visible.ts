@@ -1,16 +1,38 @@
 /**
- * Text from somebody else for a terminal or a file that people read: what would move the cursor, end the line or turn
- * the direction of writing is shown as `\u{...}`.
+ * Text that came from somewhere else, for logs and terminals: what could move a cursor, forge a line or turn the order of
+ * the words around is written as an escape, and what is too long is cut so that one sees it. The one place for both; every
+ * output goes through here (docs/operations.md, test/unit/visible-text.test.ts).
  */
 
-/** C0, DEL, C1, the marks and isolates that turn the direction, and the two separators that some take for a line's end */
-const hidden = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
+/** Controls (C0, DEL, C1), format characters (bidirectional marks among them), line separators and lone surrogates. */
+const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
+const unsafeInLines = /[^\n\P{Cc}]|[\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
+const plainAscii = /^[\x20-\x7e]*$/
+const plainLines = /^[\n\x20-\x7e]*$/
 
-export const visible = (text: string): string =>
-  text.replace(hidden, char => `\\u{${(char.codePointAt(0) as number).toString(16)}}`)
+/** As JSON and JavaScript write it, so that it may stand in either as it is. */
+function escaped(char: string): string {
+  let text = ''
+  for (let at = 0; at < char.length; at++) text += `\\u${char.charCodeAt(at).toString(16).padStart(4, '0')}`
+  return text
+}
 
-/** JSON text, of which the strings alone can have such characters; it stays the same JSON. */
-export const visibleJson = (json: string): string =>
-  json.replace(hidden, char =>
-    char === '\n' ? char : `\\u${(char.codePointAt(0) as number).toString(16).padStart(4, '0')}`,
-  )
+/** One line, whatever the text is. */
+export const visible = (text: string): string => (plainAscii.test(text) ? text : text.replace(unsafe, escaped))
+
+/** The same for text of several lines, and for JSON, which stays what it is. */
+export const visibleLines = (text: string): string =>
+  plainLines.test(text) ? text : text.replace(unsafeInLines, escaped)
+
+export function cut(text: string, most: number): string {
+  if (text.length <= most) return text
+  // Not in the middle of a pair.
+  const end = (text.charCodeAt(most - 1) & 0xfc00) === 0xd800 ? most - 1 : most
+  return `${text.slice(0, end)}... (${text.length - end} more characters)`
+}
+
+/** The first of a list, and how many more there are. */
+export function firstOf(list: readonly string[], most: number, mostCharacters: number): string[] {
+  const first = list.slice(0, most).map(each => cut(each, mostCharacters))
+  return list.length > most ? [...first, `... (${list.length - most} more)`] : first
+}

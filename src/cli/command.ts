@@ -5,6 +5,7 @@
 import { UsageError } from '../base/errors.ts'
 import type { Signals } from '../process/signals.ts'
 import { parseWords } from './argv.ts'
+import { printError } from './print.ts'
 import { verbs } from './verbs/all.ts'
 
 async function run(argv: readonly string[], signals: Signals | null): Promise<number> {
@@ -21,10 +22,10 @@ export async function command(argv: readonly string[], signals: Signals | null):
     signals?.release()
   } catch (error) {
     if (error instanceof UsageError) {
-      process.stderr.write(`${error.name === 'ConfigError' ? '' : 'sallyport: '}${error.message}\n`)
+      printError(`${error.name === 'ConfigError' ? '' : 'sallyport: '}${error.message}\n`)
       process.exit(error.exitCode)
     }
-    process.stderr.write(`sallyport: ${error instanceof Error ? error.stack : String(error)}\n`)
+    printError(`sallyport: ${error instanceof Error ? error.stack : String(error)}\n`)
     process.exit(1)
   }
 }

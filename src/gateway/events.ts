@@ -2,6 +2,7 @@
 
 import { nowMs } from '../base/deadlines.ts'
 import type { Level, Log } from '../base/log.ts'
+import { cut, firstOf } from '../base/visible.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Events, ExchangeRecord, SpliceRecord } from '../proxy/services.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
@@ -53,7 +54,15 @@ export function logEvents(log: Log, access: boolean, handshakes: HandshakeLog, r
       const { clientAddress: client, serverName: sni } = connection
       const ended = { alert: alert?.name ?? null, alertFrom: alert?.from ?? null }
       requests.handshakeFailed(error.code)
-      handshakes.add({ at: Date.now(), error: error.code, why, client, sni, ...ended, offered })
+      handshakes.add({
+        at: Date.now(),
+        error: error.code,
+        why: cut(why, whyAtMost),
+        client,
+        sni,
+        ...ended,
+        offered,
+      })
       refusal('info', handshake, { ...clientFields(connection), ...offered, ...ended, error: error.code, why })
     },
     ended(connection, error) {
@@ -79,6 +88,10 @@ const clientFields = (connection: Connection) => ({
 
 /** A hello may offer thousands: what is kept of each list, for every one of the last handshakes. */
 const offeredAtMost = 64
+/** Names of protocols are up to 255 bytes of anything. */
+const namesAtMost = 16
+const nameAtMost = 64
+const whyAtMost = 1_024
 
 function offeredBy(hello: ClientHello | null): Offered | Record<string, never> {
   if (hello === null) return {}
@@ -88,7 +101,7 @@ function offeredBy(hello: ClientHello | null): Offered | Record<string, never> {
       .slice(0, offeredAtMost)
       .map(name)
   return {
-    alpnOffered: hello.alpn.slice(0, offeredAtMost),
+    alpnOffered: firstOf(hello.alpn, namesAtMost, nameAtMost),
     ja4: ja4Of(hello),
     groupsOffered: names(hello.groups, groupName),
     signatureAlgorithms: names(hello.signatureAlgorithms, signatureName),

@@ -2,7 +2,9 @@
  * What is wrong with the certificate that a client has shown, in words: whose it is, what is wrong, and what to do. The codes
  * are X.509's as OpenSSL names them, and both runtimes use them.
  */
+
 import { X509Certificate } from 'node:crypto'
+import { visible } from '../base/visible.ts'
 
 const noIssuer =
   'is signed by no CA in clients.ca: add its CA there; where an intermediate CA has signed it, the client must send that too'
@@ -76,7 +78,7 @@ export function certificateProblem(
   if (problems[code] === noIssuer && shown !== null && ownSignature(shown))
     return `${whose} ${problems['DEPTH_ZERO_SELF_SIGNED_CERT']}`
   const problem = Object.hasOwn(problems, code) ? problems[code] : undefined
-  return `${whose} ${problem ?? `does not verify (${plain(code)}): have it issued again by a CA in clients.ca`}`
+  return `${whose} ${problem ?? `does not verify (${visible(code)}): have it issued again by a CA in clients.ca`}`
 }
 
 /** Whose a certificate is and who has issued it, for a sentence: one line, whatever stands in the names. */
@@ -103,9 +105,8 @@ const longestName = 200
 
 /** Both runtimes give a line for each part, the widest first; the text of RFC 4514 begins with the narrowest. */
 function name(text: string | undefined): string {
-  const line = plain((text ?? '').split('\n').reverse().join(','))
+  const line = visible((text ?? '').split('\n').reverse().join(','))
   return line.length > longestName ? `${line.slice(0, longestName)}...` : line
 }
 
 /** Goes to terminals: no control characters, nor those that turn the direction of text around. */
-const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')

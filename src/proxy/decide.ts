@@ -3,6 +3,7 @@
  * canonical name serves every mode. Whatever is not clearly allowed is refused with the alert that says why.
  */
 import type { ErrorCode } from '../base/errors.ts'
+import { firstOf } from '../base/visible.ts'
 import { acmeProtocol } from '../model/challenge.ts'
 import { fitsFingerprint, type Site, type SiteTls } from '../model/site.ts'
 import type { Snapshot } from '../model/snapshot.ts'
@@ -18,6 +19,9 @@ export type Verdict =
   /** A CA looks for the answer to a tls-alpn-01 challenge (RFC 8737): handshake, then close */
   | { readonly kind: 'challenge'; readonly name: string }
   | { readonly kind: 'refuse'; readonly code: ErrorCode; readonly alert: number; readonly why: string }
+
+/** Of what a client offers, in a sentence: it may offer thousands. */
+const namedAtMost = 6
 
 /** @param localAddress asked only when the client sent no name: a site may be the address itself */
 export function decide(snapshot: Snapshot, hello: ClientHello, localAddress: () => string): Verdict {
@@ -59,15 +63,16 @@ export function decide(snapshot: Snapshot, hello: ClientHello, localAddress: () 
     return refuse(
       'TLS_VERSION',
       alerts.protocol_version,
-      `the client offers only ${hello.versions
-        .filter(each => !isGrease(each))
-        .map(versionName)
-        .join(', ')}; policy ${site.policy} ends with ${versionName(tls.maxVersion)}`,
+      `the client offers only ${firstOf(
+        hello.versions.filter(each => !isGrease(each)).map(versionName),
+        namedAtMost,
+        64,
+      ).join(', ')}; policy ${site.policy} ends with ${versionName(tls.maxVersion)}`,
     )
   }
   // A client that names protocols must get one of them, or be told that there is none (RFC 7301 section 3.2).
   if (hello.alpn.length > 0 && tls.alpn.length > 0 && !hello.alpn.some(name => tls.alpn.includes(name))) {
-    const offered = hello.alpn.join(', ')
+    const offered = firstOf(hello.alpn, namedAtMost, 64).join(', ')
     return refuse(
       'TLS_NO_ALPN',
       alerts.no_application_protocol,

@@ -281,7 +281,7 @@ function shapeProblems(sources: readonly Source[]): string[] {
 }
 
 /** What is read from peers and configurations is read here; a file with functions is registered, or listed as none. */
-const readingFolders = ['src/wire/', 'src/route/']
+const readingFolders = ['src/wire/', 'src/route/', 'src/base/log', 'src/base/visible', 'src/base/ip']
 
 const exportsWork = (bare: string) =>
   /^export (?:async )?(?:function|class)|^export const \w+ = (?:async )?\(/m.test(bare)
@@ -294,6 +294,12 @@ function workProblems(sources: readonly Source[], known: ReadonlySet<string>, no
       if (!known.has(file) && !none.has(file))
         problems.push(`${file}: not registered in test/unit/linear-work (docs/linear-work.md)`)
     }
+    if (
+      file.startsWith('src/cli/') &&
+      file !== 'src/cli/print.ts' &&
+      /\bprocess\.std(?:out|err)\.write\b/.test(bare)
+    )
+      problems.push(`${file}: writes to the terminal itself; use print (src/cli/print.ts)`)
     if (/\bRegExp\s*\(/.test(bare))
       problems.push(`${file}: builds a regular expression; match in linear time instead`)
     if (file === 'src/proxy/serve-http1.ts') continue

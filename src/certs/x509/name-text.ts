@@ -5,6 +5,7 @@
  * Invariant: two names that differ in their attributes have different distinguished names, whatever their values hold. A
  * CA that lets somebody choose a part of the subject must not thereby let them choose all of it.
  */
+import { visible } from '../../base/visible.ts'
 import { children, type DerValue, expectTag, read, readOid, tags } from './der.ts'
 
 type Attribute = { readonly id: string; readonly text: string; readonly value: DerValue }
@@ -45,12 +46,12 @@ function textOf({ tag, content }: DerValue): string {
 
 /**
  * One line for people: `CN=shop.example.com, O=Example`, in the order of the certificate. Control characters, which
- * could forge a log line, come out as `?`. Nothing is escaped: nothing may be decided by it.
+ * could forge a log line, come out as escapes. Nothing is escaped: nothing may be decided by it.
  */
 export function nameText(nameDer: Uint8Array): string {
   return namesOf(nameDer)
     .flat()
-    .map(({ id, text }) => `${attributeNames[id] ?? id}=${clean(text)}`)
+    .map(({ id, text }) => `${attributeNames[id] ?? id}=${visible(text)}`)
     .join(', ')
 }
 
@@ -65,7 +66,8 @@ export function distinguishedName(nameDer: Uint8Array): string {
 /** The most specific common name, as text without control characters; empty where there is none. */
 export function commonNameOf(nameDer: Uint8Array): string {
   const found = namesOf(nameDer).flat()
-  return clean(found.findLast(({ id }) => id === commonNameId)?.text ?? '')
+  const text = found.findLast(({ id }) => id === commonNameId)?.text ?? ''
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
 }
 
 /** A kind without a name of its own is written as its bytes (section 2.4), which has one spelling only. */
@@ -82,5 +84,3 @@ const escaped = (text: string): string =>
     .replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, char =>
       Buffer.from(char).toString('hex').toUpperCase().replace(/../g, '\\$&'),
     )
-
-const clean = (text: string): string => text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, '?')

@@ -7,6 +7,7 @@ import { trustPlaces } from '../../certs/ca/trust.ts'
 import { readText, shellQuote } from '../../certs/files/pem.ts'
 import { constraintsText } from '../../certs/x509/name-constraints.ts'
 import type { Words } from '../argv.ts'
+import { print } from '../print.ts'
 import { onlyOptions, placeOfCa } from './open.ts'
 
 export async function initCa(words: Words): Promise<number> {
@@ -23,7 +24,7 @@ export async function initCa(words: Words): Promise<number> {
   const certificate = new X509Certificate(readText(root))
   const limits = ca.constraints.map(constraintsText).find(text => text !== null) ?? 'any name (--names limits them)'
   const folder = (file: string) => shellQuote(path.join(ca.folder, file))
-  process.stdout.write(`The internal CA is made. What must verify its certificates trusts the root:
+  print(`The internal CA is made. What must verify its certificates trusts the root:
 
   root         ${root}
   SHA-256      ${certificate.fingerprint256}

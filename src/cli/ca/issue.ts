@@ -7,6 +7,7 @@ import { messageOf, UsageError } from '../../base/errors.ts'
 import { internalAuthority } from '../../certs/ca/authority.ts'
 import { AuthorityError, type CertificateUse, CsrError, type CsrFields } from '../../model/authority.ts'
 import type { Words } from '../argv.ts'
+import { print } from '../print.ts'
 import { caOf, numberOption, onlyOptions, timeText } from './open.ts'
 
 const mostHours = 8784
@@ -67,7 +68,7 @@ export async function issueCertificate(words: Words): Promise<number> {
     ['valid until', `${timeText(issued.notAfter)} (${hours === 1 ? '1 hour' : `${hours} hours`})`],
     ['serial', issued.serial],
   ]
-  process.stdout.write(lines.map(([title, value]) => `${(title as string).padEnd(12)} ${value}\n`).join(''))
+  print(lines.map(([title, value]) => `${(title as string).padEnd(12)} ${value}\n`).join(''))
   return 0
 }
 

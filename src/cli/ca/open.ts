@@ -3,6 +3,7 @@ import { UsageError } from '../../base/errors.ts'
 import { type InternalCa, openInternalCa } from '../../certs/ca/internal-ca.ts'
 import { type CaPlace, loadCaPlace } from '../../config/load.ts'
 import type { Words } from '../argv.ts'
+import { printError } from '../print.ts'
 
 export async function placeOfCa(words: Words): Promise<CaPlace> {
   const state = words.options.get('state')
@@ -16,7 +17,7 @@ export async function placeOfCa(words: Words): Promise<CaPlace> {
 export async function caOf(words: Words): Promise<InternalCa> {
   const { state, own } = await placeOfCa(words)
   const ca = openInternalCa(state, own)
-  for (const warning of ca.warnings) process.stderr.write(`${warning}\n`)
+  for (const warning of ca.warnings) printError(`${warning}\n`)
   return ca
 }
 

@@ -9,6 +9,7 @@ import { type ReasonName, reasons } from '../../certs/x509/crl-build.ts'
 import { nearest } from '../../config/engine/nearest.ts'
 import type { CertificateRecord } from '../../model/authority.ts'
 import type { Words } from '../argv.ts'
+import { print, printError } from '../print.ts'
 import { caOf, numberOption, onlyOptions, timeText } from './open.ts'
 
 export async function listIssued(words: Words): Promise<number> {
@@ -28,11 +29,11 @@ export async function listIssued(words: Words): Promise<number> {
           ? null
           : { at: new Date(record.revoked.at).toISOString(), reason: reasonName(record.revoked.reason) },
     }))
-    process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`)
+    print(`${JSON.stringify(rows, null, 2)}\n`)
     return 0
   }
   if (all.length === 0) {
-    process.stdout.write('nothing was issued yet; sallyport ca issue NAME\n')
+    print('nothing was issued yet; sallyport ca issue NAME\n')
     return 0
   }
   const cells = [
@@ -55,7 +56,7 @@ export async function listIssued(words: Words): Promise<number> {
       .join('  ')
       .trimEnd(),
   )
-  process.stdout.write(`${lines.join('\n')}\n`)
+  print(`${lines.join('\n')}\n`)
   return 0
 }
 
@@ -81,7 +82,7 @@ const reasonName = (reason: number): string =>
   Object.entries(reasons).find(([, value]) => value === reason)?.[0] ?? String(reason)
 
 const warnDamaged = (records: Records, serial: string) =>
-  process.stderr.write(
+  printError(
     `${records.fileOf(serial)}: is damaged; the certificate counts as revoked until the file is restored, or taken away\n`,
   )
 
@@ -116,9 +117,9 @@ export async function revokeCertificate(words: Words): Promise<number> {
   for (const record of found) {
     const done = await authority.revoke(record.serial, reasons[word as ReasonName])
     const names = namesText([...record.names, ...record.uris])
-    process.stdout.write(`${done ? 'revoked' : 'was revoked before:'} ${record.serial} (${names})\n`)
+    print(`${done ? 'revoked' : 'was revoked before:'} ${record.serial} (${names})\n`)
   }
-  process.stdout.write(`Whoever checks learns of it from the next list: sallyport ca crl --out FILE\n`)
+  print(`Whoever checks learns of it from the next list: sallyport ca crl --out FILE\n`)
   return 0
 }
 
@@ -134,7 +135,7 @@ export async function writeCrl(words: Words): Promise<number> {
   for (const serial of list.damaged) warnDamaged(authority.records, serial)
   const content = words.options.has('der') ? list.der : list.pem
   if (out === undefined) {
-    process.stdout.write(content)
+    print(content)
     return 0
   }
   const file = path.resolve(out)
@@ -147,7 +148,7 @@ export async function writeCrl(words: Words): Promise<number> {
   // A CA is asked for by those who verify a chain, and the one that signs by those who look for the issuer of the list.
   const root = authority.ca.rootFile ?? 'ROOT.pem'
   const cas = [root, authority.ca.chainFile].map(shellQuote).join(', ')
-  process.stdout.write(`${file}: list ${list.number}, ${count} revoked, holds until ${timeText(list.nextUpdate)}
+  print(`${file}: list ${list.number}, ${count} revoked, holds until ${timeText(list.nextUpdate)}
 
 Make a new one before then, and after every ca revoke. The gateway checks clients by it:
   clients: { ca: [${cas}], crl: ${shellQuote(file)} }

@@ -12,6 +12,7 @@ import {
   toUpstream,
 } from '../../gateway/certificates/certificates.ts'
 import type { Chain } from '../../process/controls.ts'
+import { printError } from '../print.ts'
 import { storedBundles, storedCertificates } from './stored.ts'
 
 export type Found<T> = { readonly running: boolean; readonly found: T }
@@ -22,7 +23,7 @@ export async function findCertificates(config: Config): Promise<Found<Certificat
   const stored = await storedCertificates(config)
   if (stored.elsewhere.length > 0) {
     const hosts = shortList(stored.elsewhere)
-    process.stderr.write(`the certificates of ${hosts} are in Redis, and only a running gateway lists those\n`)
+    printError(`the certificates of ${hosts} are in Redis, and only a running gateway lists those\n`)
   }
   const listed = [...config.sites.flatMap(ofSite), ...stored.listed, ...config.upstreams.flatMap(ofUpstream)]
   return { running: false, found: certificateRows(listed, Date.now()) }

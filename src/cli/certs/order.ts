@@ -4,6 +4,7 @@ import { UsageError } from '../../base/errors.ts'
 import { type ReasonName, reasons } from '../../certs/x509/crl-build.ts'
 import { durationText } from '../../certs/x509/expiry.ts'
 import type { Renewed } from '../../process/controls.ts'
+import { print, printError } from '../print.ts'
 
 /** An order may wait for DNS and for a CA that is slow. */
 const withinMs = 15 * 60_000
@@ -24,25 +25,25 @@ export async function revoke(state: string, host: string | undefined, reason = '
 export async function rollOver(state: string): Promise<number> {
   const [reply] = await askGateway<string[]>(state, 'rollOver', { one: true, withinMs })
   if (reply?.ok === undefined) {
-    process.stderr.write(`no new account key: ${reply?.error ?? 'no answer'}\n`)
+    printError(`no new account key: ${reply?.error ?? 'no answer'}\n`)
     return 1
   }
-  for (const directory of reply.ok) process.stdout.write(`the account at ${directory} has a new key\n`)
-  if (reply.ok.length === 0) process.stdout.write('there is no ACME account\n')
+  for (const directory of reply.ok) print(`the account at ${directory} has a new key\n`)
+  if (reply.ok.length === 0) print('there is no ACME account\n')
   return 0
 }
 
 async function orderBy(state: string, question: string, of: string, name: string): Promise<number> {
   const [reply] = await askGateway<Renewed[]>(state, question, { one: true, of, withinMs })
   if (reply?.ok === undefined) {
-    process.stderr.write(`no new certificate for ${name}: ${reply?.error ?? 'no answer'}\n`)
+    printError(`no new certificate for ${name}: ${reply?.error ?? 'no answer'}\n`)
     return 1
   }
   for (const { names, notAfter, issuer } of reply.ok) {
     const left = durationText(notAfter - Date.now())
-    process.stdout.write(`${names.join(', ')}: a new certificate of ${issuer} is in force, for ${left}\n`)
+    print(`${names.join(', ')}: a new certificate of ${issuer} is in force, for ${left}\n`)
   }
-  if (question === 'revoke') process.stdout.write('the one before is revoked\n')
+  if (question === 'revoke') print('the one before is revoked\n')
   return 0
 }
 

@@ -9,6 +9,7 @@ import { inspectChain, inspectText } from '../certs/inspect.ts'
 import { findCertificates, findChains } from '../certs/listed.ts'
 import { renew, revoke, rollOver } from '../certs/order.ts'
 import { configHere } from '../config-here.ts'
+import { print, printError } from '../print.ts'
 import type { Verb } from '../verb.ts'
 
 export const certs: Verb = {
@@ -38,20 +39,19 @@ async function list(config: Config, trust: boolean, words: Words): Promise<numbe
   const { running, found } = await findCertificates(config)
   if (words.options.has('json')) {
     const rows = found.map(row => ({ ...row, notBefore: isoOf(row.notBefore), notAfter: isoOf(row.notAfter) }))
-    process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`)
+    print(`${JSON.stringify(rows, null, 2)}\n`)
     return 0
   }
-  if (!running && found.length > 0)
-    process.stderr.write('no gateway is running here: this is what its files hold\n')
+  if (!running && found.length > 0) printError('no gateway is running here: this is what its files hold\n')
   const shown = found.length > 0 || !trust
-  if (shown) process.stdout.write(certificateTable(found))
+  if (shown) print(certificateTable(found))
   const local = config.sites.filter(site => site.certificate?.kind === 'local')
   if (local.length === 0) return 0
   const ca = openLocalCa(config.state)
   const sites = local.map(site => site.hosts.join(' ')).join(', ')
-  process.stdout.write(`${shown ? '\n' : ''}from the local CA, as they are asked for: ${sites}\n`)
-  if (ca.file !== null && trust) process.stdout.write(`\n${trustText({ ...ca, file: ca.file })}`)
-  for (const warning of ca.warnings) process.stderr.write(`${warning}\n`)
+  print(`${shown ? '\n' : ''}from the local CA, as they are asked for: ${sites}\n`)
+  if (ca.file !== null && trust) print(`\n${trustText({ ...ca, file: ca.file })}`)
+  for (const warning of ca.warnings) printError(`${warning}\n`)
   return 0
 }
 
@@ -66,7 +66,7 @@ async function inspect(config: Config, host: string | undefined, words: Words): 
     throw new UsageError(`${name} has no certificate here that could be shown without a client`)
   const now = Date.now()
   const chains = found.map(({ chainPem, source }) => ({ source, chain: inspectChain(chainPem, source, now) }))
-  if (words.options.has('json')) process.stdout.write(`${JSON.stringify(chains, null, 2)}\n`)
-  else process.stdout.write(chains.map(({ chain, source }) => inspectText(chain, source, now)).join('\n'))
+  if (words.options.has('json')) print(`${JSON.stringify(chains, null, 2)}\n`)
+  else print(chains.map(({ chain, source }) => inspectText(chain, source, now)).join('\n'))
   return 0
 }

@@ -3,6 +3,7 @@
 import { ConfigError, formatProblem, type Problem } from '../../config/engine/problem.ts'
 import { loadConfig } from '../../config/load.ts'
 import { problemsOf } from '../check/problems.ts'
+import { print, printError } from '../print.ts'
 import type { Verb } from '../verb.ts'
 
 export const check: Verb = {
@@ -33,10 +34,10 @@ export const check: Verb = {
 /** @returns the exit code */
 function say(problems: readonly Problem[], json: boolean, summary: string): number {
   const ok = problems.every(({ severity }) => severity !== 'error')
-  if (json) process.stdout.write(`${JSON.stringify({ ok, problems }, null, 2)}\n`)
+  if (json) print(`${JSON.stringify({ ok, problems }, null, 2)}\n`)
   else {
-    for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`)
-    if (ok) process.stdout.write(`ok: ${summary}\n`)
+    for (const problem of problems) printError(`${formatProblem(problem)}\n`)
+    if (ok) print(`ok: ${summary}\n`)
   }
   return ok ? 0 : 2
 }

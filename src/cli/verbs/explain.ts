@@ -7,6 +7,7 @@ import { Names } from '../../route/names.ts'
 import { canonicalHost } from '../../wire/host.ts'
 import { handshakeText, refusal } from '../explain/clients.ts'
 import { sayRoute, sayUpstream } from '../explain/route.ts'
+import { print } from '../print.ts'
 import type { Verb } from '../verb.ts'
 
 export const explain: Verb = {
@@ -25,7 +26,7 @@ export const explain: Verb = {
     }
     const file = words.options.get('config')
     const { config } = await loadConfig(file === undefined ? {} : { file })
-    process.stdout.write(`${explainUrl(config, url, words.options.get('method') ?? 'GET').join('\n')}\n`)
+    print(`${explainUrl(config, url, words.options.get('method') ?? 'GET').join('\n')}\n`)
     return 0
   },
 }

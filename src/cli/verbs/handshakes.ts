@@ -1,7 +1,9 @@
 /** `sallyport handshakes`: the last failed handshakes of a running gateway, by cause. */
 import { askGateway } from '../../admin/control-client.ts'
+import { visible } from '../../base/visible.ts'
 import type { FailedHandshake } from '../../gateway/handshake-log.ts'
 import type { Handshakes } from '../../process/controls.ts'
+import { print } from '../print.ts'
 import type { Verb } from '../verb.ts'
 import { stateOf } from './status.ts'
 
@@ -18,8 +20,8 @@ export const handshakes: Verb = {
     const last = replies.flatMap(reply => reply.ok?.last ?? []).sort((a, b) => a.at - b.at)
     const total = replies.reduce((sum, reply) => sum + (reply.ok?.total ?? 0), 0)
     const groups = handshakeGroups(last)
-    if (words.options.has('json')) process.stdout.write(`${JSON.stringify({ total, groups, last }, null, 2)}\n`)
-    else process.stdout.write(handshakesText(groups, total))
+    if (words.options.has('json')) print(`${JSON.stringify({ total, groups, last }, null, 2)}\n`)
+    else print(handshakesText(groups, total))
     return 0
   },
 }
@@ -95,9 +97,9 @@ function blockOf({ error, why, count, alert, alertFrom, last, ...group }: Handsh
     ['alert', [ended]],
     ...offeredRows(last),
   ]
-  const said = wrapped([`${error}:`, ...plain(why).split(' ')], ' ', indent)
+  const said = wrapped([`${error}:`, ...visible(why).split(' ')], ' ', indent)
   const lines = rows.flatMap(([label, words]) =>
-    wrapped(words.map(plain), ', ', indent + labelWidth).map((line, i) =>
+    wrapped(words.map(visible), ', ', indent + labelWidth).map((line, i) =>
       `${(i === 0 ? label : '').padEnd(labelWidth)}${line}`.trimEnd(),
     ),
   )
@@ -150,5 +152,3 @@ function wrapped(words: readonly string[], separator: string, from: number): str
   }
   return [...lines, line]
 }
-
-const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')

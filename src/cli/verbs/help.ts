@@ -1,5 +1,6 @@
 /** `sallyport help [VERB]`. */
 import { UsageError } from '../../base/errors.ts'
+import { print } from '../print.ts'
 import type { Verb } from '../verb.ts'
 
 export function helpVerb(others: readonly Verb[]): Verb {
@@ -13,14 +14,12 @@ export function helpVerb(others: readonly Verb[]): Verb {
     async run(words) {
       const [name] = words.rest
       if (name === undefined) {
-        process.stdout.write(overview([...others, help]))
+        print(overview([...others, help]))
         return 0
       }
       const verb = [...others, help].find(each => each.name === name)
       if (verb === undefined) throw new UsageError(`there is no verb '${name}'; 'sallyport help' lists them`)
-      process.stdout.write(
-        `sallyport ${verb.usage}\n\n${verb.summary}${verb.details === '' ? '' : `\n\n${verb.details}`}\n`,
-      )
+      print(`sallyport ${verb.usage}\n\n${verb.summary}${verb.details === '' ? '' : `\n\n${verb.details}`}\n`)
       return 0
     },
   }

@@ -4,6 +4,7 @@ import { loadConfig } from '../../config/load.ts'
 import { mapOf, type Requirement, requirements, shortfalls } from '../map/model.ts'
 import { mapSvg } from '../map/svg.ts'
 import { mapText } from '../map/text.ts'
+import { print, printError } from '../print.ts'
 import type { Verb } from '../verb.ts'
 
 const formats = ['text', 'json', 'svg']
@@ -29,14 +30,11 @@ export const map: Verb = {
     const { config } = await loadConfig(file === undefined ? {} : { file })
     const paths = mapOf(config)
     const short = required === undefined ? [] : shortfalls(paths, required as Requirement)
-    if (format === 'json')
-      process.stdout.write(`${JSON.stringify({ paths, required: required ?? null, short }, null, 2)}\n`)
-    else process.stdout.write(format === 'svg' ? mapSvg(paths) : mapText(paths))
+    if (format === 'json') print(`${JSON.stringify({ paths, required: required ?? null, short }, null, 2)}\n`)
+    else print(format === 'svg' ? mapSvg(paths) : mapText(paths))
     if (short.length === 0) return 0
-    process.stderr.write(
-      `${short.length} ${short.length === 1 ? 'hop falls' : 'hops fall'} short of ${required}:\n`,
-    )
-    for (const each of short) process.stderr.write(`  ${each}\n`)
+    printError(`${short.length} ${short.length === 1 ? 'hop falls' : 'hops fall'} short of ${required}:\n`)
+    for (const each of short) printError(`  ${each}\n`)
     return 1
   },
 }

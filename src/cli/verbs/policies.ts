@@ -4,6 +4,7 @@ import { nearest } from '../../config/engine/nearest.ts'
 import { loadConfig } from '../../config/load.ts'
 import { policies as named, type Policy, versionRange } from '../../model/policies.ts'
 import { offerOf } from '../../tls/offer.ts'
+import { print } from '../print.ts'
 import type { Verb } from '../verb.ts'
 
 export const policies: Verb = {
@@ -24,9 +25,8 @@ export const policies: Verb = {
       throw new UsageError(`there is no policy ${name}${close === null ? own : `; did you mean ${close}?`}`)
     }
     const chosen = name === undefined ? Object.values(all) : [all[name] as Policy]
-    if (words.options.has('json'))
-      process.stdout.write(`${JSON.stringify(name === undefined ? chosen : chosen[0], null, 2)}\n`)
-    else process.stdout.write(name === undefined ? overview(chosen) : whole(chosen[0] as Policy))
+    if (words.options.has('json')) print(`${JSON.stringify(name === undefined ? chosen : chosen[0], null, 2)}\n`)
+    else print(name === undefined ? overview(chosen) : whole(chosen[0] as Policy))
     return 0
   },
 }

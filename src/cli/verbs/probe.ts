@@ -2,10 +2,11 @@
 import { X509Certificate } from 'node:crypto'
 import net from 'node:net'
 import { messageOf, UsageError } from '../../base/errors.ts'
-import { visible, visibleJson } from '../../base/visible.ts'
+import { visible } from '../../base/visible.ts'
 import { certificateBlocks, checkChainMarkers, readText } from '../../certs/files/pem.ts'
 import { nearest } from '../../config/engine/nearest.ts'
 import { type Policy, policies, policyNames } from '../../model/policies.ts'
+import { print, printError, printProgress } from '../print.ts'
 import { endText, grade } from '../probe/grade.ts'
 import { type Inspected, inspect, whyNot } from '../probe/inspect.ts'
 import { reach, type Target } from '../probe/reach.ts'
@@ -32,7 +33,7 @@ export const probe: Verb = {
     }
     const caFile = words.options.get('ca')
     const ca = caFile === undefined ? null : readCas(caFile)
-    const progress = (text: string) => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`))
+    const progress = (text: string) => printProgress(text)
     try {
       const reached = await reach(target)
       const { accepted, flight } = await scan(reached, progress)
@@ -41,15 +42,15 @@ export const probe: Verb = {
       progress('')
       const short = grade(policy, accepted, seen)
       const report = { target, policy: name, accepted, ...seen, short, notLookedAt }
-      process.stdout.write(
+      print(
         words.options.has('json')
-          ? `${visibleJson(JSON.stringify(report, null, 2))}\n`
+          ? `${JSON.stringify(report, null, 2)}\n`
           : text(target, policy, accepted, seen, short),
       )
       return short.length === 0 ? 0 : 1
     } catch (error) {
       progress('')
-      process.stderr.write(`${visible(`${target.host}:${target.port}: ${messageOf(error)}`)}\n`)
+      printError(`${visible(`${target.host}:${target.port}: ${messageOf(error)}`)}\n`)
       return 1
     }
   },

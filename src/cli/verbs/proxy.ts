@@ -3,6 +3,7 @@ import { UsageError } from '../../base/errors.ts'
 import { openLocalCa } from '../../certs/ca/local-ca.ts'
 import { loadConfig } from '../../config/load.ts'
 import { serve } from '../../process/serve.ts'
+import { printError } from '../print.ts'
 import type { Verb } from '../verb.ts'
 import { withOptions } from './run.ts'
 
@@ -46,10 +47,10 @@ export const proxy: Verb = {
       tlsKeyLog: undefined,
       afterReady: gateway => {
         const ca = secure ? openLocalCa(gateway.config.state).file : null
-        process.stderr.write(`  ${from.origin} -> ${to}\n`)
+        printError(`  ${from.origin} -> ${to}\n`)
         if (ca !== null) {
-          process.stderr.write(`  local CA: ${ca} (sallyport certs says how to trust it)\n`)
-          process.stderr.write(`  try: curl --cacert ${ca} ${from.origin}/\n`)
+          printError(`  local CA: ${ca} (sallyport certs says how to trust it)\n`)
+          printError(`  try: curl --cacert ${ca} ${from.origin}/\n`)
         }
       },
     })

@@ -1,6 +1,7 @@
 /** `sallyport schema`: the JSON Schema of the configuration, for editors. */
 import { jsonSchema } from '../../config/engine/json-schema.ts'
 import { configShape } from '../../config/schema.ts'
+import { print } from '../print.ts'
 import type { Verb } from '../verb.ts'
 
 export const schema: Verb = {
@@ -11,7 +12,7 @@ export const schema: Verb = {
   values: [],
   flags: [],
   async run() {
-    process.stdout.write(`${JSON.stringify(jsonSchema(configShape), null, 2)}\n`)
+    print(`${JSON.stringify(jsonSchema(configShape), null, 2)}\n`)
     return 0
   },
 }

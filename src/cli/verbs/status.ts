@@ -4,6 +4,7 @@ import type { CertificateCount } from '../../gateway/certificates/certificate-li
 import type { Status } from '../../process/controls.ts'
 import type { Words } from '../argv.ts'
 import { configHere } from '../config-here.ts'
+import { print, printError } from '../print.ts'
 import type { Verb } from '../verb.ts'
 
 export async function stateOf(words: Words): Promise<string> {
@@ -21,8 +22,8 @@ export const status: Verb = {
   flags: ['json'],
   async run(words) {
     const replies = await askGateway<Status>(await stateOf(words), 'status')
-    if (words.options.has('json')) process.stdout.write(`${JSON.stringify(replies, null, 2)}\n`)
-    else for (const { pid, ok, error } of replies) process.stdout.write(ok ? line(pid, ok) : `${pid}  ${error}\n`)
+    if (words.options.has('json')) print(`${JSON.stringify(replies, null, 2)}\n`)
+    else for (const { pid, ok, error } of replies) print(ok ? line(pid, ok) : `${pid}  ${error}\n`)
     return replies.every(({ ok }) => ok?.readiness.ready === true) ? 0 : 1
   },
 }
@@ -64,8 +65,8 @@ export const reload: Verb = {
     // Any one process has the whole gateway reloaded.
     const replies = await askGateway<null>(await stateOf(words), 'reload', { one: true })
     const failed = replies.filter(reply => reply.error !== undefined)
-    for (const { error } of failed.slice(0, 1)) process.stderr.write(`not reloaded: ${error}\n`)
-    if (failed.length === 0) process.stdout.write('reloaded\n')
+    for (const { error } of failed.slice(0, 1)) printError(`not reloaded: ${error}\n`)
+    if (failed.length === 0) print('reloaded\n')
     return failed.length === 0 ? 0 : 1
   },
 }
@@ -81,7 +82,7 @@ export const drain: Verb = {
     const state = await stateOf(words)
     await askGateway<null>(state, 'drain', { one: true })
     while (await gatewayRuns(state)) await new Promise(resolve => setTimeout(resolve, 50))
-    process.stdout.write('drained\n')
+    print('drained\n')
     return 0
   },
 }

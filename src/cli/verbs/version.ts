@@ -1,6 +1,7 @@
 /** `sallyport --version`. */
 import { runtime } from '../../base/runtime.ts'
 import { ownVersion } from '../../base/version.ts'
+import { print } from '../print.ts'
 import type { Verb } from '../verb.ts'
 
 export const version: Verb = {
@@ -11,7 +12,7 @@ export const version: Verb = {
   values: [],
   flags: [],
   async run() {
-    process.stdout.write(`sallyport ${ownVersion} (${runtime.name} ${runtime.version})\n`)
+    print(`sallyport ${ownVersion} (${runtime.name} ${runtime.version})\n`)
     return 0
   },
 }

@@ -1,11 +1,12 @@
 /** Every parser, matcher and log path with its worst inputs. test/unit/layers.test.ts holds that none is missing. */
 import { http1 } from './http1.ts'
 import { http2 } from './http2.ts'
+import { logs } from './logs.ts'
 import { routes } from './routes.ts'
 import { tls } from './tls.ts'
 import type { Worst } from './worst.ts'
 
-export const registered: readonly Worst[] = [...http1, ...http2, ...tls, ...routes]
+export const registered: readonly Worst[] = [...http1, ...http2, ...tls, ...routes, ...logs]
 
 /** Files of src/wire and src/route whose functions read nothing that a peer or a configuration made long, and why. */
 export const withoutInput: Readonly<Record<string, string>> = {

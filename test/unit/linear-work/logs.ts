@@ -1,0 +1,109 @@
+/** The worst that peers can make the log, its sentences and the commands write. */
+
+import { ProxyError } from '../../../src/base/errors.ts'
+import { parseAddress } from '../../../src/base/ip.ts'
+import { createLog } from '../../../src/base/log.ts'
+import { boundedFields } from '../../../src/base/log-bounds.ts'
+import { visible } from '../../../src/base/visible.ts'
+import { handshakeGroups, handshakesText } from '../../../src/cli/verbs/handshakes.ts'
+import { logEvents } from '../../../src/gateway/events.ts'
+import { HandshakeLog } from '../../../src/gateway/handshake-log.ts'
+import { RequestCounts } from '../../../src/gateway/request-counts.ts'
+import type { Connection } from '../../../src/model/connection.ts'
+import { Metrics } from '../../../src/model/metrics.ts'
+import type { Snapshot } from '../../../src/model/snapshot.ts'
+import { decide } from '../../../src/proxy/decide.ts'
+import { redirectLocation } from '../../../src/proxy/redirect.ts'
+import { errorAnswer } from '../../../src/proxy/respond.ts'
+import { parseClientHello } from '../../../src/wire/client-hello.ts'
+import { alpn, hello } from '../../wire/hello-bytes.ts'
+import { type Worst, worst } from './worst.ts'
+
+const helloOf = (n: number) => {
+  const parsed = parseClientHello(hello({ extensions: [alpn(...Array.from({ length: n / 2 }, () => 'x'))] }))
+  if ('alert' in parsed) throw new Error(parsed.why)
+  return parsed
+}
+
+const site = {
+  name: 'a',
+  policy: 'p',
+  fingerprints: { block: [] },
+  action: { kind: 'http', tls: { minVersion: 0x0303, maxVersion: 0x0304, alpn: ['h2'] }, routes: [] },
+} as unknown as NonNullable<ReturnType<Snapshot['site']>>
+const snapshot = { site: () => site, defaultSite: site } as unknown as Snapshot
+const connection = {
+  clientAddress: '10.0.0.1',
+  clientPort: 1,
+  serverPort: 2,
+  serverName: 'a',
+} as unknown as Connection
+
+const quiet = (format: 'json' | 'text') => createLog({ level: 'debug', format, out: () => {} })
+
+export const logs: readonly Worst[] = [
+  worst('src/proxy/decide.ts', 'a refusal for protocol names of one byte', 8_000, n => {
+    const parsed = helloOf(n)
+    return () => decide(snapshot, parsed, () => '10.0.0.1')
+  }),
+  worst('src/gateway/events.ts', 'a refused hello of protocol names', 8_000, n => {
+    const parsed = helloOf(n)
+    const events = logEvents(quiet('json'), true, new HandshakeLog(), new RequestCounts(new Metrics()))
+    const error = new ProxyError('TLS_NO_ALPN', 'x'.repeat(n))
+    return () => events.refused(connection, error, parsed, null)
+  }),
+  worst('src/base/log.ts', 'controls, as JSON', 4_000, n => {
+    const why = '\u0085'.repeat(n)
+    return () => quiet('json').write('info', 'x', { why, path: why, list: [why] })
+  }),
+  worst('src/base/log.ts', 'controls, as text', 4_000, n => {
+    const why = '\u202e'.repeat(n)
+    return () => quiet('text').write('info', why, { why, path: why, list: [why] })
+  }),
+  worst('src/base/log-bounds.ts', 'a long list', 4_000, n => {
+    const list = Array.from({ length: n }, () => 'x')
+    return () => boundedFields({ list })
+  }),
+  worst('src/base/visible.ts', 'controls', 4_000, n => {
+    const text = '\u009b'.repeat(n)
+    return () => visible(text)
+  }),
+  worst('src/cli/verbs/handshakes.ts', 'causes that all differ', 200, n => {
+    const offered = {
+      alpnOffered: [],
+      ja4: '',
+      groupsOffered: [],
+      signatureAlgorithms: [],
+      versions: [],
+      ciphersOffered: [],
+    }
+    const common = { at: 0, error: 'E', client: 'c', sni: null, alert: null, alertFrom: null, offered }
+    const list = Array.from({ length: n }, (_, at) => ({ ...common, why: `cause ${at}` }))
+    return () => handshakesText(handshakeGroups(list), n)
+  }),
+  worst('src/cli/verbs/handshakes.ts', 'one long sentence of short words', 4_000, n => {
+    const offered = {
+      alpnOffered: [],
+      ja4: '',
+      groupsOffered: [],
+      signatureAlgorithms: [],
+      versions: [],
+      ciphersOffered: [],
+    }
+    const why = 'a '.repeat(n / 2)
+    const failed = { at: 0, error: 'E', why, client: 'c', sni: null, alert: null, alertFrom: null, offered }
+    return () => handshakesText(handshakeGroups([failed]), 1)
+  }),
+  worst('src/base/ip.ts', 'colons and digits', 8_000, n => {
+    const texts = [':'.repeat(n), '1'.repeat(n), '1.'.repeat(n / 2), `::${'f:'.repeat(n / 2)}`]
+    return () => texts.map(parseAddress)
+  }),
+  worst('src/proxy/redirect.ts', 'a long target', 4_000, n => {
+    const path = `/${'{path}'.repeat(n / 6)}`
+    return () => redirectLocation('https://{host}{path}{query}', 'a:1', path, `?${'{query}'.repeat(n / 7)}`)
+  }),
+  worst('src/proxy/respond.ts', 'a long Accept', 8_000, n => {
+    const accept = 'jso,'.repeat(n / 4)
+    return () => errorAnswer('NO_ROUTE', accept, 'id')
+  }),
+]
