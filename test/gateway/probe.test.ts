@@ -332,7 +332,7 @@ describe('probe', () => {
     const words = [`127.0.0.1:${(server.address() as net.AddressInfo).port}`, '--name', 'localhost']
     const [{ out }, { out: json }] = await Promise.all([probe(...words), probe(...words, '--json')])
     server.close()
-    assert.match(out, /^HSTS +\\u\{9b\}31m$/m)
+    assert.match(out, /^HSTS +\\u009b31m$/m)
     for (const text of [out, json])
       assert.doesNotMatch(text, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/)
     assert.equal((JSON.parse(json) as Report).hsts, '\u009b31m')
