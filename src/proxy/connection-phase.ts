@@ -38,6 +38,8 @@ export type ConnectionPhase =
   | 'connecting'
   | 'settings'
   | 'pooled'
+  | 'firstHalf'
+  | 'secondHalf'
   | 'carrying'
   | 'probed'
   // Both at once
@@ -66,6 +68,9 @@ export const connectionPhases: Readonly<Record<ConnectionPhase, Rule>> = {
   connecting: { by: 'given' },
   settings: { by: 'given' },
   pooled: { by: 'timeout', ms: timeouts => timeouts.poolIdleMs },
+  /** An HTTP/2 connection without a stream is asked with a PING half way, and then kept for the other half */
+  firstHalf: { by: 'timeout', ms: timeouts => timeouts.poolIdleMs / 2 },
+  secondHalf: { by: 'timeout', ms: timeouts => timeouts.poolIdleMs / 2 },
   carrying: { by: 'exchange' },
   probed: { by: 'constant', ms: 5_000 },
   tunnel: { by: 'given' },

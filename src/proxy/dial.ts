@@ -2,11 +2,12 @@
  * One connection to one endpoint: its addresses are tried in turn until one answers or the time is over. Retrying is
  * safe, since nothing of the request has been sent. The link is handed over open and, for TLS, verified.
  */
-import { nowMs, type Timed } from '../base/deadlines.ts'
+import { nowMs } from '../base/deadlines.ts'
 import { type ErrorCode, ProxyError } from '../base/errors.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
 import type { ClientTls } from '../model/tls-terms.ts'
 import { avoidMs, type Endpoint } from '../model/upstream.ts'
+import { type ConnectionPhase, enter, type Waiting } from './connection-phase.ts'
 import type { Services } from './services.ts'
 
 export type Dialled = (link: Link | null, error: ProxyError | null) => void
@@ -19,8 +20,9 @@ const endpointsFault: ReadonlySet<ErrorCode> = new Set([
   'UPSTREAM_TLS',
 ])
 
-export class Dial implements LinkHandler, Timed {
-  deadlineAt: number
+export class Dial implements LinkHandler, Waiting {
+  deadlineAt = Number.POSITIVE_INFINITY
+  phase: ConnectionPhase = 'connecting'
   watchIndex = -1
   private link: Link | null = null
   private left: number
@@ -37,7 +39,7 @@ export class Dial implements LinkHandler, Timed {
     this.connectMs = connectMs
     this.settled = settled
     this.left = 0
-    this.deadlineAt = services.deadlines.after(connectMs)
+    enter(this, 'connecting', services, connectMs)
     services.deadlines.watch(this)
     endpoint.addresses.ready(error => {
       if (this.settled === null) return

@@ -3,7 +3,6 @@
  * then a peek at what it speaks, a verdict (decide.ts), and the act. All of it within a byte limit and one deadline.
  * What cannot be understood is refused, never served under default terms.
  */
-import type { Timed } from '../base/deadlines.ts'
 import { nowMs } from '../base/deadlines.ts'
 import { messageOf, ProxyError } from '../base/errors.ts'
 import { Gathered } from '../base/gathered.ts'
@@ -20,19 +19,22 @@ import { sniffProtocol } from '../wire/sniff.ts'
 import { alertName, alertRecord, alerts } from '../wire/tls-alert.ts'
 import { groupName } from '../wire/tls-names.ts'
 import { identify } from './client-certificate.ts'
+import { type ConnectionPhase, enter, type Waiting } from './connection-phase.ts'
 import { decide, negotiatedGroup } from './decide.ts'
 import { type EndingAlert, explainFailure } from './handshake-failure.ts'
 import { type Holder, silentMs } from './holder.ts'
 import { Http2Server } from './http2/server.ts'
 import { carry } from './layer4.ts'
+import { certificateLate, openingLate } from './opening-late.ts'
 import { writeError } from './respond.ts'
 import { Http1Server } from './serve-http1.ts'
 import { serveRedirect } from './serve-redirect.ts'
 
 const stage = { proxyHeader: 0, peek: 1, acting: 2, done: 3 } as const
 
-export class Inbound implements LinkHandler, Timed {
-  deadlineAt: number
+export class Inbound implements LinkHandler, Waiting {
+  deadlineAt = Number.POSITIVE_INFINITY
+  phase: ConnectionPhase = 'opening'
   watchIndex = -1
   private readonly listener: Holder
   private readonly connection: Connection
@@ -50,7 +52,7 @@ export class Inbound implements LinkHandler, Timed {
     this.connection = connection
     const { services, options } = listener
     connection.link.handler = this
-    this.deadlineAt = services.deadlines.after(services.snapshot.timeouts.handshakeMs)
+    enter(this, 'opening', services)
     services.deadlines.watch(this)
     listener.hold(this)
     if (options.proxyFrom?.contains(connection.link.remoteAddress)) this.stage = stage.proxyHeader
@@ -98,13 +100,14 @@ export class Inbound implements LinkHandler, Timed {
   }
 
   onDeadline(): void {
-    const ms = this.listener.services.snapshot.timeouts.handshakeMs
-    if (this.stage !== stage.done) {
-      const what = this.stage === stage.acting ? 'the TLS handshake' : 'the first message'
-      const why = `${what} was not complete within timeouts.handshake (${ms} ms)`
-      this.report(new ProxyError('HANDSHAKE_TIMEOUT', why))
-      this.stage = stage.done
+    const { handshakeMs } = this.listener.services.snapshot.timeouts
+    if (this.waiting && this.stage === stage.acting) {
+      this.stage = stage.peek
+      this.refuse(certificateLate(this.connection.serverName, handshakeMs), alerts.internal_error)
+      return
     }
+    if (this.stage !== stage.done) this.report(openingLate(this.stage, handshakeMs))
+    this.stage = stage.done
     this.connection.link.destroy()
   }
 
@@ -130,7 +133,7 @@ export class Inbound implements LinkHandler, Timed {
     const { link } = this.connection
     if (alert !== null) link.write(alertRecord(alert))
     link.close()
-    this.deadlineAt = this.listener.services.deadlines.after(1_000)
+    enter(this, 'refused', this.listener.services)
   }
 
   private hold(chunk: Buffer): void {

@@ -76,7 +76,7 @@ class Pool implements EndpointPool {
   dial(tls: ClientTls | null, connectMs: number, settled: (made: Made | ProxyError) => void): Dial {
     return new Dial(this.services, this.endpoint, tls, connectMs, (link, error) => {
       if (link === null) settled(error as ProxyError)
-      else settled(this.made(link))
+      else settled(this.made(link, connectMs))
     })
   }
 
@@ -126,12 +126,12 @@ class Pool implements EndpointPool {
     for (const session of this.sessions.splice(0)) session.close()
   }
 
-  private made(link: Link): Made | ProxyError {
+  private made(link: Link, connectMs: number): Made | ProxyError {
     const { endpoint, services } = this
     const alpn = endpoint.tls === null ? null : (link.tls?.alpn ?? null)
     if (endpoint.tls === null ? endpoint.http === 2 : alpn === 'h2') {
       this.speaksHttp1 = false
-      const session = new Http2Client(services, endpoint, this, link)
+      const session = new Http2Client(services, endpoint, this, link, connectMs)
       this.sessions.push(session)
       return session
     }

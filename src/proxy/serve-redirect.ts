@@ -2,8 +2,7 @@
  * A cleartext listener that only sends clients to https (RFC 9110 section 15.4.9): one 308 a request, then it closes. It
  * answers ACME http-01 challenges as well.
  */
-import type { Timed } from '../base/deadlines.ts'
-import { ProxyError } from '../base/errors.ts'
+import { messageOf, ProxyError } from '../base/errors.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Reply } from '../model/filter.ts'
 import type { LinkHandler } from '../model/link.ts'
@@ -11,6 +10,7 @@ import { HeadBuffer } from '../wire/head-buffer.ts'
 import { type RequestHead, reasonOf } from '../wire/heads.ts'
 import { parseRequestHead } from '../wire/http1-head.ts'
 import { parseTarget } from '../wire/target.ts'
+import { type ConnectionPhase, enter, type Waiting } from './connection-phase.ts'
 import { httpChallenge } from './http-challenge.ts'
 import { replyAnswer, writeError } from './respond.ts'
 import type { Services } from './services.ts'
@@ -19,8 +19,9 @@ export function serveRedirect(services: Services, connection: Connection, first:
   new Redirecting(services, connection, closed).onData(first)
 }
 
-class Redirecting implements LinkHandler, Timed {
-  deadlineAt: number
+class Redirecting implements LinkHandler, Waiting {
+  deadlineAt = Number.POSITIVE_INFINITY
+  phase: ConnectionPhase = 'requestHead'
   watchIndex = -1
   private readonly services: Services
   private readonly connection: Connection
@@ -33,7 +34,7 @@ class Redirecting implements LinkHandler, Timed {
     this.services = services
     this.connection = connection
     this.closed = closed
-    this.deadlineAt = services.deadlines.after(services.snapshot.timeouts.headMs)
+    enter(this, 'requestHead', services)
     services.deadlines.watch(this)
     connection.link.handler = this
   }
@@ -52,7 +53,11 @@ class Redirecting implements LinkHandler, Timed {
       const challenge = httpChallenge(this.services.challenges, false, parsed)
       if (challenge !== null) {
         this.answered = true
-        challenge.then(reply => this.answerChallenge(reply, parsed))
+        enter(this, 'challenge', this.services)
+        challenge.then(
+          reply => this.answerChallenge(reply, parsed),
+          error => this.refuse(new ProxyError('INTERNAL', messageOf(error), error)),
+        )
         return
       }
     }
@@ -61,7 +66,7 @@ class Redirecting implements LinkHandler, Timed {
 
   /** An open challenge is answered; what is none is redirected like anything else. */
   private answerChallenge(reply: Reply | null, parsed: RequestHead): void {
-    if (this.gone) return
+    if (this.gone || this.phase !== 'challenge') return
     if (reply === null) {
       this.act(parsed)
       return
@@ -105,10 +110,17 @@ class Redirecting implements LinkHandler, Timed {
   }
 
   onDeadline(): void {
-    this.connection.link.destroy()
+    const { headMs, handshakeMs } = this.services.snapshot.timeouts
+    if (this.phase === 'requestHead')
+      this.refuse(new ProxyError('REQUEST_TIMEOUT', `no whole request head within timeouts.head (${headMs} ms)`))
+    else if (this.phase === 'challenge') {
+      const why = `storage did not say whether this ACME challenge is open within timeouts.handshake (${handshakeMs} ms)`
+      this.refuse(new ProxyError('CHALLENGE_TIMEOUT', why))
+    } else this.connection.link.destroy()
   }
 
   private refuse(error: ProxyError): void {
+    if (this.gone || this.phase === 'redirected') return
     const id = this.services.nextId()
     const status = writeError(this.connection.link, error.code, id)
     this.services.events.badRequest(this.connection, error, status, id)
@@ -125,9 +137,6 @@ class Redirecting implements LinkHandler, Timed {
   private over(): void {
     this.answered = true
     this.connection.link.end()
-    this.deadlineAt = this.services.deadlines.after(lingerMs)
+    enter(this, 'redirected', this.services)
   }
 }
-
-/** How long a client that was answered may take to close. */
-const lingerMs = 2_000

@@ -2,15 +2,16 @@
  * Two links joined: what one reads the other writes, each direction ends by itself (half-close), and a side that is
  * slow to write stops the other from being read. Used for passthrough, for tcp sites and after an upgrade.
  */
-import type { Timed } from '../base/deadlines.ts'
 import { ProxyError } from '../base/errors.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
+import { type ConnectionPhase, enter, type Waiting } from './connection-phase.ts'
 import type { Services } from './services.ts'
 
 export type SpliceEnded = (splice: Splice, error: ProxyError | null) => void
 
-export class Splice implements Timed {
-  deadlineAt: number
+export class Splice implements Waiting {
+  deadlineAt = Number.POSITIVE_INFINITY
+  phase: ConnectionPhase = 'tunnel'
   watchIndex = -1
   /** From the client to the backend; once it has ended, without what the backend's connection could not take any more */
   bytesIn = 0
@@ -25,6 +26,7 @@ export class Splice implements Timed {
   private open = 2
   private over = false
   private queuedThen = 0
+  private movedAt: number
 
   constructor(services: Services, client: Link, backend: Link, idleMs: number, ended: SpliceEnded) {
     this.services = services
@@ -36,7 +38,8 @@ export class Splice implements Timed {
     this.backend.other = this.client
     client.handler = this.client
     backend.handler = this.backend
-    this.deadlineAt = services.deadlines.after(idleMs)
+    this.movedAt = services.deadlines.now
+    enter(this, 'tunnel', services, idleMs / 4)
     services.deadlines.watch(this)
   }
 
@@ -48,15 +51,21 @@ export class Splice implements Timed {
   moved(fromClient: boolean, bytes: number): void {
     if (fromClient) this.bytesIn += bytes
     else this.bytesOut += bytes
-    this.deadlineAt = this.services.deadlines.after(this.idleMs)
+    this.movedAt = this.services.deadlines.now
   }
 
-  onDeadline(): void {
+  onDeadline(now: number): void {
+    if (this.phase === 'closing') {
+      this.abort(null)
+      return
+    }
     // A peer that reads slowly makes progress without a new byte being read from the other side.
     const queued = this.client.link.queuedBytes + this.backend.link.queuedBytes
-    if (queued > 0 && queued !== this.queuedThen) {
-      this.queuedThen = queued
-      this.deadlineAt = this.services.deadlines.after(this.idleMs)
+    if (queued !== this.queuedThen) this.movedAt = now
+    this.queuedThen = queued
+    const left = this.movedAt + this.idleMs - now
+    if (left > 0) {
+      enter(this, 'tunnel', this.services, Math.min(left, this.idleMs / 4))
       return
     }
     this.abort(new ProxyError('CLIENT_STALLED', `no byte in either direction for ${this.idleMs} ms`))
@@ -64,7 +73,7 @@ export class Splice implements Timed {
 
   abort(error: ProxyError | null): void {
     this.error ??= error
-    this.deadlineAt = Number.POSITIVE_INFINITY
+    enter(this, 'closing', this.services)
     this.client.link.destroy()
     this.backend.link.destroy()
   }

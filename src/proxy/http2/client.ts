@@ -3,16 +3,16 @@
  * through its endpoint's pool, leaves that when the backend says GOAWAY, and is asked with a PING whether it still lives
  * when it has not been used for a while.
  */
-import type { Timed } from '../../base/deadlines.ts'
 import { ProxyError } from '../../base/errors.ts'
 import { TokenBucket } from '../../base/token-bucket.ts'
 import type { Link } from '../../model/link.ts'
 import type { Endpoint } from '../../model/upstream.ts'
-import { h2ErrorName, maxStreamId, preface } from '../../wire/h2-frames.ts'
+import { h2Error, h2ErrorName, maxStreamId, preface } from '../../wire/h2-frames.ts'
 import { ResponseBlock, TrailerBlock } from '../../wire/h2-response-head.ts'
 import { setting } from '../../wire/h2-settings.ts'
 import type { HpackSink } from '../../wire/hpack-decoder.ts'
 import type { Backend } from '../backend.ts'
+import { type ConnectionPhase, enter, type Waiting } from '../connection-phase.ts'
 import type { Services } from '../services.ts'
 import { ClientStream } from './client-stream.ts'
 import type { SessionRole } from './role.ts'
@@ -25,10 +25,6 @@ export interface Http2Home {
   leave(connection: Http2Client): void
 }
 
-const pongMs = 5_000
-/** How long the backend may take to close after us */
-const lingerMs = 1_000
-
 /**
  * Resets that a backend is taken to bear on one connection: 200 within 30 seconds are the strictest bound that is known
  * (Netty; nghttp2 and our own guard allow more). A connection carries no more streams than it could reset, so that
@@ -36,8 +32,9 @@ const lingerMs = 1_000
  */
 const resets = { burst: 100, perSecond: 3, least: 25 }
 
-export class Http2Client implements SessionRole, Timed {
-  deadlineAt: number
+export class Http2Client implements SessionRole, Waiting {
+  deadlineAt = Number.POSITIVE_INFINITY
+  phase: ConnectionPhase = 'settings'
   watchIndex = -1
   readonly isServer = false
   readonly session: Session
@@ -48,13 +45,17 @@ export class Http2Client implements SessionRole, Timed {
   private taken = 0
   private readonly resets: TokenBucket
   private leaving = false
-  private idleSince: number
+  private readonly connectMs: number
   private pingSent = false
+  /** It has answered a PING since its last exchange */
+  private alive = false
   /** Its client's writes are gathered */
   private corked: ClientStream | null = null
   private waiting: ClientStream[] = []
 
-  constructor(services: Services, endpoint: Endpoint, home: Http2Home, link: Link) {
+  /** @param connectMs within which its SETTINGS have to come */
+  constructor(services: Services, endpoint: Endpoint, home: Http2Home, link: Link, connectMs: number) {
+    this.connectMs = connectMs
     this.services = services
     this.endpoint = endpoint
     this.home = home
@@ -66,8 +67,7 @@ export class Http2Client implements SessionRole, Timed {
       [setting.enablePush, 0],
       [setting.maxHeaderListSize, limits.headBytes],
     ])
-    this.idleSince = services.deadlines.now
-    this.deadlineAt = this.nextLook()
+    enter(this, 'settings', services, connectMs)
     services.deadlines.watch(this)
   }
 
@@ -81,6 +81,7 @@ export class Http2Client implements SessionRole, Timed {
     if (session.streams.size + this.taken >= most || session.lastOwnStream >= maxStreamId - 2) return null
     if (upgrade && this.endpoint.http === 'auto' && !(session.settled && peer.enableConnectProtocol)) return null
     this.taken++
+    this.arm()
     return new ClientStream(this)
   }
 
@@ -145,9 +146,8 @@ export class Http2Client implements SessionRole, Timed {
 
   streamGone(): void {
     if (this.session.streams.size > 0) return
-    this.idleSince = this.services.deadlines.now
-    this.deadlineAt = this.nextLook()
     if (this.leaving && this.taken === 0) this.finish()
+    this.arm()
   }
 
   resetSent(): void {
@@ -161,6 +161,7 @@ export class Http2Client implements SessionRole, Timed {
     const waiting = this.waiting
     this.waiting = []
     for (const stream of waiting) stream.settled()
+    this.arm()
   }
 
   goingAway(last: number, code: number): void {
@@ -177,7 +178,8 @@ export class Http2Client implements SessionRole, Timed {
 
   pong(): void {
     this.pingSent = false
-    this.deadlineAt = this.nextLook()
+    this.alive = true
+    this.arm()
   }
 
   priority(): void {}
@@ -185,41 +187,58 @@ export class Http2Client implements SessionRole, Timed {
   violated(error: ProxyError): void {
     this.leave()
     this.services.events.backendViolated(this.endpoint.label, error)
-    this.deadlineAt = this.services.deadlines.after(lingerMs)
+    this.failWaiting(error)
+    this.arm()
   }
 
   gone(): void {
     this.leave()
     this.services.deadlines.unwatch(this)
+    this.failWaiting(new ProxyError('UPSTREAM_RESET', `${this.endpoint.label} closed before its SETTINGS`))
+  }
+
+  private failWaiting(error: ProxyError): void {
     const waiting = this.waiting
     this.waiting = []
-    for (const stream of waiting)
-      stream.streamReset(new ProxyError('UPSTREAM_RESET', `${this.endpoint.label} closed before its SETTINGS`))
+    for (const stream of waiting) stream.streamReset(error)
   }
 
-  onDeadline(now: number): void {
+  onDeadline(): void {
     const { session } = this
-    if (session.closing || this.pingSent) {
-      // It did not close after us, or did not answer a PING.
-      session.link.destroy()
-      return
-    }
-    const { poolIdleMs } = this.services.snapshot.timeouts
-    if (session.streams.size > 0) this.deadlineAt = this.nextLook()
-    else if (now - this.idleSince >= poolIdleMs) this.close()
-    else {
-      this.pingSent = true
-      session.ping()
-      this.deadlineAt = this.services.deadlines.after(pongMs)
+    switch (session.closing ? 'closing' : this.phase) {
+      case 'settings': {
+        const why = `${this.endpoint.label} sent no SETTINGS within timeouts.connect (${this.connectMs} ms)`
+        session.end(h2Error.settingsTimeout, new ProxyError('UPSTREAM_RESET', why))
+        return
+      }
+      case 'firstHalf':
+        this.pingSent = true
+        session.ping()
+        this.arm()
+        return
+      case 'secondHalf':
+        this.close()
+        return
+      default:
+        // It did not close after us, or did not answer a PING.
+        session.link.destroy()
     }
   }
 
-  /** An unused connection is looked at twice: half way with a PING, then it is closed. */
-  private nextLook(): number {
-    const { deadlines, snapshot } = this.services
-    const { poolIdleMs } = snapshot.timeouts
-    const half = this.idleSince + poolIdleMs / 2
-    return deadlines.now < half ? half : Math.max(this.idleSince + poolIdleMs, deadlines.now + 1)
+  /** The state that the connection is in: what it waits for follows from it. */
+  private get waitsFor(): ConnectionPhase {
+    const { session } = this
+    if (session.closing) return 'closing'
+    if (!session.settled) return 'settings'
+    if (this.pingSent) return 'probed'
+    if (session.streams.size + this.taken > 0) return 'carrying'
+    return this.alive ? 'secondHalf' : 'firstHalf'
+  }
+
+  private arm(): void {
+    const phase = this.waitsFor
+    if (phase === 'carrying') this.alive = false
+    if (phase !== this.phase) enter(this, phase, this.services, this.connectMs)
   }
 
   private leave(): void {
@@ -232,6 +251,6 @@ export class Http2Client implements SessionRole, Timed {
     if (this.session.closing) return
     this.session.sayGoaway(0)
     this.session.close()
-    this.deadlineAt = this.services.deadlines.after(lingerMs)
+    this.arm()
   }
 }

@@ -155,7 +155,8 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
 
   onDeadline(now: number): void {
     const { session } = this
-    switch (this.phase) {
+    // The client may have ended its direction since the state was entered.
+    switch (session.closing ? 'closing' : this.phase) {
       case 'preface':
       case 'headerBlock':
         this.headLate()
