@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type Started, startGateway } from '../harness/gateway.ts'
-import { get, h2Backend, h2Client, type RawH2, respond, type, uint32 } from '../harness/h2.ts'
+import { END_HEADERS, get, h2Backend, h2Client, post, type RawH2, respond, type, uint32 } from '../harness/h2.ts'
 import { ok, recordingBackend } from '../harness/raw.ts'
 
 /** Each of ten clients cancels `rounds` requests in groups of `atOnce`, once the backend has them. */
@@ -112,5 +112,39 @@ describe('cancels of ten clients', () => {
     innocent.destroy()
     await gateway.stop()
     await backend.close()
+  })
+
+  it('uploads that Sallyport behind Sallyport refuses early do not add up either', async () => {
+    const inner = await startGateway({
+      listen: [{ port: 0, address: '127.0.0.1', cleartext: 'serve' }],
+      sites: [
+        {
+          host: 'localhost',
+          certificate: 'local',
+          routes: [
+            { match: { path: '/refused' }, respond: { status: 401, body: 'no' } },
+            { respond: { body: 'fine' } },
+          ],
+        },
+      ],
+    })
+    const outer = await startGateway({
+      sites: [{ host: 'localhost', certificate: 'local', to: [`h2c://127.0.0.1:${inner.port}`] }],
+    })
+    const clients = await Promise.all(Array.from({ length: 10 }, () => h2Client(outer.port)))
+    for (let round = 0; round < 60; round++) {
+      const streams = clients.map(client => client.request(post('/refused'), END_HEADERS))
+      for (const [index, client] of clients.entries()) {
+        assert.equal((await client.answer(streams[index] as number)).status, 401)
+      }
+    }
+    for (const client of clients) assert.equal((await client.ask(get('/'))).body, 'fine')
+    assert.deepEqual(
+      inner.logs().filter(each => each['message'] === 'connection ended'),
+      [],
+    )
+    for (const client of clients) client.destroy()
+    await outer.stop()
+    await inner.stop()
   })
 })

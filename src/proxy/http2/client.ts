@@ -27,7 +27,7 @@ export interface Http2Home {
 
 /**
  * Resets that a backend is taken to bear on one connection: 200 within 30 seconds are the strictest bound that is known
- * (Netty; nghttp2 and our own guard allow more). A connection carries no more streams than it could reset, so that
+ * (Netty; nghttp2 and our own guard allow more). Those of the backend count as well: it may count what it had to reset. A connection carries no more streams than it could reset, so that
  * clients who cancel theirs never cost others their answers; with less than `least` it is used for no new ones.
  */
 const resets = { burst: 100, perSecond: 3, least: 25 }
@@ -150,7 +150,7 @@ export class Http2Client implements SessionRole, Waiting {
     this.arm()
   }
 
-  resetSent(): void {
+  streamCut(): void {
     const { now } = this.session
     this.resets.take(now)
     if (this.resets.left(now) < resets.least) this.leave()

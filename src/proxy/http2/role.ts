@@ -14,8 +14,8 @@ export interface SessionRole {
   /** Everything that was read in one go has been dealt with. */
   readDone(): void
   streamGone(): void
-  /** We have sent RST_STREAM. */
-  resetSent(): void
+  /** A stream was reset, by us or by the peer. */
+  streamCut(): void
   settingsChanged(): void
   /** GOAWAY of the peer: streams above `last` were not acted on. */
   goingAway(last: number, code: number): void

@@ -119,7 +119,7 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
 
   settingsChanged(): void {}
 
-  resetSent(): void {}
+  streamCut(): void {}
 
   goingAway(): void {
     // The client opens no more streams; those that are open end as they like, and then it is given time to close.

@@ -147,7 +147,6 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
   sendReset(stream: Stream, code: number, blame: Blame): void {
     if (blame === 'peer' && !this.allowed(this.guard.reset(this.now))) return
     this.output.word(frame.rstStream, stream.id, code)
-    this.role.resetSent()
     this.drop(stream, closedBy.us)
   }
 
@@ -170,7 +169,6 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
       const counted = this.role.isServer && !stream.faulted && !stream.harmless
       if (counted && !this.allowed(this.guard.earlyAnswer(this.now))) return
       this.output.wordApart(frame.rstStream, stream.id, stream.codeOnceSent)
-      this.role.resetSent()
       this.drop(stream, closedBy.us)
     }
   }
@@ -241,7 +239,6 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
     if (!this.allowed(this.guard.reset(this.now))) return false
     const stream = this.streams.get(id)
     this.output.word(frame.rstStream, id, code)
-    this.role.resetSent()
     if (stream === undefined) this.closed.add(id, closedBy.us)
     else {
       this.drop(stream, closedBy.us)
@@ -343,6 +340,7 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
     this.queue.remove(stream)
     this.streams.delete(stream.id)
     this.closed.add(stream.id, how)
+    if (how !== closedBy.end) this.role.streamCut()
     this.role.streamGone()
   }
 
