@@ -14,6 +14,10 @@ export type LogFields = Readonly<Record<string, unknown>>
 export interface Log {
   readonly level: Level
   write(level: Level, message: string, fields?: LogFields): void
+  /** An access record: written whatever the level is */
+  record(message: string, fields: LogFields): void
+  /** From the next record on */
+  use(options: { readonly level: Level; readonly format: 'json' | 'text' }): void
   /** Writes what is still held; before the process ends */
   flush(): void
 }
@@ -24,20 +28,32 @@ export type LogOptions = {
   readonly out: (text: string) => void
 }
 
-export function createLog({ level, format, out }: LogOptions): Log {
+export function createLog(options: LogOptions): Log {
+  const { out } = options
+  let { level, format } = options
+  let least = ranks[level]
   let held = ''
-  const least = ranks[level]
   const flush = () => {
     const text = held
     held = ''
     if (text !== '') out(text)
   }
+  const add = (at: Level, message: string, fields: LogFields) => {
+    if (held === '') setImmediate(flush)
+    held += format === 'json' ? jsonLine(at, message, fields) : textLine(at, message, fields)
+  }
   return {
-    level,
+    get level() {
+      return level
+    },
     write(at, message, fields = {}) {
-      if (ranks[at] < least) return
-      if (held === '') setImmediate(flush)
-      held += format === 'json' ? jsonLine(at, message, fields) : textLine(at, message, fields)
+      if (ranks[at] >= least) add(at, message, fields)
+    },
+    record: (message, fields) => add('info', message, fields),
+    use(next) {
+      level = next.level
+      format = next.format
+      least = ranks[level]
     },
     flush,
   }

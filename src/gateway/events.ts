@@ -15,7 +15,14 @@ import type { RequestCounts } from './request-counts.ts'
 /** Refusals are written up to this many a second, so that a flood of them does not fill the disk; the rest is counted. */
 const refusedPerSecond = 50
 
-export function logEvents(log: Log, access: boolean, handshakes: HandshakeLog, requests: RequestCounts): Events {
+export type LogEvents = Events & {
+  /** Whether exchanges and layer-4 connections are logged, from now on */
+  logAccess(on: boolean): void
+}
+
+export function logEvents(log: Log, handshakes: HandshakeLog, requests: RequestCounts): LogEvents {
+  let access = false
+  const record = (exchange: ExchangeRecord) => log.record('request', exchangeFields(exchange))
   let second = 0
   let inSecond = 0
   let unwritten = 0
@@ -32,19 +39,23 @@ export function logEvents(log: Log, access: boolean, handshakes: HandshakeLog, r
     log.write(level, message, unwritten > 0 ? { ...fields, unwrittenBefore: unwritten } : fields)
     unwritten = 0
   }
-  return {
+  const events: LogEvents = {
+    logAccess(on) {
+      access = on
+      events.exchange = on ? record : null
+    },
     answered: status => requests.answered(status),
     handshakeDone: ms => requests.handshakeDone(ms),
-    exchange: access ? exchange => log.write('info', 'request', exchangeFields(exchange)) : null,
+    exchange: null,
     splice(record) {
-      if (access) log.write('info', record.kind, spliceFields(record))
+      if (access) log.record(record.kind, spliceFields(record))
       else if (record.error !== null && record.error !== 'CLIENT_GONE')
         refusal('warn', record.kind, spliceFields(record))
     },
     badRequest(connection, error, status, id) {
       requests.answered(status)
       const fields = { id, ...clientFields(connection), status, error: error.code, why: error.message }
-      if (access) log.write('info', 'request', fields)
+      if (access) log.record('request', fields)
       else refusal('debug', 'request', fields)
     },
     refused(connection, error, hello, alert) {
@@ -77,6 +88,7 @@ export function logEvents(log: Log, access: boolean, handshakes: HandshakeLog, r
     },
     fault: faultLog(log),
   }
+  return events
 }
 
 const clientFields = (connection: Connection) => ({

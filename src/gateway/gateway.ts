@@ -19,6 +19,7 @@ import type { Config, ListenConfig, SiteConfig } from '../config/config.ts'
 import type { Bundle } from '../model/certificate.ts'
 import { Metrics } from '../model/metrics.ts'
 import type { Site } from '../model/site.ts'
+import type { ListenerOptions } from '../proxy/holder.ts'
 import { Listener } from '../proxy/listener.ts'
 import type { Services } from '../proxy/services.ts'
 import { selfTest } from '../tls/self-test.ts'
@@ -34,9 +35,10 @@ import { ManagedCertificates, type Prepared } from './certificates/managed-certi
 import { interimOf, withInterim } from './certificates/managed-source.ts'
 import { type Compiled, compile } from './compile.ts'
 import { Descriptors } from './descriptor-room.ts'
-import { logEvents } from './events.ts'
+import { type LogEvents, logEvents } from './events.ts'
 import { HandshakeLog } from './handshake-log.ts'
 import { openKeyLog } from './key-log.ts'
+import { bindAll, changesProxyProtocol, planListeners, refuseChange } from './listeners.ts'
 import { readOwnMetrics } from './own-metrics.ts'
 import { Registries } from './registries.ts'
 import { RequestCounts } from './request-counts.ts'
@@ -80,6 +82,7 @@ export class Gateway {
   readonly managed: ManagedCertificates
   private listeners: Listener[] = []
   private readonly trust: TrustWatch
+  private readonly events: LogEvents
   /** Of the configuration that was compiled last */
   private readonly warned = new Set<string>()
   /** Of the certificates in force, by site */
@@ -108,7 +111,9 @@ export class Gateway {
     this.trust = new TrustWatch(this.log, () => this.reload(null))
     this.registries.certificates.onCas = () => this.trust.changed()
     this.managed = new ManagedCertificates(this.log, failure => this.reports.renewalFailed(failure), options.now)
-    const events = logEvents(this.log, config.log.access, this.handshakes, new RequestCounts(this.metrics))
+    const events = logEvents(this.log, this.handshakes, new RequestCounts(this.metrics))
+    this.events = events
+    events.logAccess(config.log.access)
     readOwnMetrics(this.metrics, this)
     const links = { open: 0 }
     this.descriptors = new Descriptors(this.log, links, most => this.closeIdle(most))
@@ -178,12 +183,7 @@ export class Gateway {
     this.trust.use(compiled.clientCas)
     await this.registries.staples.prepare(compiled.staples)
     const listeners = this.config.listen.map(listen => this.listener(listen))
-    try {
-      for (const listener of listeners) await bind(listener)
-    } catch (error) {
-      for (const listener of listeners) listener.stopAccepting()
-      throw error
-    }
+    await bindAll(listeners, [])
     this.listeners = listeners
     this.descriptors.start(this.config.limits.connections, listeners.length)
     this.registries.crls.keepOnly(compiled.crls)
@@ -204,6 +204,7 @@ export class Gateway {
   }
 
   private async reloadNow(config: Config, again: boolean): Promise<void> {
+    refuseChange(this.config, config)
     const managed = await this.managed.prepare(config)
     try {
       await this.replace(config, managed, again)
@@ -218,19 +219,10 @@ export class Gateway {
     const compiled = this.compile(config, managed, again)
     const alerts = config.alerts === null ? null : alertTarget(config.alerts)
     await managed.load()
-    const same = (listen: ListenConfig) => (listener: Listener) =>
-      listener.options.address === listen.address &&
-      (listener.options.port === listen.port || listener.port === listen.port) &&
-      listener.options.cleartext === listen.cleartext
-    const kept: Listener[] = []
-    const fresh: Listener[] = []
-    for (const listen of config.listen) {
-      const known = this.listeners.find(same(listen))
-      if (known) kept.push(known)
-      else fresh.push(this.listener(listen))
-    }
+    const before = new Map(this.listeners.map((listener, at) => [listener, this.config.listen[at]]))
+    const { all, kept, fresh } = planListeners(config.listen, this.listeners, listen => this.listener(listen))
     await this.registries.staples.prepare(compiled.staples)
-    for (const listener of fresh) await bind(listener)
+    await bindAll(fresh, this.listeners)
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
     this.sources = sourcesOf(compiled)
@@ -238,14 +230,21 @@ export class Gateway {
     this.config = config
     this.useTickets()
     this.reports.use(compiled.certificates, config.alerts, alerts)
+    this.log.use(config.log)
+    this.events.logAccess(config.log.access)
+    for (const [listener, listen] of kept) {
+      listener.options = this.listenerOptions(listen, listener)
+      // Whoever was believed until now goes on in no connection.
+      if (changesProxyProtocol(before.get(listener), listen)) listener.drain()
+    }
     for (const listener of this.listeners) {
-      if (kept.includes(listener)) continue
+      if (kept.has(listener)) continue
       listener.stopAccepting()
       listener.drain()
       this.retired.push(listener)
     }
     this.forgetRetired()
-    this.listeners = [...kept, ...fresh]
+    this.listeners = all
     this.registries.keepOnly(compiled.endpoints)
     this.registries.crls.keepOnly(compiled.crls)
     this.registries.staples.start(compiled.staples)
@@ -358,13 +357,18 @@ export class Gateway {
   }
 
   private listener(listen: ListenConfig): Listener {
-    return new Listener(this.services, {
+    return new Listener(this.services, this.listenerOptions(listen, null))
+  }
+
+  /** @param bound where the system has chosen the port */
+  private listenerOptions(listen: ListenConfig, bound: Listener | null): ListenerOptions {
+    return {
       address: listen.address,
-      port: listen.port,
+      port: bound?.options.port ?? listen.port,
       cleartext: listen.cleartext,
       proxyFrom: listen.proxyProtocol === null ? null : new CidrSet(listen.proxyProtocol.from),
       reusePort: this.options.reusePort ?? false,
-    })
+    }
   }
 
   private httpsPort(): string {
@@ -379,19 +383,3 @@ const managedCloseMs = 3_000
 const sourcesOf = ({ certificates }: Compiled) => new Map(certificates.map(({ site, source }) => [site, source]))
 
 const watchedIn = ({ certificates }: Compiled) => certificates.flatMap(({ source }) => source.watched)
-
-async function bind(listener: Listener): Promise<void> {
-  try {
-    await listener.bind()
-  } catch (error) {
-    const { address, port } = listener.options
-    const code = (error as { code?: string }).code ?? ''
-    const hint =
-      code === 'EACCES'
-        ? ': ports below 1024 need root or CAP_NET_BIND_SERVICE'
-        : code === 'EADDRINUSE'
-          ? ': another program has it'
-          : `: ${(error as Error).message}`
-    throw new UsageError(`cannot listen on ${address}:${port}${code ? ` (${code})` : ''}${hint}`)
-  }
-}

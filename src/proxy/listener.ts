@@ -14,7 +14,8 @@ import type { Services } from './services.ts'
 const lookedAt = 256
 
 export class Listener implements Holder {
-  readonly options: ListenerOptions
+  /** Of connections that are accepted from now on */
+  options: ListenerOptions
   readonly services: Services
   private listening: Listening | null = null
   private readonly perClient = new Map<string, number>()

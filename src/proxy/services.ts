@@ -48,7 +48,7 @@ export interface Events {
   /** A client's TLS handshake is done */
   handshakeDone(ms: number): void
   /** Null when the access log is off: then nothing is measured for it either */
-  readonly exchange: ((exchange: ExchangeRecord) => void) | null
+  exchange: ((exchange: ExchangeRecord) => void) | null
   splice(record: SpliceRecord): void
   /** A request that never became an exchange, answered with `status` */
   badRequest(connection: Connection, error: ProxyError, status: number, id: string): void

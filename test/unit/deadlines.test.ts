@@ -110,6 +110,8 @@ describe('a fault that repeats', () => {
       {
         level: 'info',
         write: (_level, message, fields = {}) => records.push({ message, fields }),
+        record() {},
+        use() {},
         flush() {},
       },
       () => now,

@@ -1,0 +1,78 @@
+/** What a reload does to the listeners: which stay bound with new options, which are new, and what cannot be changed. */
+import { UsageError } from '../base/errors.ts'
+import type { Config, ListenConfig } from '../config/config.ts'
+import type { Listener } from '../proxy/listener.ts'
+
+export type ListenerPlan = {
+  /** In the order of the configuration */
+  readonly all: Listener[]
+  readonly kept: ReadonlyMap<Listener, ListenConfig>
+  readonly fresh: readonly Listener[]
+}
+
+/** A listener stays where its address and port stay; everything else about it is replaced. */
+export function planListeners(
+  wanted: readonly ListenConfig[],
+  current: readonly Listener[],
+  make: (listen: ListenConfig) => Listener,
+): ListenerPlan {
+  const kept = new Map<Listener, ListenConfig>()
+  const fresh: Listener[] = []
+  const all = wanted.map(listen => {
+    const known = current.find(
+      listener =>
+        !kept.has(listener) &&
+        listener.options.address === listen.address &&
+        (listener.options.port === listen.port || listener.port === listen.port),
+    )
+    if (known !== undefined) {
+      kept.set(known, listen)
+      return known
+    }
+    const listener = make(listen)
+    fresh.push(listener)
+    return listener
+  })
+  return { all, kept, fresh }
+}
+
+/** Throws UsageError where one cannot be bound; none of them is bound then. */
+export async function bindAll(fresh: readonly Listener[], current: readonly Listener[]): Promise<void> {
+  try {
+    for (const listener of fresh) await bind(listener, current)
+  } catch (error) {
+    for (const listener of fresh) listener.stopAccepting()
+    throw error
+  }
+}
+
+async function bind(listener: Listener, current: readonly Listener[]): Promise<void> {
+  try {
+    await listener.bind()
+  } catch (error) {
+    const { address, port } = listener.options
+    const code = (error as { code?: string }).code ?? ''
+    const own = current.find(each => each.port === port)
+    const hint =
+      code === 'EACCES'
+        ? ': ports below 1024 need root or CAP_NET_BIND_SERVICE'
+        : code !== 'EADDRINUSE'
+          ? `: ${(error as Error).message}`
+          : own !== undefined
+            ? `: listen.address cannot be changed from ${own.options.address} by a reload, since the port is in use; restart the gateway`
+            : ': another program has it'
+    throw new UsageError(`cannot listen on ${address}:${port}${code ? ` (${code})` : ''}${hint}`)
+  }
+}
+
+/** Whether the peers that may say who the client is are others than before. */
+export const changesProxyProtocol = (before: ListenConfig | undefined, after: ListenConfig): boolean =>
+  JSON.stringify(before?.proxyProtocol ?? null) !== JSON.stringify(after.proxyProtocol)
+
+/** Throws UsageError for an option that a reload cannot change. `workers` is refused by whoever starts them. */
+export function refuseChange(before: Config, after: Config): void {
+  if (before.state !== after.state)
+    throw new UsageError(
+      `state: cannot be changed from ${before.state} to ${after.state} by a reload; restart the gateway`,
+    )
+}
