@@ -48,6 +48,8 @@ export type Loaded = {
   /** Warnings and notes, in file order */
   readonly warnings: readonly Problem[]
   readonly source: ConfigSource
+  /** The text without values that came from environment variables: for messages about the configuration */
+  hide(text: string): string
   /** Where the value under these keys is written, or the nearest around it: for what is found out later */
   place(...keys: (string | number)[]): ProblemPlace
 }
@@ -68,7 +70,8 @@ export async function loadConfig(options: LoadOptions = {}): Promise<Loaded> {
   const config = tree && validate(tree, origin, problems)
   if (!config || !tree || problems.failed) throw new ConfigError(problems.list())
   const place = (...keys: (string | number)[]) => problemPlace(placeOf(tree, ...keys))
-  return { config, warnings: problems.list(), source: given, place }
+  const hide = (text: string) => problems.hidden.replace(text)
+  return { config, warnings: problems.list(), source: given, hide, place }
 }
 
 type Origin = { readonly file: string | null; readonly name: string | null; readonly folder: string }

@@ -9,7 +9,7 @@ import { collectGarbage } from '../base/runtime.ts'
 import { Gateway, type GatewayOptions } from '../gateway/gateway.ts'
 import { counter } from '../model/metrics.ts'
 import { controlsOf } from './controls.ts'
-import type { Loaded } from './loaded.ts'
+import { hiding, type Loaded } from './loaded.ts'
 
 export type ServingOptions = {
   readonly loaded: Loaded
@@ -59,7 +59,7 @@ export class Serving {
     if (worker === 1) await this.admin.open(loaded.config.admin)
     // Of parsing first, so that what stays goes where it lay: 20 MB less with 10,000 sites.
     collectGarbage()
-    await this.gateway.start()
+    await hiding(loaded, () => this.gateway.start())
     collectGarbage()
     await this.openControls(reload, drain)
   }
@@ -68,10 +68,11 @@ export class Serving {
   async reload(load: () => Promise<Loaded>): Promise<void> {
     const { gateway, admin, reloads, options } = this
     try {
-      const { config } = await load()
+      const loaded = await load()
+      const { config } = loaded
       const prepared = options.worker === 1 ? await admin.prepare(config.admin) : null
       try {
-        await gateway.reload(config)
+        await hiding(loaded, () => gateway.reload(config))
       } catch (error) {
         await prepared?.discard()
         throw error

@@ -2,6 +2,7 @@
 import { UsageError } from '../../base/errors.ts'
 import type { Config } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
+import { hiding } from '../../process/loaded.ts'
 import { serve } from '../../process/serve.ts'
 import type { Words } from '../argv.ts'
 import { refuseWhatCannotRun } from '../check/refused.ts'
@@ -24,7 +25,7 @@ SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reloads th
     return await serve({
       async load(source) {
         const loaded = await loadConfig(source === null ? (file === undefined ? {} : { file }) : { source })
-        refuseWhatCannotRun(loaded)
+        hiding(loaded, () => refuseWhatCannotRun(loaded))
         return { ...loaded, config: withOptions(loaded.config, words) }
       },
       signals,

@@ -24,7 +24,8 @@ export function showVariables(text: string): string {
 }
 
 export type Expanded =
-  | { readonly text: string }
+  /** `fromVariable`: a part of it was not written in the file */
+  | { readonly text: string; readonly fromVariable: boolean }
   /** `unset`: the variable is well named, and has no value */
   | { readonly wrong: string; readonly hint: string; readonly unset: boolean }
 
@@ -33,6 +34,7 @@ export function expandVariables(text: string, environment: Environment): Expande
   let wrong: string | null = null
   let hint = ''
   let unset = true
+  let fromVariable = false
   const expanded = text.replace(/(\$?)\$\uE000([^\uE001]*)\uE001/g, (_, escaped: string, inside: string) => {
     if (escaped) return `\${${inside}}`
     const found = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s.exec(inside)
@@ -44,12 +46,15 @@ export function expandVariables(text: string, environment: Environment): Expande
     }
     const [, name, fallback] = found
     const value = environment[name!]
-    if (value !== undefined && (value !== '' || fallback === undefined)) return value
+    if (value !== undefined && (value !== '' || fallback === undefined)) {
+      fromVariable = true
+      return value
+    }
     if (fallback !== undefined) return fallback
     wrong ??= `the environment variable ${name} is not set`
     hint ||= `set it, or give a default: \${${name}:-value}; write $\${ for a literal \${`
     return ''
   })
   if (wrong !== null) return { wrong, hint, unset }
-  return { text: showVariables(expanded) }
+  return { text: showVariables(expanded), fromVariable }
 }

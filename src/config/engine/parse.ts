@@ -221,6 +221,7 @@ function readScalar(value: unknown, plain: boolean, at: Place, reading: Reading)
       // Not null: one mistake is reported once, and the reader leaves broken values alone.
       return { kind: 'code', at, value: brokenValue }
     }
+    if (expanded.fromVariable) reading.problems.hidden.add(at.path, expanded.text, showVariables(value))
     return { kind: 'scalar', at, value: plain ? resolvePlain(expanded.text) : expanded.text }
   }
   if (typeof value === 'number' || typeof value === 'boolean' || value === null)

@@ -1,5 +1,6 @@
 /** What is wrong with a configuration, and where. Problems are collected, never thrown one by one. */
 import { UsageError } from '../../base/errors.ts'
+import { HiddenValues } from './hidden-values.ts'
 import type { Place } from './tree.ts'
 
 export type Problem = {
@@ -49,6 +50,8 @@ export function formatProblem(problem: Problem): string {
 
 /** Collects problems while a configuration is read. */
 export class Problems {
+  /** Values that no message may quote */
+  readonly hidden = new HiddenValues()
   readonly #found: { problem: Problem; offset: number }[] = []
   #errors = 0
 
@@ -78,7 +81,10 @@ export class Problems {
   }
 
   #add(severity: Problem['severity'], at: Place, message: string, hint: string | undefined): void {
-    const problem = { severity, ...problemPlace(at), message }
-    this.#found.push({ problem: hint === undefined ? problem : { ...problem, hint }, offset: at.offset })
+    const { hidden } = this
+    const told = hidden.clean(message, at.path) ?? `the value of ${hidden.writtenAt(at.path)} cannot be used here`
+    const advice = hint === undefined ? null : hidden.clean(hint, at.path)
+    const problem = { severity, ...problemPlace(at), message: told }
+    this.#found.push({ problem: advice === null ? problem : { ...problem, hint: advice }, offset: at.offset })
   }
 }
