@@ -8,7 +8,6 @@
 import { randomBytes } from 'node:crypto'
 import { DateField } from '../base/date-field.ts'
 import { Deadlines, nowMs } from '../base/deadlines.ts'
-import { UsageError } from '../base/errors.ts'
 import { CidrSet } from '../base/ip.ts'
 import { createLog, type Log } from '../base/log.ts'
 import { Output, recordsDropped } from '../base/output.ts'
