@@ -48,7 +48,8 @@ export const logs: readonly Worst[] = [
   }),
   worst('src/gateway/events.ts', 'a refused hello of protocol names', 8_000, n => {
     const parsed = helloOf(n)
-    const events = logEvents(quiet('json'), true, new HandshakeLog(), new RequestCounts(new Metrics()))
+    const events = logEvents(quiet('json'), new HandshakeLog(), new RequestCounts(new Metrics()))
+    events.logAccess(true)
     const error = new ProxyError('TLS_NO_ALPN', 'x'.repeat(n))
     return () => events.refused(connection, error, parsed, null)
   }),
