@@ -203,6 +203,12 @@ export const errorTable = {
     'no',
     'The gateway is shutting down, and what was still open at timeouts.drain was cut.',
   ),
+  MEMORY_BUDGET: row(
+    503,
+    'gateway',
+    'no',
+    'All connections together held more than half of limits.memory, and this one held the most: it was reset.',
+  ),
   FILTER_FAILED: row(
     500,
     'gateway',

@@ -1,7 +1,8 @@
 /**
  * The one file that asks which runtime this is. Everything else asks for an ability, or takes what the transport gives.
  */
-import { versions } from 'node:process'
+import { totalmem } from 'node:os'
+import { constrainedMemory, versions } from 'node:process'
 
 /** Handlers of one of Bun's sockets, attached once. Only what we use, as seen on Bun 1.4.5. */
 export type BunHandlers = {
@@ -101,6 +102,11 @@ export const runtime: { readonly name: 'bun' | 'node'; readonly version: string 
 export const abilities: { readonly ticketKeys: boolean; readonly stapling: boolean } = {
   ticketKeys: bun === null,
   stapling: bun === null,
+}
+
+/** What the cgroup allows where it says so, else what the machine has. */
+export function machineMemoryBytes(): number {
+  return Math.min(constrainedMemory() || Number.POSITIVE_INFINITY, totalmem())
 }
 
 /** Gives back what start-up has left behind (a parsed configuration of 10,000 sites is 60 MB); Node does so by itself. */

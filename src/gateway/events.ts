@@ -83,6 +83,9 @@ export function logEvents(log: Log, handshakes: HandshakeLog, requests: RequestC
         why: error.message,
       })
     },
+    overBudget(address, error) {
+      refusal('warn', 'connection reset', { address, error: error.code, why: error.message })
+    },
     backendViolated(endpoint, error) {
       refusal('warn', 'backend connection ended', { endpoint, error: error.code, why: error.message })
     },

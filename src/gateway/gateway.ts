@@ -10,6 +10,7 @@ import { DateField } from '../base/date-field.ts'
 import { Deadlines, nowMs } from '../base/deadlines.ts'
 import { CidrSet } from '../base/ip.ts'
 import { createLog, type Log } from '../base/log.ts'
+import { MemoryBudget } from '../base/memory-budget.ts'
 import { Output, recordsDropped } from '../base/output.ts'
 import { abilities } from '../base/runtime.ts'
 import { Turn } from '../base/turn.ts'
@@ -36,6 +37,7 @@ import { type Compiled, compile } from './compile.ts'
 import { Descriptors } from './descriptor-room.ts'
 import { type LogEvents, logEvents } from './events.ts'
 import { HandshakeLog } from './handshake-log.ts'
+import { heldAtMost } from './held-at-most.ts'
 import { openKeyLog } from './key-log.ts'
 import { bindAll, changesProxyProtocol, planListeners, refuseChange } from './listeners.ts'
 import { readOwnMetrics } from './own-metrics.ts'
@@ -55,6 +57,8 @@ export type GatewayOptions = {
   readonly tlsKeyLog?: string
   /** The self-test of the TLS library was made by another process of this start */
   readonly selfTested?: boolean
+  /** Processes that share `limits.memory`; one when left out */
+  readonly processes?: number
   /** The clock by which ticket keys, OCSP responses and certificates that are ordered here age, milliseconds since 1970; the system's when left out */
   readonly now?: () => number
   /** Looks up the names of backends; the system's resolver when left out */
@@ -72,6 +76,7 @@ export class Gateway {
   /** The last that failed */
   readonly handshakes = new HandshakeLog()
   readonly metrics = new Metrics()
+  readonly budget: MemoryBudget
   private readonly reports: CertificateReports
   private readonly services: Services
   private readonly registries: Registries
@@ -117,8 +122,16 @@ export class Gateway {
     const links = { open: 0 }
     this.descriptors = new Descriptors(this.log, links, most => this.closeIdle(most))
     const prefix = randomBytes(5).toString('hex')
+    this.budget = new MemoryBudget(heldAtMost(config.limits, options.processes), events.overBudget)
     this.services = {
-      transport: currentTransport(events.fault, openKeyLog(options.tlsKeyLog, this.log), this.tickets, links),
+      transport: currentTransport(
+        events.fault,
+        openKeyLog(options.tlsKeyLog, this.log),
+        this.tickets,
+        links,
+        this.budget,
+      ),
+      budget: this.budget,
       deadlines: new Deadlines(nowMs, events.fault),
       turn: new Turn(events.fault),
       date: new DateField(),
@@ -227,6 +240,7 @@ export class Gateway {
     this.sources = sourcesOf(compiled)
     this.trust.use(compiled.clientCas)
     this.config = config
+    this.budget.limit = heldAtMost(config.limits, this.options.processes)
     this.useTickets()
     this.reports.use(compiled.certificates, config.alerts, alerts)
     this.log.use(config.log)

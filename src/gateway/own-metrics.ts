@@ -15,6 +15,11 @@ const snapshotVersion = gauge(
   'sallyport_snapshot_version',
   'Configurations applied since start, including the current one.',
 )
+const heldBytes = gauge('sallyport_held_bytes', 'Memory that waits for peers: bodies, answers and unread requests.')
+const resetForMemory = counter(
+  'sallyport_connections_reset_for_memory_total',
+  'Connections reset because they held the most when half of limits.memory was in use.',
+)
 const residentMemory = gauge('sallyport_process_resident_memory_bytes', 'Resident memory of the process.')
 const cpuSeconds = counter('sallyport_process_cpu_seconds_total', 'User and system CPU time of the process.')
 const startTime = gauge('sallyport_process_start_time_seconds', 'When the process started, in seconds since 1970.')
@@ -26,6 +31,7 @@ export type Observed = {
   readonly draining: boolean
   readonly snapshotVersion: number
   readonly descriptors: { readonly refused: number }
+  readonly budget: { readonly total: number; readonly ended: number }
 }
 
 export function readOwnMetrics(metrics: Metrics, gateway: Observed): void {
@@ -35,6 +41,8 @@ export function readOwnMetrics(metrics: Metrics, gateway: Observed): void {
   metrics.read(connectionsRefused, () => gateway.descriptors.refused)
   metrics.read(draining, () => Number(gateway.draining))
   metrics.read(snapshotVersion, () => gateway.snapshotVersion)
+  metrics.read(heldBytes, () => gateway.budget.total)
+  metrics.read(resetForMemory, () => gateway.budget.ended)
   metrics.read(residentMemory, () => process.memoryUsage.rss())
   metrics.read(cpuSeconds, () => {
     const { user, system } = process.cpuUsage()

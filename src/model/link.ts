@@ -3,6 +3,7 @@
  * sockets. Handlers are attached once and find their state on one object; no event is emitted through a list.
  */
 import type { ProxyError } from '../base/errors.ts'
+import type { Share } from '../base/memory-budget.ts'
 
 export interface LinkHandler {
   /** A connection that we opened is ready: for TLS the peer is verified. Never called on an accepted link. */
@@ -27,6 +28,8 @@ export interface Link {
   readonly queuedBytes: number
   /** Of a link that is gone: bytes accepted by `write` that never reached the kernel, at least */
   readonly lostBytes: number
+  /** Of the memory of all connections: whatever keeps bytes for this one counts them here */
+  readonly share: Share
   /** `onDrain` will come: whoever writes should wait for it */
   readonly needsDrain: boolean
   /** What the peer has shown of itself in the handshake; null where it showed nothing */

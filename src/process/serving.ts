@@ -43,7 +43,8 @@ export class Serving {
     this.options = options
     this.output = new Output(1, { shared: workers > 1 })
     const out = (text: string) => this.output.write(text)
-    const shared: GatewayOptions = { reusePort: workers > 1, out, reportsCertificates: worker === 1 }
+    const reportsCertificates = worker === 1
+    const shared: GatewayOptions = { reusePort: workers > 1, out, reportsCertificates, processes: workers }
     this.gateway = new Gateway(loaded.config, tlsKeyLog === undefined ? shared : { ...shared, tlsKeyLog })
     this.output.onRecovered = dropped => this.gateway.log.write('warn', recordsDropped, { dropped })
     this.gateway.metrics.read(recordsDroppedTotal, () => this.output.dropped)

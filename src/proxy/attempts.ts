@@ -7,10 +7,14 @@
  * Request body that comes before there is a backend for it waits here too, and its source is stopped meanwhile.
  */
 import { ProxyError } from '../base/errors.ts'
+import { HeldBytes } from '../base/held-bytes.ts'
+import type { Share } from '../base/memory-budget.ts'
 import type { RouteTimeouts } from '../model/route.ts'
 import type { Endpoint, Upstream } from '../model/upstream.ts'
 import type { Fields } from '../wire/fields.ts'
+import type { ResponseHead } from '../wire/heads.ts'
 import { type Backend, type BackendUser, hasBody } from './backend.ts'
+import { InterimAnswers } from './interim.ts'
 import { type Opening, poolOf, type Waiter } from './pool.ts'
 import type { Services } from './services.ts'
 
@@ -48,16 +52,21 @@ export class Attempts implements Waiter {
   shared = false
   private readonly services: Services
   private readonly owner: AttemptsOwner
+  private readonly share: Share
   private upstream: Upstream | null = null
   private backend: Backend | null = null
   private opening: Opening | null = null
   private tried: readonly Endpoint[] = none
   private trailers: Fields | null = null
-  /** The body so far; null once it is too much to keep, or not needed any more */
-  private kept: Buffer[] | null = []
-  private keptBytes = 0
+  /** The body so far; null where none has come */
+  private kept: HeldBytes | null = null
+  /** False once it is too much to keep, or not needed any more */
+  private keeping = true
+  private interimAnswers: InterimAnswers | null = null
 
-  constructor(services: Services, owner: AttemptsOwner, requestEnded: boolean) {
+  /** @param share of the client's connection */
+  constructor(services: Services, owner: AttemptsOwner, share: Share, requestEnded: boolean) {
+    this.share = share
     this.services = services
     this.owner = owner
     this.requestEnded = requestEnded
@@ -70,10 +79,10 @@ export class Attempts implements Waiter {
 
   body(bytes: Buffer, from: number, to: number): void {
     const { backend } = this
-    if (this.kept !== null) {
-      this.kept.push(bytes.subarray(from, to))
-      this.keptBytes += to - from
-      if (backend !== null && this.keptBytes > keptAtMost) this.kept = null
+    if (this.keeping) {
+      this.kept ??= new HeldBytes(this.share)
+      this.kept.add(bytes, from, to)
+      if (backend !== null && this.kept.length > keptAtMost) this.forget()
     }
     if (backend === null || !backend.body(bytes, from, to)) this.owner.pauseBody()
   }
@@ -86,7 +95,7 @@ export class Attempts implements Waiter {
 
   /** What was written in this turn of the event loop leaves in one write. */
   flush(): void {
-    this.backend?.flush()
+    if (this.backend?.flush() === false) this.owner.pauseBody()
   }
 
   pause(): void {
@@ -102,9 +111,15 @@ export class Attempts implements Waiter {
     return this.backend?.peerReads() ?? false
   }
 
+  /** One more interim answer has come. @returns what is wrong with it, or null */
+  interim(head: ResponseHead): ProxyError | null {
+    this.interimAnswers ??= new InterimAnswers()
+    return this.interimAnswers.add(head, this.endpoint?.label ?? '')
+  }
+
   /** A response has begun: there will be no other try. */
   answered(): void {
-    this.kept = null
+    this.forget()
   }
 
   /** The backend has given its whole answer and takes care of its connection itself. */
@@ -124,7 +139,7 @@ export class Attempts implements Waiter {
 
   /** The exchange is over. */
   done(): void {
-    this.kept = null
+    this.forget()
     if (this.endpoint !== null) this.endpoint.active--
   }
 
@@ -134,7 +149,7 @@ export class Attempts implements Waiter {
     const { upstream } = this
     const { retry } = error.row
     const again = retry === 'yes' || (retry === 'idempotent' && idempotent.has(this.owner.head.method))
-    if (answered || !again || this.kept === null || this.count >= maxAttempts || upstream === null) {
+    if (answered || !again || !this.keeping || this.count >= maxAttempts || upstream === null) {
       this.owner.attemptsFailed(error)
       return
     }
@@ -208,10 +223,18 @@ export class Attempts implements Waiter {
     if (hasBody(owner.head)) this.sendKept(backend)
   }
 
+  private forget(): void {
+    this.keeping = false
+    this.kept?.clear()
+    this.kept = null
+  }
+
   private sendKept(backend: Backend): void {
     let open = true
-    for (const chunk of this.kept ?? []) open = backend.body(chunk, 0, chunk.length)
-    if (this.keptBytes > keptAtMost) this.kept = null
+    if (this.kept !== null) {
+      open = this.kept.each((bytes, from, to) => backend.body(bytes, from, to))
+      if (this.kept.length > keptAtMost) this.forget()
+    }
     // Sending may have failed at once, and then another attempt has begun.
     if (this.backend !== backend) return
     if (this.requestEnded) backend.endBody(this.trailers)

@@ -11,7 +11,7 @@ import type { ResponseHead } from '../wire/heads.ts'
 import { type BodySink, ChunkedDecoder } from '../wire/http1-body.ts'
 import { parseResponseHead } from '../wire/http1-head.ts'
 import { type Backend, type BackendUser, hasBody } from './backend.ts'
-import { endChunks, writeChunk } from './chunked-write.ts'
+import { BodyWriter } from './body-writer.ts'
 import { type ConnectionPhase, enter, type Waiting } from './connection-phase.ts'
 import { requestText } from './request-text.ts'
 import type { Services } from './services.ts'
@@ -33,6 +33,7 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
   watchIndex = -1
   readonly shared = false
   readonly link: Link
+  private readonly writer: BodyWriter
   private readonly services: Services
   /** Of the endpoint, for errors */
   private readonly label: string
@@ -45,12 +46,10 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
   private partial: HeadBuffer | null = null
   private persistent = true
   private headRequest = false
-  private requestChunked = false
   private requestSent = false
   /** A byte of the response to the exchange under way was seen */
   private answered = false
   private uses = 0
-  private corked = false
   private queuedThen = 0
   private handshake: WebSocketHandshake | null = null
 
@@ -59,6 +58,7 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
     this.label = label
     this.home = home
     this.link = link
+    this.writer = new BodyWriter(link)
     link.handler = this
     services.deadlines.watch(this)
   }
@@ -76,34 +76,28 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
     this.persistent = true
     const { head } = exchange
     this.headRequest = head.method === 'HEAD'
-    this.requestChunked = head.chunked && head.contentLength < 0
     this.requestSent = !hasBody(head)
     enter(this, 'carrying', this.services)
-    if (!this.requestSent) this.cork()
+    this.writer.begin(head.chunked && head.contentLength < 0, !this.requestSent)
     // Of this exchange: one that was refused would let a later 101 pass that nobody asked for.
     this.handshake = exchange.upgrade === null ? null : new WebSocketHandshake(head.version === 2)
     this.link.writeText(requestText(exchange, host, this.handshake?.keyLine ?? ''))
   }
 
   /** What was sent of a request with a body so far leaves in one write. */
-  flush(): void {
-    if (!this.corked) return
-    this.corked = false
-    this.link.uncork()
+  flush(): boolean {
+    this.writer.flush()
+    return this.requestSent || !this.link.needsDrain
   }
 
   /** `false`: wait for `backendDrained`. */
   body(bytes: Buffer, from: number, to: number): boolean {
-    if (!this.requestChunked) return this.link.write(bytes, from, to)
-    const alone = !this.corked
-    if (alone) this.cork()
-    writeChunk(this.link, bytes, from, to)
-    if (alone) this.flush()
+    this.writer.write(bytes, from, to)
     return !this.link.needsDrain
   }
 
   endBody(trailers: Fields | null): void {
-    if (this.requestChunked) endChunks(this.link, trailers)
+    this.writer.end(trailers)
     this.requestSent = true
   }
 
@@ -227,6 +221,7 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
           if (source !== bytes) {
             // Go on in what was collected: it ends where these bytes end.
             this.begin(head)
+            if (this.exchange === null && (this.reading as number) !== reading.idle) return
             if (head.end < source.length) this.read(source.subarray(head.end))
             else if ((this.reading as number) === reading.idle) this.rest()
             return
@@ -337,12 +332,8 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
     else if (!this.persistent || !this.home.rest(this)) this.link.close()
   }
 
-  private cork(): void {
-    this.corked = true
-    this.link.cork()
-  }
-
   private cut(cause: ProxyError | null): ProxyError {
+    if (cause?.code === 'MEMORY_BUDGET') return cause
     const where = this.label
     const why = cause === null ? '' : `: ${cause.message}`
     if (this.answered) {

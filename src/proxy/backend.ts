@@ -41,8 +41,8 @@ export interface Backend {
   /** `false`: wait for `backendDrained`. */
   body(bytes: Buffer, from: number, to: number): boolean
   endBody(trailers: Fields | null): void
-  /** What was sent in this turn of the event loop leaves in one write. */
-  flush(): void
+  /** What was sent in this turn of the event loop leaves in one write. `false`: wait for `backendDrained`. */
+  flush(): boolean
   pause(): void
   resume(): void
   /** Whether the backend has read something of the body that waits for it, since this was asked last */

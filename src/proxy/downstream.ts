@@ -19,8 +19,8 @@ export interface Downstream {
   /** Gathers what is written until `uncork` */
   cork(): void
   uncork(): void
-  /** A 1xx answer, where the client's version knows them */
-  inform(status: number, reason: string, text: string): void
+  /** A 1xx answer, where the client's version knows them. `false`: wait for `Exchange.downstreamDrained`. */
+  inform(status: number, reason: string, text: string): boolean
   /**
    * The final head. `text`: field lines without framing. `length`: of the body that follows, -1 when not known.
    * `bodyless`: there is none, whatever the length says (HEAD, 204, 304).

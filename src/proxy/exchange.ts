@@ -69,7 +69,7 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     this.downstream = downstream
     this.head = head
     this.host = head.host ?? ''
-    this.attempts = new Attempts(services, this, !hasBody(head))
+    this.attempts = new Attempts(services, this, downstream.connection.link.share, !hasBody(head))
     this.deadline = new ExchangeDeadline(services.deadlines, this, this.snapshot.timeouts, head)
     this.startedAt = services.events.exchange === null ? 0 : nowMs()
   }
@@ -116,10 +116,7 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     else if (whom === 'reader') {
       this.clientGone(error)
       this.downstream.abort(error)
-    } else {
-      this.held = null
-      this.clientFault(error)
-    }
+    } else this.clientFault(error)
   }
 
   // From the client
@@ -213,8 +210,11 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   }
 
   backendInformation(head: ResponseHead): void {
+    if (this.finished) return
     if (head.status === 100) this.deadline.continued()
-    this.downstream.inform(head.status, head.reason, head.fields.text)
+    const error = this.attempts.interim(head)
+    if (error !== null) this.backendFailed(error)
+    else if (!this.downstream.inform(head.status, head.reason, head.fields.text)) this.readLater()
   }
 
   backendHead(head: ResponseHead, bodyless: boolean): void {
@@ -227,7 +227,7 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
       this.sendHead(head, bodyless)
       return
     }
-    this.held = new HeldAnswer()
+    this.held = new HeldAnswer(this.downstream.connection.link.share)
     this.phases.response(response)
   }
 
@@ -285,6 +285,7 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   finish(error: ProxyError | null): void {
     if (this.finished) return
     this.finished = true
+    this.held?.drop()
     this.deadline.stop()
     this.attempts.done()
     if (error !== null && this.errorCode === null) {
@@ -388,7 +389,6 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   filterFailed(filter: Filter, error: unknown): void {
     const where = faultPlace(filter)
     this.services.events.fault(where, error)
-    this.held = null
     this.attempts.drop()
     this.fail(new ProxyError('FILTER_FAILED', `${where}: ${messageOf(error)}`, error))
   }

@@ -1,16 +1,24 @@
 /** What a backend sends while a response filter is still at work: the rest of one answer, until its head may leave. */
+import { HeldBytes } from '../base/held-bytes.ts'
+import type { Share } from '../base/memory-budget.ts'
 import type { Fields } from '../wire/fields.ts'
 import type { Downstream } from './downstream.ts'
 
 export class HeldAnswer {
   ended = false
   trailers: Fields | null = null
-  bytes = 0
-  private readonly chunks: Buffer[] = []
+  private readonly held: HeldBytes
+
+  constructor(share: Share) {
+    this.held = new HeldBytes(share)
+  }
+
+  get bytes(): number {
+    return this.held.length
+  }
 
   data(bytes: Buffer, from: number, to: number): void {
-    this.chunks.push(bytes.subarray(from, to))
-    this.bytes += to - from
+    this.held.add(bytes, from, to)
   }
 
   end(trailers: Fields | null): void {
@@ -20,8 +28,12 @@ export class HeldAnswer {
 
   /** @returns false when the client should not get more yet */
   sendTo(downstream: Downstream): boolean {
-    let open = true
-    for (const chunk of this.chunks) open = downstream.data(chunk, 0, chunk.length)
+    const open = this.held.each((bytes, from, to) => downstream.data(bytes, from, to))
+    this.held.clear()
     return open
+  }
+
+  drop(): void {
+    this.held.clear()
   }
 }

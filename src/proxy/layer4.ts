@@ -4,6 +4,7 @@
  */
 import { nowMs } from '../base/deadlines.ts'
 import { ProxyError } from '../base/errors.ts'
+import { HeldBytes } from '../base/held-bytes.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
 import type { Site } from '../model/site.ts'
@@ -30,7 +31,7 @@ class Layer4 implements LinkHandler {
   private readonly site: Site
   private readonly closed: () => void
   private readonly startedAt = nowMs()
-  private early: Buffer[]
+  private readonly early: HeldBytes
   private dial: Dial | null = null
   private tried: Endpoint[] = []
   private endpoint: Endpoint | null = null
@@ -43,7 +44,8 @@ class Layer4 implements LinkHandler {
     this.connection = connection
     this.site = site
     this.closed = closed
-    this.early = first === null ? [] : [first]
+    this.early = new HeldBytes(connection.link.share)
+    if (first !== null) this.early.add(first)
     connection.link.handler = this
     listener.hold(this)
   }
@@ -80,7 +82,7 @@ class Layer4 implements LinkHandler {
 
   /** What the client sends before there is a backend waits, and the client with it. */
   onData(chunk: Buffer): void {
-    this.early.push(chunk)
+    this.early.add(chunk)
     this.connection.link.pause()
   }
 
@@ -119,12 +121,10 @@ class Layer4 implements LinkHandler {
     backend.cork()
     const header = proxyHeaderFor(action.upstream.proxyProtocol, this.connection, action.kind === 'tcp')
     if (header !== null) backend.write(header)
-    for (const chunk of this.early) {
-      this.splice.moved(true, chunk.length)
-      backend.write(chunk)
-    }
+    this.splice.moved(true, this.early.length)
+    this.early.each((bytes, from, to) => backend.write(bytes, from, to))
+    this.early.clear()
     backend.uncork()
-    this.early = []
     if (!backend.needsDrain) link.resume()
     if (this.clientEnded) this.splice.clientEnded()
   }

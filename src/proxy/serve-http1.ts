@@ -4,6 +4,7 @@
  * closed. While an exchange is under way, that has its own deadline.
  */
 import { ProxyError } from '../base/errors.ts'
+import { HeldBytes } from '../base/held-bytes.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
 import type { Fields } from '../wire/fields.ts'
@@ -13,14 +14,15 @@ import { type BodySink, ChunkedDecoder } from '../wire/http1-body.ts'
 import { parseRequestHead } from '../wire/http1-head.ts'
 import { answerHead } from './answer-head.ts'
 import { endChunks, writeChunk } from './chunked-write.ts'
+import { clientGone } from './client-gone.ts'
 import { type ConnectionPhase, enter, type Waiting } from './connection-phase.ts'
 import type { Downstream, Tunnelled } from './downstream.ts'
 import { Exchange } from './exchange.ts'
 import { Forwarding } from './forward.ts'
-import { writeError } from './respond.ts'
+import { refuseRequest } from './refuse.ts'
 import type { Services } from './services.ts'
 import type { Splice } from './splice.ts'
-import { openTunnel } from './tunnel.ts'
+import { openTunnel, refuseTunnel } from './tunnel.ts'
 
 const state = { head: 0, body: 1, waiting: 2, lingering: 3, gone: 4 } as const
 
@@ -37,7 +39,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
   private exchange: Exchange | null = null
   private partial: HeadBuffer | null = null
   /** Bytes behind the request under way */
-  private ahead: Buffer | null = null
+  private readonly ahead: HeldBytes
   private decoder: ChunkedDecoder | null = null
   /** Bytes of a request body with a known length that are still to come */
   private left = 0
@@ -56,6 +58,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
     this.connection = connection
     this.link = connection.link
     this.closed = closed
+    this.ahead = new HeldBytes(this.link.share)
     this.forwarding = new Forwarding(connection)
     enter(this, 'requestHead', services)
     services.deadlines.watch(this)
@@ -68,8 +71,8 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
 
   onData(chunk: Buffer): void {
     if (this.state === state.lingering || this.state === state.gone) return
-    if (this.state === state.waiting) {
-      this.ahead = this.ahead === null ? chunk : Buffer.concat([this.ahead, chunk])
+    if (this.state === state.waiting || this.ahead.length > 0) {
+      this.ahead.add(chunk)
       this.link.pause()
       return
     }
@@ -79,6 +82,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
   onDrain(): void {
     if (this.phase === 'unread') enter(this, 'keepAlive', this.services)
     this.exchange?.downstreamDrained()
+    if (this.ahead.length > 0 && this.state === state.head) this.takeAhead()
   }
 
   onEnd(): void {
@@ -149,8 +153,8 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
     this.link.uncork()
   }
 
-  inform(status: number, reason: string, text: string): void {
-    if (this.minor === 1) this.link.writeText(`HTTP/1.1 ${status} ${reason}\r\n${text}\r\n`)
+  inform(status: number, reason: string, text: string): boolean {
+    return this.minor === 0 || this.link.writeText(`HTTP/1.1 ${status} ${reason}\r\n${text}\r\n`)
   }
 
   head(status: number, reason: string, text: string, length: number, bodyless: boolean): void {
@@ -182,7 +186,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
     if (this.state !== state.waiting) return
     this.state = state.head
     enter(this, this.link.needsDrain ? 'unread' : 'keepAlive', this.services)
-    if (this.ahead !== null && !this.consuming) this.takeAhead(this.ahead)
+    if (this.ahead.length > 0 && !this.consuming && !this.link.needsDrain) this.takeAhead()
   }
 
   abort(_error: ProxyError): void {
@@ -204,17 +208,14 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
   resumeBody(): void {
     if (!this.bodyPaused) return
     this.bodyPaused = false
-    if (this.ahead === null) this.link.resume()
+    if (this.ahead.length === 0) this.link.resume()
   }
 
   switchTo(tunnelled: Tunnelled, text: string, backend: Link, early: readonly Buffer[]): void {
     this.exchange = null
     this.state = state.gone
-    if (this.ahead !== null) {
-      // Bytes sent before the 101 belong to no protocol that both sides have agreed on.
-      backend.destroy()
-      tunnelled.finish(new ProxyError('BAD_REQUEST', 'bytes after an upgrade request and before its answer'))
-      this.link.destroy()
+    if (this.ahead.length > 0) {
+      refuseTunnel(this.link, backend, tunnelled)
       return
     }
     this.services.deadlines.unwatch(this)
@@ -235,10 +236,9 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
   /** The client is gone: whatever was under way for it ends. */
   private clientLeft(error: ProxyError | null): void {
     this.state = state.gone
-    const { exchange } = this
+    this.ahead.clear()
+    this.exchange?.clientGone(clientGone(error))
     this.exchange = null
-    const why = error?.message ?? 'the client closed its connection before the answer was complete'
-    exchange?.clientGone(new ProxyError('CLIENT_GONE', why))
   }
 
   private consume(first: Buffer): void {
@@ -246,6 +246,12 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
     let bytes = first
     let at = 0
     while (at < bytes.length) {
+      // No request is taken while an answer cannot leave: whoever does not read would have us hold them all.
+      if (this.state === state.waiting || (this.state === state.head && this.link.needsDrain)) {
+        this.ahead.add(bytes, at)
+        this.link.pause()
+        break
+      }
       if (this.state === state.head) {
         const limits = this.services.snapshot.limits
         if (this.partial !== null) {
@@ -282,20 +288,15 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
       } else if (this.state === state.body) {
         at = this.readBody(bytes, at)
         if (at < 0) break
-      } else if (this.state === state.waiting) {
-        this.ahead = at === 0 ? bytes : bytes.subarray(at)
-        this.link.pause()
-        break
       } else break
     }
     this.consuming = false
     this.exchange?.flushRequest()
   }
 
-  private takeAhead(bytes: Buffer): void {
-    this.ahead = null
-    this.consume(bytes)
-    if (this.ahead === null && !this.bodyPaused && this.state !== state.gone) this.link.resume()
+  private takeAhead(): void {
+    this.consume(this.ahead.take())
+    if (this.ahead.length === 0 && !this.bodyPaused && this.state !== state.gone) this.link.resume()
   }
 
   private begin(head: RequestHead): void {
@@ -345,17 +346,15 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
 
   /** Answers a request that never became an exchange, and closes. */
   private refuse(error: ProxyError): void {
-    const id = this.services.nextId()
     this.persistent = false
-    const status = writeError(this.link, error.code, id)
-    this.services.events.badRequest(this.connection, error, status, id)
+    refuseRequest(this.services, this.connection, error)
     this.linger()
   }
 
   /** Ends our direction and throws away what still comes, so that a reset does not overtake the answer. */
   private linger(): void {
     this.exchange = null
-    this.ahead = null
+    this.ahead.clear()
     this.partial = null
     this.decoder = null
     this.state = state.lingering

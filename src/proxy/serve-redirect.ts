@@ -12,7 +12,8 @@ import { parseRequestHead } from '../wire/http1-head.ts'
 import { parseTarget } from '../wire/target.ts'
 import { type ConnectionPhase, enter, type Waiting } from './connection-phase.ts'
 import { httpChallenge } from './http-challenge.ts'
-import { replyAnswer, writeError } from './respond.ts'
+import { refuseRequest } from './refuse.ts'
+import { replyAnswer } from './respond.ts'
 import type { Services } from './services.ts'
 
 export function serveRedirect(services: Services, connection: Connection, first: Buffer, closed: () => void): void {
@@ -121,9 +122,7 @@ class Redirecting implements LinkHandler, Waiting {
 
   private refuse(error: ProxyError): void {
     if (this.gone || this.phase === 'redirected') return
-    const id = this.services.nextId()
-    const status = writeError(this.connection.link, error.code, id)
-    this.services.events.badRequest(this.connection, error, status, id)
+    refuseRequest(this.services, this.connection, error)
     this.over()
   }
 

@@ -2,6 +2,7 @@
 import type { DateField } from '../base/date-field.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import type { ErrorCode, ProxyError } from '../base/errors.ts'
+import type { MemoryBudget } from '../base/memory-budget.ts'
 import type { Turn } from '../base/turn.ts'
 import type { ChallengeAnswers } from '../model/challenge.ts'
 import type { Connection } from '../model/connection.ts'
@@ -14,6 +15,8 @@ import type { EndingAlert } from './handshake-failure.ts'
 
 export interface Services {
   readonly transport: Transport
+  /** What all connections of this process hold together */
+  readonly budget: MemoryBudget
   readonly deadlines: Deadlines
   readonly turn: Turn
   /** For answers that have none */
@@ -58,6 +61,8 @@ export interface Events {
   ended(connection: Connection, error: ProxyError): void
   /** The same of a backend's */
   backendViolated(endpoint: string, error: ProxyError): void
+  /** A client's or a backend's that was reset because it held the most when the memory budget was spent */
+  overBudget(remoteAddress: string, error: ProxyError): void
   /** A fault of ours: logged with its stack */
   fault(where: string, error: unknown): void
 }

@@ -87,7 +87,8 @@ export class Splice implements Waiting {
       // Whoever has said its last word may close as it likes: a reset after that is no loss.
       if (side.gotEnd) (side.other as Side).link.close()
       else {
-        const code = side === this.client ? 'CLIENT_GONE' : 'UPSTREAM_TRUNCATED'
+        const gone = side === this.client ? 'CLIENT_GONE' : 'UPSTREAM_TRUNCATED'
+        const code = error?.code === 'MEMORY_BUDGET' ? error.code : gone
         const who = side === this.client ? 'the client' : 'the backend'
         this.error ??= new ProxyError(
           code,

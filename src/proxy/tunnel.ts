@@ -1,8 +1,16 @@
 /** After a 101: the client is told, and its link and the backend's are joined (RFC 9110 section 7.8). */
+import { ProxyError } from '../base/errors.ts'
 import type { Link } from '../model/link.ts'
 import type { Tunnelled } from './downstream.ts'
 import type { Services } from './services.ts'
 import { Splice } from './splice.ts'
+
+/** Bytes that the client sent before the 101 belong to no protocol that both sides have agreed on. */
+export function refuseTunnel(client: Link, backend: Link, tunnelled: Tunnelled): void {
+  backend.destroy()
+  tunnelled.finish(new ProxyError('BAD_REQUEST', 'bytes after an upgrade request and before its answer'))
+  client.destroy()
+}
 
 /** @param early what the backend sent behind its 101 */
 export function openTunnel(

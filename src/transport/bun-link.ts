@@ -7,6 +7,8 @@
  */
 import { copyRange } from '../base/bytes.ts'
 import type { ProxyError } from '../base/errors.ts'
+import { HeldBytes } from '../base/held-bytes.ts'
+import { type Ending, type MemoryBudget, Share } from '../base/memory-budget.ts'
 import type { BunSocket } from '../base/runtime.ts'
 import type { Link, LinkHandler, PeerCertificate, TlsFacts } from '../model/link.ts'
 import type { ClientTls } from '../model/tls-terms.ts'
@@ -15,7 +17,7 @@ import { type ScratchPool, scratchBytes } from './scratch.ts'
 import { resetError } from './socket-errors.ts'
 import type { LinkCount } from './transport.ts'
 
-export class BunLink implements Link {
+export class BunLink implements Link, Ending {
   handler: LinkHandler
   socket: BunSocket | null
   /** Settles the handshake under way; null outside of one */
@@ -31,13 +33,15 @@ export class BunLink implements Link {
   peerEnded = false
   /** By us: no end of the peer's is told of any more */
   private destroyed = false
-  queuedBytes = 0
   lostBytes = 0
   readonly remoteAddress: string
   readonly remotePort: number
+  readonly share: Share
   private readonly pool: ScratchPool
   private readonly links: LinkCount
-  private queue: Uint8Array[] | null = null
+  private readonly queue: HeldBytes
+  /** Why we have ended it ourselves, where there is something to say */
+  private cause: ProxyError | null = null
   private scratch: Buffer | null = null
   private used = 0
   private paused = false
@@ -51,10 +55,13 @@ export class BunLink implements Link {
     remotePort: number,
     pool: ScratchPool,
     links: LinkCount,
+    budget: MemoryBudget,
   ) {
     this.pool = pool
     this.links = links
     links.open++
+    this.share = new Share(budget, this)
+    this.queue = new HeldBytes(this.share)
     this.handler = handler
     this.socket = socket
     this.remoteAddress = remoteAddress
@@ -62,7 +69,11 @@ export class BunLink implements Link {
   }
 
   get needsDrain(): boolean {
-    return this.queue !== null
+    return this.queue.length > 0
+  }
+
+  get queuedBytes(): number {
+    return this.queue.length
   }
 
   get localAddress(): string {
@@ -91,7 +102,7 @@ export class BunLink implements Link {
   }
 
   write(bytes: Uint8Array, from = 0, to = bytes.length): boolean {
-    if (this.scratch !== null && this.gather(bytes, from, to)) return this.queuedBytes === 0
+    if (this.scratch !== null && this.gather(bytes, from, to)) return this.queue.length === 0
     return this.send(bytes, from, to, false)
   }
 
@@ -105,7 +116,7 @@ export class BunLink implements Link {
       if (this.used + length > scratchBytes) this.flushScratch()
       if (length <= scratchBytes) {
         this.used += this.scratch.write(text, this.used, 'latin1')
-        return this.queuedBytes === 0
+        return this.queue.length === 0
       }
     }
     if (length > scratchBytes) return this.send(Buffer.from(text, 'latin1'), 0, length, false)
@@ -168,20 +179,21 @@ export class BunLink implements Link {
     } else this.onClosed(null)
   }
 
+  overBudget(error: ProxyError): void {
+    this.cause = error
+    this.destroy()
+  }
+
   /** The socket can take more. */
   onDrained(): void {
-    if (this.queue === null) return
-    while (this.queue.length > 0) {
-      const chunk = this.queue[0] as Uint8Array
-      const sent = this.rawWrite(chunk, 0, chunk.length)
-      this.queuedBytes -= sent
-      if (sent < chunk.length) {
-        if (sent > 0) this.queue[0] = chunk.subarray(sent)
-        return
-      }
-      this.queue.shift()
+    const { queue } = this
+    if (queue.length === 0) return
+    while (queue.length > 0) {
+      const length = queue.to - queue.from
+      const sent = this.rawWrite(queue.bytes, queue.from, length)
+      if (sent > 0) queue.drop(sent)
+      if (sent < length) return
     }
-    this.queue = null
     if (this.ending) this.finish()
     if (!this.closed) this.handler.onDrain()
   }
@@ -203,9 +215,8 @@ export class BunLink implements Link {
     }
     this.closed = true
     this.links.open--
-    this.queue = null
-    this.lostBytes += this.queuedBytes
-    this.queuedBytes = 0
+    this.lostBytes += this.queue.length
+    this.queue.clear()
     if (this.scratch !== null) {
       this.lostBytes += this.used
       this.pool.giveBack(this.scratch)
@@ -215,8 +226,9 @@ export class BunLink implements Link {
     const handshake = this.handshake
     this.handshake = null
     if (handshake !== null)
-      handshake(error ?? resetError('the client closed the connection during the TLS handshake'))
-    else this.handler.onClose(error)
+      handshake(this.cause ?? error ?? resetError('the client closed the connection during the TLS handshake'))
+    else this.handler.onClose(this.cause ?? error)
+    this.share.close()
   }
 
   /** True if the chunk was copied behind what is corked; larger ones go out by themselves, after it. */
@@ -244,14 +256,13 @@ export class BunLink implements Link {
       return true
     }
     let at = from
-    if (this.queue === null) {
+    const { queue } = this
+    if (queue.length === 0) {
       at += this.rawWrite(bytes, from, to - from)
       if (at === to) return true
     }
-    const rest = reused ? Buffer.from(bytes.subarray(at, to)) : bytes.subarray(at, to)
-    this.queue ??= []
-    this.queue.push(rest)
-    this.queuedBytes += rest.length
+    if (reused) queue.copy(bytes, at, to)
+    else queue.add(bytes, at, to)
     return false
   }
 
@@ -265,7 +276,7 @@ export class BunLink implements Link {
   }
 
   private finish(): void {
-    if (this.closed || this.queue !== null || this.scratch !== null) return
+    if (this.closed || this.queue.length > 0 || this.scratch !== null) return
     const socket = this.socket
     if (socket === null) {
       this.onClosed(null)

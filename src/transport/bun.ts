@@ -5,6 +5,7 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import { normaliseAddress } from '../base/ip.ts'
+import type { MemoryBudget } from '../base/memory-budget.ts'
 import type { BunApi, BunHandlers, BunSocket, BunTls } from '../base/runtime.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
 import { alpnWire, type ClientTls, type ServerTls } from '../model/tls-terms.ts'
@@ -19,7 +20,7 @@ import { unset } from './unset.ts'
 /** The native half of a SecureContext: what Bun's sockets take in place of certificate and key. */
 type WithNative = { context: unknown }
 
-export function bunTransport(bun: BunApi, fault: FaultSink, links: LinkCount): Transport {
+export function bunTransport(bun: BunApi, fault: FaultSink, links: LinkCount, budget: MemoryBudget): Transport {
   const pool = new ScratchPool()
   const handlers = plainHandlers(fault)
   const accepted: (accept: (link: Link) => void) => BunHandlers = accept => ({
@@ -32,6 +33,7 @@ export function bunTransport(bun: BunApi, fault: FaultSink, links: LinkCount): T
         socket.remotePort,
         pool,
         links,
+        budget,
       )
       socket.data = link
       try {
@@ -60,7 +62,7 @@ export function bunTransport(bun: BunApi, fault: FaultSink, links: LinkCount): T
     },
 
     connect(target: ConnectTarget, handler: LinkHandler): Link {
-      const link = new BunLink(handler, null, target.address, target.port, pool, links)
+      const link = new BunLink(handler, null, target.address, target.port, pool, links, budget)
       const terms = target.tls
       link.clientTls = terms
       const connecting = bun.connect({

@@ -1,10 +1,13 @@
 /**
- * A link over one of Node's sockets. Node's streams keep the queue; this object keeps the handler, and the order in
- * which a connection ends. When TLS is put on it, `socket` is replaced and the link stays the same object.
+ * A link over one of Node's sockets. Node's streams are given a few writes at most; what has to wait behind those is
+ * kept here, since Node keeps each write as it came, with some 300 bytes for it. This object keeps the handler too, and
+ * the order in which a connection ends. When TLS is put on it, `socket` is replaced and the link stays the same object.
  */
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { ProxyError } from '../base/errors.ts'
+import { HeldBytes } from '../base/held-bytes.ts'
+import { type Ending, type MemoryBudget, Share } from '../base/memory-budget.ts'
 import type { Link, LinkHandler, PeerCertificate, TlsFacts } from '../model/link.ts'
 import { certificateChain } from './certificate-chain.ts'
 import { lostError } from './socket-errors.ts'
@@ -13,7 +16,10 @@ import type { FaultSink } from './transport.ts'
 /** A TLSSocket knows the socket it wraps. */
 export type WithParent = Socket & { _parent?: Socket | null }
 
-export class NodeLink implements Link {
+/** Writes that Node may have under way: each may be a view of a buffer of 64 kB. */
+const writesAtMost = 16
+
+export class NodeLink implements Link, Ending {
   handler: LinkHandler
   socket: Socket
   secured = false
@@ -22,21 +28,37 @@ export class NodeLink implements Link {
   securing = false
   readonly remoteAddress: string
   readonly remotePort: number
+  readonly share: Share
   private readonly fault: FaultSink
+  private readonly queue: HeldBytes
+  /** Writes handed to Node since it had none under way */
+  private handed = 0
   private error: ProxyError | null = null
   private peerEnded = false
+  /** Nothing is written any more */
   private ended = false
+  private endSent = false
+  private readonly onWritten = () => this.guard('drain', () => this.closed || this.onDrained(false))
   /** Set by `close()`: destroy as soon as what is queued has left */
   private closing = false
   /** What the stream still held after the last write, or as the link was destroyed */
   private unsent = 0
 
-  constructor(handler: LinkHandler, socket: Socket, remoteAddress: string, remotePort: number, fault: FaultSink) {
+  constructor(
+    handler: LinkHandler,
+    socket: Socket,
+    remoteAddress: string,
+    remotePort: number,
+    fault: FaultSink,
+    budget: MemoryBudget,
+  ) {
     this.handler = handler
     this.socket = socket
     this.remoteAddress = remoteAddress
     this.remotePort = remotePort
     this.fault = fault
+    this.share = new Share(budget, this)
+    this.queue = new HeldBytes(this.share)
   }
 
   get localAddress(): string {
@@ -48,11 +70,11 @@ export class NodeLink implements Link {
   }
 
   get needsDrain(): boolean {
-    return this.socket.writableNeedDrain
+    return this.queue.length > 0 || this.socket.writableNeedDrain
   }
 
   get queuedBytes(): number {
-    return this.socket.writableLength
+    return this.queue.length + this.socket.writableLength
   }
 
   get peerCertificate(): PeerCertificate | null {
@@ -83,10 +105,7 @@ export class NodeLink implements Link {
   attach(socket: Socket): void {
     this.socket = socket
     socket.on('data', (chunk: Buffer) => this.guard('data', () => this.closed || this.handler.onData(chunk)))
-    socket.on('drain', () => {
-      this.unsent = 0
-      this.guard('drain', () => this.closed || this.handler.onDrain())
-    })
+    socket.on('drain', () => this.guard('drain', () => this.closed || this.onDrained(true)))
     socket.on('end', () => this.guard('end', () => this.onPeerEnd()))
     socket.on('error', error => {
       this.onError(lostError(error))
@@ -105,16 +124,23 @@ export class NodeLink implements Link {
   }
 
   write(bytes: Uint8Array, from = 0, to = bytes.length): boolean {
-    const whole = from === 0 && to === bytes.length
-    return this.send(whole ? bytes : bytes.subarray(from, to))
+    if (from === to) return true
+    if (this.ended || !this.mustWait)
+      return this.send(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to))
+    this.queue.add(bytes, from, to)
+    return false
   }
 
   writeBorrowed(bytes: Uint8Array, from: number, to: number): boolean {
-    return this.send(Buffer.from(bytes.subarray(from, to)))
+    if (this.ended || !this.mustWait) return this.send(Buffer.from(bytes.subarray(from, to)))
+    this.queue.copy(bytes, from, to)
+    return false
   }
 
   writeText(text: string): boolean {
-    return this.send(text)
+    if (this.ended || !this.mustWait) return this.send(text)
+    this.queue.copy(Buffer.from(text, 'latin1'))
+    return false
   }
 
   writeApart(bytes: Uint8Array): void {
@@ -142,14 +168,18 @@ export class NodeLink implements Link {
   end(): void {
     if (this.ended || this.closed) return
     this.ended = true
-    this.socket.end()
-    if (this.peerEnded || this.closing) this.socket.destroySoon()
+    if (this.queue.length === 0) this.finish()
   }
 
   close(): void {
     this.closing = true
-    if (this.ended) this.socket.destroySoon()
+    if (this.endSent) this.socket.destroySoon()
     else this.end()
+  }
+
+  overBudget(error: ProxyError): void {
+    this.error ??= error
+    this.destroy()
   }
 
   destroy(): void {
@@ -191,22 +221,59 @@ export class NodeLink implements Link {
       this.unsent += bytes.length
       return true
     }
-    const ok = typeof bytes === 'string' ? this.socket.write(bytes, 'latin1') : this.socket.write(bytes)
+    // 'drain' is emitted only where too many bytes waited; where too many writes do, the last of them tells.
+    const told = ++this.handed === writesAtMost ? this.onWritten : undefined
+    const ok = this.socket.write(bytes, 'latin1', told)
     this.unsent = this.socket.writableLength
     return ok
+  }
+
+  private get mustWait(): boolean {
+    const { socket } = this
+    if (this.closed) return false
+    if (this.queue.length > 0 || socket.writableNeedDrain) return true
+    if (socket.writableLength === 0) this.handed = 0
+    return this.handed >= writesAtMost
+  }
+
+  /** Node has sent what it was given. `told`: whoever wrote it was told to wait */
+  private onDrained(told: boolean): void {
+    const { queue, socket } = this
+    if (socket.destroyed) return
+    const waited = told || queue.length > 0
+    this.handed = 0
+    while (queue.length > 0) {
+      if (socket.writableNeedDrain) return
+      const { bytes, from, to } = queue
+      socket.write(bytes.subarray(from, to))
+      queue.drop(to - from)
+    }
+    this.unsent = socket.writableLength
+    if (socket.writableNeedDrain) return
+    if (this.ended && !this.endSent) this.finish()
+    if (waited && !this.closed) this.handler.onDrain()
+  }
+
+  private finish(): void {
+    this.endSent = true
+    this.socket.end()
+    if (this.peerEnded || this.closing) this.socket.destroySoon()
   }
 
   private onPeerEnd(): void {
     if (this.peerEnded || this.closed) return
     this.peerEnded = true
     this.handler.onEnd()
-    if (this.ended && !this.closed) this.socket.destroySoon()
+    if (this.endSent && !this.closed) this.socket.destroySoon()
   }
 
   private onClosed(): void {
     if (this.closed) return
     this.closed = true
+    this.unsent += this.queue.length
+    this.queue.clear()
     this.handler.onClose(this.error)
+    this.share.close()
   }
 
   private guard(where: string, act: () => unknown): void {

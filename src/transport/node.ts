@@ -7,6 +7,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import type { ProxyError } from '../base/errors.ts'
 import { normaliseAddress } from '../base/ip.ts'
+import type { MemoryBudget } from '../base/memory-budget.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
 import type { TicketKeys } from '../model/ticket-keys.ts'
 import type { ClientTls, ServerTls } from '../model/tls-terms.ts'
@@ -29,7 +30,13 @@ import { unset } from './unset.ts'
 
 type Settled = (error: ProxyError | null) => void
 
-export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketKeys, links: LinkCount): Transport {
+export function nodeTransport(
+  fault: FaultSink,
+  keyLog: KeyLog,
+  tickets: TicketKeys,
+  links: LinkCount,
+  budget: MemoryBudget,
+): Transport {
   const counted = (socket: net.Socket) => {
     links.open++
     socket.once('close', uncount)
@@ -85,6 +92,7 @@ export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketK
           normaliseAddress(socket.remoteAddress ?? ''),
           socket.remotePort ?? 0,
           fault,
+          budget,
         )
         link.attach(socket)
         try {
@@ -111,7 +119,7 @@ export function nodeTransport(fault: FaultSink, keyLog: KeyLog, tickets: TicketK
       const raw = net.connect({ host: address, port, allowHalfOpen: true, noDelay: true })
       counted(raw)
       const socket = terms === null ? raw : secureSocket(raw, terms)
-      const link = new NodeLink(handler, socket, address, port, fault)
+      const link = new NodeLink(handler, socket, address, port, fault, budget)
       let reached = false
       let open = false
       const failed = (error: Error) => {

@@ -6,6 +6,8 @@
 import { frame, frameHeaderBytes, maxFrameBytes, readUint32 } from './h2-frames.ts'
 
 export interface FrameSink {
+  /** The next frame has to wait */
+  readonly full: boolean
   /**
    * A whole frame; its payload is `bytes[from, to)`. `stream` has its reserved bit cleared.
    * @returns false to stop reading: the connection is over
@@ -28,27 +30,30 @@ export class FrameReader {
     return type === frame.headers || type === frame.continuation
   }
 
-  push(chunk: Buffer, sink: FrameSink): void {
+  /** @returns where it stopped: at the end, or at a frame that has to wait and is to be given again */
+  push(chunk: Buffer, sink: FrameSink): number {
     let at = 0
+    const end = chunk.length
     if (this.have > 0) {
       at = this.complete(chunk, sink)
-      if (at < 0) return
+      if (at < 0) return end
     }
-    const end = chunk.length
     while (end - at >= frameHeaderBytes) {
+      if (sink.full) return at
       const length = frameLength(chunk, at)
       if (length > maxFrameBytes) {
         sink.onOversized(chunk[at + 3] as number, streamOf(chunk, at), length)
-        return
+        return end
       }
       const from = at + frameHeaderBytes
       const to = from + length
       if (to > end) break
       if (!sink.onFrame(chunk[at + 3] as number, chunk[at + 4] as number, streamOf(chunk, at), chunk, from, to))
-        return
+        return end
       at = to
     }
     if (at < end) this.keep(chunk, at)
+    return end
   }
 
   /** Adds to what is held until that is a frame. @returns where the chunk goes on, or -1 when there is no more to do */

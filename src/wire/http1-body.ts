@@ -1,8 +1,10 @@
 /**
- * Chunked bodies (RFC 9112 section 7.1), decoded strictly and in place: data is handed on as ranges of what was read.
+ * Chunked bodies (RFC 9112 section 7.1), decoded strictly and in place: data is handed on as ranges of what was read,
+ * and small chunks that were read together as one range of a copy.
  * Bare LF, white space in the size, sizes over 15 hex digits and extensions over 256 bytes are refused; extensions are
  * dropped. Body by Content-Length needs no decoder: the reader counts.
  */
+import { copyRange, joinedAtMost } from '../base/bytes.ts'
 import { ProxyError } from '../base/errors.ts'
 import type { Fields } from './fields.ts'
 import { HeadBuffer } from './head-buffer.ts'
@@ -45,6 +47,10 @@ export class ChunkedDecoder {
    */
   push(bytes: Buffer, from: number, to: number, sink: BodySink): number | ProxyError {
     let at = from
+    // Content that was found and not handed on yet: [start, end) of what was read, or of small pieces put together
+    let source = bytes
+    let start = from
+    let end = from
     while (at < to) {
       const byte = bytes[at] as number
       switch (this.phase) {
@@ -82,7 +88,21 @@ export class ChunkedDecoder {
           const take = Math.min(this.size, to - at)
           this.size -= take
           if (this.size === 0) this.phase = phase.dataCr
-          sink.onBody(bytes, at, at + take)
+          if (start < end && take <= joinedAtMost && (source !== bytes || end - start <= joinedAtMost)) {
+            if (source === bytes) {
+              source = Buffer.allocUnsafe(end - start + to - at)
+              copyRange(bytes, start, end, source, 0)
+              end -= start
+              start = 0
+            }
+            copyRange(bytes, at, at + take, source, end)
+            end += take
+          } else {
+            if (start < end) sink.onBody(source, start, end)
+            source = bytes
+            start = at
+            end = at + take
+          }
           at += take
           break
         }
@@ -97,9 +117,11 @@ export class ChunkedDecoder {
           at++
           break
         default:
+          if (start < end) sink.onBody(source, start, end)
           return this.trailers(bytes, at, to, sink)
       }
     }
+    if (start < end) sink.onBody(source, start, end)
     return -1
   }
 

@@ -19,6 +19,7 @@ describe('defaults', () => {
       bodyRateBytes: 240,
       helloBytes: 65_536,
       streams: 128,
+      memoryBytes: 0,
     })
     assert.deepEqual(config.timeouts, {
       handshakeMs: 10_000,

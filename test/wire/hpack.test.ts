@@ -24,6 +24,7 @@ function decodeAll(decoder: HpackDecoder, bytes: Buffer, from = 0, to = bytes.le
 function payloadsOf(bytes: Buffer, split: number): Buffer[] {
   const payloads: Buffer[] = []
   const sink = {
+    full: false,
     onFrame(_type: number, _flags: number, _stream: number, chunk: Buffer, from: number, to: number) {
       payloads.push(chunk.subarray(from, to))
       return true

@@ -63,6 +63,15 @@ export const limitsRows = {
     docs: 'HTTP/2 requests open at once on one connection; further ones are refused, and clients send them again.',
     example: '256',
   },
+  memory: {
+    kind: { type: 'size', min: 64 * mb, max: Number.MAX_SAFE_INTEGER, words: { auto: 0 } },
+    default: 'auto',
+    defaultDocs: 'what the cgroup allows, else what the machine has',
+    docs:
+      'Memory of the gateway, all its processes together. When what is held for connections ([memory.md](memory.md)) is more than half ' +
+      'of it, the connection that holds the most is reset, with a line in the log, until it is not.',
+    example: '512mb',
+  },
 } as const satisfies Record<string, Row>
 
 export const limitsShape = shape({

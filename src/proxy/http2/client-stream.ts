@@ -82,7 +82,9 @@ export class ClientStream implements Backend, StreamUser {
   }
 
   // What was written leaves at the end of the turn anyway.
-  flush(): void {}
+  flush(): boolean {
+    return true
+  }
 
   pause(): void {
     this.stream?.pause()

@@ -2,7 +2,7 @@
  * The sending side of an HTTP/2 connection: frames are put together in one borrowed buffer, which leaves at the end of
  * the turn or when it is full. A stream that ends right behind its last frame costs no frame: END_STREAM is set in it.
  */
-import { copyRange } from '../../base/bytes.ts'
+import { copyRange, joinedAtMost } from '../../base/bytes.ts'
 import type { Turn, TurnTask } from '../../base/turn.ts'
 import type { Link } from '../../model/link.ts'
 import { type ScratchPool, scratchBytes } from '../../transport/scratch.ts'
@@ -132,6 +132,7 @@ export class Output implements TurnTask {
 
   /** As much of `bytes[from, to)` as makes one DATA frame. @returns how much that was */
   data(stream: number, bytes: Uint8Array, from: number, to: number, endStream: boolean): number {
+    if (!endStream && to - from <= joinedAtMost && this.append(stream, bytes, from, to)) return to - from
     const least = Math.min(to - from, leastData)
     const into = this.room(frameHeaderBytes + least)
     const start = this.used
@@ -154,6 +155,20 @@ export class Output implements TurnTask {
     const into = this.room(frameHeaderBytes)
     this.used = writeFrameHeader(into, this.used, 0, frame.data, flag.endStream, stream)
     this.lastAt = -1
+  }
+
+  /** Makes the last frame longer, if that is DATA of the same stream and has room. */
+  private append(stream: number, bytes: Uint8Array, from: number, to: number): boolean {
+    const { buffer, lastAt } = this
+    if (buffer === null || lastAt < 0 || this.lastStream !== stream || buffer[lastAt + 3] !== frame.data)
+      return false
+    const used = this.used + to - from
+    const length = used - lastAt - frameHeaderBytes
+    if (used > scratchBytes || length > maxFrameBytes) return false
+    copyRange(bytes, from, to, buffer, this.used)
+    this.used = used
+    buffer.writeUIntBE(length, lastAt, 3)
+    return true
   }
 
   private room(bytes: number): Buffer {

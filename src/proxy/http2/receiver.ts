@@ -2,6 +2,7 @@
  * The receiving side of an HTTP/2 connection: each frame is held to the rules of RFC 9113 sections 5 and 6 and to those
  * of the guard, then acted on. Errors are those of the RFC, of a stream where only that is touched.
  */
+import { copyRange, joinedAtMost } from '../../base/bytes.ts'
 import { ProxyError } from '../../base/errors.ts'
 import { FrameReader, type FrameSink } from '../../wire/h2-frame-reader.ts'
 import { flag, frame, h2Error, h2ErrorName, initialWindow, maxFrameBytes, maxWindow } from '../../wire/h2-frames.ts'
@@ -23,6 +24,7 @@ export interface Receiving {
   readonly output: Output
   readonly guard: Guard
   readonly closing: boolean
+  readonly full: boolean
   readonly lastOwnStream: number
   /** Milliseconds on the clock of the deadlines */
   readonly now: number
@@ -52,6 +54,13 @@ export class Receiver implements FrameSink {
   private window = initialWindow
   private taken = 0
   private partialSince: number | null = null
+  /** A stream whose small DATA frames are joined, while no other frame comes between them: bytes[from, to) */
+  private joining: Stream | null = null
+  private joined: Buffer = nothing
+  private joinedFrom = 0
+  private joinedTo = 0
+  /** What those frames have taken of the window, with padding */
+  private joinedCredit = 0
 
   /** @param preface what must come before the first frame, or null */
   constructor(session: Receiving, preface: Buffer | null) {
@@ -64,11 +73,19 @@ export class Receiver implements FrameSink {
     this.window = connectionWindow
   }
 
-  push(chunk: Buffer): void {
+  get full(): boolean {
+    return this.session.full
+  }
+
+  /** @returns where it stopped: before the end where the session is full */
+  push(chunk: Buffer): number {
     const rest = this.prefaceLeft === null ? chunk : this.readPreface(chunk)
-    if (rest !== null && rest.length > 0) this.reader.push(rest, this)
+    let left = 0
+    if (rest !== null && rest.length > 0) left = rest.length - this.reader.push(rest, this)
+    if (this.joining !== null) this.giveJoined()
     if (!this.reader.holdsHead) this.partialSince = null
     else this.partialSince ??= this.session.now
+    return chunk.length - left
   }
 
   /** When the head began that is not complete yet, or null */
@@ -81,6 +98,7 @@ export class Receiver implements FrameSink {
   }
 
   onFrame(type: number, flags: number, id: number, bytes: Buffer, from: number, to: number): boolean {
+    if (this.joining !== null && (type !== frame.data || id !== this.joining.id)) this.giveJoined()
     if (this.session.closing && this.session.streams.size === 0) return false
     this.partialSince = null
     if (this.block.open && (type !== frame.continuation || id !== this.block.stream)) {
@@ -162,14 +180,44 @@ export class Receiver implements FrameSink {
       const broken = this.session.guard.emptyData(this.session.now)
       if (broken !== null) return this.session.fail(h2Error.enhanceYourCalm, broken, true)
     }
+    if (start < end) this.session.guard.data()
     if (ended) stream.remoteEnded = true
-    if (start < end) {
-      this.session.guard.data()
-      stream.user.streamData(bytes, start, end)
+    this.join(stream, bytes, start, end, length)
+    if (ended) {
+      if (this.joining !== null) this.giveJoined()
+      if (!stream.closed) this.session.remoteEnd(stream, null)
     }
-    if (!stream.closed) this.session.credit(stream, length)
-    if (ended && !stream.closed) this.session.remoteEnd(stream, null)
     return true
+  }
+
+  /** Hands content to its stream, at once or together with what comes next; `credit`: what its frame took of the window */
+  private join(stream: Stream, bytes: Buffer, start: number, end: number, credit: number): void {
+    if (this.joining !== null) {
+      // Behind the last one in the same buffer, over the frame's own header
+      if (bytes === this.joined && end - start <= joinedAtMost) {
+        copyRange(bytes, start, end, bytes, this.joinedTo)
+        this.joinedTo += end - start
+        this.joinedCredit += credit
+        return
+      }
+      this.giveJoined()
+    }
+    this.joining = stream
+    this.joined = bytes
+    this.joinedFrom = start
+    this.joinedTo = end
+    this.joinedCredit = credit
+    if (end - start > joinedAtMost) this.giveJoined()
+  }
+
+  private giveJoined(): void {
+    const stream = this.joining as Stream
+    const { joined, joinedFrom, joinedTo } = this
+    this.joining = null
+    this.joined = nothing
+    if (stream.closed) return
+    if (joinedFrom < joinedTo) stream.user.streamData(joined, joinedFrom, joinedTo)
+    if (!stream.closed) this.session.credit(stream, this.joinedCredit)
   }
 
   private onHeaders(flags: number, id: number, bytes: Buffer, from: number, to: number): boolean {
@@ -345,4 +393,4 @@ export class Receiver implements FrameSink {
   }
 }
 
-const nothing = new Uint8Array(0)
+const nothing = Buffer.alloc(0)

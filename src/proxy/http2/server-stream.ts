@@ -44,8 +44,8 @@ export class ServerStream implements StreamUser, Downstream {
   private lateId = ''
   /** Bytes of the request that came behind its answer since the last look, or -1 */
   private leftover = -1
-  /** Bytes for a tunnel that is not open yet */
-  private early: Buffer[] | null = null
+  /** It asks for a tunnel that is not open yet; what comes for it waits in the stream */
+  private beforeTunnel = false
   /** Since when the client takes nothing of what waits */
   private unreadSince: number
 
@@ -60,7 +60,7 @@ export class ServerStream implements StreamUser, Downstream {
   begin(head: RequestHead): void {
     const exchange = new Exchange(this.services, this, head)
     this.exchange = exchange
-    if (head.upgrade !== null) this.early = []
+    if (head.upgrade !== null) this.beforeTunnel = true
     else if (!exchange.requestComplete) {
       this.left = head.contentLength
       this.touch()
@@ -87,9 +87,8 @@ export class ServerStream implements StreamUser, Downstream {
       if (this.leftover >= 0) this.leftover += to - from
       return
     }
-    if (this.early !== null) {
-      // Before the tunnel is open nothing reads it: the window bounds what can come.
-      this.early.push(bytes.subarray(from, to))
+    if (this.beforeTunnel) {
+      this.stream?.keepEarly(bytes, from, to)
       this.stream?.pause()
       return
     }
@@ -107,7 +106,7 @@ export class ServerStream implements StreamUser, Downstream {
   streamEnd(trailers: Fields | null): void {
     const { exchange } = this
     if (exchange === null) return
-    if (this.early !== null) {
+    if (this.beforeTunnel) {
       this.exchange = null
       exchange.clientGone(new ProxyError('CLIENT_GONE', 'the client ended its stream before the tunnel was open'))
       this.stream?.reset(h2Error.cancel, 'peer')
@@ -160,18 +159,20 @@ export class ServerStream implements StreamUser, Downstream {
     this.faulted = true
   }
 
-  inform(status: number, _reason: string, text: string): void {
-    const { encoder } = this.serving.session
+  inform(status: number, _reason: string, text: string): boolean {
+    const { session } = this.serving
+    const { encoder } = session
     encoder.begin()
     encoder.field(':status', `${status}`)
     encoder.lines(text)
     this.send(false)
+    return this.stream === null || session.mayWrite(this.stream)
   }
 
   head(status: number, _reason: string, text: string, length: number, bodyless: boolean): void {
     this.status = status
     // A 2xx would open the tunnel (RFC 8441 section 5).
-    if (this.early !== null && status < 300) {
+    if (this.beforeTunnel && status < 300) {
       this.stream?.reset(h2Error.internal, 'nobody')
       return
     }
@@ -241,8 +242,9 @@ export class ServerStream implements StreamUser, Downstream {
       serving.lingering--
       tunnelled.tunnelEnded(splice.bytesIn, splice.bytesOut, error)
     })
-    for (const chunk of this.early ?? []) link.handler.onData(chunk)
-    this.early = null
+    this.beforeTunnel = false
+    const kept = stream.takeEarly()
+    if (kept !== null) link.handler.onData(kept)
     stream.resume()
   }
 

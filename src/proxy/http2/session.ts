@@ -7,6 +7,8 @@
  * what we send, so that nothing can pile up here by asking for more.
  */
 import { ProxyError } from '../../base/errors.ts'
+import { HeldBytes } from '../../base/held-bytes.ts'
+import type { Share } from '../../base/memory-budget.ts'
 import type { TurnTask } from '../../base/turn.ts'
 import type { Link, LinkHandler } from '../../model/link.ts'
 import type { Fields } from '../../wire/fields.ts'
@@ -31,6 +33,7 @@ const unsentAtMost = 256 * 1024
 
 export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
   readonly link: Link
+  readonly share: Share
   readonly streams = new Map<number, Stream>()
   readonly encoder = new HpackEncoder()
   readonly peer = defaultPeerSettings()
@@ -55,6 +58,10 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
   private readonly queue: SendQueue
   private growth = 0
   private paused = false
+  /** Frames that wait until the peer takes what they would be answered with */
+  private readonly unread: HeldBytes
+  /** Streams that have to be told when the link has sent what waits */
+  private blocked: Stream[] = []
   private takenThen = 0
   /** How often it was seen that the peer takes what is sent to it */
   private taken = 0
@@ -65,6 +72,8 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
   constructor(services: Services, link: Link, role: SessionRole, preface: Buffer | null) {
     this.services = services
     this.link = link
+    this.share = link.share
+    this.unread = new HeldBytes(link.share)
     this.role = role
     this.output = new Output(link, services.turn, services.scratch, role.isServer)
     this.queue = new SendQueue(this)
@@ -265,17 +274,39 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
 
   onData(chunk: Buffer): void {
     if (this.closing && this.streams.size === 0) return
-    this.receiver.push(chunk)
+    if (this.unread.length > 0) this.unread.add(chunk)
+    else this.read(chunk)
+  }
+
+  /** More is sent than the peer takes: nothing is read that could be answered with even more. */
+  get full(): boolean {
+    return this.link.queuedBytes > unsentAtMost
+  }
+
+  private read(chunk: Buffer): void {
+    const at = this.receiver.push(chunk)
+    if (at < chunk.length && !this.closing) this.unread.add(chunk, at)
     this.role.readDone()
-    if (this.link.queuedBytes > unsentAtMost && !this.paused && !this.closing) {
+    if (this.full && !this.paused && !this.closing) {
       this.paused = true
       this.link.pause()
     }
   }
 
+  /** For what no window holds back. `false`: `streamDrained` is called once the link has sent what waits. */
+  mayWrite(stream: Stream): boolean {
+    if (!this.output.blocked) return true
+    if (!this.blocked.includes(stream)) this.blocked.push(stream)
+    return false
+  }
+
   onDrain(): void {
     this.resumeReading()
     this.queue.pump()
+    if (this.blocked.length === 0) return
+    const { blocked } = this
+    this.blocked = []
+    for (const stream of blocked) if (!stream.closed) stream.user.streamDrained()
   }
 
   pump(): void {
@@ -308,7 +339,9 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
     this.closing = true
     const why = error?.message ?? 'the connection was closed'
     this.role.gone(error)
-    this.dropAll(new ProxyError(this.role.isServer ? 'CLIENT_GONE' : 'UPSTREAM_RESET', why, error ?? undefined))
+    if (error?.code === 'MEMORY_BUDGET') this.dropAll(error)
+    else
+      this.dropAll(new ProxyError(this.role.isServer ? 'CLIENT_GONE' : 'UPSTREAM_RESET', why, error ?? undefined))
   }
 
   /** The role has taken the last of what the peer sends on a stream. */
@@ -354,7 +387,10 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
   private resumeReading(): void {
     if (!this.paused) return
     this.paused = false
-    this.link.resume()
+    if (this.closing) this.unread.clear()
+    else if (this.unread.length > 0) this.read(this.unread.take())
+    // What had been read already may have filled the link again.
+    if (!this.paused) this.link.resume()
   }
 }
 

@@ -1,5 +1,6 @@
 /** A stream as a link: WebSocket and whatever else runs through extended CONNECT (RFC 8441), in either role. */
 import type { ProxyError } from '../../base/errors.ts'
+import type { Share } from '../../base/memory-budget.ts'
 import type { Link, LinkHandler } from '../../model/link.ts'
 import type { Fields } from '../../wire/fields.ts'
 import { h2Error } from '../../wire/h2-frames.ts'
@@ -13,6 +14,7 @@ export class StreamLink implements Link, StreamUser {
   readonly remotePort: number
   readonly localAddress: string
   readonly localPort: number
+  readonly share: Share
   readonly tls = null
   readonly peerCertificate = null
   private readonly stream: Stream
@@ -31,6 +33,7 @@ export class StreamLink implements Link, StreamUser {
     this.remotePort = carrier.remotePort
     this.localAddress = carrier.localAddress
     this.localPort = carrier.localPort
+    this.share = carrier.share
     stream.user = this
   }
 

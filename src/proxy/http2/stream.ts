@@ -4,6 +4,8 @@
  * not opened again, so that the peer stops after at most one window.
  */
 import type { ProxyError } from '../../base/errors.ts'
+import { HeldBytes } from '../../base/held-bytes.ts'
+import type { Share } from '../../base/memory-budget.ts'
 import type { Fields } from '../../wire/fields.ts'
 import { initialWindow } from '../../wire/h2-frames.ts'
 
@@ -37,6 +39,7 @@ export interface StreamOwner {
   wait(stream: Stream): void
   /** Another number whenever the peer has taken something of any stream */
   readonly movement: number
+  readonly share: Share
 }
 
 export class Stream {
@@ -58,8 +61,7 @@ export class Stream {
   paused = false
   /** Bytes that the user has taken, and for which the window was not opened yet */
   taken = 0
-  pendingBytes = 0
-  /** Of those, what was left when the stream came to an end */
+  /** What waited when the stream came to an end */
   lostBytes = 0
   /** Code of the reset that follows the end of what we send, or -1 */
   codeOnceSent = -1
@@ -68,7 +70,8 @@ export class Stream {
   /** Its answer came from a connection that carries others: a reset behind that has cost nothing */
   harmless = false
   private readonly owner: StreamOwner
-  private pending: Uint8Array[] | null = null
+  private pending: HeldBytes | null = null
+  private early: HeldBytes | null = null
   private ending = false
   private trailers: Fields | null = null
   private sent = 0
@@ -80,6 +83,24 @@ export class Stream {
     this.id = id
     this.user = user
     this.sendWindow = sendWindow
+  }
+
+  /** Bytes of DATA that wait */
+  get pendingBytes(): number {
+    return this.pending?.length ?? 0
+  }
+
+  /** Keeps what was received before anybody reads it: for a tunnel that is not open yet. The window bounds it. */
+  keepEarly(bytes: Buffer, from: number, to: number): void {
+    this.early ??= new HeldBytes(this.owner.share)
+    this.early.add(bytes, from, to)
+  }
+
+  /** What `keepEarly` was given, or null. */
+  takeEarly(): Buffer | null {
+    const { early } = this
+    this.early = null
+    return early === null ? null : early.take()
   }
 
   get waiting(): boolean {
@@ -94,10 +115,9 @@ export class Stream {
       at = this.owner.sendData(this, bytes, from, to)
       this.sent += at - from
       if (at === to) return true
-      this.pending = []
+      this.pending = new HeldBytes(this.owner.share)
     }
-    this.pending.push(at === 0 && to === bytes.length ? bytes : bytes.subarray(at, to))
-    this.pendingBytes += to - at
+    this.pending.add(bytes, at, to)
     this.owner.wait(this)
     return false
   }
@@ -141,14 +161,12 @@ export class Stream {
     if (pending === null) return true
     let left = most
     while (pending.length > 0 && left > 0) {
-      const chunk = pending[0] as Uint8Array
-      const to = Math.min(chunk.length, left)
-      const at = this.owner.sendData(this, chunk, 0, to)
-      this.pendingBytes -= at
-      this.sent += at
-      left -= at
-      if (at === chunk.length) pending.shift()
-      else if (at > 0) pending[0] = chunk.subarray(at)
+      const { bytes, from } = pending
+      const to = Math.min(pending.to, from + left)
+      const at = this.owner.sendData(this, bytes, from, to)
+      this.sent += at - from
+      left -= at - from
+      if (at > from) pending.drop(at - from)
       if (at < to) return false
     }
     if (pending.length > 0) return false
@@ -161,9 +179,11 @@ export class Stream {
   /** Forgets what waits, when the stream has come to an end. */
   clear(): void {
     this.closed = true
-    this.pending = null
     this.lostBytes += this.pendingBytes
-    this.pendingBytes = 0
+    this.pending?.clear()
+    this.pending = null
+    this.early?.clear()
+    this.early = null
   }
 
   /**
