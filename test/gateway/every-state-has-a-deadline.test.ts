@@ -551,3 +551,16 @@ it('no backend is left with a request', async () => {
     await connection.closed()
   }
 })
+
+it('a filter that settles after its time does no harm', async () => {
+  const before = gateway.logs().length
+  for (const settle of settles.splice(0)) settle()
+  const client = await h2Client(gateway.port)
+  assert.equal((await client.ask(get('/h2/ok/first'))).status, 200)
+  client.destroy()
+  const since = gateway.logs().slice(before)
+  assert.deepEqual(
+    since.map(record => record['path']),
+    ['/h2/ok/first'],
+  )
+})
