@@ -2,7 +2,6 @@
  * The one file that asks which runtime this is. Everything else asks for an ability, or takes what the transport gives.
  */
 import { totalmem } from 'node:os'
-import { constrainedMemory, versions } from 'node:process'
 
 /** Handlers of one of Bun's sockets, attached once. Only what we use, as seen on Bun 1.4.5. */
 export type BunHandlers = {
@@ -95,8 +94,8 @@ export type BunApi = {
 export const bun: BunApi | null = (globalThis as { Bun?: BunApi }).Bun ?? null
 
 export const runtime: { readonly name: 'bun' | 'node'; readonly version: string } = bun
-  ? { name: 'bun', version: versions['bun'] ?? '' }
-  : { name: 'node', version: versions.node }
+  ? { name: 'bun', version: process.versions['bun'] ?? '' }
+  : { name: 'node', version: process.versions.node }
 
 /** What the runtime's TLS library lets a server do. On Bun 1.4.5 `ticketKeys` is dropped, and nothing is stapled. */
 export const abilities: { readonly ticketKeys: boolean; readonly stapling: boolean } = {
@@ -106,7 +105,7 @@ export const abilities: { readonly ticketKeys: boolean; readonly stapling: boole
 
 /** What the cgroup allows where it says so, else what the machine has. */
 export function machineMemoryBytes(): number {
-  return Math.min(constrainedMemory() || Number.POSITIVE_INFINITY, totalmem())
+  return Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem())
 }
 
 /** Gives back what start-up has left behind (a parsed configuration of 10,000 sites is 60 MB); Node does so by itself. */

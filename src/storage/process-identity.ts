@@ -9,7 +9,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import os from 'node:os'
-import { pid } from 'node:process'
 
 export type ProcessIdentity = {
   /** 16 hex digits */
@@ -20,7 +19,7 @@ export type ProcessIdentity = {
 }
 
 export function thisProcess(): ProcessIdentity {
-  return { where: whereWeAre(), pid, start: statOf(pid)?.start ?? '0' }
+  return { where: whereWeAre(), pid: process.pid, start: statOf(process.pid)?.start ?? '0' }
 }
 
 /** Without spaces or slashes; for file names and files. */

@@ -1,6 +1,8 @@
 /** The one internal CA server of a process, through reloads: it goes on where nothing about it has changed. */
+
 import { messageOf } from '../../base/errors.ts'
 import type { Log } from '../../base/log.ts'
+import { termsText } from '../../base/same-terms.ts'
 import { openInternalCa } from '../../certs/ca/internal-ca.ts'
 import type { Config } from '../../config/config.ts'
 import type { Storage } from '../../model/storage.ts'
@@ -54,4 +56,6 @@ export class InternalCaSlot {
   }
 }
 
-const keyOf = ({ ca, state, storage }: Config): string => JSON.stringify([ca, state, storage])
+/** For the same terms the server goes on as it is. */
+export const keyOf = ({ ca, state, storage }: Pick<Config, 'ca' | 'state' | 'storage'>): string =>
+  termsText([ca, state, storage])

@@ -1,5 +1,7 @@
 /** Which issuers a configuration needs, and how they are opened: one for each word that a site's `certificate` may be. */
+
 import type { Level } from '../../base/log.ts'
+import { termsText } from '../../base/same-terms.ts'
 import { readText } from '../../certs/files/pem.ts'
 import type { ManagedKey } from '../../certs/managed/records.ts'
 import type { Config } from '../../config/config.ts'
@@ -41,7 +43,7 @@ export function issuerChoices(config: Config): IssuerChoice[] {
     const { keys, renewBeforeMs, onDemand } = acme
     choices.push({
       kind: 'acme',
-      key: `acme ${JSON.stringify(acme)}`,
+      key: `acme ${termsText(acme)}`,
       keys,
       renewBeforeMs,
       onDemand,
@@ -70,7 +72,7 @@ export function issuerChoices(config: Config): IssuerChoice[] {
     const { caFile, ...terms } = config.vault
     choices.push({
       kind: 'vault',
-      key: `vault ${JSON.stringify(config.vault)}`,
+      key: `vault ${termsText(config.vault)}`,
       keys: ['ecdsa'],
       renewBeforeMs: null,
       onDemand: null,

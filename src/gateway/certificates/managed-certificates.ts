@@ -4,8 +4,10 @@
  *
  * Everything that can fail is in `prepare`; nothing is ordered for a configuration that was not put into force.
  */
+
 import { X509Certificate } from 'node:crypto'
 import type { Log } from '../../base/log.ts'
+import { termsText } from '../../base/same-terms.ts'
 import type { RenewalFailure } from '../../certs/managed/managed-certificate.ts'
 import { asking, OnDemand } from '../../certs/managed/on-demand.ts'
 import { certificatesPrefix, type ManagedKey, partOf } from '../../certs/managed/records.ts'
@@ -95,7 +97,7 @@ export class ManagedCertificates implements ChallengeAnswers {
   async prepare(config: Config): Promise<Prepared> {
     const choices = issuerChoices(config)
     if (choices.length === 0 && !servesAcme(config)) return this.prepared(config, null, [], [])
-    const key = JSON.stringify([config.storage, config.state])
+    const key = termsText([config.storage, config.state])
     const opened = this.opened?.key === key ? this.opened : await this.open(key, config)
     const chosen: Chosen[] = []
     const fresh: Kept[] = []
