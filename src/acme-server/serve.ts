@@ -10,6 +10,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { messageOf, UsageError } from '../base/errors.ts'
+import { listenAt } from '../base/listen-at.ts'
 import { AcmeServer, maxBodyBytes } from './server.ts'
 import type { AcmeServerTerms, Answer } from './terms.ts'
 
@@ -149,13 +150,17 @@ async function listen(
     socket.once('close', () => clearTimeout(timer))
   })
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(port, address, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
+    await listenAt(
+      address,
+      host =>
+        new Promise<void>((resolve, reject) => {
+          server.once('error', reject)
+          server.listen(port, host, () => {
+            server.off('error', reject)
+            resolve()
+          })
+        }),
+    )
   } catch (error) {
     const where = `${address.includes(':') ? `[${address}]` : address}:${port}`
     throw new UsageError(`ca.acme.listen: cannot listen on ${where}: ${messageOf(error)}`)

@@ -6,6 +6,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { messageOf, UsageError } from '../base/errors.ts'
+import { listenAt } from '../base/listen-at.ts'
 import { type AdminSource, answerAdmin } from './admin-answers.ts'
 
 export type AdminBounds = {
@@ -79,13 +80,17 @@ export async function bindAdmin(
 
 async function listen(front: net.Server, { address, port }: { address: string; port: number }): Promise<void> {
   try {
-    await new Promise<void>((resolve, reject) => {
-      front.once('error', reject)
-      front.listen({ port, host: address }, () => {
-        front.off('error', reject)
-        resolve()
-      })
-    })
+    await listenAt(
+      address,
+      host =>
+        new Promise<void>((resolve, reject) => {
+          front.once('error', reject)
+          front.listen({ port, host }, () => {
+            front.off('error', reject)
+            resolve()
+          })
+        }),
+    )
   } catch (error) {
     const { code } = error as { code?: string }
     const why = code === 'EADDRINUSE' ? 'another program has it' : messageOf(error)

@@ -97,11 +97,16 @@ export const runtime: { readonly name: 'bun' | 'node'; readonly version: string 
   ? { name: 'bun', version: process.versions['bun'] ?? '' }
   : { name: 'node', version: process.versions.node }
 
-/** What the runtime's TLS library lets a server do. On Bun 1.4.5 `ticketKeys` is dropped, and nothing is stapled. */
-export const abilities: { readonly ticketKeys: boolean; readonly stapling: boolean } = {
-  ticketKeys: bun === null,
-  stapling: bun === null,
-}
+/**
+ * What the runtime's TLS library lets a server do. On Bun 1.4.5 `ticketKeys` is dropped, nothing is stapled, and BoringSSL
+ * takes no handshake message over 16 kB.
+ */
+export const abilities: { readonly ticketKeys: boolean; readonly stapling: boolean; readonly helloBytes: number } =
+  {
+    ticketKeys: bun === null,
+    stapling: bun === null,
+    helloBytes: bun === null ? Number.POSITIVE_INFINITY : 16_384,
+  }
 
 /** What the cgroup allows where it says so, else what the machine has. */
 export function machineMemoryBytes(): number {

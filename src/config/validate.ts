@@ -1,6 +1,7 @@
 /** From a tree to a Config: reads by rows, then makes the checks that look at more than one row. All problems at once. */
 import { isIP } from 'node:net'
 import path from 'node:path'
+import { abilities, runtime } from '../base/runtime.ts'
 import type { Config, LimitsConfig, ListenConfig, SiteConfig, TimeoutsConfig } from './config.ts'
 import type { Environment } from './engine/environment.ts'
 import type { Raw } from './engine/infer.ts'
@@ -197,6 +198,15 @@ function checkLimits(limits: LimitsConfig, tree: Node, problems: Problems): void
       placeOf(tree, 'limits', 'uri'),
       'limits.uri is larger than limits.head, of which it is a part',
       'raise limits.head too',
+    )
+  }
+  // The default is larger as well, but nobody counts on that.
+  const limitsNode = childOf(tree, 'limits')
+  if (limitsNode && childOf(limitsNode, 'hello') && limits.helloBytes > abilities.helloBytes) {
+    problems.warn(
+      placeOf(tree, 'limits', 'hello'),
+      `limits.hello: ${runtime.name}'s TLS library takes no ClientHello over 16kb, so a higher limit counts for passthrough sites alone`,
+      'write 16kb, or use --runtime node',
     )
   }
 }

@@ -195,7 +195,7 @@ export class Gateway {
     this.trust.use(compiled.clientCas)
     await this.registries.staples.prepare(compiled.staples)
     const listeners = this.config.listen.map(listen => this.listener(listen))
-    await bindAll(listeners, [])
+    await bindAll(listeners, [], this.log)
     this.listeners = listeners
     this.descriptors.start(this.config.limits.connections, listeners.length)
     this.registries.crls.keepOnly(compiled.crls)
@@ -234,7 +234,7 @@ export class Gateway {
     const before = new Map(this.listeners.map((listener, at) => [listener, this.config.listen[at]]))
     const { all, kept, fresh } = planListeners(config.listen, this.listeners, listen => this.listener(listen))
     await this.registries.staples.prepare(compiled.staples)
-    await bindAll(fresh, this.listeners)
+    await bindAll(fresh, this.listeners, this.log)
     this.services.snapshot = compiled.snapshot
     this.sites = compiled.sites
     this.sources = sourcesOf(compiled)

@@ -1,5 +1,7 @@
 /** What a reload does to the listeners: which stay bound with new options, which are new, and what cannot be changed. */
 import { UsageError } from '../base/errors.ts'
+import { ipv6IsOff, listenAt } from '../base/listen-at.ts'
+import type { Log } from '../base/log.ts'
 import type { Config, ListenConfig } from '../config/config.ts'
 import type { Listener } from '../proxy/listener.ts'
 
@@ -37,20 +39,21 @@ export function planListeners(
 }
 
 /** Throws UsageError where one cannot be bound; none of them is bound then. */
-export async function bindAll(fresh: readonly Listener[], current: readonly Listener[]): Promise<void> {
+export async function bindAll(fresh: readonly Listener[], current: readonly Listener[], log: Log): Promise<void> {
   try {
-    for (const listener of fresh) await bind(listener, current)
+    for (const listener of fresh) await bind(listener, current, log)
   } catch (error) {
     for (const listener of fresh) listener.stopAccepting()
     throw error
   }
 }
 
-async function bind(listener: Listener, current: readonly Listener[]): Promise<void> {
+async function bind(listener: Listener, current: readonly Listener[], log: Log): Promise<void> {
+  const { address, port } = listener.options
   try {
-    await listener.bind()
+    const bound = await listenAt(address, at => listener.bind(at))
+    if (bound !== address) log.write('warn', ipv6IsOff(port))
   } catch (error) {
-    const { address, port } = listener.options
     const code = (error as { code?: string }).code ?? ''
     const own = current.find(each => each.port === port)
     const hint =

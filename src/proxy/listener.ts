@@ -35,8 +35,10 @@ export class Listener implements Holder {
     return this.listening?.port ?? this.options.port
   }
 
-  async bind(): Promise<void> {
-    this.listening = await this.services.transport.listen(this.options, link => this.accept(link))
+  /** @param address that of the options, or one that takes its place on this machine */
+  async bind(address: string): Promise<void> {
+    const options = { ...this.options, address }
+    this.listening = await this.services.transport.listen(options, link => this.accept(link))
   }
 
   stopAccepting(): void {

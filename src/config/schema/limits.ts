@@ -54,7 +54,7 @@ export const limitsRows = {
   hello: {
     kind: { type: 'size', min: 4 * kb, max: mb },
     default: '64kb',
-    docs: 'The TLS ClientHello, over all its records. Post-quantum ones take about 2kb.',
+    docs: 'The TLS ClientHello, over all its records. Post-quantum ones take about 2kb. On Bun more than 16kb counts for passthrough sites alone: its TLS library takes no longer one.',
     example: '32kb',
   },
   streams: {
