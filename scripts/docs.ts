@@ -9,6 +9,7 @@ import { jsonSchema } from '../src/config/engine/json-schema.ts'
 import { configMarkdown, errorsMarkdown } from '../src/config/engine/markdown.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { configShape } from '../src/config/schema.ts'
+import { clientFieldsMarkdown } from './client-fields.ts'
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
 const check = process.argv.includes('--check')
@@ -19,6 +20,7 @@ const demo = demoConfig(8443, '.sallyport', path.join(root, 'package.json'), exa
 const pages = {
   'docs/config.md': configMarkdown(configShape),
   'docs/config.schema.json': `${JSON.stringify(jsonSchema(configShape), null, 2)}\n`,
+  'docs/client-fields.md': clientFieldsMarkdown(),
   'docs/errors.md': errorsMarkdown(),
   'docs/map.svg': mapSvg(mapOf((await loadConfig({ value: demo })).config)),
 }

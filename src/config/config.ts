@@ -135,6 +135,8 @@ export type ListenConfig = {
   readonly port: number
   /** A PROXY header is required from these peers and read from no other */
   readonly proxyProtocol: { readonly from: readonly string[] } | null
+  /** Names in lower case that clients may send although they are dropped otherwise */
+  readonly allowFields: readonly string[]
   /** null: a TLS listener */
   readonly cleartext: 'redirect' | 'serve' | null
 }

@@ -138,6 +138,7 @@ function validateListeners(
       address: one.address,
       port: one.port,
       proxyProtocol: from ? { from } : null,
+      allowFields: one.fields?.allow ?? [],
       cleartext: one.cleartext,
     }
     const at = placeOf(list, index)

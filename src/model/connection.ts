@@ -1,4 +1,5 @@
 /** What is known about a client's connection, from its first bytes to its last. One object a connection. */
+import type { AllowedFields } from '../wire/heads.ts'
 import type { Fingerprint } from '../wire/ja4.ts'
 import type { ClientIdentity } from './client-identity.ts'
 import type { Link } from './link.ts'
@@ -23,6 +24,8 @@ export type Connection = {
   identity: ClientIdentity | null
   /** What program the client seems to be, by its hello; null where nobody asks, and in cleartext */
   fingerprint: Fingerprint | null
+  /** By its listener */
+  readonly allowedFields: AllowedFields
   /** Key exchange group, for the log */
   group: string
   /** Milliseconds since 1970 */

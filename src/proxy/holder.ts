@@ -1,5 +1,6 @@
 /** A listener as its connections see it: its options, what it counts, and who is told of a drain. */
 import type { CidrSet } from '../base/ip.ts'
+import type { AllowedFields } from '../wire/heads.ts'
 import type { Services } from './services.ts'
 
 export type ListenerOptions = {
@@ -10,6 +11,8 @@ export type ListenerOptions = {
   /** Null: TLS */
   readonly cleartext: 'redirect' | 'serve' | null
   readonly reusePort: boolean
+  /** That clients may send although they are dropped otherwise; a connection keeps those that it began with */
+  readonly allowedFields: AllowedFields
 }
 
 /** A client that has connected and said nothing for so long may have to make room. */

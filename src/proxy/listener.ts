@@ -111,6 +111,7 @@ export class Listener implements Holder {
       site: null,
       identity: null,
       fingerprint: null,
+      allowedFields: this.options.allowedFields,
       group: '',
       openedAt: Date.now(),
       handshakeMs: 0,

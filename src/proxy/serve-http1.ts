@@ -261,7 +261,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
           at = 0
         }
         const most = Math.min(bytes.length, at + limits.headBytes)
-        const head = parseRequestHead(bytes, at, most, limits)
+        const head = parseRequestHead(bytes, at, most, limits, this.connection.allowedFields)
         if (head instanceof ProxyError) {
           this.refuse(head)
           break

@@ -3,6 +3,8 @@
  * as they are. A name is found by a hash over its bytes in lower case and then compared, so a head costs one pass.
  */
 
+import { clientFieldNames } from './client-fields.ts'
+
 /** What a found name is, for the parsers' switch. Values are stable only within a process. */
 export const field = {
   none: 0,
@@ -35,26 +37,11 @@ const names: Readonly<Record<string, number>> = {
   'proxy-authenticate': field.hop,
   'proxy-authorization': field.hop,
   'http2-settings': field.hop,
-  forwarded: field.identity,
-  'x-forwarded-for': field.identity,
-  'x-forwarded-proto': field.identity,
-  'x-forwarded-host': field.identity,
-  'x-forwarded-port': field.identity,
-  'x-forwarded-client-cert': field.identity,
-  'x-forwarded-ssl': field.identity,
-  'x-forwarded-scheme': field.identity,
-  'x-forwarded-server': field.identity,
-  'x-real-ip': field.identity,
-  'client-cert': field.identity,
-  'client-cert-chain': field.identity,
-  'x-client-cert': field.identity,
-  'x-client-dn': field.identity,
-  'x-ja4': field.identity,
-  'x-ja3': field.identity,
+  ...Object.fromEntries(clientFieldNames.map(name => [name, field.identity])),
 }
 
-/** Names that say who the client is; the tests send each of them on every listener. */
-export const identityNames: readonly string[] = Object.keys(names).filter(name => names[name] === field.identity)
+/** Names that say who the client is, in full; the tests send each of them on every listener. */
+export const identityNames: readonly string[] = clientFieldNames
 /** Names that belong to one connection only. */
 export const hopNames: readonly string[] = Object.keys(names).filter(name => names[name] === field.hop)
 /** Names that only the gateway writes: neither a filter nor a configuration sets them. */

@@ -6,7 +6,7 @@ import { targetClass } from './field-names.ts'
 import { Fields } from './fields.ts'
 import { BlockCheck } from './h2-block-check.ts'
 import { type Priority, parsePriority } from './h2-priority.ts'
-import { type HeadLimits, parseLength, type RequestHead } from './heads.ts'
+import { type AllowedFields, type HeadLimits, parseLength, type RequestHead } from './heads.ts'
 import { isHost } from './host.ts'
 import type { HpackSink } from './hpack-decoder.ts'
 import { type HpackField, kind } from './hpack-field.ts'
@@ -38,7 +38,10 @@ export class RequestBlock implements HpackSink {
   /** As the field says, or null */
   priority: Priority | null = null
 
-  constructor(limits: HeadLimits) {
+  private readonly allowed: AllowedFields
+
+  constructor(limits: HeadLimits, allowed: AllowedFields = null) {
+    this.allowed = allowed
     this.check = new BlockCheck(limits, 'HEAD_TOO_LARGE')
     this.uriBytes = limits.uriBytes
   }
@@ -113,6 +116,9 @@ export class RequestBlock implements HpackSink {
         break
       case kind.odd:
       case kind.identity:
+        if (this.allowed?.has(field.name)) this.text += field.line
+        this.regular = true
+        break
       case kind.hop:
         this.regular = true
         break

@@ -10,6 +10,9 @@ export type HeadLimits = {
   readonly headers: number
 }
 
+/** Names in lower case that a listener lets through although they are dropped from clients; null for none. */
+export type AllowedFields = ReadonlySet<string> | null
+
 /** What both kinds of head have in common. `contentLength` is -1 where there is none. */
 type Framing = {
   /** Position after the empty line that ends the head; 0 in HTTP/2 */

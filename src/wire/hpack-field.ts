@@ -2,6 +2,7 @@
  * One header field of HTTP/2 as it stands in an HPACK table: classified and checked once, when it is read as a literal,
  * so that an indexed field costs a look-up and nothing else.
  */
+import { clientFieldPrefixes } from './client-fields.ts'
 import { hopNames, identityNames, nameClass, valueClass } from './field-names.ts'
 
 /** What a field means to us. Kinds from `connection` on make a message malformed (RFC 9113 sections 8.2 and 8.3). */
@@ -100,7 +101,8 @@ function classify(name: string, value: string): number {
     if (kindOfChar === 0 || (code >= 0x41 && code <= 0x5a)) return kind.badName
     seen |= kindOfChar
   }
-  return seen === 0 ? kind.badName : seen === 1 ? kind.plain : kind.odd
+  if (seen !== 1) return seen === 0 ? kind.badName : kind.odd
+  return clientFieldPrefixes.some(prefix => name.startsWith(prefix)) ? kind.identity : kind.plain
 }
 
 /** RFC 9113 section 8.2.1, and RFC 9110 section 5.5: no controls, and no blank at either end. */

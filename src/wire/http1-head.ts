@@ -9,11 +9,12 @@
  */
 import { latin1 } from '../base/bytes.ts'
 import { type ErrorCode, ProxyError } from '../base/errors.ts'
+import { inClientFamily } from './client-fields.ts'
 import { readConnection } from './connection-options.ts'
 import { field, findName, hashStep, nameClass, targetClass, valueClass } from './field-names.ts'
 import { Fields, trimBlanks } from './fields.ts'
 import { emptyLinesAtMost } from './head-buffer.ts'
-import { type HeadLimits, parseLength, type RequestHead, type ResponseHead } from './heads.ts'
+import { type AllowedFields, type HeadLimits, parseLength, type RequestHead, type ResponseHead } from './heads.ts'
 import { isHost } from './host.ts'
 
 const CR = 13
@@ -31,6 +32,7 @@ export function parseRequestHead(
   from: number,
   to: number,
   limits: HeadLimits,
+  allowed: AllowedFields = null,
 ): RequestHead | ProxyError | null {
   let at = from
   for (let empty = 0; at < to && bytes[at] === CR; at += 2) {
@@ -63,7 +65,7 @@ export function parseRequestHead(
     return bad('the request line does not end with HTTP/1.1')
   }
   if (bytes[at + 9] !== CR || bytes[at + 10] !== LF) return bad('the request line does not end with CRLF')
-  const scanned = scanFields(bytes, at + 11, to, limits, true)
+  const scanned = scanFields(bytes, at + 11, to, limits, true, allowed)
   if (scanned === null || scanned instanceof ProxyError) return scanned
   const head = scanned as Scanned
   if (head.te !== null) {
@@ -203,6 +205,7 @@ function scanFields(
   to: number,
   limits: HeadLimits,
   request: boolean,
+  allowed: AllowedFields = null,
 ): Scanned | ProxyError | null {
   const refuse = request ? bad : badResponse
   const code: ErrorCode = request ? 'HEAD_TOO_LARGE' : 'BAD_RESPONSE'
@@ -257,7 +260,11 @@ function scanFields(
     const valueEnd = at
     at += 2
     const id = findName(bytes, nameStart, nameEnd, hash)
-    if (id === field.none && (!request || odd === 1)) continue
+    const family = id === field.none && odd === 1 && request && inClientFamily(bytes, nameStart, nameEnd)
+    if (id === field.none && (!request || odd === 1) && !family) continue
+    if (allowed !== null && request && (id === field.none || id === field.identity)) {
+      if (allowed.has(latin1(bytes, nameStart, nameEnd).toLowerCase())) continue
+    }
     if (id === field.identity && !request) continue
     if (id === field.date) {
       dated = true

@@ -38,7 +38,9 @@ describe('defaults', () => {
     })
     assert.deepEqual(config.log, { access: true, format: 'json', level: 'info' })
     assert.deepEqual([config.workers, config.filters], [1, []])
-    assert.deepEqual(config.listen, [{ address: '::', port: 443, proxyProtocol: null, cleartext: null }])
+    assert.deepEqual(config.listen, [
+      { address: '::', port: 443, proxyProtocol: null, allowFields: [], cleartext: null },
+    ])
     assert.deepEqual(config.upstreams[0], {
       name: 'sites[0].to',
       scheme: 'https',

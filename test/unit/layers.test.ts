@@ -302,7 +302,6 @@ function workProblems(sources: readonly Source[], known: ReadonlySet<string>, no
       problems.push(`${file}: writes to the terminal itself; use print (src/cli/print.ts)`)
     if (/\bRegExp\s*\(/.test(bare))
       problems.push(`${file}: builds a regular expression; match in linear time instead`)
-    if (file === 'src/proxy/serve-http1.ts') continue
     if (/Buffer\.concat\(\[\s*(?:this\.)?\w+,\s*(?:chunk|part|piece|bytes)\b[^,]*\]\)/.test(code))
       problems.push(`${file}: joins what came before with each piece; use Gathered (src/base/gathered.ts)`)
   }

@@ -65,7 +65,9 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
 
   block(stream: Stream | null): HpackSink {
     const { limits } = this.services.snapshot
-    return stream === null ? new RequestBlock(limits) : new TrailerBlock(limits, true)
+    return stream === null
+      ? new RequestBlock(limits, this.connection.allowedFields)
+      : new TrailerBlock(limits, true)
   }
 
   opened(id: number, sink: HpackSink, ended: boolean): void {

@@ -1,4 +1,5 @@
 /** The worst inputs of HTTP/1.1: heads, bodies, fields, targets. */
+import { inClientFamily } from '../../../src/wire/client-fields.ts'
 import { readConnection } from '../../../src/wire/connection-options.ts'
 import { findName, hashStep } from '../../../src/wire/field-names.ts'
 import { Fields } from '../../../src/wire/fields.ts'
@@ -111,6 +112,10 @@ export const http1: readonly Worst[] = [
       for (const byte of name) hash = hashStep(hash, byte)
       return findName(name, 0, name.length, hash)
     }
+  }),
+  worst('src/wire/client-fields.ts', 'names that are nearly of a family', 8_000, n => {
+    const name = latin1(`x-ssl-clien${'t'.repeat(n)}`)
+    return () => inClientFamily(name, 0, name.length)
   }),
   worst('src/wire/heads.ts', 'a content-length full of digits', 8_000, n => {
     const digits = '1'.repeat(n)
