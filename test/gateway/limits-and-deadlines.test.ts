@@ -62,6 +62,7 @@ describe('limits', () => {
   })
 
   it('of connections per client: one past it is closed', async () => {
+    while (gateway.gateway.connections > 0) await new Promise(resolve => setImmediate(resolve))
     const open = await Promise.all(Array.from({ length: 30 }, () => rawTls(gateway.port).catch(() => null)))
     const refused = await rawTls(gateway.port).then(
       () => false,
