@@ -9,6 +9,7 @@ import { jsonSchema } from '../src/config/engine/json-schema.ts'
 import { configMarkdown, errorsMarkdown } from '../src/config/engine/markdown.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { configShape } from '../src/config/schema.ts'
+import { templatesMarkdown } from '../src/features/markdown.ts'
 import { clientFieldsMarkdown } from './client-fields.ts'
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
@@ -22,6 +23,7 @@ const pages = {
   'docs/config.schema.json': `${JSON.stringify(jsonSchema(configShape), null, 2)}\n`,
   'docs/client-fields.md': clientFieldsMarkdown(),
   'docs/errors.md': errorsMarkdown(),
+  'docs/templates.md': templatesMarkdown(),
   'docs/map.svg': mapSvg(mapOf((await loadConfig({ value: demo })).config)),
 }
 

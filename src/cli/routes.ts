@@ -2,6 +2,7 @@
 import type { RouteConfig } from '../config/config.ts'
 import { byPhase } from '../model/filter.ts'
 import type { Route, RouteTable } from '../model/route.ts'
+import { needsNoBody } from '../model/stage.ts'
 import { routeTable } from '../route/match.ts'
 
 export function tableOf(routes: readonly RouteConfig[]): RouteTable {
@@ -9,7 +10,7 @@ export function tableOf(routes: readonly RouteConfig[]): RouteTable {
     routes.map(route => ({
       name: route.name,
       match: route.match,
-      action: { kind: 'respond', status: 200, body: '', headers: [] },
+      origin: () => needsNoBody,
       timeouts: route.timeouts,
       maxBodyBytes: route.bodyBytes,
       bodyRateBytes: route.bodyRateBytes,

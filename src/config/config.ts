@@ -6,6 +6,8 @@
  * named upstream is one object, shared by every route that names it. What a user writes is in define-config.ts. Types
  * that say the same as the rows of a shape are inferred from it.
  */
+
+import type { LocationTemplate } from '../features/location.ts'
 import type { ChallengeKind } from '../model/challenge.ts'
 import type { ClientMatch, ForwardedForm } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
@@ -21,6 +23,7 @@ import type { limitsShape, timeoutsShape } from './schema/limits.ts'
 import type { ticketsShape } from './schema/tickets.ts'
 import type { upstreamTlsShape } from './schema/upstream.ts'
 import type { logShape } from './schema.ts'
+import type { StageConfig } from './stages.ts'
 
 export type Config = {
   /** Absolute path of the file, null for a configuration given in code */
@@ -211,14 +214,15 @@ export type RouteConfig = {
   readonly filters: readonly Filter[]
   /** Only for clients that have shown a certificate */
   readonly requireClient: boolean
+  /** Of its own and of the levels around it, in the order in which they run */
+  readonly stages: readonly StageConfig[]
 }
 
 export type RouteAction =
   | { readonly kind: 'upstream'; readonly upstream: UpstreamConfig }
   | {
       readonly kind: 'redirect'
-      /** Location, with `{host}`, `{path}` and `{query}` (with its `?`, or nothing) to be replaced */
-      readonly to: string
+      readonly to: LocationTemplate
       readonly status: 301 | 302 | 303 | 307 | 308
     }
   | {

@@ -1,4 +1,6 @@
 /** The whole configuration as rows: one per option. Validation, defaults, docs/config.md and the JSON Schema come from here. */
+
+import { featureRows } from '../features/all.ts'
 import { policyName, upstreamName } from './engine/forms.ts'
 import { shape } from './engine/kinds.ts'
 import { acmeShape } from './schema/acme.ts'
@@ -39,6 +41,12 @@ export const logShape = shape({
   },
 })
 
+const defaultsShape = shape({
+  name: 'defaults',
+  docs: 'Options that stand on sites and routes too. What each does to the same one of an outer level is said with it.',
+  rows: featureRows,
+})
+
 export const configShape = shape({
   name: 'top level',
   docs: 'What a file may hold.',
@@ -54,6 +62,12 @@ export const configShape = shape({
       required: true,
       docs: 'Host names, and how TLS ends for each.',
       example: '[{ host: shop.example.com, certificate: local, to: "http://10.0.0.5:3000" }]',
+    },
+    defaults: {
+      kind: { type: 'object', shape: defaultsShape },
+      default: {},
+      docs: 'What happens to the requests of every site, unless a site or a route says otherwise.',
+      example: '{ headers: { response: { remove: [server] } } }',
     },
     upstreams: {
       kind: { type: 'map', key: upstreamName, keyName: 'name', of: { type: 'object', shape: upstreamShape } },

@@ -1,4 +1,5 @@
 /** Sites and their routes, from rows to config.ts, with the checks that need more than one row. */
+import type { LocationTemplate } from '../features/location.ts'
 import type { Filter } from '../model/filter.ts'
 import type { NameAndValue, RouteMatch, RouteTimeouts } from '../model/route.ts'
 import { gatewayNames } from '../wire/field-names.ts'
@@ -8,6 +9,7 @@ import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { matchShape, routeShape } from './schema/route.ts'
 import type { siteShape } from './schema/site.ts'
+import { checkStages, stagesOf, type WrittenLevel, writtenFeatures } from './stages.ts'
 import { certificateOf } from './validate-certificate.ts'
 import { checkNoClients, clientMatches, validateClients, warnUseless } from './validate-clients.ts'
 import { validateHsts } from './validate-hsts.ts'
@@ -41,6 +43,9 @@ export type SiteChecks = {
   /** Who has each host; filled in here */
   readonly owners: Map<string, Node>
   defaultSite: Node | null
+  /** Of `defaults`, and of the site whose routes are looked at */
+  readonly outer: readonly WrittenLevel[]
+  readonly site: { readonly hosts: readonly string[]; readonly isDefault: boolean } | null
 }
 
 /** Of routes without conditions: there may be ten thousand. */
@@ -64,6 +69,7 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
     checks.defaultSite ??= node
   }
   const action = validateEnding(raw, node, checks)
+  checkSiteStages(raw, node, problems)
   const certificate = validateCertificate(raw, node, checks)
   const policyNode = childOf(node, 'policy')
   const known = !policyNode || !raw.policy || checks.policies.check(raw.policy, policyNode)
@@ -91,6 +97,19 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
     ja4: { forward, block },
     action,
   }
+}
+
+/** Layer 4 has no requests that anything could happen to. */
+function checkSiteStages(raw: RawSite, node: Node, problems: Problems): void {
+  checkStages({ node, raw }, problems)
+  const kind = ['passthrough', 'tcp'].find(key => childOf(node, key))
+  if (kind === undefined) return
+  for (const name of writtenFeatures(node))
+    problems.error(
+      placeOfKey(node, name),
+      `${name} is for requests, and a ${kind} site serves no HTTP`,
+      'remove it',
+    )
 }
 
 function checkHosts(hosts: readonly string[], node: Node, checks: SiteChecks): void {
@@ -133,12 +152,17 @@ function validateEnding(raw: RawSite, node: Node, checks: SiteChecks): SiteActio
             action,
             ...checks.base,
             requireClient: false,
+            stages: stagesOf([...checks.outer, { node, raw }]),
           },
         ],
       }
     }
     default:
-      return validateRoutes(raw.routes ?? [], value, raw.host?.[0] ?? '', checks)
+      return validateRoutes(raw.routes ?? [], value, raw.host?.[0] ?? '', {
+        ...checks,
+        outer: [...checks.outer, { node, raw }],
+        site: { hosts: raw.host ?? [], isDefault: raw.default === true },
+      })
   }
 }
 
@@ -252,7 +276,21 @@ function validateRoute(raw: RawRoute, node: Node, host: string, checks: SiteChec
   const name = `${host}${match.paths[0] ?? '/*'}`
   const requireClient = raw.clients === 'require'
   if (requireClient && match.clients.length > 0) warnUseless(node, problems)
-  return { name, at: node.at.path, match, action, timeouts, bodyBytes, bodyRateBytes, filters, requireClient }
+  const level = { node, raw }
+  checkStages(level, problems)
+  const stages = stagesOf([...checks.outer, level])
+  return {
+    name,
+    at: node.at.path,
+    match,
+    action,
+    timeouts,
+    bodyBytes,
+    bodyRateBytes,
+    filters,
+    requireClient,
+    stages,
+  }
 }
 
 /** What a route writes in place of the values for all routes. */
@@ -281,10 +319,26 @@ function validateRouteAction(raw: RawRoute, node: Node, checks: SiteChecks): Rou
   }
   if (key === 'redirect') {
     if (raw.redirect?.to === undefined || raw.redirect.status === undefined) return undefined
+    checkLocation(raw.redirect.to, childOf(node, 'redirect')!, checks)
     return { kind: 'redirect', to: raw.redirect.to, status: raw.redirect.status }
   }
   if (key === 'respond') return validateRespond(raw.respond, childOf(node, 'respond')!, checks.problems)
   return undefined
+}
+
+/** A client chooses the host that it asks a default or wildcard site for: it would choose where it is sent, and a cache others with it. */
+function checkLocation({ usesHost, text }: LocationTemplate, node: Node, { problems, site }: SiteChecks): void {
+  const open = site?.isDefault
+    ? 'the default site'
+    : site?.hosts.some(host => host.startsWith('*.'))
+      ? 'a wildcard site'
+      : null
+  if (!usesHost || open === null) return
+  const message = `${text}: on ${open} the client chooses the host, and so where it is sent`
+  const hint = 'write the host, or a path that begins with /'
+  const at = placeOf(node, 'to')
+  if (text.includes('{request.host}')) problems.error(at, message, hint)
+  else problems.warn(at, message, hint)
 }
 
 function validateRespond(raw: RawRoute['respond'], node: Node, problems: Problems): RouteAction | undefined {

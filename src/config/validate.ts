@@ -12,6 +12,7 @@ import { whole } from './engine/whole.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import type { listenShape } from './schema/listen.ts'
 import { configShape, logShape } from './schema.ts'
+import { checkStages } from './stages.ts'
 import { validateAcme } from './validate-acme.ts'
 import { validateAdmin } from './validate-admin.ts'
 import { validateAlerts } from './validate-alerts.ts'
@@ -51,6 +52,9 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const policies = new Policies(raw.policies ?? new Map(), childOf(tree, 'policies'), problems)
   const policyNode = childOf(tree, 'policy')
   if (raw.policy !== undefined && policyNode) policies.check(raw.policy, policyNode)
+  const defaults = childOf(tree, 'defaults')
+  const outer = defaults && raw.defaults ? [{ node: defaults, raw: raw.defaults }] : []
+  for (const level of outer) checkStages(level, problems)
   const checks: SiteChecks = {
     problems,
     policies,
@@ -65,6 +69,8 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     tlsListener: (raw.listen ?? []).some(one => one?.cleartext === null),
     owners: new Map(),
     defaultSite: null,
+    outer,
+    site: null,
   }
   const sites: SiteConfig[] = []
   const nodes: { site: SiteConfig; node: Node }[] = []

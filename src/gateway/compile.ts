@@ -5,15 +5,20 @@
 
 import { balancers } from '../balance/all.ts'
 import type { Cas, WatchedCas } from '../certs/files/watched-cas.ts'
-import type { Config, HstsConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
+import type { Config, HstsConfig, RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
+import { compileStage } from '../config/stages.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
-import { byPhase } from '../model/filter.ts'
+import { byPhase, type Filters } from '../model/filter.ts'
 import type { Policy } from '../model/policies.ts'
-import type { Route, RouteAction } from '../model/route.ts'
+import type { Route } from '../model/route.ts'
 import type { Site, SiteAction, SiteTls } from '../model/site.ts'
 import type { Snapshot } from '../model/snapshot.ts'
+import { compose, type Origin } from '../model/stage.ts'
 import type { Endpoint, Upstream } from '../model/upstream.ts'
+import { filterStage } from '../proxy/filter-stage.ts'
+import { redirectOrigin, replyOrigin, upstreamOrigin, withinHops } from '../proxy/origins.ts'
+import { restOf } from '../route/captures.ts'
 import { routeTable } from '../route/match.ts'
 import { Names } from '../route/names.ts'
 import { offerOf } from '../tls/offer.ts'
@@ -197,22 +202,56 @@ function actionOf(
       return { kind: 'tcp', upstream: upstreamOf(action.upstream), tls: tls as SiteTls, timeouts: config.timeouts }
     default: {
       const routes = action.routes.map(route => {
-        const does: RouteAction =
-          route.action.kind === 'upstream'
-            ? { kind: 'upstream', upstream: upstreamOf(route.action.upstream) }
-            : route.action
+        const filters = byPhase(route.filters)
         return {
           name: route.name,
           match: route.match,
-          action: does,
+          origin: originOf(route, from, filters, upstreamOf),
           timeouts: route.timeouts,
           maxBodyBytes: route.bodyBytes,
           bodyRateBytes: route.bodyRateBytes,
-          filters: byPhase(route.filters),
+          filters,
           requireClient: route.requireClient,
         } satisfies Route
       })
       return { kind: 'http', routes: routeTable(routes), tls }
+    }
+  }
+}
+
+/** What answers the requests of a route, with its stages around it: without any it is the plain origin. */
+function originOf(
+  { action, stages, match }: RouteConfig,
+  site: SiteConfig,
+  filters: Filters,
+  upstreamOf: (from: UpstreamConfig) => Upstream,
+): Origin {
+  const where = { paths: match.paths, hosts: site.hosts, isDefaultSite: site.default }
+  const compiled = stages.map(stage => compileStage(stage, where))
+  const outside = compiled.flatMap(({ outside }) => outside ?? [])
+  const inside = compiled.flatMap(({ inside }) => inside ?? [])
+  const waits = filters.request.length + filters.response.length > 0
+  return compose(
+    [...outside, ...(waits ? [filterStage(filters)] : []), ...inside],
+    withinHops(plainOrigin(action, restOf(match.paths), upstreamOf)),
+  )
+}
+
+function plainOrigin(
+  action: RouteAction,
+  rest: (path: string) => string,
+  upstreamOf: (from: UpstreamConfig) => Upstream,
+): Origin {
+  switch (action.kind) {
+    case 'upstream':
+      return upstreamOrigin(upstreamOf(action.upstream))
+    case 'redirect': {
+      const { template } = action.to
+      return redirectOrigin(action.status, exchange => template({ exchange, response: null, rest }) ?? '/')
+    }
+    case 'respond': {
+      const { status, headers, body } = action
+      return replyOrigin({ status, headers: Object.fromEntries(headers), body })
     }
   }
 }

@@ -3,13 +3,14 @@ import type { Fields } from '../wire/fields.ts'
 import type { Fingerprint } from '../wire/ja4.ts'
 import type { ClientIdentity, ClientMatch } from './client-identity.ts'
 import type { Filters } from './filter.ts'
-import type { Upstream } from './upstream.ts'
+import type { Origin } from './stage.ts'
 
 export type Route = {
   /** For logs, metrics and `explain` */
   readonly name: string
   readonly match: RouteMatch
-  readonly action: RouteAction
+  /** What answers, with the stages around it */
+  readonly origin: Origin
   readonly timeouts: RouteTimeouts
   /** Largest request body in bytes; Infinity for no limit */
   readonly maxBodyBytes: number
@@ -40,16 +41,6 @@ export type RouteMatch = {
 export type Who = { readonly identity: ClientIdentity | null; readonly fingerprint: Fingerprint | null }
 
 export type NameAndValue = { readonly name: string; readonly value: string | null }
-
-export type RouteAction =
-  | { readonly kind: 'upstream'; readonly upstream: Upstream }
-  | { readonly kind: 'redirect'; readonly to: string; readonly status: number }
-  | {
-      readonly kind: 'respond'
-      readonly status: number
-      readonly body: string
-      readonly headers: readonly (readonly [string, string])[]
-    }
 
 /** Milliseconds; 0 for none. */
 export type RouteTimeouts = {

@@ -6,34 +6,49 @@
  *
  * Request body that comes before there is a backend for it waits here too, and its source is stopped meanwhile.
  */
+import { nowMs } from '../base/deadlines.ts'
 import { ProxyError } from '../base/errors.ts'
 import { HeldBytes } from '../base/held-bytes.ts'
 import type { Share } from '../base/memory-budget.ts'
 import type { RouteTimeouts } from '../model/route.ts'
+import type { RequestSink, Sink } from '../model/stage.ts'
 import type { Endpoint, Upstream } from '../model/upstream.ts'
 import type { Fields } from '../wire/fields.ts'
-import type { ResponseHead } from '../wire/heads.ts'
+import type { RequestHead, ResponseHead } from '../wire/heads.ts'
 import { type Backend, type BackendUser, hasBody } from './backend.ts'
+import type { ExchangeDeadline } from './exchange-deadline.ts'
 import { InterimAnswers } from './interim.ts'
 import { type Opening, poolOf, type Waiter } from './pool.ts'
 import type { Services } from './services.ts'
+import { Switching } from './switching.ts'
 
 /** The exchange that the attempts are made for. */
-export interface AttemptsOwner extends BackendUser {
-  readonly timeouts: RouteTimeouts
+export interface AttemptsOwner {
+  readonly head: RequestHead
   readonly host: string
-  readonly downstream: { readonly connection: { readonly serverName: string | null } }
-  /** The Host field that a filter has set, or null */
+  readonly forwardPath: string
+  readonly forwardQuery: string
+  readonly forwardText: string
+  /** The Host field that a stage or filter has set, or null */
   readonly hostField: string | null
+  /** The upgrade that the backend is asked for, or null */
+  readonly upgrade: string | null
+  readonly timeouts: RouteTimeouts
+  readonly deadline: ExchangeDeadline
+  readonly downstream: {
+    readonly connection: { readonly serverName: string | null }
+    cork(): void
+    uncork(): void
+  }
   readonly finished: boolean
-  /** A connection is waited for */
-  connecting(): void
-  /** Runs the attempt filters; `false` when one has ended the exchange */
-  beforeAttempt(): boolean
+  /** 0 where nobody measures */
+  readonly startedAt: number
+  headAt: number
+  /** Runs the attempt filters. @returns why one has ended the exchange, or null */
+  beforeAttempt(): ProxyError | null
+  upstreamSwitches(): void
   pauseBody(): void
-  resumeBody(): void
-  /** No further try is safe, or there is none left. */
-  attemptsFailed(error: ProxyError): void
+  failThrough(sink: Sink, error: ProxyError): void
 }
 
 const none: readonly Endpoint[] = []
@@ -44,7 +59,7 @@ const maxAttempts = 4
 /** Bytes of a request body that are kept for another try */
 const keptAtMost = 65_536
 
-export class Attempts implements Waiter {
+export class Attempts implements Waiter, RequestSink, BackendUser {
   count = 0
   endpoint: Endpoint | null = null
   requestEnded: boolean
@@ -63,6 +78,11 @@ export class Attempts implements Waiter {
   /** False once it is too much to keep, or not needed any more */
   private keeping = true
   private interimAnswers: InterimAnswers | null = null
+  /** Where the answer goes; set before there can be one */
+  private sink: Sink | null = null
+  /** The head of an answer has gone there */
+  private answered = false
+  private switching: Switching | null = null
 
   /** @param share of the client's connection */
   constructor(services: Services, owner: AttemptsOwner, share: Share, requestEnded: boolean) {
@@ -72,54 +92,49 @@ export class Attempts implements Waiter {
     this.requestEnded = requestEnded
   }
 
-  begin(upstream: Upstream): void {
+  get upstreamName(): string | null {
+    return this.upstream?.name ?? null
+  }
+
+  begin(upstream: Upstream, sink: Sink): void {
     this.upstream = upstream
+    this.sink = sink
     this.attempt(upstream)
   }
 
-  body(bytes: Buffer, from: number, to: number): void {
+  data(bytes: Buffer, from: number, to: number): boolean {
     const { backend } = this
     if (this.keeping) {
       this.kept ??= new HeldBytes(this.share)
       this.kept.add(bytes, from, to)
       if (backend !== null && this.kept.length > keptAtMost) this.forget()
     }
-    if (backend === null || !backend.body(bytes, from, to)) this.owner.pauseBody()
+    return backend?.body(bytes, from, to) ?? false
   }
 
-  endBody(trailers: Fields | null): void {
+  end(trailers: Fields | null): void {
     this.requestEnded = true
     this.trailers = trailers
     this.backend?.endBody(trailers)
   }
 
   /** What was written in this turn of the event loop leaves in one write. */
-  flush(): void {
-    if (this.backend?.flush() === false) this.owner.pauseBody()
+  flush(): boolean {
+    return this.backend?.flush() !== false
   }
 
-  pause(): void {
-    this.backend?.pause()
-  }
-
-  resume(): void {
+  resumeAnswer(): void {
     this.backend?.resume()
+  }
+
+  fail(error: ProxyError): void {
+    this.drop()
+    this.giveUp(error)
   }
 
   /** Whether the backend has read something of the body since this was asked last. */
   peerReads(): boolean {
     return this.backend?.peerReads() ?? false
-  }
-
-  /** One more interim answer has come. @returns what is wrong with it, or null */
-  interim(head: ResponseHead): ProxyError | null {
-    this.interimAnswers ??= new InterimAnswers()
-    return this.interimAnswers.add(head, this.endpoint?.label ?? '')
-  }
-
-  /** A response has begun: there will be no other try. */
-  answered(): void {
-    this.forget()
   }
 
   /** The backend has given its whole answer and takes care of its connection itself. */
@@ -143,34 +158,115 @@ export class Attempts implements Waiter {
     if (this.endpoint !== null) this.endpoint.active--
   }
 
-  /** @param answered a response head has gone out, so that no other try can be made */
-  failed(error: ProxyError, answered: boolean): void {
+  // BackendUser: what the request says, and what comes back
+
+  get head(): RequestHead {
+    return this.owner.head
+  }
+
+  get forwardPath(): string {
+    return this.owner.forwardPath
+  }
+
+  get forwardQuery(): string {
+    return this.owner.forwardQuery
+  }
+
+  get forwardText(): string {
+    return this.owner.forwardText
+  }
+
+  get upgrade(): string | null {
+    return this.owner.upgrade
+  }
+
+  corkAnswer(): void {
+    this.owner.downstream.cork()
+  }
+
+  uncorkAnswer(): void {
+    this.owner.downstream.uncork()
+  }
+
+  backendDrained(): void {
+    this.sink?.requestDrained()
+  }
+
+  backendInformation(head: ResponseHead): void {
+    const { owner } = this
+    if (owner.finished) return
+    if (head.status === 100) owner.deadline.continued()
+    this.interimAnswers ??= new InterimAnswers()
+    const error = this.interimAnswers.add(head, this.endpoint?.label ?? '')
+    if (error !== null) this.backendFailed(error)
+    else if (this.sink?.inform(head) === false) this.backend?.pause()
+  }
+
+  backendHead(head: ResponseHead, bodyless: boolean): void {
+    // There will be no other try.
+    this.forget()
+    this.answered = true
+    if (this.owner.startedAt > 0) this.owner.headAt = nowMs()
+    this.sink?.answer(head, bodyless)
+  }
+
+  backendData(bytes: Buffer, from: number, to: number): void {
+    const { owner } = this
+    if (owner.finished) return
+    owner.deadline.answerMoved()
+    if (this.sink?.data(bytes, from, to) === false) this.backend?.pause()
+  }
+
+  backendEnd(trailers: Fields | null): void {
+    if (this.owner.finished) return
+    this.release()
+    this.sink?.end(trailers)
+  }
+
+  backendSwitched(head: ResponseHead): void {
+    this.owner.upstreamSwitches()
+    this.switching = new Switching(head, this)
+  }
+
+  switchedData(chunk: Buffer): void {
+    this.switching?.early.push(chunk)
+  }
+
+  /** What was read together with the 101 has been collected. */
+  switched({ head, early }: Switching): void {
+    const backend = this.owner.finished ? null : this.release()
+    if (backend !== null) this.sink?.switched(head, backend.release(), early)
+  }
+
+  /** This try has failed: another one, where that is safe. */
+  backendFailed(error: ProxyError): void {
+    if (this.owner.finished) return
     this.drop()
     const { upstream } = this
     const { retry } = error.row
     const again = retry === 'yes' || (retry === 'idempotent' && idempotent.has(this.owner.head.method))
-    if (answered || !again || !this.keeping || this.count >= maxAttempts || upstream === null) {
-      this.owner.attemptsFailed(error)
+    if (this.answered || !again || !this.keeping || this.count >= maxAttempts || upstream === null) {
+      this.giveUp(error)
       return
     }
     const endpoint = this.endpoint as Endpoint
     if (error.code === 'STALE_CONNECTION' || error.code === 'UPSTREAM_GOAWAY') {
       // The endpoint is well, only the connection had aged: once more, on a new one.
       this.count++
-      this.owner.connecting()
+      this.owner.deadline.wait('connect')
       this.open(upstream, endpoint)
       return
     }
     this.tried = [...this.tried, endpoint]
     if (this.tried.length >= upstream.endpoints.length) {
-      this.owner.attemptsFailed(error)
+      this.giveUp(error)
       return
     }
     endpoint.active--
     this.endpoint = null
     this.attempt(upstream)
     // Nobody else is about to: this is not a turn in which the client has sent something.
-    this.flush()
+    this.flushNow()
   }
 
   // Waiter
@@ -178,12 +274,12 @@ export class Attempts implements Waiter {
   connected(backend: Backend): void {
     this.opening = null
     this.send(this.upstream as Upstream, backend)
-    this.flush()
+    this.flushNow()
   }
 
   connectFailed(error: ProxyError): void {
     this.opening = null
-    if (!this.owner.finished) this.failed(error, false)
+    this.backendFailed(error)
   }
 
   openAgain(): void {
@@ -193,7 +289,7 @@ export class Attempts implements Waiter {
   private attempt(upstream: Upstream): void {
     const endpoint = upstream.pick(this.tried)
     if (endpoint === null) {
-      this.owner.attemptsFailed(new ProxyError('NO_ENDPOINT', `${upstream.name} has no endpoint left to try`))
+      this.giveUp(new ProxyError('NO_ENDPOINT', `${upstream.name} has no endpoint left to try`))
       return
     }
     endpoint.active++
@@ -204,7 +300,7 @@ export class Attempts implements Waiter {
       this.send(upstream, pooled)
       return
     }
-    this.owner.connecting()
+    this.owner.deadline.wait('connect')
     this.open(upstream, endpoint)
   }
 
@@ -218,9 +314,26 @@ export class Attempts implements Waiter {
   private send(upstream: Upstream, backend: Backend): void {
     this.backend = backend
     const { owner } = this
-    if (!owner.beforeAttempt()) return
-    backend.send(owner, owner.hostField ?? hostFor(owner, upstream, this.endpoint as Endpoint))
+    owner.deadline.wait('responseHead')
+    const failed = owner.beforeAttempt()
+    if (failed !== null) {
+      this.fail(failed)
+      return
+    }
+    backend.send(this, owner.hostField ?? hostFor(owner, upstream, this.endpoint as Endpoint))
     if (hasBody(owner.head)) this.sendKept(backend)
+  }
+
+  private flushNow(): void {
+    if (!this.flush()) this.owner.pauseBody()
+  }
+
+  /** No further try is safe, or there is none left. */
+  private giveUp(error: ProxyError): void {
+    const { sink } = this
+    if (sink === null) return
+    if (this.answered) sink.abort(error)
+    else this.owner.failThrough(sink, error)
   }
 
   private forget(): void {
@@ -238,7 +351,7 @@ export class Attempts implements Waiter {
     // Sending may have failed at once, and then another attempt has begun.
     if (this.backend !== backend) return
     if (this.requestEnded) backend.endBody(this.trailers)
-    else if (open) this.owner.resumeBody()
+    else if (open) this.backendDrained()
   }
 }
 

@@ -10,8 +10,8 @@ import type { RequestHead, ResponseHead } from '../wire/heads.ts'
 /** The exchange that a backend serves. */
 export interface BackendUser {
   readonly head: RequestHead
-  readonly path: string
-  readonly query: string
+  readonly forwardPath: string
+  readonly forwardQuery: string
   /** Fields that say who the client is, each with its CRLF */
   readonly forwardText: string
   /** The upgrade that the backend is asked for, or null */

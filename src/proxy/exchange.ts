@@ -1,16 +1,20 @@
 /**
- * One request and its response: match, request filters, attempts, response filters, body, done. It joins the client's
- * side (a Downstream) and the backend's (Attempts), and knows neither's bytes. Only the attempt phase runs again.
+ * One request and its response. It joins the client's side (a Downstream) and the origin of its route, with the stages
+ * around it, and knows neither's bytes. It is the outermost Sink of its answer and, where an upstream is asked, what its
+ * backend talks to: what comes from there goes to the sink of the origin, and so through the stages back to the client. A
+ * retry runs the attempt phase again and no stage. See docs/life-of-a-request.md.
  *
  * Invariants: the client gets exactly one final head, or a visible cut; `finish` runs once; after it nothing is
  * accepted from either side.
  */
 import { nowMs } from '../base/deadlines.ts'
 import { type ErrorCode, messageOf, ProxyError } from '../base/errors.ts'
-import type { Filter, Reply } from '../model/filter.ts'
+import type { Filter, Filters, Reply } from '../model/filter.ts'
 import type { Link } from '../model/link.ts'
 import type { Route, RouteTimeouts } from '../model/route.ts'
 import type { Snapshot } from '../model/snapshot.ts'
+import type { Origin, RequestSink, Sink } from '../model/stage.ts'
+import type { Upstream } from '../model/upstream.ts'
 import { Fields } from '../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../wire/heads.ts'
 import { answerLength, answerText } from './answer-head.ts'
@@ -19,22 +23,27 @@ import { hasBody } from './backend.ts'
 import type { Downstream, Tunnelled } from './downstream.ts'
 import { type DeadlineOwner, ExchangeDeadline } from './exchange-deadline.ts'
 import type { WaitedFor } from './exchange-phase.ts'
-import { type FilteredExchange, FilterPhases } from './filter-phases.ts'
+import { FilterPhases } from './filter-phases.ts'
 import { faultPlace } from './filter-run.ts'
+import { type FilterHost, runAttemptFilters, runFilterStage } from './filter-stage.ts'
 import { grpcStatusLines } from './grpc.ts'
-import { HeldAnswer } from './held-answer.ts'
 import { httpChallenge } from './http-challenge.ts'
 import { locate } from './locate.ts'
-import { failureAnswer, giveAnswer, type OwnAnswer, ownReply, replyAnswer, untunnelled } from './respond.ts'
+import { PendingRequest } from './pending-request.ts'
+import { failureAnswer, giveAnswer, type OwnAnswer, replyAnswer, untunnelled, writeThrough } from './respond.ts'
 import type { ExchangeRecord, Services } from './services.ts'
-import { Switching } from './switching.ts'
 import { upgradeOf } from './websocket.ts'
+import { WhenDone } from './when-done.ts'
 
-export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, ExchangeRecord, FilteredExchange {
+export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, ExchangeRecord, FilterHost, Sink {
   readonly downstream: Downstream
   readonly head: RequestHead
+  /** As asked for, in normal form: what was routed on, and what the log has */
   path = ''
   query = ''
+  /** What the origin is asked for */
+  forwardPath = ''
+  forwardQuery = ''
   host: string
   route: Route | null = null
   status = 0
@@ -52,14 +61,19 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   forwardText = ''
   hostField: string | null = null
   finished = false
+  /** The whole request has come */
+  requestComplete: boolean
   readonly attempts: Attempts
   readonly deadline: ExchangeDeadline
   private readonly services: Services
   private readonly snapshot: Snapshot
+  /** The head of the answer has gone to the client */
   private answered = false
-  /** A response filter is at work: what the backend sends meanwhile waits here */
-  private held: HeldAnswer | null = null
-  private switched: Switching | null = null
+  /** Where the request goes; null while nothing can be done with it */
+  private request: RequestSink | null = null
+  /** What came of the request before that */
+  private early: PendingRequest | null = null
+  private whenDone: WhenDone | null = null
   private madePhases: FilterPhases | null = null
   private ownId = ''
 
@@ -69,7 +83,8 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     this.downstream = downstream
     this.head = head
     this.host = head.host ?? ''
-    this.attempts = new Attempts(services, this, downstream.connection.link.share, !hasBody(head))
+    this.requestComplete = !hasBody(head)
+    this.attempts = new Attempts(services, this, downstream.connection.link.share, this.requestComplete)
     this.deadline = new ExchangeDeadline(services.deadlines, this, this.snapshot.timeouts, head)
     this.startedAt = services.events.exchange === null ? 0 : nowMs()
   }
@@ -83,6 +98,24 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     return this.ownId
   }
 
+  private get requestSink(): RequestSink {
+    if (this.request !== null) return this.request
+    this.early ??= new PendingRequest(this.share, this, error => this.abort(error))
+    return this.early
+  }
+
+  get connection() {
+    return this.downstream.connection
+  }
+
+  get share() {
+    return this.downstream.connection.link.share
+  }
+
+  get siteName(): string {
+    return this.downstream.forwarding.site?.name ?? ''
+  }
+
   start(): void {
     const { secure } = this.downstream.connection
     const challenge = httpChallenge(this.services.challenges, secure, this.head)
@@ -91,9 +124,8 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
       return
     }
     this.deadline.wait('challenge')
-    this.pauseBody()
     challenge.then(
-      reply => this.resumed(() => (reply === null ? this.begin() : this.reply(reply))),
+      reply => this.resumed(() => (reply === null ? this.begin() : this.giveOwn(replyAnswer(reply), null))),
       error => this.resumed(() => this.fail(new ProxyError('INTERNAL', messageOf(error), error))),
     )
   }
@@ -104,15 +136,56 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
       this.fail(error)
       return
     }
+    this.forwardPath = this.path
+    this.forwardQuery = this.query
     this.forwardText = this.downstream.forwarding.text
     const route = this.route as unknown as Route
     this.deadline.routed(route, this.head.grpcTimeout)
-    if (route.filters.request.length > 0) this.phases.request(route.filters.request)
-    else this.requestFiltered()
+    this.request = route.origin(this, this)
+    this.early?.flowInto(this.request)
+  }
+
+  // What origins and stages ask for
+
+  askUpstream(upstream: Upstream, sink: Sink): RequestSink {
+    this.attempts.begin(upstream, sink)
+    return this.attempts
+  }
+
+  runFilters(filters: Filters, inner: Origin, sink: Sink): RequestSink {
+    return runFilterStage(this, filters, inner, sink)
+  }
+
+  answerThrough(sink: Sink, answer: OwnAnswer): void {
+    if (sink === this) {
+      this.giveOwn(answer, null)
+      return
+    }
+    this.downstream.cork()
+    writeThrough(sink, untunnelled(answer, this), this.head.method)
+    this.downstream.uncork()
+  }
+
+  replyThrough(sink: Sink, reply: Reply): void {
+    this.answerThrough(sink, replyAnswer(reply))
+  }
+
+  failThrough(sink: Sink, error: ProxyError): void {
+    if (sink === this) {
+      this.fail(error)
+      return
+    }
+    this.note(error)
+    this.answerThrough(sink, failureAnswer(error, this.head, this.id))
+  }
+
+  onDone(done: (error: ProxyError | null) => void): void {
+    this.whenDone ??= new WhenDone()
+    this.whenDone.add(done)
   }
 
   timedOut(error: ProxyError, whom: WaitedFor): void {
-    if (whom === 'backend') this.backendFailed(error)
+    if (whom === 'backend') this.attempts.backendFailed(error)
     else if (whom === 'reader') {
       this.clientGone(error)
       this.downstream.abort(error)
@@ -128,41 +201,38 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     const limit = this.route?.maxBodyBytes ?? Number.POSITIVE_INFINITY
     if (this.bytesIn > limit)
       this.clientFault(new ProxyError('BODY_TOO_LARGE', `more than limits.body (${limit} bytes)`))
-    else this.attempts.body(bytes, from, to)
+    else if (!this.requestSink.data(bytes, from, to)) this.pauseBody()
   }
 
   requestEnd(trailers: Fields | null): void {
     if (this.finished) return
+    this.requestComplete = true
     this.deadline.requestEnded()
-    this.attempts.endBody(trailers)
-  }
-
-  get requestComplete(): boolean {
-    return this.attempts.requestEnded
+    this.requestSink.end(trailers)
   }
 
   /** The client has sent what came in this turn of the event loop. */
   flushRequest(): void {
-    this.attempts.flush()
+    if (this.request?.flush() === false) this.pauseBody()
   }
 
   /** The request turned out to be bad, or too slow, after it had begun. */
   clientFault(error: ProxyError): void {
     if (this.finished) return
-    this.attempts.drop()
-    this.attemptsFailed(error)
+    if (this.request === null) this.abort(error)
+    else this.request.fail(error)
   }
 
   clientGone(error: ProxyError): void {
     if (this.finished) return
+    this.request?.drop()
     this.attempts.drop()
     this.finish(error)
   }
 
   downstreamDrained(): void {
-    if (this.held !== null) return
     this.deadline.read()
-    this.attempts.resume()
+    this.request?.resumeAnswer()
   }
 
   // From the attempts and their backend
@@ -171,15 +241,17 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     return this.requestComplete ? upgradeOf(this.head) : null
   }
 
-  connecting(): void {
-    this.deadline.wait('connect')
-  }
-
-  beforeAttempt(): boolean {
-    this.deadline.wait('responseHead')
+  /** Runs the attempt filters. @returns why one has ended the exchange, or null */
+  beforeAttempt(): ProxyError | null {
     if (this.startedAt > 0) this.sentAt = nowMs()
     const { attempt } = (this.route as Route).filters
-    return attempt.length === 0 || this.phases.attempt(attempt)
+    if (attempt.length === 0) return null
+    return runAttemptFilters(this, attempt)
+  }
+
+  upstreamSwitches(): void {
+    this.status = this.head.version === 2 ? 200 : 101
+    this.deadline.stop()
   }
 
   pauseBody(): void {
@@ -190,88 +262,6 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   resumeBody(): void {
     this.deadline.bodyResumed()
     this.downstream.resumeBody()
-  }
-
-  attemptsFailed(error: ProxyError): void {
-    if (this.answered) this.cutOff(error)
-    else this.fail(error)
-  }
-
-  corkAnswer(): void {
-    this.downstream.cork()
-  }
-
-  uncorkAnswer(): void {
-    this.downstream.uncork()
-  }
-
-  backendDrained(): void {
-    if (!this.finished) this.resumeBody()
-  }
-
-  backendInformation(head: ResponseHead): void {
-    if (this.finished) return
-    if (head.status === 100) this.deadline.continued()
-    const error = this.attempts.interim(head)
-    if (error !== null) this.backendFailed(error)
-    else if (!this.downstream.inform(head.status, head.reason, head.fields.text)) this.readLater()
-  }
-
-  backendHead(head: ResponseHead, bodyless: boolean): void {
-    this.responseHead = head
-    this.responseBodyless = bodyless
-    this.attempts.answered()
-    if (this.startedAt > 0) this.headAt = nowMs()
-    const { response } = (this.route as Route).filters
-    if (response.length === 0) {
-      this.sendHead(head, bodyless)
-      return
-    }
-    this.held = new HeldAnswer(this.downstream.connection.link.share)
-    this.phases.response(response)
-  }
-
-  backendData(bytes: Buffer, from: number, to: number): void {
-    if (this.finished) return
-    if (this.held !== null) {
-      this.held.data(bytes, from, to)
-      this.attempts.pause()
-      return
-    }
-    this.bytesOut += to - from
-    this.deadline.answerMoved()
-    if (!this.downstream.data(bytes, from, to)) this.readLater()
-  }
-
-  backendEnd(trailers: Fields | null): void {
-    if (this.finished) return
-    this.attempts.release()
-    if (this.held !== null) {
-      this.held.end(trailers)
-      return
-    }
-    this.finish(null)
-    this.downstream.end(trailers)
-  }
-
-  backendFailed(error: ProxyError): void {
-    if (!this.finished) this.attempts.failed(error, this.answered)
-  }
-
-  backendSwitched(head: ResponseHead): void {
-    this.responseHead = head
-    this.status = this.head.version === 2 ? 200 : 101
-    this.deadline.stop()
-    this.switched = new Switching(this)
-  }
-
-  switchedData(chunk: Buffer): void {
-    this.switched?.early.push(chunk)
-  }
-
-  joinTunnel(backend: Link, early: readonly Buffer[]): void {
-    this.answered = true
-    this.downstream.switchTo(this, (this.responseHead as ResponseHead).fields.text, backend, early)
   }
 
   /** The tunnel after an upgrade has ended. */
@@ -285,20 +275,26 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   finish(error: ProxyError | null): void {
     if (this.finished) return
     this.finished = true
-    this.held?.drop()
+    this.early?.drop()
     this.deadline.stop()
     this.attempts.done()
-    if (error !== null && this.errorCode === null) {
-      this.errorCode = error.code
-      this.errorWhy = error.message
-    }
+    if (error !== null) this.note(error)
+    this.whenDone?.tell(error, this.services.events.fault)
     const done = this.route?.filters.done ?? []
-    if (done.length > 0 || this.madePhases !== null) this.phases.done(done, error, this.services.events)
+    if (done.length > 0 || this.madePhases !== null) this.filterPhases.done(done, error, this.services.events)
     this.services.events.answered(this.status)
     this.services.events.exchange?.(this)
   }
 
-  private sendHead(head: ResponseHead, bodyless: boolean): void {
+  // Sink: the answer, as the outermost stage gives it to the client
+
+  inform(head: ResponseHead): boolean {
+    const open = this.downstream.inform(head.status, head.reason, head.fields.text)
+    if (!open) this.deadline.unread()
+    return open
+  }
+
+  answer(head: ResponseHead, bodyless: boolean): void {
     this.answered = true
     this.status = head.status
     const text = answerText(head, this.downstream.forwarding.answerFields(this.host), this.services.date)
@@ -306,10 +302,33 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     this.downstream.head(head.status, head.reason, text, answerLength(head, bodyless, this.head.method), bodyless)
   }
 
-  /** The client does not take what there is: its backend is stopped until it does. */
-  private readLater(): void {
-    this.deadline.unread()
-    this.attempts.pause()
+  data(bytes: Uint8Array, from: number, to: number): boolean {
+    if (this.finished) return true
+    this.bytesOut += to - from
+    const open = this.downstream.data(bytes, from, to)
+    if (!open) this.deadline.unread()
+    return open
+  }
+
+  end(trailers: Fields | null): void {
+    if (this.finished) return
+    this.finish(null)
+    this.downstream.end(trailers)
+  }
+
+  abort(error: ProxyError): void {
+    if (this.finished) return
+    if (this.answered) this.cutOff(error)
+    else this.fail(error)
+  }
+
+  switched(head: ResponseHead, backend: Link, early: readonly Buffer[]): void {
+    this.answered = true
+    this.downstream.switchTo(this, head.fields.text, backend, early)
+  }
+
+  requestDrained(): void {
+    if (!this.finished) this.resumeBody()
   }
 
   private cutOff(error: ProxyError): void {
@@ -322,14 +341,10 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   private fail(error: ProxyError): void {
     const { fault, status } = error.row
     if (fault === 'client' && status !== 404 && status !== 421) this.downstream.closeAfter()
-    this.answer(failureAnswer(error, this.head, this.id), error)
+    this.giveOwn(failureAnswer(error, this.head, this.id), error)
   }
 
-  private reply(reply: Reply): void {
-    this.answer(replyAnswer(reply), null)
-  }
-
-  private answer(given: OwnAnswer, error: ProxyError | null): void {
+  private giveOwn(given: OwnAnswer, error: ProxyError | null): void {
     const answer = untunnelled(given, this)
     this.status = answer.status
     this.answered = true
@@ -341,35 +356,22 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     downstream.uncork()
   }
 
-  requestFiltered(): void {
-    const { action } = this.route as Route
-    const reply = ownReply(action, this)
-    if (reply !== null) this.reply(reply)
-    else if (action.kind === 'upstream') this.attempts.begin(action.upstream)
+  /** What the log says of an exchange that an error has ended, with a page or without. */
+  private note(error: ProxyError): void {
+    if (this.errorCode !== null) return
+    this.errorCode = error.code
+    this.errorWhy = error.message
+    const { fault, status } = error.row
+    if (!this.answered && fault === 'client' && status !== 404 && status !== 421) this.downstream.closeAfter()
   }
 
-  filterAnswered(answer: OwnAnswer): void {
-    this.answer(answer, null)
-  }
-
-  filterWaits(filter: Filter): void {
-    const phase = this.responseHead === null ? 'requestFilter' : 'responseFilter'
+  filterWaits(phase: 'requestFilter' | 'responseFilter', filter: Filter): void {
     this.deadline.wait(phase, faultPlace(filter))
     if (phase === 'requestFilter') this.pauseBody()
   }
 
-  responseFiltered(): void {
-    const held = this.held
-    this.held = null
-    this.sendHead(this.responseHead as ResponseHead, this.responseBodyless)
-    if (held === null) return
-    this.bytesOut += held.bytes
-    const open = held.sendTo(this.downstream)
-    if (held.ended) {
-      this.finish(null)
-      this.downstream.end(held.trailers)
-    } else if (open) this.attempts.resume()
-    else this.deadline.unread()
+  filterFault(filter: Filter, error: unknown): void {
+    this.services.events.fault(faultPlace(filter), error)
   }
 
   /** Goes on after a promise, unless the client has left meanwhile. */
@@ -386,14 +388,7 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     this.downstream.uncork()
   }
 
-  filterFailed(filter: Filter, error: unknown): void {
-    const where = faultPlace(filter)
-    this.services.events.fault(where, error)
-    this.attempts.drop()
-    this.fail(new ProxyError('FILTER_FAILED', `${where}: ${messageOf(error)}`, error))
-  }
-
-  private get phases(): FilterPhases {
+  get filterPhases(): FilterPhases {
     this.madePhases ??= new FilterPhases(this, this.downstream.connection)
     return this.madePhases
   }

@@ -7,7 +7,6 @@
 import type { ProxyError } from '../base/errors.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Filter, FilterExchange } from '../model/filter.ts'
-import type { Route } from '../model/route.ts'
 import { Fields } from '../wire/fields.ts'
 import { answerOf, type BodyUnderWay, nothingNow, nothingOf } from './filter-answer.ts'
 import { runDone, runFilters } from './filter-run.ts'
@@ -15,17 +14,16 @@ import { filterView, type Viewed } from './filter-view.ts'
 import type { OwnAnswer } from './respond.ts'
 import type { Events } from './services.ts'
 
-/** The exchange that they belong to. */
-export interface FilteredExchange extends Viewed {
-  readonly route: Route | null
-  /** The request phase is over, and none has answered */
-  requestFiltered(): void
-  filterAnswered(answer: OwnAnswer): void
-  responseFiltered(): void
-  filterWaits(filter: Filter): void
+/** What becomes of a phase that may wait. */
+export interface PhaseCalls {
+  /** The phase is over, and none has answered */
+  finished(): void
+  /** Of the request phase only */
+  answered(answer: OwnAnswer): void
+  waits(filter: Filter): void
   /** Wraps what goes on after a promise */
   resumed(next: () => void): void
-  filterFailed(filter: Filter, error: unknown): void
+  failed(filter: Filter, error: unknown): void
 }
 
 /** The request as the request phase has left it. */
@@ -33,59 +31,58 @@ type Before = {
   readonly lines: string
   readonly forwardText: string
   readonly hostField: string | null
-  readonly path: string
-  readonly query: string
+  readonly forwardPath: string
+  readonly forwardQuery: string
 }
 
 export class FilterPhases {
-  private readonly exchange: FilteredExchange
+  private readonly exchange: Viewed
   private readonly view: FilterExchange
   private before: Before | null = null
   private readonly body: BodyUnderWay = { reader: null }
 
-  constructor(exchange: FilteredExchange, connection: Connection) {
+  constructor(exchange: Viewed, connection: Connection) {
     this.exchange = exchange
     this.view = filterView(exchange, connection)
   }
 
-  request(filters: readonly Filter[]): void {
-    const { exchange, view, body } = this
+  request(filters: readonly Filter[], calls: PhaseCalls): void {
+    const { view, body } = this
     runFilters<OwnAnswer | null>(filters, {
       call: filter => answerOf(filter.request?.(view), body),
       took: answer => {
-        if (answer !== null) exchange.filterAnswered(answer)
+        if (answer !== null) calls.answered(answer)
         return answer !== null
       },
-      finished: () => exchange.requestFiltered(),
-      failed: (error, filter) => exchange.filterFailed(filter, error),
-      waiting: filter => exchange.filterWaits(filter),
-      later: next => exchange.resumed(next),
+      finished: () => calls.finished(),
+      failed: (error, filter) => calls.failed(filter, error),
+      waiting: filter => calls.waits(filter),
+      later: next => calls.resumed(next),
     })
   }
 
-  /** @returns false when one has ended the exchange */
-  attempt(filters: readonly Filter[]): boolean {
+  /** @returns the filter that has failed, or null */
+  attempt(filters: readonly Filter[]): { readonly filter: Filter; readonly error: unknown } | null {
     this.beginTry()
     for (const filter of filters) {
       try {
         nothingNow('attempt', filter.attempt?.(this.view))
       } catch (error) {
-        this.exchange.filterFailed(filter, error)
-        return false
+        return { filter, error }
       }
     }
-    return true
+    return null
   }
 
-  response(filters: readonly Filter[]): void {
-    const { exchange, view } = this
+  response(filters: readonly Filter[], calls: PhaseCalls): void {
+    const { view } = this
     runFilters<void>(filters, {
       call: filter => nothingOf('response', filter.response?.(view)),
       took: () => false,
-      finished: () => exchange.responseFiltered(),
-      failed: (error, filter) => exchange.filterFailed(filter, error),
-      waiting: filter => exchange.filterWaits(filter),
-      later: next => exchange.resumed(next),
+      finished: () => calls.finished(),
+      failed: (error, filter) => calls.failed(filter, error),
+      waiting: filter => calls.waits(filter),
+      later: next => calls.resumed(next),
     })
   }
 
@@ -99,14 +96,14 @@ export class FilterPhases {
   private beginTry(): void {
     const { exchange, before } = this
     if (before === null) {
-      const { head, forwardText, hostField, path, query } = exchange
-      this.before = { lines: head.fields.text, forwardText, hostField, path, query }
+      const { head, forwardText, hostField, forwardPath, forwardQuery } = exchange
+      this.before = { lines: head.fields.text, forwardText, hostField, forwardPath, forwardQuery }
       return
     }
     exchange.head.fields = new Fields(before.lines)
     exchange.forwardText = before.forwardText
     exchange.hostField = before.hostField
-    exchange.path = before.path
-    exchange.query = before.query
+    exchange.forwardPath = before.forwardPath
+    exchange.forwardQuery = before.forwardQuery
   }
 }

@@ -9,8 +9,8 @@ import { type FilteredRequest, RequestFields, ResponseFields } from './filter-fi
 /** What the view is of. */
 export interface Viewed extends FilteredRequest {
   readonly id: string
-  path: string
-  query: string
+  forwardPath: string
+  forwardQuery: string
   readonly route: { readonly name: string } | null
   readonly responseHead: ResponseHead | null
   /** The response has no body, whatever its fields say */
@@ -34,16 +34,16 @@ export function filterView(exchange: Viewed, connection: Connection): FilterExch
       method: exchange.head.method,
       host: exchange.host,
       get path() {
-        return exchange.path
+        return exchange.forwardPath
       },
       set path(path) {
-        exchange.path = checkedTarget(path, '/')
+        exchange.forwardPath = checkedTarget(path, '/')
       },
       get query() {
-        return exchange.query
+        return exchange.forwardQuery
       },
       set query(query) {
-        exchange.query = query === '' ? '' : checkedTarget(query, '?')
+        exchange.forwardQuery = query === '' ? '' : checkedTarget(query, '?')
       },
       headers: new RequestFields(exchange),
     },

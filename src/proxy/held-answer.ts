@@ -1,8 +1,8 @@
 /** What a backend sends while a response filter is still at work: the rest of one answer, until its head may leave. */
 import { HeldBytes } from '../base/held-bytes.ts'
 import type { Share } from '../base/memory-budget.ts'
+import type { Sink } from '../model/stage.ts'
 import type { Fields } from '../wire/fields.ts'
-import type { Downstream } from './downstream.ts'
 
 export class HeldAnswer {
   ended = false
@@ -27,8 +27,8 @@ export class HeldAnswer {
   }
 
   /** @returns false when the client should not get more yet */
-  sendTo(downstream: Downstream): boolean {
-    const open = this.held.each((bytes, from, to) => downstream.data(bytes, from, to))
+  sendTo(sink: Pick<Sink, 'data'>): boolean {
+    const open = this.held.each((bytes, from, to) => sink.data(bytes, from, to))
     this.held.clear()
     return open
   }

@@ -4,7 +4,7 @@ import { type BackendUser, hasBody } from './backend.ts'
 /** @param extra field lines that only this connection needs */
 export function requestText(user: BackendUser, host: string, extra: string): string {
   const { head } = user
-  let text = `${head.method} ${user.path}${user.query} HTTP/1.1\r\nhost: ${host}\r\n`
+  let text = `${head.method} ${user.forwardPath}${user.forwardQuery} HTTP/1.1\r\nhost: ${host}\r\n`
   text += head.fields.text
   text += user.forwardText
   if (head.contentLength >= 0) text += `content-length: ${head.contentLength}\r\n`

@@ -6,15 +6,12 @@ import { type DateField, dateLineAt, hasDate } from '../base/date-field.ts'
 import { type ErrorCode, errorTable, type ProxyError } from '../base/errors.ts'
 import type { Reply } from '../model/filter.ts'
 import type { Link } from '../model/link.ts'
-import type { RouteAction } from '../model/route.ts'
+import type { Sink } from '../model/stage.ts'
 import { Fields } from '../wire/fields.ts'
 import { type RequestHead, reasonOf } from '../wire/heads.ts'
 import { withFields } from './answer-head.ts'
 import type { Downstream } from './downstream.ts'
 import { grpcStatusLines } from './grpc.ts'
-import type { Located } from './locate.ts'
-import { atLastHop } from './max-forwards.ts'
-import { redirectLocation } from './redirect.ts'
 
 export type OwnAnswer = {
   readonly status: number
@@ -100,14 +97,21 @@ export function writeError(link: Link, code: ErrorCode, id: string): number {
   return status
 }
 
-/** What is answered without a backend, or null: at the last hop that the client allows, and what a route says by itself. */
-export function ownReply(action: RouteAction, { head, host, path, query }: Located): Reply | null {
-  const last = atLastHop(head, host)
-  if (last !== null || action.kind === 'upstream') return last
-  if (action.kind === 'redirect') {
-    return { status: action.status, headers: { location: redirectLocation(action.to, host, path, query) } }
-  }
-  return { status: action.status, headers: Object.fromEntries(action.headers), body: action.body }
+/** A whole answer of our own into a sink. */
+export function writeThrough(sink: Sink, answer: OwnAnswer, method: string): void {
+  const { status, reason, text, length, body } = answer
+  const bodyless = method === 'HEAD' || status === 204 || status === 304
+  const framing = {
+    end: 0,
+    minor: 1,
+    contentLength: length,
+    chunked: false,
+    persistent: true,
+    upgrade: null,
+  } as const
+  sink.answer({ ...framing, fields: new Fields(text), status, reason, dated: hasDate(text) }, bodyless)
+  if (!bodyless && body.length > 0) sink.data(body, 0, body.length)
+  sink.end(null)
 }
 
 const hints: Partial<Record<ErrorCode, string>> = {

@@ -1,20 +1,13 @@
 /** Between a backend's 101 and the tunnel: what was read together with the head is collected, then the links are joined. */
-import type { Link } from '../model/link.ts'
-
-export interface SwitchingExchange {
-  readonly finished: boolean
-  readonly attempts: { release(): { release(): Link } | null }
-  joinTunnel(backend: Link, early: readonly Buffer[]): void
-}
+import type { ResponseHead } from '../wire/heads.ts'
 
 export class Switching {
+  readonly head: ResponseHead
   /** What the backend has sent behind its head */
   readonly early: Buffer[] = []
 
-  constructor(exchange: SwitchingExchange) {
-    queueMicrotask(() => {
-      const backend = exchange.finished ? null : exchange.attempts.release()
-      if (backend !== null) exchange.joinTunnel(backend.release(), this.early)
-    })
+  constructor(head: ResponseHead, attempt: { switched(switching: Switching): void }) {
+    this.head = head
+    queueMicrotask(() => attempt.switched(this))
   }
 }

@@ -47,6 +47,27 @@ export function matchesWildcard({ first, middle, last, exact }: Wildcard, text: 
   return true
 }
 
+/** The same, and what each star took is put behind `taken`. A pattern without two stars beside each other is expected. */
+export function captureWildcard(
+  wildcard: Wildcard,
+  text: string,
+  from: number,
+  to: number,
+  taken: string[],
+): boolean {
+  if (!matchesWildcard(wildcard, text, from, to)) return false
+  if (wildcard.exact) return true
+  const end = to - wildcard.last.length
+  let at = from + wildcard.first.length
+  for (const literal of wildcard.middle) {
+    const next = endOf(literal, text, at, end)
+    taken.push(text.slice(at, next - literal.text.length))
+    at = next
+  }
+  taken.push(text.slice(at, end))
+  return true
+}
+
 /** Where the first occurrence in `text[from, to)` ends, or -1. */
 function endOf({ text: wanted, fallback }: Literal, text: string, from: number, to: number): number {
   let matched = 0

@@ -32,6 +32,7 @@ const layers: readonly (readonly string[])[] = [
     'storage',
     'config/engine',
   ],
+  ['features'],
   ['config'],
   ['gateway'],
   ['admin'],

@@ -282,7 +282,18 @@ describe('the map', () => {
 
   it('knows of every part of the configuration whether it is a hop: else add it to services.ts', () => {
     const hops = ['listen', 'sites', 'upstreams', 'storage', 'acme', 'vault', 'alerts', 'admin', 'ca']
-    const none = ['policy', 'policies', 'tickets', 'log', 'state', 'limits', 'timeouts', 'filters', 'workers']
+    const none = [
+      'policy',
+      'policies',
+      'tickets',
+      'log',
+      'state',
+      'limits',
+      'timeouts',
+      'filters',
+      'workers',
+      'defaults',
+    ]
     assert.deepEqual(Object.keys(configShape.rows).sort(), [...hops, ...none].sort())
   })
 

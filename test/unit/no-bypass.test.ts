@@ -14,6 +14,7 @@ import { policies } from '../../src/model/policies.ts'
 import type { Route } from '../../src/model/route.ts'
 import type { Site } from '../../src/model/site.ts'
 import type { Snapshot } from '../../src/model/snapshot.ts'
+import { needsNoBody } from '../../src/model/stage.ts'
 import type { ServerTls } from '../../src/model/tls-terms.ts'
 import { identify } from '../../src/proxy/client-certificate.ts'
 import { decide } from '../../src/proxy/decide.ts'
@@ -93,7 +94,7 @@ function routeOf(name: string, path: string, requireClient: boolean): Route {
   return {
     name,
     match: { paths: [path], methods: [], headers: [], query: [], clients: [], ja4: [] },
-    action: { kind: 'respond', status: 200, body: '', headers: [] },
+    origin: () => needsNoBody,
     timeouts: none,
     maxBodyBytes: 1,
     bodyRateBytes: 0,

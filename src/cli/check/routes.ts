@@ -38,7 +38,7 @@ const whoElse = ({ clients }: SiteConfig): string =>
 
 function does({ action }: RouteConfig): string {
   if (action.kind === 'upstream') return `what ${action.upstream.name} serves`
-  return action.kind === 'redirect' ? `a ${action.status} to ${action.to}` : `a ${action.status}`
+  return action.kind === 'redirect' ? `a ${action.status} to ${action.to.text}` : `a ${action.status}`
 }
 
 /** A route that serves somebody without a certificate what `route` is about, or null. A refusal serves nobody. */

@@ -4,6 +4,7 @@
  */
 import { ProxyError } from '../../base/errors.ts'
 import type { ClientsConfig, RouteConfig, UpstreamConfig } from '../../config/config.ts'
+import { explainStage } from '../../config/stages.ts'
 import type { ClientIdentity, ClientMatch } from '../../model/client-identity.ts'
 import { Fields } from '../../wire/fields.ts'
 import { parseTarget } from '../../wire/target.ts'
@@ -108,10 +109,11 @@ function conditionsOf({ match }: RouteConfig): string {
   ].join(', ')
 }
 
-function sayAction(say: Say, { filters, action }: RouteConfig): void {
+function sayAction(say: Say, { filters, action, stages }: RouteConfig): void {
+  for (const stage of stages) for (const line of explainStage(stage)) say('stage', line)
   if (filters.length > 0) say('filters', filters.map(filter => filter.name).join(', '))
   if (action.kind === 'upstream') sayUpstream(say, action.upstream)
-  else if (action.kind === 'redirect') say('answer', `${action.status} to ${action.to}`)
+  else if (action.kind === 'redirect') say('answer', `${action.status} to ${action.to.text}`)
   else say('answer', `${action.status} from the configuration`)
 }
 

@@ -218,22 +218,6 @@ export function anyText(text: string): Formed<string> {
   return { ok: text }
 }
 
-const variables = ['{host}', '{path}', '{query}']
-
-/** A Location: a URL, or a path from the root; one slash only, or `//host` would lead elsewhere. */
-export function redirectTarget(text: string): Formed<string> {
-  if (!/^(https?:\/\/[^/]|\/(?!\/))/.test(text)) {
-    return { wrong: `${text}: a redirect leads to https://..., http://... or a path that begins with one /` }
-  }
-  if (/[^\x21-\x7e]/.test(text))
-    return { wrong: `${text}: a redirect holds printable ASCII`, hint: 'percent-encode the rest' }
-  for (const [used] of text.matchAll(/\{[^}]*\}?|\}/g)) {
-    if (!variables.includes(used))
-      return { wrong: `${used} cannot be filled in`, hint: `there are ${variables.join(', ')}` }
-  }
-  return { ok: text }
-}
-
 /** An upstream's name. */
 export function upstreamName(text: string): Formed<string> {
   if (/^[A-Za-z_][A-Za-z0-9_-]*$/.test(text)) return { ok: text }

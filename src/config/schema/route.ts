@@ -1,14 +1,8 @@
 /** Rows for routes: which requests of a site, and what becomes of them. */
-import {
-  anyText,
-  headerName,
-  headerValue,
-  ja4,
-  method,
-  pathPattern,
-  queryName,
-  redirectTarget,
-} from '../engine/forms.ts'
+
+import { featureRows } from '../../features/all.ts'
+import { parseLocation } from '../../features/location.ts'
+import { anyText, headerName, headerValue, ja4, method, pathPattern, queryName } from '../engine/forms.ts'
 import { type Row, shape } from '../engine/kinds.ts'
 import { clientMatchKind } from './clients.ts'
 import { limitsRows, timeoutsRows } from './limits.ts'
@@ -66,10 +60,10 @@ const redirectShape = shape({
   docs: 'Answers with a redirect instead of asking a backend.',
   rows: {
     to: {
-      kind: { type: 'string', form: redirectTarget, write: 'URL or path' },
+      kind: { type: 'string', form: parseLocation, write: 'URL or path' },
       required: true,
-      docs: 'The Location. `{host}`, `{path}` and `{query}` (with its `?`, or nothing) are filled in from the request.',
-      example: 'https://www.example.com{path}{query}',
+      docs: 'The Location, a [template](templates.md) whose values are encoded for where they stand. `{host}`, `{path}` and `{query}` are short for `{request.host}`, `{request.path}` and `{request.query}`.',
+      example: 'https://www.example.com{request.path}{request.query}',
     },
     status: {
       kind: { type: 'choice', of: [301, 302, 303, 307, 308] },
@@ -181,5 +175,6 @@ export const routeShape = shape({
       kind: { type: 'list', of: { type: 'filter' }, empty: true },
       docs: 'Filters of this route, after those of the configuration; TypeScript only.',
     },
+    ...featureRows,
   },
 })

@@ -1,4 +1,6 @@
 /** Rows for sites: a host name and how its TLS ends. */
+
+import { featureRows } from '../../features/all.ts'
 import { policyName, siteHost } from '../engine/forms.ts'
 import { shape } from '../engine/kinds.ts'
 import { certificateKind } from './certificate.ts'
@@ -83,5 +85,6 @@ export const siteShape = shape({
       docs: 'TLS ends here, and what is inside goes on as raw TCP.',
       example: '{ to: [10.0.3.4:5432] }',
     },
+    ...featureRows,
   },
 })

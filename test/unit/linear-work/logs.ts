@@ -6,16 +6,19 @@ import { createLog } from '../../../src/base/log.ts'
 import { boundedFields } from '../../../src/base/log-bounds.ts'
 import { visible } from '../../../src/base/visible.ts'
 import { handshakeGroups, handshakesText } from '../../../src/cli/verbs/handshakes.ts'
+import { parseLocation } from '../../../src/features/location.ts'
+import { parseTemplate } from '../../../src/features/template.ts'
 import { logEvents } from '../../../src/gateway/events.ts'
 import { HandshakeLog } from '../../../src/gateway/handshake-log.ts'
 import { RequestCounts } from '../../../src/gateway/request-counts.ts'
 import type { Connection } from '../../../src/model/connection.ts'
 import { Metrics } from '../../../src/model/metrics.ts'
 import type { Snapshot } from '../../../src/model/snapshot.ts'
+import type { StagedExchange } from '../../../src/model/stage.ts'
 import { decide } from '../../../src/proxy/decide.ts'
-import { redirectLocation } from '../../../src/proxy/redirect.ts'
 import { errorAnswer } from '../../../src/proxy/respond.ts'
 import { parseClientHello } from '../../../src/wire/client-hello.ts'
+import { Fields } from '../../../src/wire/fields.ts'
 import { alpn, hello } from '../../wire/hello-bytes.ts'
 import { type Worst, worst } from './worst.ts'
 
@@ -99,9 +102,17 @@ export const logs: readonly Worst[] = [
     const texts = [':'.repeat(n), '1'.repeat(n), '1.'.repeat(n / 2), `::${'f:'.repeat(n / 2)}`]
     return () => texts.map(parseAddress)
   }),
-  worst('src/proxy/redirect.ts', 'a long target', 4_000, n => {
+  worst('src/features/template.ts', 'a long target in a redirect', 4_000, n => {
     const path = `/${'{path}'.repeat(n / 6)}`
-    return () => redirectLocation('https://{host}{path}{query}', 'a:1', path, `?${'{query}'.repeat(n / 7)}`)
+    const parsed = parseLocation('https://{host}{path}{query}/{request.header.x}')
+    if (!('ok' in parsed)) throw new Error(parsed.wrong)
+    const head = { fields: new Fields(`x: ${'\u00e9/'.repeat(n / 2)}\r\n`) }
+    const exchange = { host: 'a:1', path, query: `?${'{query}'.repeat(n / 7)}`, head } as unknown as StagedExchange
+    return () => parsed.ok.template({ exchange, response: null, rest: () => '' })
+  }),
+  worst('src/features/template.ts', 'a template of braces', 4_000, n => {
+    const text = '{{}}'.repeat(n / 4)
+    return () => parseTemplate(text, 'response field')
   }),
   worst('src/proxy/respond.ts', 'a long Accept', 8_000, n => {
     const accept = 'jso,'.repeat(n / 4)

@@ -1,4 +1,5 @@
 /** The worst targets of path patterns and names, and the worst tables of them. */
+import { compileCaptures, restOf } from '../../../src/route/captures.ts'
 import { routeTable } from '../../../src/route/match.ts'
 import { Names } from '../../../src/route/names.ts'
 import { Paths } from '../../../src/route/paths.ts'
@@ -42,6 +43,16 @@ export const routes: readonly Worst[] = [
   worst('src/route/wildcard.ts', 'pattern and text that grow together', 2_000, n => {
     const text = 'a'.repeat(n)
     return () => matchesWildcard(compileWildcard(`*${'a'.repeat(n / 2)}b*`), text, 0, text.length)
+  }),
+  worst('src/route/captures.ts', 'stars of a path that nearly fits everywhere', 2_000, n => {
+    const captures = compileCaptures(`/*${'a'.repeat(40)}b*/*`)
+    const path = `/${'a'.repeat(n)}/${'a'.repeat(n)}`
+    return () => captures(path)
+  }),
+  worst('src/route/captures.ts', 'the rest of a deep path', 2_000, n => {
+    const rest = restOf(['/b/*', '/a*/*', '/*'])
+    const path = '/a'.repeat(n)
+    return () => rest(path)
   }),
   worst('src/route/names.ts', 'labels', 4_000, n => {
     const names = new Names<number>()

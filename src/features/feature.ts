@@ -1,0 +1,46 @@
+/**
+ * A feature is something configurable that happens to requests: a folder with its options, what compiles them to stages,
+ * and its page of documentation. features/all.ts lists them, and is the only other file that a new one touches.
+ */
+
+import type { RawValue } from '../config/engine/infer.ts'
+import type { Row } from '../config/engine/kinds.ts'
+import type { Problems } from '../config/engine/problem.ts'
+import type { Node } from '../config/engine/tree.ts'
+import type { Stage } from '../model/stage.ts'
+
+/** Where an option may stand, the outermost first. */
+export const levels = ['defaults', 'site', 'route'] as const
+export type Level = (typeof levels)[number]
+
+/** The route that stages are compiled for. */
+export type Where = {
+  /** The patterns of its paths; empty for any path */
+  readonly paths: readonly string[]
+  /** The hosts of its site; a wildcard begins with `*.` */
+  readonly hosts: readonly string[]
+  readonly isDefaultSite: boolean
+}
+
+/** Stages of one feature for one route: those that also see what user filters do, and those between them and the origin. */
+export type Stages = { readonly outside?: Stage; readonly inside?: Stage }
+
+export type Feature<R extends Row = Row> = {
+  /** One sentence, for the documentation */
+  readonly docs: string
+  readonly row: R
+  /**
+   * What an option does to the same one of an outer level. `adds`: both hold, the outer one first; for what restricts or
+   * adds. `replaces`: the nearer one holds alone; for what chooses.
+   */
+  readonly inherits: 'adds' | 'replaces'
+  /** What the rows cannot say; reported with its place. */
+  check?(value: RawValue<R['kind']>, node: Node, problems: Problems): void
+  /** @param values that hold for the route, the outermost first; at least one */
+  compile(values: readonly RawValue<R['kind']>[], where: Where): Stages
+  /** For `explain`: what the option does, in a few words */
+  explain(value: RawValue<R['kind']>): string
+}
+
+/** Keeps the literal types of the row, from which the types of values are inferred. */
+export const feature = <const R extends Row>(of: Feature<R>): Feature<R> => of

@@ -1,0 +1,77 @@
+/** `rewrite`: another path for the origin, by a pattern whose stars are carried over. */
+import { pathPattern } from '../../config/engine/forms.ts'
+import { shape } from '../../config/engine/kinds.ts'
+import { childOf, placeOf } from '../../config/engine/tree.ts'
+import type { Stage } from '../../model/stage.ts'
+import { type Captures, compileCaptures } from '../../route/captures.ts'
+import { feature } from '../feature.ts'
+
+const rewriteShape = shape({
+  name: 'rewrite',
+  docs: 'Gives the backend another path. The query stays. A path that `from` does not match stays as well.',
+  rows: {
+    from: {
+      kind: { type: 'string', form: pathPattern, write: 'path' },
+      required: true,
+      docs: 'A pattern as in `match.path`, held against the whole path, after `strip`.',
+      example: '/v1/*',
+    },
+    to: {
+      kind: { type: 'string', form: pathPattern, write: 'path' },
+      required: true,
+      docs: 'The path in its place. Each `*` is what the `*` of `from` in the same place took.',
+      example: '/internal/*',
+    },
+  },
+})
+
+export const rewrite = feature({
+  docs: 'Gives the backend another path, by a pattern: `rewrite: { from: /v1/*, to: /internal/* }`.',
+  row: {
+    kind: { type: 'object', shape: rewriteShape },
+    docs: 'Another path for the backend, by a pattern.',
+    example: '{ from: /v1/*, to: /internal/* }',
+  },
+  inherits: 'replaces',
+  check(value, node, problems) {
+    if (value.from === undefined || value.to === undefined) return
+    const [had, wanted] = [starsIn(value.from), starsIn(value.to)]
+    if (wanted > had)
+      problems.error(
+        placeOf(node, 'to'),
+        `to has ${wanted} stars, and from has ${had}`,
+        'each * of to is what the * of from in the same place took',
+      )
+    else if (childOf(node, 'to') && value.to.endsWith('/*') !== value.from.endsWith('/*') && wanted > 0)
+      problems.error(
+        placeOf(node, 'to'),
+        'a last /* takes everything below, and a * elsewhere a part of one segment: one cannot stand for the other',
+        'end both with /*, or neither',
+      )
+  },
+  compile(values) {
+    const { from, to } = values.at(-1) ?? {}
+    return from === undefined || to === undefined
+      ? {}
+      : { inside: rewriteStage(compileCaptures(from), piecesOf(to)) }
+  },
+  explain: ({ from, to }) => `${from} becomes ${to}`,
+})
+
+const starsIn = (pattern: string): number => pattern.split('*').length - 1
+
+/** What stands between the stars; the slash before a last star comes with what it took. */
+const piecesOf = (to: string): readonly string[] => (to.endsWith('/*') ? `${to.slice(0, -2)}*` : to).split('*')
+
+function rewriteStage(captures: Captures, pieces: readonly string[]): Stage {
+  return inner => (exchange, sink) => {
+    const taken = captures(exchange.forwardPath)
+    if (taken !== null) {
+      let path = pieces[0] as string
+      for (let at = 1; at < pieces.length; at++) path += `${taken[at - 1] ?? ''}${pieces[at]}`
+      // A star may have taken nothing; an empty segment would be another path to some backends.
+      exchange.forwardPath = path === '' ? '/' : path.includes('//') ? path.replaceAll(/\/{2,}/g, '/') : path
+    }
+    return inner(exchange, sink)
+  }
+}

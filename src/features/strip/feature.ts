@@ -1,0 +1,43 @@
+/** `strip`: takes a prefix off the path before the origin is asked. */
+import type { Formed } from '../../config/engine/forms.ts'
+import type { Stage } from '../../model/stage.ts'
+import { feature } from '../feature.ts'
+
+function prefix(text: string): Formed<string> {
+  if (!text.startsWith('/')) return { wrong: `${text}: a prefix begins with /`, hint: `write /${text}` }
+  if (/[*?#\x00-\x20\x7f\\%]/.test(text) || text.includes('//') || /\/\.{1,2}(\/|$)/.test(text))
+    return {
+      wrong: `${text}: a prefix is a plain path`,
+      hint: 'patterns are for rewrite: { from: /v1/*, to: /internal/* }',
+    }
+  const bare = text.replace(/\/$/, '')
+  return bare === '' ? { wrong: '/ cannot be taken off a path', hint: 'remove strip' } : { ok: bare }
+}
+
+export const strip = feature({
+  docs: 'Takes a prefix off the path: with `strip: /api`, `/api/x` arrives as `/x` and `/api` as `/`.',
+  row: {
+    kind: { type: 'list', of: { type: 'string', form: prefix, write: 'path' }, single: true },
+    docs:
+      'A prefix that is taken off the path before the backend is asked, or several, of which the first that fits is. Whole segments ' +
+      'only: `/api` does not touch `/apis`. Routes match the path as it was asked for, and the log has that one.',
+    example: '/api',
+  },
+  inherits: 'replaces',
+  compile: values => ({ inside: stripStage(values.at(-1) ?? []) }),
+  explain: prefixes => `takes ${prefixes.join(' or ')} off the path`,
+})
+
+function stripStage(prefixes: readonly string[]): Stage {
+  return inner => (exchange, sink) => {
+    const path = exchange.forwardPath
+    for (const each of prefixes) {
+      if (!path.startsWith(each)) continue
+      if (path.length === each.length) exchange.forwardPath = '/'
+      else if (path.charCodeAt(each.length) === 0x2f) exchange.forwardPath = path.slice(each.length)
+      else continue
+      break
+    }
+    return inner(exchange, sink)
+  }
+}

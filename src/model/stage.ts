@@ -1,0 +1,158 @@
+/**
+ * What happens to a request on its way to an answer. An `Origin` takes an exchange and a `Sink` for its answer and gives back
+ * where the request body goes; a `Stage` wraps an origin. Stages are composed once per route, when a configuration is
+ * compiled: a route without stages is its plain origin.
+ *
+ * A stage may answer by itself, wait, change what the origin is asked for, wrap the sink (to see or change the answer) and
+ * wrap the request side (to see, change or hold the body). A stage that does not apply to an exchange returns what the inner
+ * origin returned, so that it costs nothing more.
+ *
+ * Re-entrancy: whoever is called may call back before it returns. An origin may answer, whole, before it has returned its
+ * request side; a sink that is written to may be drained within the same call; after `end` or `abort` nothing more is
+ * written to a sink, and what comes late for it is dropped. test/unit/stages.test.ts has exchanges without sockets.
+ */
+import type { ProxyError } from '../base/errors.ts'
+import type { Fields } from '../wire/fields.ts'
+import type { RequestHead, ResponseHead } from '../wire/heads.ts'
+import type { Fingerprint } from '../wire/ja4.ts'
+import type { ClientIdentity } from './client-identity.ts'
+import type { Filters, Reply } from './filter.ts'
+import type { Link, TlsFacts } from './link.ts'
+import type { Upstream } from './upstream.ts'
+
+/** Takes one answer. The client's side is one; a stage that wants to see or change the answer makes another around it. */
+export interface Sink {
+  /** An interim answer (1xx). `false`: wait for `resumeAnswer`. */
+  inform(head: ResponseHead): boolean
+  /** The final head, once; it is the sink's to change. `bodyless`: nothing follows, whatever its length says (HEAD, 204, 304) */
+  answer(head: ResponseHead, bodyless: boolean): void
+  /** `false`: wait for `resumeAnswer`. */
+  data(bytes: Uint8Array, from: number, to: number): boolean
+  end(trailers: Fields | null): void
+  /** The answer cannot be made whole: before `answer` the client gets the error's page, afterwards a visible cut. */
+  abort(error: ProxyError): void
+  /** An upgrade was granted: the links are joined, and no stage has any further part in it. `early`: sent behind the 101 */
+  switched(head: ResponseHead, backend: Link, early: readonly Buffer[]): void
+  /** The request side can take more. */
+  requestDrained(): void
+}
+
+/** Where the request body goes. */
+export interface RequestSink {
+  /** `false`: wait for `Sink.requestDrained`. */
+  data(bytes: Buffer, from: number, to: number): boolean
+  end(trailers: Fields | null): void
+  /** All that came in this turn of the event loop was given. `false`: wait for `Sink.requestDrained`. */
+  flush(): boolean
+  /** The sink can take more of the answer. */
+  resumeAnswer(): void
+  /** The request turned out to be bad, or something took too long: it is answered with the error through the sink. */
+  fail(error: ProxyError): void
+  /** The client is gone: nobody waits for an answer. */
+  drop(): void
+}
+
+/** What is known of the client's connection. */
+export interface ClientFacts {
+  readonly clientAddress: string
+  readonly clientPort: number
+  /** TLS with the client */
+  readonly secure: boolean
+  readonly serverName: string | null
+  /** Who the client has proved to be with its certificate */
+  readonly identity: ClientIdentity | null
+  readonly fingerprint: Fingerprint | null
+  /** Key exchange group; empty in cleartext */
+  readonly group: string
+  readonly link: { readonly tls: TlsFacts | null }
+}
+
+/** An exchange as origins and stages see it. */
+export interface StagedExchange {
+  /** Unique in this process; in the log, and in error answers */
+  readonly id: string
+  readonly connection: ClientFacts
+  /** `fields` is what the origin is asked with: it may be changed before the inner origin is called */
+  readonly head: RequestHead
+  /** As asked for, without the changes of stages: the Host, and the target in normal form, which was routed on */
+  readonly host: string
+  readonly path: string
+  readonly query: string
+  /** What the origin is asked for: stages change these before they call the inner origin */
+  forwardPath: string
+  forwardQuery: string
+  /** Fields that say who the client is, each with its CRLF */
+  forwardText: string
+  /** The Host field in place of the upstream's, or null */
+  hostField: string | null
+  readonly siteName: string
+  readonly route: { readonly name: string } | null
+  /** What is asked, or was: nothing before there is an endpoint, or where the gateway answers by itself */
+  readonly attempts: { readonly endpoint: { readonly label: string } | null; readonly upstreamName: string | null }
+  readonly finished: boolean
+  /** The origin that asks an upstream: attempts, retries and their connections are inside it */
+  askUpstream(upstream: Upstream, sink: Sink): RequestSink
+  /** Answers through a sink with the error's page: for an origin or stage that has not answered yet. */
+  failThrough(sink: Sink, error: ProxyError): void
+  /** Answers through a sink with a reply of the gateway's own. */
+  replyThrough(sink: Sink, reply: Reply): void
+  /** Runs the filters of a route around an origin. */
+  runFilters(filters: Filters, inner: Origin, sink: Sink): RequestSink
+  /** Called exactly once, when the exchange is over; `error` is what ended it, or null. */
+  onDone(done: (error: ProxyError | null) => void): void
+}
+
+export type Origin = (exchange: StagedExchange, sink: Sink) => RequestSink
+export type Stage = (inner: Origin) => Origin
+
+/** The first stage is the outermost. */
+export function compose(stages: readonly Stage[], origin: Origin): Origin {
+  return stages.reduceRight((inner, stage) => stage(inner), origin)
+}
+
+/** The request side of an origin that needs nothing of the request body. */
+export const needsNoBody: RequestSink = {
+  data: () => true,
+  end() {},
+  flush: () => true,
+  resumeAnswer() {},
+  fail() {},
+  drop() {},
+}
+
+/** A sink around another that changes nothing: what a stage does not override passes as it is. */
+export class WrappedSink implements Sink {
+  protected readonly sink: Sink
+
+  constructor(sink: Sink) {
+    this.sink = sink
+  }
+
+  inform(head: ResponseHead): boolean {
+    return this.sink.inform(head)
+  }
+
+  answer(head: ResponseHead, bodyless: boolean): void {
+    this.sink.answer(head, bodyless)
+  }
+
+  data(bytes: Uint8Array, from: number, to: number): boolean {
+    return this.sink.data(bytes, from, to)
+  }
+
+  end(trailers: Fields | null): void {
+    this.sink.end(trailers)
+  }
+
+  abort(error: ProxyError): void {
+    this.sink.abort(error)
+  }
+
+  switched(head: ResponseHead, backend: Link, early: readonly Buffer[]): void {
+    this.sink.switched(head, backend, early)
+  }
+
+  requestDrained(): void {
+    this.sink.requestDrained()
+  }
+}
