@@ -7,6 +7,7 @@
  * that say the same as the rows of a shape are inferred from it.
  */
 
+import type { BalanceName } from '../balance/all.ts'
 import type { LocationTemplate } from '../features/location.ts'
 import type { ChallengeKind } from '../model/challenge.ts'
 import type { ClientMatch, ForwardedForm } from '../model/client-identity.ts'
@@ -251,8 +252,6 @@ export type UpstreamConfig = {
   /** PROXY header sent to the backend; `tcp` only */
   readonly proxyProtocol: 'v1' | 'v2' | null
 }
-
-export type BalanceName = 'round-robin' | 'least-requests'
 
 /** `host` is a name or an IP address without brackets. */
 export type EndpointConfig = { readonly host: string; readonly port: number }

@@ -3,7 +3,7 @@
  * read, keys that do not match. The result is immutable and knows nothing of configuration.
  */
 
-import { balancers } from '../balance/all.ts'
+import { balancer } from '../balance/all.ts'
 import type { Cas, WatchedCas } from '../certs/files/watched-cas.ts'
 import type { Config, HstsConfig, RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import { compileStage } from '../config/stages.ts'
@@ -75,7 +75,7 @@ export function compile(
       name: from.name,
       scheme: from.scheme,
       endpoints: own,
-      pick: (balancers[from.balance] as (typeof balancers)[string])(own),
+      pick: balancer(from.balance, own),
       maxIdle: from.pool.idle,
       hostHeader: from.host,
       proxyProtocol: from.proxyProtocol,

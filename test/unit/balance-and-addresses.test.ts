@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { avoiding, type Choose } from '../../src/balance/avoid.ts'
 import { leastRequests } from '../../src/balance/least-requests.ts'
+import { random } from '../../src/balance/random.ts'
 import { roundRobin } from '../../src/balance/round-robin.ts'
 import { type AddressTerms, addressesOf, type Lookup } from '../../src/gateway/addresses.ts'
 import { avoidMs, type Endpoint } from '../../src/model/upstream.ts'
@@ -46,6 +47,19 @@ describe('balancing', () => {
     all[1].active = 1
     assert.equal(pick([])?.label, 'b')
     assert.equal(pick([all[1]])?.label !== 'b', true)
+    assert.equal(pick(all), null)
+  })
+
+  it('random takes each as often as another, and none that was tried', () => {
+    const all = three()
+    // The middles of equal thirds: each is hit once.
+    const draws = [0.17, 0.5, 0.83]
+    const pick = avoiding(random(all, () => draws.shift() ?? 0.99))
+    assert.deepEqual(
+      [pick([]), pick([]), pick([])].map(each => each?.label),
+      ['a', 'b', 'c'],
+    )
+    assert.equal(pick([all[2]])?.label, 'b')
     assert.equal(pick(all), null)
   })
 

@@ -1,6 +1,7 @@
 /** What users may write and what the gateway reads are inferred from the schema rows; the compiler checks this file. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { BalanceName } from '../../src/balance/all.ts'
 import type { ConfigInput, RouteInput, SiteInput, UpstreamInput } from '../../src/config/define-config.ts'
 import type { Raw, Read } from '../../src/config/engine/infer.ts'
 import type { routeShape } from '../../src/config/schema/route.ts'
@@ -15,7 +16,7 @@ type Route = Read<typeof routeShape>
 
 describe('types inferred from schema rows', () => {
   it('name units, carry choices, and are null where nothing is written', () => {
-    holds<Same<Upstream['balance'], 'round-robin' | 'least-requests'>>()
+    holds<Same<Upstream['balance'], BalanceName>>()
     holds<Same<Upstream['http'], 'auto' | 1 | 2>>()
     holds<Same<Upstream['pool']['idle'], number>>()
     holds<Same<Upstream['tls']['caFile'], string | null>>()

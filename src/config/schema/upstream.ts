@@ -1,12 +1,15 @@
 /** Rows for upstreams: sets of backends, named or in place. */
+import { algorithms, balanceNames } from '../../balance/all.ts'
 import { backendSpiffeId, endpointUrl, hostPort, serverName, target } from '../engine/forms.ts'
 import { kind, row, shape } from '../engine/kinds.ts'
 import { keyPairShape } from './certificate.ts'
 
 const balanceRow = row({
-  kind: { type: 'choice', of: ['round-robin', 'least-requests'] },
+  kind: { type: 'choice', of: balanceNames },
   default: 'round-robin',
-  docs: 'Which endpoint is next: each in turn, or the one with the fewest requests (or connections) under way. One that could not be connected to is tried last for ten seconds.',
+  docs: `Which endpoint is next. ${Object.entries(algorithms)
+    .map(([name, { docs }]) => `\`${name}\`: ${docs}.`)
+    .join(' ')} One that has just refused a connection is tried last for ten seconds.`,
   example: 'least-requests',
 })
 
