@@ -11,6 +11,7 @@ export function tableOf(routes: readonly RouteConfig[]): RouteTable {
       name: route.name,
       match: route.match,
       origin: () => needsNoBody,
+      refused: () => needsNoBody,
       timeouts: route.timeouts,
       maxBodyBytes: route.bodyBytes,
       bodyRateBytes: route.bodyRateBytes,

@@ -163,6 +163,8 @@ export type SiteConfig = {
   /** Null: nothing is said about it */
   readonly hsts: HstsConfig | null
   readonly ja4: { readonly forward: boolean; readonly block: readonly string[] }
+  /** Those of its routes stand with them; these hold for what no route takes */
+  readonly stages: readonly StageConfig[]
   readonly action: SiteAction
 }
 

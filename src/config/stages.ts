@@ -3,7 +3,8 @@
  * What adds is a list, the outer level first; what chooses is the nearest one alone.
  */
 import { type FeatureName, features } from '../features/all.ts'
-import type { Feature, Stages, Where } from '../features/feature.ts'
+import type { Feature, Where } from '../features/feature.ts'
+import type { Stage } from '../model/stage.ts'
 import { fieldOf } from './engine/kinds.ts'
 import type { Problems } from './engine/problem.ts'
 import { childOf, type Node } from './engine/tree.ts'
@@ -51,8 +52,16 @@ export function stagesOf(levels: readonly WrittenLevel[]): StageConfig[] {
 export const writtenFeatures = (node: Node): FeatureName[] =>
   names.filter(name => childOf(node, name) !== undefined)
 
-export function compileStage({ name, values }: StageConfig, where: Where): Stages {
-  return all[name].compile(values as never, where)
+/** In the order in which they run: those that also see what user filters do, and those between these and the origin. */
+export function compileStages(
+  stages: readonly StageConfig[],
+  where: Where,
+): { readonly outside: Stage[]; readonly inside: Stage[] } {
+  const compiled = stages.map(({ name, values }) => all[name].compile(values as never, where))
+  return {
+    outside: compiled.flatMap(({ outside }) => outside ?? []),
+    inside: compiled.flatMap(({ inside }) => inside ?? []),
+  }
 }
 
 /** One line a level, for `explain`. */

@@ -95,6 +95,7 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
     clients,
     hsts,
     ja4: { forward, block },
+    stages: stagesOf([...checks.outer, { node, raw }]),
     action,
   }
 }

@@ -6,7 +6,7 @@
 import { balancer } from '../balance/all.ts'
 import type { Cas, WatchedCas } from '../certs/files/watched-cas.ts'
 import type { Config, HstsConfig, RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
-import { compileStage } from '../config/stages.ts'
+import { compileStages } from '../config/stages.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
 import { byPhase, type Filters } from '../model/filter.ts'
@@ -17,7 +17,7 @@ import type { Snapshot } from '../model/snapshot.ts'
 import { compose, type Origin } from '../model/stage.ts'
 import type { Endpoint, Upstream } from '../model/upstream.ts'
 import { filterStage } from '../proxy/filter-stage.ts'
-import { redirectOrigin, replyOrigin, upstreamOrigin, withinHops } from '../proxy/origins.ts'
+import { redirectOrigin, refusalOrigin, replyOrigin, upstreamOrigin, withinHops } from '../proxy/origins.ts'
 import { restOf } from '../route/captures.ts'
 import { routeTable } from '../route/match.ts'
 import { Names } from '../route/names.ts'
@@ -206,7 +206,7 @@ function actionOf(
         return {
           name: route.name,
           match: route.match,
-          origin: originOf(route, from, filters, upstreamOf),
+          ...originsOf(route, from, filters, upstreamOf),
           timeouts: route.timeouts,
           maxBodyBytes: route.bodyBytes,
           bodyRateBytes: route.bodyRateBytes,
@@ -214,27 +214,28 @@ function actionOf(
           requireClient: route.requireClient,
         } satisfies Route
       })
-      return { kind: 'http', routes: routeTable(routes), tls }
+      const where = { paths: [], hosts: from.hosts, isDefaultSite: from.default }
+      const { outside } = compileStages(from.stages, where)
+      return { kind: 'http', routes: routeTable(routes), refused: compose(outside, refusalOrigin), tls }
     }
   }
 }
 
 /** What answers the requests of a route, with its stages around it: without any it is the plain origin. */
-function originOf(
+function originsOf(
   { action, stages, match }: RouteConfig,
   site: SiteConfig,
   filters: Filters,
   upstreamOf: (from: UpstreamConfig) => Upstream,
-): Origin {
+): Pick<Route, 'origin' | 'refused'> {
   const where = { paths: match.paths, hosts: site.hosts, isDefaultSite: site.default }
-  const compiled = stages.map(stage => compileStage(stage, where))
-  const outside = compiled.flatMap(({ outside }) => outside ?? [])
-  const inside = compiled.flatMap(({ inside }) => inside ?? [])
+  const { outside, inside } = compileStages(stages, where)
   const waits = filters.request.length + filters.response.length > 0
-  return compose(
+  const origin = compose(
     [...outside, ...(waits ? [filterStage(filters)] : []), ...inside],
     withinHops(plainOrigin(action, restOf(match.paths), upstreamOf)),
   )
+  return { origin, refused: compose(outside, refusalOrigin) }
 }
 
 function plainOrigin(

@@ -11,6 +11,8 @@ export type Route = {
   readonly match: RouteMatch
   /** What answers, with the stages around it */
   readonly origin: Origin
+  /** Answers what is refused before that: the outer stages around the error's page */
+  readonly refused: Origin
   readonly timeouts: RouteTimeouts
   /** Largest request body in bytes; Infinity for no limit */
   readonly maxBodyBytes: number

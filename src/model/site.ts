@@ -2,6 +2,7 @@
 import type { ClientHello } from '../wire/client-hello.ts'
 import type { ClientTerms } from './client-identity.ts'
 import type { RouteTable } from './route.ts'
+import type { Origin } from './stage.ts'
 import type { ServerTls } from './tls-terms.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -37,7 +38,13 @@ export const fitsFingerprint = (pattern: string, ja4: string): boolean =>
   pattern.endsWith('*') ? ja4.startsWith(pattern.slice(0, -1)) : ja4 === pattern
 
 export type SiteAction =
-  | { readonly kind: 'http'; readonly routes: RouteTable; readonly tls: SiteTls | null }
+  | {
+      readonly kind: 'http'
+      readonly routes: RouteTable
+      /** Answers what no route takes, with the stages of the site */
+      readonly refused: Origin
+      readonly tls: SiteTls | null
+    }
   | { readonly kind: 'tcp'; readonly upstream: Upstream; readonly tls: SiteTls; readonly timeouts: SpliceTimeouts }
   | { readonly kind: 'passthrough'; readonly upstream: Upstream; readonly timeouts: SpliceTimeouts }
 

@@ -90,6 +90,8 @@ export interface StagedExchange {
   /** What is asked, or was: nothing before there is an endpoint, or where the gateway answers by itself */
   readonly attempts: { readonly endpoint: { readonly label: string } | null; readonly upstreamName: string | null }
   readonly finished: boolean
+  /** Why the request is refused before its origin is asked; null where it is not */
+  readonly refusal: ProxyError | null
   /** The origin that asks an upstream: attempts, retries and their connections are inside it */
   askUpstream(upstream: Upstream, sink: Sink): RequestSink
   /** Answers through a sink with the error's page: for an origin or stage that has not answered yet. */

@@ -29,6 +29,7 @@ import { type FilterHost, runAttemptFilters, runFilterStage } from './filter-sta
 import { grpcStatusLines } from './grpc.ts'
 import { httpChallenge } from './http-challenge.ts'
 import { locate } from './locate.ts'
+import { refuse } from './origins.ts'
 import { PendingRequest } from './pending-request.ts'
 import { failureAnswer, giveAnswer, type OwnAnswer, replyAnswer, untunnelled, writeThrough } from './respond.ts'
 import type { ExchangeRecord, Services } from './services.ts'
@@ -46,6 +47,8 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   forwardQuery = ''
   host: string
   route: Route | null = null
+  refused: Origin | null = null
+  refusal: ProxyError | null = null
   status = 0
   errorCode: ErrorCode | null = null
   errorWhy: string | null = null
@@ -133,7 +136,7 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   private begin(): void {
     const error = locate(this, this.downstream.forwarding, this.snapshot)
     if (error !== null) {
-      this.fail(error)
+      this.request = refuse(this, error)
       return
     }
     this.forwardPath = this.path

@@ -1,7 +1,8 @@
 /** The origins of routes: an upstream, a redirect, a fixed response. */
+import type { ProxyError } from '../base/errors.ts'
 
 import type { Reply } from '../model/filter.ts'
-import { needsNoBody, type Origin, type StagedExchange } from '../model/stage.ts'
+import { needsNoBody, type Origin, type RequestSink, type Sink, type StagedExchange } from '../model/stage.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { atLastHop } from './max-forwards.ts'
 
@@ -9,6 +10,22 @@ export const upstreamOrigin =
   (upstream: Upstream): Origin =>
   (exchange, sink) =>
     exchange.askUpstream(upstream, sink)
+
+/** The page of the error for which a request is refused. */
+export const refusalOrigin: Origin = (exchange, sink) => {
+  exchange.failThrough(sink, exchange.refusal as ProxyError)
+  return needsNoBody
+}
+
+/** Refuses a request with what its site or route puts around errors, as far as that is known. */
+export function refuse(exchange: Refusable, error: ProxyError): RequestSink {
+  exchange.refusal = error
+  if (exchange.refused !== null) return exchange.refused(exchange, exchange)
+  exchange.abort(error)
+  return needsNoBody
+}
+
+type Refusable = StagedExchange & Sink & { refusal: ProxyError | null; readonly refused: Origin | null }
 
 /** Counts Max-Forwards down before it asks, and answers at the last hop: behind the stages, so that these decide first. */
 export const withinHops =

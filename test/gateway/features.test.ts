@@ -135,6 +135,19 @@ const cases = (): Record<string, Case> => ({
     status: 502,
     fields: { 'x-status': '502', 'x-all': 'defaults' },
   },
+  'what no route takes has those of the site': {
+    site: { headers: { response: { set: { 'x-one': 'site' } } } },
+    route: { match: { path: '/never' }, headers: { response: { set: { 'x-two': 'route' } } }, to: to() },
+    ask: { path: '/elsewhere' },
+    status: 404,
+    fields: { 'x-one': 'site', 'x-two': null, 'x-all': 'defaults' },
+  },
+  'what is refused before its origin is asked has those of its route': {
+    route: { limits: { body: 3 }, headers: { response: { set: { 'x-two': 'route' } } }, to: to() },
+    ask: { method: 'POST', body: 'four' },
+    status: 413,
+    fields: { 'x-two': 'route', 'x-all': 'defaults' },
+  },
   'what a client sends can break no line': {
     route: { headers: { response: { set: { 'x-echo': '{request.header.x-in}' } } }, respond: { body: 'x' } },
     ask: { fields: [['x-in', 'a\u00e9\u0085b']] },
@@ -179,7 +192,7 @@ before(async () => {
     host: [`s${at}.test`, ...(at === 0 ? ['localhost'] : [])],
     certificate: 'local' as const,
     ...site,
-    routes: [route, { respond: { status: 404 } }],
+    routes: [route],
   }))
   started = await startGateway({ defaults: { headers: { response: { set: { 'x-all': 'defaults' } } } }, sites })
 })

@@ -95,6 +95,7 @@ function routeOf(name: string, path: string, requireClient: boolean): Route {
     name,
     match: { paths: [path], methods: [], headers: [], query: [], clients: [], ja4: [] },
     origin: () => needsNoBody,
+    refused: () => needsNoBody,
     timeouts: none,
     maxBodyBytes: 1,
     bodyRateBytes: 0,
@@ -133,7 +134,7 @@ function table(): { plans: Plan[]; snapshot: Snapshot } {
       clients,
       hsts: '',
       fingerprints: { wanted: false, forward: false, block: [] },
-      action: { kind: 'http', routes: routeTable(routes), tls },
+      action: { kind: 'http', refused: () => needsNoBody, routes: routeTable(routes), tls },
     }
     for (const host of plan.hosts) names.add(host, site)
     if (plan.default) defaultSite = site
