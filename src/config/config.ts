@@ -19,7 +19,6 @@ import type { Read } from './engine/infer.ts'
 import type { adminShape } from './schema/admin.ts'
 import type { alertsShape } from './schema/alerts.ts'
 import type { keyPairShape } from './schema/certificate.ts'
-import type { hstsShape } from './schema/hsts.ts'
 import type { limitsShape, timeoutsShape } from './schema/limits.ts'
 import type { ticketsShape } from './schema/tickets.ts'
 import type { upstreamTlsShape } from './schema/upstream.ts'
@@ -160,8 +159,6 @@ export type SiteConfig = {
   readonly staple: boolean
   /** Null: no client certificate is asked for */
   readonly clients: ClientsConfig | null
-  /** Null: nothing is said about it */
-  readonly hsts: HstsConfig | null
   readonly ja4: { readonly forward: boolean; readonly block: readonly string[] }
   /** Those of its routes stand with them; these hold for what no route takes */
   readonly stages: readonly StageConfig[]
@@ -174,9 +171,6 @@ export type SiteAction =
   | { readonly kind: 'passthrough'; readonly upstream: UpstreamConfig }
   /** TLS in, raw TCP out; the upstream's scheme is `tcp` */
   | { readonly kind: 'tcp'; readonly upstream: UpstreamConfig }
-
-/** `maxAge` in seconds */
-export type HstsConfig = Read<typeof hstsShape>
 
 export type ClientsConfig = {
   readonly mode: 'optional' | 'require'

@@ -12,7 +12,6 @@ import type { siteShape } from './schema/site.ts'
 import { checkStages, stagesOf, type WrittenLevel, writtenFeatures } from './stages.ts'
 import { certificateOf } from './validate-certificate.ts'
 import { checkNoClients, clientMatches, validateClients, warnUseless } from './validate-clients.ts'
-import { validateHsts } from './validate-hsts.ts'
 import { validateOcsp } from './validate-ocsp.ts'
 import type { Policies } from './validate-policies.ts'
 import { keyPair, type Upstreams } from './validate-upstreams.ts'
@@ -79,10 +78,9 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
   if (!known) return undefined
   if (clients === undefined) return undefined
   if (clients === null && action.kind === 'http') checkNoClients(action.routes, problems, node)
-  const hsts = validateHsts(raw.hsts, node, problems)
   const staple = validateOcsp(raw.ocsp, certificate, node, problems)
   const { forward, block } = raw.ja4 ?? {}
-  if (forward === undefined || block === undefined || hsts === undefined) return undefined
+  if (forward === undefined || block === undefined) return undefined
   const hosts = raw.host
   const policy = raw.policy ?? checks.policy
   return {
@@ -93,7 +91,6 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
     policy,
     staple,
     clients,
-    hsts,
     ja4: { forward, block },
     stages: stagesOf([...checks.outer, { node, raw }]),
     action,

@@ -1,10 +1,11 @@
 /** Every feature, in the order in which they run: the first is the outermost. A new one is a folder and a line here. */
 import type { Feature } from './feature.ts'
 import { headers } from './headers/feature.ts'
+import { hsts } from './hsts/feature.ts'
 import { rewrite } from './rewrite/feature.ts'
 import { strip } from './strip/feature.ts'
 
-export const features = { strip, rewrite, headers } as const
+export const features = { hsts, headers, strip, rewrite } as const
 
 export type FeatureName = keyof typeof features
 

@@ -5,7 +5,7 @@
 
 import { balancer } from '../balance/all.ts'
 import type { Cas, WatchedCas } from '../certs/files/watched-cas.ts'
-import type { Config, HstsConfig, RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
+import type { Config, RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import { compileStages } from '../config/stages.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
@@ -153,7 +153,6 @@ export function compile(
       termsKey: termsKeyOf(policy, clients),
       policy: from.policy,
       clients,
-      hsts: from.hsts === null ? '' : hstsText(from.hsts),
       fingerprints: { ...from.ja4, wanted: wantsFingerprints(from) },
       action: actionOf(from, config, tls, upstreamOf),
     }
@@ -179,9 +178,6 @@ export function compile(
   }
   return { snapshot, sites, endpoints, staples, certificates, clientCas, crls: crls.used }
 }
-
-const hstsText = ({ maxAge, subdomains, preload }: HstsConfig): string =>
-  `max-age=${maxAge}${subdomains ? '; includeSubDomains' : ''}${preload ? '; preload' : ''}`
 
 /** Whether anything about a site looks at fingerprints. */
 function wantsFingerprints({ ja4, action }: SiteConfig): boolean {

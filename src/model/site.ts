@@ -19,8 +19,6 @@ export type Site = {
   /** Null where no client certificate is asked for */
   readonly clients: ClientTerms | null
   readonly fingerprints: FingerprintRules
-  /** Value of Strict-Transport-Security on every answer over TLS (RFC 6797); empty for none */
-  readonly hsts: string
   readonly action: SiteAction
 }
 

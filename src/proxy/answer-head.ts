@@ -1,7 +1,6 @@
 /** The text of a response head toward a client, with our own framing (RFC 9112 section 6). */
 
 import type { DateField } from '../base/date-field.ts'
-import { Fields } from '../wire/fields.ts'
 import type { ResponseHead } from '../wire/heads.ts'
 
 export type AnswerFraming = {
@@ -30,20 +29,12 @@ export function answerLength(head: ResponseHead, bodyless: boolean, method: stri
   return head.chunked ? -1 : head.contentLength
 }
 
-/** The lines of an answer with those that the site adds, which replace what has the same name. */
-export function withFields(text: string, own: string): string {
-  if (own === '') return text
-  const fields = new Fields(text)
-  fields.delete('strict-transport-security')
-  return fields.text + own
-}
-
 /**
- * The field lines of a backend's answer: with what the site adds, a Date where there is none, and what a 426 asks for, which
+ * The field lines of a backend's answer: a Date where there is none, and what a 426 asks for, which
  * the encoder of HTTP/2 leaves out, since that has no upgrades.
  */
-export function answerText(head: ResponseHead, own: string, date: DateField): string {
-  let text = withFields(head.fields.text, own)
+export function answerText(head: ResponseHead, date: DateField): string {
+  let { text } = head.fields
   if (!head.dated) text += date.line
   if (head.status === 426 && head.upgrade !== null) text += `upgrade: ${head.upgrade}\r\nconnection: upgrade\r\n`
   return text

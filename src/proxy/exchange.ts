@@ -300,7 +300,7 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   answer(head: ResponseHead, bodyless: boolean): void {
     this.answered = true
     this.status = head.status
-    const text = answerText(head, this.downstream.forwarding.answerFields(this.host), this.services.date)
+    const text = answerText(head, this.services.date)
     this.deadline.wait('responseBody')
     this.downstream.head(head.status, head.reason, text, answerLength(head, bodyless, this.head.method), bodyless)
   }
@@ -353,7 +353,7 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     this.answered = true
     const { downstream } = this
     downstream.cork()
-    this.bytesOut += giveAnswer(downstream, answer, this.host, this.head.method, this.services.date)
+    this.bytesOut += giveAnswer(downstream, answer, this.head.method, this.services.date)
     this.finish(error)
     downstream.end(null)
     downstream.uncork()

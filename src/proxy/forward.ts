@@ -14,7 +14,6 @@ import { identityLines } from './client-certificate.ts'
 export class Forwarding {
   /** Fields for the backend, each with its CRLF */
   text = ''
-  private answerText = ''
   site: Site | null = null
   private host: string | null = null
   private snapshot: Snapshot | null = null
@@ -24,11 +23,6 @@ export class Forwarding {
 
   constructor(connection: Connection) {
     this.connection = connection
-  }
-
-  /** Fields for every answer to the client; of a host that was never looked up, none. */
-  answerFields(host: string): string {
-    return host === (this.host ?? '') ? this.answerText : ''
   }
 
   /**
@@ -45,8 +39,6 @@ export class Forwarding {
     this.host = host
     this.snapshot = snapshot
     this.version = version
-    const { hsts } = found
-    this.answerText = this.connection.secure && hsts !== '' ? `strict-transport-security: ${hsts}\r\n` : ''
     this.text =
       forwardText(this.connection, host, version) +
       identityLines(this.connection.identity, found.clients) +

@@ -9,7 +9,6 @@ import type { Link } from '../model/link.ts'
 import type { Sink } from '../model/stage.ts'
 import { Fields } from '../wire/fields.ts'
 import { type RequestHead, reasonOf } from '../wire/heads.ts'
-import { withFields } from './answer-head.ts'
 import type { Downstream } from './downstream.ts'
 import { grpcStatusLines } from './grpc.ts'
 
@@ -32,16 +31,10 @@ export function replyAnswer(reply: Reply): OwnAnswer {
 }
 
 /** The head and body of an answer of our own, but for its end. @returns the bytes of its body that were written */
-export function giveAnswer(
-  downstream: Downstream,
-  answer: OwnAnswer,
-  host: string,
-  method: string,
-  date: DateField,
-): number {
+export function giveAnswer(downstream: Downstream, answer: OwnAnswer, method: string, date: DateField): number {
   const { status, reason, text, length, body } = answer
   const bodyless = method === 'HEAD' || status === 204 || status === 304
-  const fields = withFields(text, downstream.forwarding.answerFields(host)) + (hasDate(text) ? '' : date.line)
+  const fields = hasDate(text) ? text : text + date.line
   downstream.head(status, reason, fields, length, bodyless)
   if (bodyless || body.length === 0) return 0
   downstream.data(body, 0, body.length)

@@ -65,7 +65,7 @@ describe('hsts', () => {
     )
     assert.match(
       (await problemsOf(yaml('{ maxAge: 60 }', 'passthrough: { to: "b.test:1" }'))).join(),
-      /speaks no HTTP/,
+      /serves no HTTP/,
     )
     assert.deepEqual(await problemsOf(yaml('{ maxAge: 60 }')), [])
   })

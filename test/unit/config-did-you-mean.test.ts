@@ -56,7 +56,7 @@ describe('did you mean', () => {
       [
         'sallyport.yaml:5:9: there is no upstream oders\ndid you mean orders?',
         'sallyport.yaml:6:13: there is no policy moden\ndid you mean modern?',
-        'sallyport.yaml:7:59: balance takes round-robin or least-requests, not "roundrobin"\ndid you mean round-robin?',
+        'sallyport.yaml:7:59: balance takes round-robin, least-requests or random, not "roundrobin"\ndid you mean round-robin?',
       ],
     )
   })

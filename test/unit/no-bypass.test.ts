@@ -132,7 +132,6 @@ function table(): { plans: Plan[]; snapshot: Snapshot } {
       termsKey: `${plan.policy} ${clients?.key ?? ''}`,
       policy: plan.policy,
       clients,
-      hsts: '',
       fingerprints: { wanted: false, forward: false, block: [] },
       action: { kind: 'http', refused: () => needsNoBody, routes: routeTable(routes), tls },
     }
@@ -264,6 +263,7 @@ it(`no request reaches a route whose client terms its connection did not meet: $
           query: '',
           host: host.toLowerCase(),
           route: null as Route | null,
+          refused: null,
         }
         if (locate(exchange, forwarding, snapshot) !== null) continue
         reached++

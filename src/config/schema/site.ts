@@ -5,7 +5,6 @@ import { policyName, siteHost } from '../engine/forms.ts'
 import { shape } from '../engine/kinds.ts'
 import { certificateKind } from './certificate.ts'
 import { clientsShape, ja4Shape } from './clients.ts'
-import { hstsShape } from './hsts.ts'
 import { routeShape } from './route.ts'
 import { layer4Shape, targetKind } from './upstream.ts'
 
@@ -59,11 +58,6 @@ export const siteShape = shape({
       default: {},
       docs: 'What is done with fingerprints of clients. The access log has them in any case.',
       example: '{ forward: true }',
-    },
-    hsts: {
-      kind: { type: 'object', shape: hstsShape },
-      docs: 'Tells browsers to use https only (RFC 6797). Off when left out.',
-      example: '{ maxAge: 31536000 }',
     },
     to: {
       kind: targetKind,

@@ -1,5 +1,5 @@
 /** Rows for HTTP Strict Transport Security (RFC 6797). */
-import { shape } from '../engine/kinds.ts'
+import { shape } from '../../config/engine/kinds.ts'
 
 const tenYears = 315_360_000
 

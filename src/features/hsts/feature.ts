@@ -1,0 +1,46 @@
+/** `hsts`: Strict-Transport-Security on every answer over TLS (RFC 6797). */
+import { type Sink, type Stage, WrappedSink } from '../../model/stage.ts'
+import type { ResponseHead } from '../../wire/heads.ts'
+import { feature } from '../feature.ts'
+import { checkHsts } from './check.ts'
+import { hstsShape } from './options.ts'
+
+const name = 'strict-transport-security'
+
+export const hsts = feature({
+  docs: 'Tells browsers to use https only (RFC 6797).',
+  row: {
+    kind: { type: 'object', shape: hstsShape },
+    docs: 'Tells browsers to use https only (RFC 6797). Off when left out.',
+    example: '{ maxAge: 31536000 }',
+  },
+  inherits: 'replaces',
+  check: checkHsts,
+  compile: values => ({ outside: hstsStage(fieldValue(values.at(-1))) }),
+  explain: value => fieldValue(value),
+})
+
+type Written = { readonly maxAge?: number; readonly subdomains?: boolean; readonly preload?: boolean }
+
+const fieldValue = ({ maxAge = 0, subdomains, preload }: Written = {}): string =>
+  `max-age=${maxAge}${subdomains ? '; includeSubDomains' : ''}${preload ? '; preload' : ''}`
+
+/** Over TLS only: in cleartext anybody on the path could have written it, and browsers do not look at it. */
+function hstsStage(value: string): Stage {
+  return inner => (exchange, sink) => inner(exchange, exchange.connection.secure ? new HstsSink(sink, value) : sink)
+}
+
+/** It takes the place of what a backend sends: a browser goes by the first it sees. */
+class HstsSink extends WrappedSink {
+  private readonly value: string
+
+  constructor(sink: Sink, value: string) {
+    super(sink)
+    this.value = value
+  }
+
+  override answer(head: ResponseHead, bodyless: boolean): void {
+    head.fields.set(name, this.value)
+    this.sink.answer(head, bodyless)
+  }
+}
