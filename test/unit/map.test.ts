@@ -79,7 +79,7 @@ describe('the map', () => {
     )
   })
 
-  it('shows cleartext listeners, but not for sites that they never reach', async () => {
+  it('shows cleartext listeners, and as one hop what they refuse for sites that ask for a certificate', async () => {
     const listen = '{ port: 443 }, { port: 80, cleartext: serve }, { port: 81, cleartext: redirect }'
     const open = await pathsOf(site('to: http://127.0.0.1:1'), listen)
     assert.deepEqual(
@@ -89,8 +89,9 @@ describe('the map', () => {
     const guarded = await pathsOf(site('clients: { ca: ca.pem }, to: http://127.0.0.1:1'), listen)
     assert.deepEqual(
       guarded.map(path => path.pattern),
-      ['edge', 'redirect'],
+      ['edge', 'redirect', 'cleartext'],
     )
+    assert.equal(guarded[2]?.site, 'refused')
   })
 
   const judged: Record<string, [string, boolean, boolean, boolean]> = {
@@ -178,6 +179,14 @@ describe('the map', () => {
         /^redirect: client to gateway: HTTP in the open, port 80/,
         /port 80.*off this host/,
         /nobody is verified/,
+      ],
+    },
+    'a cleartext listener that refuses the only site': {
+      listen: '{ port: 443 }, { port: 80, cleartext: serve }',
+      short: [
+        /^refused: client to gateway: HTTP in the open, port 80/,
+        /port 80.*off this host/,
+        /^refused: client to gateway: nobody is verified/,
       ],
     },
     'unsealed Redis elsewhere': {

@@ -18,6 +18,7 @@ export function servicesOf(config: Config): Path[] {
   const { storage, admin, acme, vault, alerts, ca } = config
   return [
     ...config.listen.filter(({ cleartext }) => cleartext === 'redirect').map(redirectPath),
+    ...refusedPaths(config),
     ...(storage.redis === null ? [] : [redisPath(config, storage.redis)]),
     ...(acme === null ? [] : acmePaths(config, acme)),
     ...(vault === null
@@ -52,6 +53,24 @@ function redirectPath({ address, port }: Config['listen'][number]): Path {
     plaintext: [`on the wire from clients to port ${port}: method, path, fields and cookies of that request`],
     missing: ['for browsers that have been here before: give the sites hsts: { maxAge }'],
   }
+}
+
+/** Sites for clients with a certificate are not served in cleartext, but whoever asks has sent the request by then. */
+function refusedPaths({ listen, sites }: Config): Path[] {
+  const serving = listen.filter(({ cleartext }) => cleartext === 'serve')
+  if (serving.length === 0) return []
+  const refused = sites.filter(({ action, clients }) => action.kind === 'http' && clients?.mode === 'require')
+  if (refused.length === 0) return []
+  const names = refused.map(({ name }) => name).join(', ')
+  return serving.map(({ address, port }) => ({
+    ...own(
+      'refused',
+      'cleartext',
+      plain('client', 'gateway', `HTTP in the open, port ${port}`, isLoopback(address)),
+    ),
+    plaintext: [`on the wire from clients to port ${port}: requests for ${names}, which are refused there`],
+    missing: [`to have none sent there: remove the listener on port ${port}`],
+  }))
 }
 
 function redisPath(config: Config, redis: RedisConfig): Path {
