@@ -252,5 +252,11 @@ export class UsageError extends Error {
 
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  if (error instanceof Error) return error.message
+  try {
+    return String(error)
+  } catch {
+    // Code of users may throw anything, also what has no text.
+    return `a value without a text (${typeof error})`
+  }
 }

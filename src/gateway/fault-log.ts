@@ -3,6 +3,7 @@
  * every request, is written once in `quietMs`; the next record says how many were left out.
  */
 import { nowMs } from '../base/deadlines.ts'
+import { messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 
 const quietMs = 10_000
@@ -14,7 +15,7 @@ type Place = { quietUntil: number; unwritten: number }
 export function faultLog(log: Log, clock: () => number = nowMs): (where: string, error: unknown) => void {
   const places = new Map<string, Place>()
   return (where, error) => {
-    const stack = error instanceof Error ? error.stack : String(error)
+    const stack = error instanceof Error ? error.stack : messageOf(error)
     const key = `${where} ${placeOf(error)}`
     const now = clock()
     let place = places.get(key)

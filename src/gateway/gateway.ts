@@ -247,8 +247,7 @@ export class Gateway {
     this.events.logAccess(config.log.access)
     for (const [listener, listen] of kept) {
       listener.options = this.listenerOptions(listen, listener)
-      // Whoever was believed until now goes on in no connection.
-      if (changesProxyProtocol(before.get(listener), listen)) listener.drain()
+      if (changesProxyProtocol(before.get(listener), listen)) listener.distrust()
     }
     for (const listener of this.listeners) {
       if (kept.has(listener)) continue

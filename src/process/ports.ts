@@ -14,6 +14,11 @@ import { messageOf, UsageError } from '../base/errors.ts'
 import { formatIdentity, isDead, parseIdentity, thisProcess } from '../storage/process-identity.ts'
 import { bindAlone } from '../transport/bind-alone.ts'
 
+/** Why a reload fails that changes the address of a port. */
+export const addressChange = (from: Port, to: Port): string =>
+  `cannot listen on ${to.address}:${to.port} (EADDRINUSE): listen.address cannot be changed from ${from.address} by a reload, ` +
+  'since the port is in use; restart the gateway'
+
 export type Port = { readonly address: string; readonly port: number }
 
 /** Workers whose supervisor was killed let go of their ports within moments. */
@@ -33,11 +38,20 @@ export class Ports {
         const tookOver = this.take(state, port)
         this.held.set(nameOf(port), port)
         fresh.push(port)
-        await bindSoon(port, tookOver ? lettingGoMs : 0)
+        await this.bind(port, tookOver ? lettingGoMs : 0)
       }
     } catch (error) {
       for (const port of fresh) this.release(state, port)
       throw error
+    }
+  }
+
+  private async bind(port: Port, withinMs: number): Promise<void> {
+    try {
+      await bindSoon(port, withinMs)
+    } catch (error) {
+      const own = [...this.held.values()].find(each => each.port === port.port && each.address !== port.address)
+      throw own === undefined || !(error instanceof UsageError) ? error : new UsageError(addressChange(own, port))
     }
   }
 

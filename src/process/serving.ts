@@ -139,7 +139,7 @@ export class Serving {
     process.on('unhandledRejection', error =>
       log.write('error', 'fault', {
         where: 'promise',
-        stack: error instanceof Error ? error.stack : String(error),
+        stack: error instanceof Error ? error.stack : messageOf(error),
       }),
     )
   }

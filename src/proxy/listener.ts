@@ -57,6 +57,17 @@ export class Listener implements Holder {
     for (const held of [...this.held]) held.drain()
   }
 
+  /**
+   * The peers that may say who a client is are others from now on: who was believed goes on in no connection. One of which
+   * it is not known yet what it wants has that decided by what was trusted when it was opened, so it ends at once.
+   */
+  distrust(): void {
+    for (const held of [...this.held]) {
+      if (held instanceof Inbound) held.cut()
+      else held.drain()
+    }
+  }
+
   /** Closes up to `most` idle connections. @returns how many: it looks at so many only, and goes on with the next call */
   closeIdle(most: number): number {
     let closed = 0

@@ -269,6 +269,13 @@ const cases: Record<string, Case> = {
     status: 500,
     record: /a fault of its own/,
   },
+  'a thrown value that cannot be made a text of': {
+    filter: onRequest(() => {
+      throw Object.create(null)
+    }),
+    status: 500,
+    record: /a value without a text/,
+  },
   'a rejection in the response phase': {
     filter: { response: () => Promise.reject(new Error('a fault of its own')) },
     status: 500,

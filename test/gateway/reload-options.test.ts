@@ -53,6 +53,23 @@ describe('a reload', () => {
     await gateway.stop()
   })
 
+  it('ends connections whose PROXY header is still to come when the trust ends, also those of peers that said nothing', async () => {
+    const gateway = await start({ listen: [trusting] })
+    const waiting = await Promise.all(
+      ['', header.slice(0, 20)].map(async sent => ({ sent, client: await rawTcp(gateway.port) })),
+    )
+    for (const { sent, client } of waiting) client.send(sent)
+    const served = await rawTcp(gateway.port)
+    served.send(forged)
+    await served.closed()
+    await reload(gateway, { listen: [plain] })
+    for (const { sent, client } of waiting) {
+      client.send(forged.slice(sent.length))
+      assert.doesNotMatch((await client.closed()).received, /here/, `after '${sent}'`)
+    }
+    await gateway.stop()
+  })
+
   it('changes what a listener speaks in cleartext', async () => {
     const gateway = await start({ listen: [plain] })
     assert.match(await ask(gateway.port, request), /here$/)

@@ -134,6 +134,12 @@ describe('workers', () => {
     writeFileSync(gateway.file, JSON.stringify({ ...config, workers: 3 }))
     gateway.child.kill('SIGHUP')
     await gateway.logged(record => failed(record) && `${record['why']}`.startsWith('workers: '))
+    const listen = [{ ...config.listen[0], address: '0.0.0.0' }]
+    writeFileSync(gateway.file, JSON.stringify({ ...config, listen }))
+    gateway.child.kill('SIGHUP')
+    await gateway.logged(
+      record => failed(record) && /listen\.address cannot be changed from 127\.0\.0\.1/.test(`${record['why']}`),
+    )
     assert.deepEqual(await bodiesAt(at.port), ['one'])
     writeFileSync(gateway.file, JSON.stringify(config))
     gateway.child.kill('SIGHUP')
