@@ -52,7 +52,8 @@ export function resetError(message: string, cause?: unknown): ProxyError {
 
 /** An open connection's: TLS that the peer broke, or a connection that it reset. */
 export function lostError(error: Error): ProxyError {
-  if (!/SSL routines/i.test(error.message)) return resetError(error.message, error)
+  // `SSL routines`, or of OpenSSL `Provider routines`, for a record of TLS 1.2 that does not decrypt.
+  if (!/\berror:[0-9a-f]{8}:|SSL routines/i.test(error.message)) return resetError(error.message, error)
   return new ProxyError('TLS_BROKEN', `the peer broke the TLS stream: ${plainTlsReason(error)}`, error)
 }
 

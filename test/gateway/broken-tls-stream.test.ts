@@ -32,6 +32,7 @@ for (const alpn of ['http/1.1', 'h2'])
   describe(`over ${alpn}`, () => {
     for (const [what, alert] of [
       ['bad record', /bad record mac|decrypt/i],
+      ['bad record of TLS 1.2', /bad record mac|decrypt/i],
       ['plaintext', /./],
     ] as const)
       it(`a client that sends a ${what} gets an alert, and is logged`, { timeout: 20_000 }, async () => {

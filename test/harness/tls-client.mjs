@@ -11,12 +11,13 @@ const socket = tls.connect({
   servername: 'localhost',
   rejectUnauthorized: false,
   ALPNProtocols: [alpn],
-  ...(what === 'renegotiate' ? { maxVersion: 'TLSv1.2' } : {}),
+  ...(what === 'renegotiate' || what.endsWith('of TLS 1.2') ? { maxVersion: 'TLSv1.2' } : {}),
 })
 const heard = { error: '', renegotiated: false }
 const record = length => Buffer.from([23, 3, 3, 0, length, ...Buffer.alloc(length, 7)])
 const acts = {
   'bad record': () => raw.write(record(55)),
+  'bad record of TLS 1.2': () => raw.write(record(55)),
   plaintext: () => raw.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'),
   'fatal alert': () => raw.write(Buffer.from([21, 3, 3, 0, 2, 2, 80])),
   renegotiate: () =>
