@@ -99,7 +99,7 @@ type Asked =
 function askFlight({ address, port, serverName }: ShownAt, signal: AbortSignal): Promise<Asked> {
   return new Promise((resolve, reject) => {
     const hello = writeClientHello({ version: tls12, suites, groups, serverName, alpn: [acmeTls] })
-    const gathered = new Gathered()
+    const gathered = new Gathered(null)
     let pieces = 0
     const socket = net.connect({ host: address, port }, () => socket.write(hello))
     const end = (asked: Asked | Error) => {

@@ -212,11 +212,12 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
             if (most < source.length) {
               this.fail(new ProxyError('BAD_RESPONSE', `${this.label}: head over limits.head`))
             } else if (whole === null) {
-              this.partial = new HeadBuffer('response')
+              this.partial = new HeadBuffer('response', this.link.share)
               this.partial.append(bytes.subarray(at))
             }
             return
           }
+          whole?.release()
           this.partial = null
           if (source !== bytes) {
             // Go on in what was collected: it ends where these bytes end.
@@ -297,7 +298,7 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
       return
     }
     if (head.chunked) {
-      this.decoder = new ChunkedDecoder(this.services.snapshot.limits, false)
+      this.decoder = new ChunkedDecoder(this.services.snapshot.limits, false, this.link.share)
       this.reading = reading.chunked
     } else if (head.contentLength > 0) {
       this.left = head.contentLength

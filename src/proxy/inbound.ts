@@ -40,7 +40,7 @@ export class Inbound implements LinkHandler, Waiting {
   private readonly connection: Connection
   private readonly startedAt = nowMs()
   private stage: number = stage.peek
-  private held: Gathered | null = null
+  private readonly held: Gathered
   private hello: HelloReader | null = null
   private parsed: ClientHello | null = null
   private countedAs: string | null = null
@@ -50,6 +50,7 @@ export class Inbound implements LinkHandler, Waiting {
   constructor(listener: Holder, connection: Connection) {
     this.listener = listener
     this.connection = connection
+    this.held = new Gathered(connection.link.share)
     const { services, options } = listener
     connection.link.handler = this
     enter(this, 'opening', services)
@@ -60,7 +61,7 @@ export class Inbound implements LinkHandler, Waiting {
 
   /** Not one byte has come */
   private get isSilent(): boolean {
-    return this.stage === stage.peek && this.held === null && this.hello === null
+    return this.stage === stage.peek && this.held.length === 0 && this.hello === null
   }
 
   /** Counts the connection under its client's address, now that it is known. */
@@ -136,23 +137,18 @@ export class Inbound implements LinkHandler, Waiting {
     enter(this, 'refused', this.listener.services)
   }
 
-  private hold(chunk: Buffer): void {
-    this.held ??= new Gathered()
-    this.held.append(chunk)
-  }
-
   private readProxyHeader(chunk: Buffer): void {
-    const bytes = this.held === null ? chunk : this.held.with(chunk)
+    const bytes = this.held.length === 0 ? chunk : this.held.with(chunk)
     const peeked = parseProxyHeader(bytes)
     if (peeked.kind === 'malformed') {
       this.refuse(new ProxyError('PROXY_HEADER', peeked.why))
       return
     }
     if (peeked.kind === 'incomplete') {
-      if (this.held === null) this.hold(chunk)
+      if (this.held.length === 0) this.held.append(chunk)
       return
     }
-    this.held = null
+    this.held.release()
     const { connection } = this
     const { source, destination } = peeked.header
     if (source !== null) {
@@ -173,19 +169,20 @@ export class Inbound implements LinkHandler, Waiting {
       this.readHello(chunk)
       return
     }
-    const bytes = this.held === null ? chunk : this.held.with(chunk)
+    const bytes = this.held.length === 0 ? chunk : this.held.with(chunk)
     const speaks = sniffProtocol(bytes)
     if (speaks === 'incomplete') {
-      if (this.held === null) this.hold(chunk)
+      if (this.held.length === 0) this.held.append(chunk)
       return
     }
-    this.held = null
+    this.held.release()
     if (this.listener.options.cleartext !== null) {
       if (speaks === 'tls')
         this.refuse(new ProxyError('TLS_ON_PLAIN_PORT', 'a TLS ClientHello on a cleartext port'))
       else this.servePlain(bytes)
     } else if (speaks === 'tls') {
-      this.hello = new HelloReader(this.listener.services.snapshot.limits.helloBytes)
+      const { helloBytes } = this.listener.services.snapshot.limits
+      this.hello = new HelloReader(this.connection.link.share, helloBytes)
       this.readHello(bytes)
     } else if (speaks === 'http') this.helpPlain()
     else
@@ -282,16 +279,16 @@ export class Inbound implements LinkHandler, Waiting {
   /** A client sends nothing behind its hello before it has an answer; a few bytes are not worth a fault. */
   private keep(chunk: Buffer): void {
     const { helloBytes } = this.listener.services.snapshot.limits
-    this.hold(chunk)
-    if ((this.held?.length ?? 0) <= helloBytes) return
+    this.held.append(chunk)
+    if (this.held.length <= helloBytes) return
     this.stage = stage.peek
     this.refuse(new ProxyError('TLS_MALFORMED', 'bytes behind the ClientHello'), alerts.unexpected_message)
   }
 
   private withHeld(peeked: Buffer): Buffer {
-    const { held } = this
-    this.held = null
-    return held === null ? peeked : Buffer.concat([peeked, held.view()])
+    const whole = this.held.length === 0 ? peeked : Buffer.concat([peeked, this.held.view()])
+    this.held.release()
+    return whole
   }
 
   private handshake(terms: ServerTls, peeked: Buffer, site: Site): void {
@@ -387,7 +384,8 @@ export class Inbound implements LinkHandler, Waiting {
   private leave(): void {
     this.listener.services.deadlines.unwatch(this)
     this.listener.letGo(this)
-    this.held = null
+    this.held.release()
+    this.hello?.release()
     this.hello = null
     this.parsed = null
   }

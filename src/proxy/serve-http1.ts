@@ -274,7 +274,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
         }
         if (head === null) {
           if (this.partial === null) {
-            this.partial = new HeadBuffer('request')
+            this.partial = new HeadBuffer('request', this.link.share)
             this.partial.append(at === 0 ? bytes : bytes.subarray(at))
             if (this.requests > 0) enter(this, 'requestHead', this.services)
             // What is already in it decides at once whether it can still become a head.
@@ -282,6 +282,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
           }
           break
         }
+        this.partial?.release()
         this.partial = null
         at = head.end
         this.begin(head)
@@ -310,7 +311,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
     else {
       this.state = state.body
       this.left = head.contentLength
-      if (head.chunked) this.decoder = new ChunkedDecoder(this.services.snapshot.limits, true)
+      if (head.chunked) this.decoder = new ChunkedDecoder(this.services.snapshot.limits, true, this.link.share)
       this.bodyPaused = false
     }
     exchange.start()
@@ -355,6 +356,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
   private linger(): void {
     this.exchange = null
     this.ahead.clear()
+    this.partial?.release()
     this.partial = null
     this.decoder = null
     this.state = state.lingering

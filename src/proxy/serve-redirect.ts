@@ -27,13 +27,14 @@ class Redirecting implements LinkHandler, Waiting {
   private readonly services: Services
   private readonly connection: Connection
   private readonly closed: () => void
-  private readonly head = new HeadBuffer('request')
+  private readonly head: HeadBuffer
   private answered = false
   private gone = false
 
   constructor(services: Services, connection: Connection, closed: () => void) {
     this.services = services
     this.connection = connection
+    this.head = new HeadBuffer('request', connection.link.share)
     this.closed = closed
     enter(this, 'requestHead', services)
     services.deadlines.watch(this)
@@ -135,6 +136,7 @@ class Redirecting implements LinkHandler, Waiting {
 
   private over(): void {
     this.answered = true
+    this.head.release()
     this.connection.link.end()
     enter(this, 'redirected', this.services)
   }

@@ -3,6 +3,7 @@
  * range of it; only one that is cut by a chunk's edge is copied together. A length over the limit is refused as soon as
  * its header is there, so that at most one frame of 16 kB is ever held.
  */
+import type { Share } from '../base/memory-budget.ts'
 import { frame, frameHeaderBytes, maxFrameBytes, readUint32 } from './h2-frames.ts'
 
 export interface FrameSink {
@@ -22,6 +23,12 @@ export class FrameReader {
   private held: Buffer | null = null
   private have = 0
   private need = 0
+  private readonly share: Share | null
+
+  /** @param share of the connection that it is held for; null: it is not counted */
+  constructor(share: Share | null) {
+    this.share = share
+  }
 
   /** A frame has begun that may be part of a head: HEADERS, CONTINUATION, or too little of it to tell. */
   get holdsHead(): boolean {
@@ -74,8 +81,10 @@ export class FrameReader {
     if (this.have < this.need) return -1
     const held = this.held as Buffer
     const to = this.need
+    this.share?.add(-to)
     this.held = null
     this.have = 0
+    this.need = 0
     return sink.onFrame(held[3] as number, held[4] as number, streamOf(held, 0), held, frameHeaderBytes, to)
       ? at
       : -1
@@ -83,8 +92,6 @@ export class FrameReader {
 
   private keep(chunk: Buffer, at: number): void {
     const whole = chunk.length - at >= frameHeaderBytes
-    this.held = null
-    this.have = 0
     this.want(whole ? frameHeaderBytes + frameLength(chunk, at) : frameHeaderBytes)
     this.take(chunk, at)
   }
@@ -93,6 +100,7 @@ export class FrameReader {
   private want(bytes: number): void {
     const grown = Buffer.allocUnsafe(bytes)
     this.held?.copy(grown, 0, 0, this.have)
+    this.share?.add(bytes - this.need)
     this.held = grown
     this.need = bytes
   }

@@ -7,6 +7,7 @@
  * test/unit/heads-in-pieces.test.ts.
  */
 import { Gathered } from '../base/gathered.ts'
+import type { Share } from '../base/memory-budget.ts'
 
 const CR = 13
 const LF = 10
@@ -18,15 +19,19 @@ const LF = 10
 export const emptyLinesAtMost = 4
 
 export class HeadBuffer {
-  private readonly gathered = new Gathered()
+  private readonly gathered: Gathered
   private scanned = 0
   private lineStart = 0
   private emptyLines = 0
   /** A line with something in it was seen, or none is needed for an empty one to be the end */
   private begun: boolean
 
-  /** @param kind `request`: empty lines may come first */
-  constructor(kind: 'request' | 'response' | 'trailers') {
+  /**
+   * @param kind `request`: empty lines may come first
+   * @param share of the connection that it is held for, until `release`; null: it is not counted
+   */
+  constructor(kind: 'request' | 'response' | 'trailers', share: Share | null) {
+    this.gathered = new Gathered(share)
     this.begun = kind !== 'request'
   }
 
@@ -56,5 +61,10 @@ export class HeadBuffer {
 
   view(): Buffer {
     return this.gathered.view()
+  }
+
+  /** It has no further use; views of it stay valid. */
+  release(): void {
+    this.gathered.release()
   }
 }

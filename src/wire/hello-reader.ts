@@ -2,6 +2,7 @@
  * Peeks at the ClientHello that opens a connection. The usual one is a single record in a single chunk: it is parsed
  * where it lies, without a copy. One that comes in pieces is collected, judged as it grows, and parsed once.
  */
+import type { Share } from '../base/memory-budget.ts'
 import { type ClientHello, parseClientHello } from './client-hello.ts'
 import type { Malformed } from './tls-alert.ts'
 import { joinRecords, startWalk, walkRecords } from './tls-records.ts'
@@ -41,8 +42,13 @@ export class HelloReader {
   readonly #walk = startWalk()
   #bytes: Uint8Array = new Uint8Array(0)
   #have = 0
+  readonly #share: Share | null
+  /** Bytes that `#share` has */
+  #counted = 0
 
-  constructor(maxBytes: number = defaultMaxHelloBytes) {
+  /** @param share of the connection that it is held for, until `release`; null: it is not counted */
+  constructor(share: Share | null, maxBytes: number = defaultMaxHelloBytes) {
+    this.#share = share
     this.#maxBytes = maxBytes
   }
 
@@ -65,11 +71,21 @@ export class HelloReader {
     return this.#have === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#have)
   }
 
+  /** Nothing is kept any more; what `bytes` gave stays valid. */
+  release(): void {
+    this.#share?.add(-this.#counted)
+    this.#counted = 0
+    this.#bytes = new Uint8Array(0)
+    this.#have = 0
+  }
+
   #append(chunk: Uint8Array): void {
     const need = this.#have + chunk.length
     if (need > this.#bytes.length) {
       const grown = new Uint8Array(Math.max(need, this.#bytes.length * 2, 2048))
       grown.set(this.#bytes.subarray(0, this.#have))
+      this.#share?.add(grown.length - this.#counted)
+      this.#counted = grown.length
       this.#bytes = grown
     }
     this.#bytes.set(chunk, this.#have)

@@ -6,6 +6,7 @@
  */
 import { copyRange, joinedAtMost } from '../base/bytes.ts'
 import { ProxyError } from '../base/errors.ts'
+import type { Share } from '../base/memory-budget.ts'
 import type { Fields } from './fields.ts'
 import { HeadBuffer } from './head-buffer.ts'
 import type { HeadLimits } from './heads.ts'
@@ -35,8 +36,11 @@ export class ChunkedDecoder {
   private held: HeadBuffer | null = null
   private readonly limits: HeadLimits
   private readonly request: boolean
+  private readonly share: Share | null
 
-  constructor(limits: HeadLimits, request: boolean) {
+  /** @param share of the connection that trailers in pieces are held for; null: they are not counted */
+  constructor(limits: HeadLimits, request: boolean, share: Share | null) {
+    this.share = share
     this.limits = limits
     this.request = request
   }
@@ -132,7 +136,7 @@ export class ChunkedDecoder {
       sink.onBodyEnd(null)
       return from + 2
     }
-    this.held ??= new HeadBuffer('trailers')
+    this.held ??= new HeadBuffer('trailers', this.share)
     const { held, limits } = this
     const before = held.length
     // Not all that came: what follows the trailers may be as long as it likes.
@@ -142,6 +146,7 @@ export class ChunkedDecoder {
     if (parsed instanceof ProxyError) return parsed
     if (parsed === null) return most < to ? this.refuse('trailers larger than limits.head') : -1
     this.phase = phase.done
+    held.release()
     this.held = null
     sink.onBodyEnd(parsed.fields.text === '' ? null : parsed.fields)
     return from + parsed.end - before

@@ -59,7 +59,7 @@ after(async () => {
 describe('a backend by its address', () => {
   it('is sent no server name', async () => {
     assert.equal((await ask('HTTP/1.1', gateway.port, { host: 'recording.test' })).status, 502)
-    const peeked = new HelloReader(16_384).push(Buffer.from(recording.received(), 'latin1'))
+    const peeked = new HelloReader(null, 16_384).push(Buffer.from(recording.received(), 'latin1'))
     assert.equal(peeked.kind, 'hello')
     if (peeked.kind === 'hello') assert.equal(peeked.hello.serverName, null)
   })

@@ -39,7 +39,7 @@ describe('a head in pieces', () => {
       const text = Array.from({ length: 1 + below(8) }, () => pieces[below(pieces.length)]).join('')
       const bytes = Buffer.from(text, 'latin1')
       for (const kind of kinds) {
-        const buffer = new HeadBuffer(kind)
+        const buffer = new HeadBuffer(kind, null)
         for (let at = 0; at < bytes.length; at++) {
           buffer.append(bytes.subarray(at, at + 1))
           if (!buffer.ready()) continue
@@ -56,7 +56,7 @@ describe('a head in pieces', () => {
       const text = Array.from({ length: 1 + below(8) }, () => pieces[below(pieces.length)]).join('')
       const bytes = Buffer.from(`${below(2) === 0 ? 'GET / HTTP/1.1\r\nhost: a\r\n' : ''}${text}`, 'latin1')
       const whole = parsers.request(bytes)
-      const buffer = new HeadBuffer('request')
+      const buffer = new HeadBuffer('request', null)
       let split: typeof whole = null
       for (let at = 0; at < bytes.length && split === null; at += 3) {
         buffer.append(bytes.subarray(at, at + 3))
@@ -91,7 +91,7 @@ describe('a head in pieces', () => {
       ['0\r\n\n', 1],
       ['0\r\nx: y\r\n\n', 1],
     ] as const) {
-      const decoder = new ChunkedDecoder(limits, true)
+      const decoder = new ChunkedDecoder(limits, true, null)
       const bytes = Buffer.from(text)
       let end: number | ProxyError = 0
       for (let at = 0; at < bytes.length; at += step)
@@ -104,7 +104,7 @@ describe('a head in pieces', () => {
     const text = '0\r\nx-sum: 1\r\nx-t: 2\r\n\r\nGET /next'
     const bytes = Buffer.from(text)
     for (let step = 1; step <= bytes.length; step++) {
-      const decoder = new ChunkedDecoder(limits, true)
+      const decoder = new ChunkedDecoder(limits, true, null)
       let trailers = ''
       const sink = {
         onBody() {},

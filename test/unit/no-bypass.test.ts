@@ -173,7 +173,7 @@ function sayHello(name: string) {
     .map((to, at) => whole.subarray(cuts[at], to))
     .filter(part => part.length > 0)
   const bytes = Buffer.concat(records.map(part => record(part)))
-  const reader = new HelloReader(65_536)
+  const reader = new HelloReader(null, 65_536)
   for (let at = 0; at < bytes.length; ) {
     const to = Math.min(bytes.length, at + 1 + random(bytes.length))
     const peeked = reader.push(bytes.subarray(at, to))

@@ -43,7 +43,7 @@ describe('a ClientHello in pieces reads as the whole one does', () => {
       const whole = record(message)
       const expected = helloOf(peekHello(whole))
       for (let at = 1; at < whole.length; at++) {
-        const reader = new HelloReader()
+        const reader = new HelloReader(null)
         assert.equal(reader.push(whole.subarray(0, at)).kind, 'incomplete')
         assert.deepEqual(helloOf(reader.push(whole.subarray(at))), expected)
         assert.ok(whole.equals(reader.bytes()))
@@ -54,7 +54,7 @@ describe('a ClientHello in pieces reads as the whole one does', () => {
   it('over TCP, one byte at a time', () => {
     for (const message of all) {
       const whole = record(message)
-      const reader = new HelloReader()
+      const reader = new HelloReader(null)
       for (let at = 0; at < whole.length - 1; at++) {
         assert.equal(reader.push(whole.subarray(at, at + 1)).kind, 'incomplete')
       }
@@ -79,7 +79,7 @@ describe('a ClientHello in pieces reads as the whole one does', () => {
     for (let size = 1; size < ours.length; size += size < 12 ? 1 : 17) {
       const wire = records(ours, size)
       for (let step = 1; step < wire.length; step += step < 12 ? 1 : 29) {
-        const reader = new HelloReader()
+        const reader = new HelloReader(null)
         let last: Peek = { kind: 'incomplete' }
         for (let at = 0; at < wire.length; at += step) {
           assert.equal(last.kind, 'incomplete')
@@ -93,7 +93,7 @@ describe('a ClientHello in pieces reads as the whole one does', () => {
 
   it('with bytes behind it in the last chunk', () => {
     const wire = records(ours, 50)
-    const reader = new HelloReader()
+    const reader = new HelloReader(null)
     reader.push(wire.subarray(0, 100))
     const last = reader.push(Buffer.concat([wire.subarray(100), Buffer.from('early')]))
     assert.equal(last.kind === 'hello' && last.length, wire.length)
@@ -104,12 +104,12 @@ describe('a ClientHello in pieces reads as the whole one does', () => {
 describe('the reader', () => {
   it('gives the one chunk back as it is, and copies a chunk that was not enough', () => {
     const whole = record(ours)
-    const one = new HelloReader()
+    const one = new HelloReader(null)
     one.push(whole)
     assert.equal(one.bytes(), whole)
 
     const scratch = Buffer.from(whole.subarray(0, 100))
-    const two = new HelloReader()
+    const two = new HelloReader(null)
     two.push(scratch)
     scratch.fill(0xff)
     assert.equal(two.push(whole.subarray(100)).kind, 'hello')
@@ -120,7 +120,7 @@ describe('the reader', () => {
     const padding = Buffer.alloc(10_000)
     const wire = records(hello({ extensions: [sni('example.com'), paddingExtension(padding)] }), 1)
     assert.ok(wire.length > 60_000 && wire.length < 65_536)
-    const reader = new HelloReader()
+    const reader = new HelloReader(null)
     const started = performance.now()
     let last: Peek = { kind: 'incomplete' }
     for (let at = 0; at < wire.length; at++) last = reader.push(wire.subarray(at, at + 1))
@@ -136,7 +136,7 @@ describe('the reader', () => {
         record(Buffer.from([1, 0]), 21),
         record(Buffer.from([1]), 20),
       ]) {
-        const reader = new HelloReader()
+        const reader = new HelloReader(null)
         assert.equal(reader.push(first).kind, 'incomplete')
         const verdict = reader.push(intruder)
         assert.equal(verdict.kind === 'malformed' && verdict.alert, alerts.unexpected_message)
@@ -145,7 +145,7 @@ describe('the reader', () => {
   })
 
   it('never holds more than its limit', () => {
-    const reader = new HelloReader(1000)
+    const reader = new HelloReader(null, 1000)
     let pushed = 0
     let verdict: Peek = { kind: 'incomplete' }
     const wire = records(hello({ extensions: [paddingExtension(Buffer.alloc(900))] }), 10)
@@ -196,7 +196,7 @@ describe('fuzzed', () => {
         assert.match(verdict.hello.serverName, /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/)
       }
       // In pieces: the reader may refuse sooner, never otherwise.
-      const reader = new HelloReader()
+      const reader = new HelloReader(null)
       let last: Peek = { kind: 'incomplete' }
       const step = 1 + below(64)
       for (let at = 0; at < wire.length && last.kind === 'incomplete'; at += step) {

@@ -31,7 +31,7 @@ function payloadsOf(bytes: Buffer, split: number): Buffer[] {
     },
     onOversized: () => assert.fail('oversized'),
   }
-  const reader = new FrameReader()
+  const reader = new FrameReader(null)
   reader.push(bytes.subarray(0, split), sink)
   reader.push(bytes.subarray(split), sink)
   return payloads

@@ -19,7 +19,7 @@ function read(input: Buffer, kind: 'request' | 'response', step: number): Verdic
   const bodies: string[] = []
   let at = 0
   while (at < input.length) {
-    const buffer = new HeadBuffer(kind)
+    const buffer = new HeadBuffer(kind, null)
     let fed = at
     let head: ReturnType<typeof parseRequestHead> | ReturnType<typeof parseResponseHead> = null
     while (head === null && fed < input.length) {
@@ -43,7 +43,7 @@ function read(input: Buffer, kind: 'request' | 'response', step: number): Verdic
     if (head.chunked && !bodyless) {
       let body = ''
       let ended = false
-      const decoder = new ChunkedDecoder(limits, kind === 'request')
+      const decoder = new ChunkedDecoder(limits, kind === 'request', null)
       const sink = {
         onBody: (bytes: Buffer, from: number, to: number) => void (body += bytes.toString('latin1', from, to)),
         onBodyEnd: () => void (ended = true),

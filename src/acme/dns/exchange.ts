@@ -71,7 +71,7 @@ const v6 = (address: string) => (isIP(address) === 6 ? address.replace(/%.*$/, '
 function overTcp(server: DnsServer, message: Buffer, signal: AbortSignal): Promise<ReadDnsMessage> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host: server.host, port: server.port })
-    const got = new Gathered()
+    const got = new Gathered(null)
     const settle = (act: () => void) => {
       clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)

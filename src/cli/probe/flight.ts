@@ -24,7 +24,7 @@ export function askFlight(
   suites: readonly number[],
 ): Promise<Flight | null> {
   return new Promise(resolve => {
-    const gathered = new Gathered()
+    const gathered = new Gathered(null)
     let pieces = 0
     const groups = Object.values(groupIds)
     const socket = net.connect({ host: address, port }, () =>

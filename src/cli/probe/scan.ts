@@ -115,7 +115,7 @@ async function enumerate(
 /** Rejects where there is no connection; silence and closing count as a refusal. */
 function ask({ address, port }: Reached, question: Question): Promise<ServerAnswer> {
   return new Promise((resolve, reject) => {
-    const gathered = new Gathered()
+    const gathered = new Gathered(null)
     let pieces = 0
     let open = false
     const socket = net.connect({ host: address, port }, () => {

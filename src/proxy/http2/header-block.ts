@@ -2,6 +2,8 @@
  * A header block while it is being read: HEADERS, and CONTINUATION frames until END_HEADERS (RFC 9113 section 4.3).
  * How many there may be is bounded, and thereby the bytes, whether they hold anything or not (CVE-2024-27316).
  */
+import { HeldBytes } from '../../base/held-bytes.ts'
+import type { Share } from '../../base/memory-budget.ts'
 import type { HpackDecoder, HpackSink } from '../../wire/hpack-decoder.ts'
 
 const continuationsAtMost = 8
@@ -15,8 +17,13 @@ export class HeaderBlock {
   selfDependent = false
   /** When the first part came, in milliseconds on the clock of the deadlines */
   since = 0
-  private parts: Buffer[] = []
+  private readonly parts: HeldBytes
   private continuations = 0
+
+  /** @param share of the connection that it is held for; null: it is not counted */
+  constructor(share: Share | null) {
+    this.parts = new HeldBytes(share)
+  }
 
   begin(stream: number, ended: boolean, fresh: boolean, selfDependent: boolean): void {
     this.stream = stream
@@ -37,15 +44,15 @@ export class HeaderBlock {
     if (!this.open) this.since = now
     this.open = true
     // A copy: a small part would keep the whole chunk that it came in.
-    if (from < to) this.parts.push(Buffer.from(bytes.subarray(from, to)))
+    this.parts.copy(bytes, from, to)
   }
 
   /** Decodes it, `bytes[from, to)` being the last part. @returns what is wrong with it, or null */
   finish(decoder: HpackDecoder, bytes: Buffer, from: number, to: number, sink: HpackSink): string | null {
     this.open = false
     if (this.parts.length === 0) return decoder.decode(bytes, from, to, sink)
-    const whole = Buffer.concat([...this.parts, bytes.subarray(from, to)])
-    this.parts = []
+    this.parts.copy(bytes, from, to)
+    const whole = this.parts.take()
     return decoder.decode(whole, 0, whole.length, sink)
   }
 }

@@ -4,6 +4,7 @@
  */
 import { copyRange, joinedAtMost } from '../../base/bytes.ts'
 import { ProxyError } from '../../base/errors.ts'
+import type { Share } from '../../base/memory-budget.ts'
 import { FrameReader, type FrameSink } from '../../wire/h2-frame-reader.ts'
 import { flag, frame, h2Error, h2ErrorName, initialWindow, maxFrameBytes, maxWindow } from '../../wire/h2-frames.ts'
 import { type PeerSettings, readSettings } from '../../wire/h2-settings.ts'
@@ -23,6 +24,7 @@ export interface Receiving {
   readonly peer: PeerSettings
   readonly output: Output
   readonly guard: Guard
+  readonly share: Share
   readonly closing: boolean
   readonly full: boolean
   readonly lastOwnStream: number
@@ -46,9 +48,9 @@ export interface Receiving {
 export const connectionWindow = 1024 * 1024
 
 export class Receiver implements FrameSink {
-  readonly block = new HeaderBlock()
+  readonly block: HeaderBlock
   private readonly session: Receiving
-  private readonly reader = new FrameReader()
+  private readonly reader: FrameReader
   private readonly decoder = new HpackDecoder()
   private prefaceLeft: Buffer | null
   private window = initialWindow
@@ -65,6 +67,8 @@ export class Receiver implements FrameSink {
   /** @param preface what must come before the first frame, or null */
   constructor(session: Receiving, preface: Buffer | null) {
     this.session = session
+    this.block = new HeaderBlock(session.share)
+    this.reader = new FrameReader(session.share)
     this.prefaceLeft = preface
   }
 

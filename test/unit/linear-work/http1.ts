@@ -17,7 +17,7 @@ const sink = { onBody: () => {}, onBodyEnd: () => {} }
 
 /** As serve-http1 reads a head that comes byte by byte. */
 function headInPieces(bytes: Buffer, kind: 'request' | 'response' | 'trailers'): void {
-  const buffer = new HeadBuffer(kind)
+  const buffer = new HeadBuffer(kind, null)
   bytewise(bytes, piece => {
     buffer.append(piece)
     if (!buffer.ready() || kind === 'trailers') return
@@ -35,7 +35,7 @@ function whole(bytes: Buffer) {
 
 function chunked(bytes: Buffer, piece: number) {
   return () => {
-    const decoder = new ChunkedDecoder(limits, true)
+    const decoder = new ChunkedDecoder(limits, true, null)
     for (let at = 0; at < bytes.length; at += piece)
       decoder.push(bytes, at, Math.min(at + piece, bytes.length), sink)
   }

@@ -37,7 +37,7 @@ export const http2: readonly Worst[] = [
     const bytes = Buffer.alloc(n)
     for (let at = 0; at + 9 <= n; at += 9) writeFrameHeader(bytes, at, 0, 0, 0, 1)
     return () => {
-      const reader = new FrameReader()
+      const reader = new FrameReader(null)
       const sink = { full: false, onFrame: () => true, onOversized: () => {} }
       bytewise(bytes, piece => reader.push(piece, sink))
     }

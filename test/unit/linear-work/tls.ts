@@ -49,14 +49,14 @@ export const tls: readonly Worst[] = [
   worst('src/wire/hello-reader.ts', 'a hello byte by byte', 4_000, n => {
     const bytes = record(hello({ extensions: [extension(21, Buffer.alloc(n))] }))
     return () => {
-      const reader = new HelloReader()
+      const reader = new HelloReader(null)
       bytewise(bytes, piece => reader.push(piece))
     }
   }),
   worst('src/wire/hello-reader.ts', 'records of one byte, byte by byte', 1_000, n => {
     const bytes = oneByteRecords(hello({ extensions: [extension(21, Buffer.alloc(n))] }))
     return () => {
-      const reader = new HelloReader(10_000_000)
+      const reader = new HelloReader(null, 10_000_000)
       bytewise(bytes, piece => reader.push(piece))
     }
   }),
