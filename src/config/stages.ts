@@ -34,18 +34,29 @@ export function checkStages({ node, raw }: WrittenLevel, problems: Problems): vo
   }
 }
 
+/** Ten thousand sites without any share these. */
+const none: readonly StageConfig[] = []
+const nothing = { outside: [], inside: [] }
+
 /** @param levels the outermost first */
-export function stagesOf(levels: readonly WrittenLevel[]): StageConfig[] {
-  return names.flatMap(name => {
-    const written = levels.flatMap(({ node, raw }) => {
+export function stagesOf(levels: readonly WrittenLevel[]): readonly StageConfig[] {
+  let stages: StageConfig[] | null = null
+  for (const name of names) {
+    const field = fieldOf(name, all[name].row.kind)
+    let held: { readonly values: unknown[]; readonly at: string[] } | null = null
+    for (const { node, raw } of levels) {
       const own = childOf(node, name)
-      const value = raw[fieldOf(name, all[name].row.kind)]
-      return own === undefined || value === undefined || value === null ? [] : [{ value, at: own.at.path }]
-    })
-    const held = all[name].inherits === 'adds' ? written : written.slice(-1)
-    if (held.length === 0) return []
-    return [{ name, values: held.map(({ value }) => value), at: held.map(({ at }) => at) }]
-  })
+      const value = raw[field]
+      if (own === undefined || value === undefined || value === null) continue
+      if (held === null || all[name].inherits === 'replaces') held = { values: [], at: [] }
+      held.values.push(value)
+      held.at.push(own.at.path)
+    }
+    if (held === null) continue
+    stages ??= []
+    stages.push({ name, ...held })
+  }
+  return stages ?? none
 }
 
 /** Names of features that are written at this level, in the order in which they run. */
@@ -56,7 +67,8 @@ export const writtenFeatures = (node: Node): FeatureName[] =>
 export function compileStages(
   stages: readonly StageConfig[],
   where: Where,
-): { readonly outside: Stage[]; readonly inside: Stage[] } {
+): { readonly outside: readonly Stage[]; readonly inside: readonly Stage[] } {
+  if (stages.length === 0) return nothing
   const compiled = stages.map(({ name, values }) => all[name].compile(values as never, where))
   return {
     outside: compiled.flatMap(({ outside }) => outside ?? []),

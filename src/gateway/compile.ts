@@ -17,7 +17,7 @@ import type { Snapshot } from '../model/snapshot.ts'
 import { compose, type Origin } from '../model/stage.ts'
 import type { Endpoint, Upstream } from '../model/upstream.ts'
 import { filterStage } from '../proxy/filter-stage.ts'
-import { redirectOrigin, refusalOrigin, replyOrigin, upstreamOrigin, withinHops } from '../proxy/origins.ts'
+import { redirectOrigin, refusalOrigin, replyOrigin, upstreamOrigin } from '../proxy/origins.ts'
 import { restOf } from '../route/captures.ts'
 import { routeTable } from '../route/match.ts'
 import { Names } from '../route/names.ts'
@@ -210,11 +210,15 @@ function actionOf(
           requireClient: route.requireClient,
         } satisfies Route
       })
-      const where = { paths: [], hosts: from.hosts, isDefaultSite: from.default }
-      const { outside } = compileStages(from.stages, where)
-      return { kind: 'http', routes: routeTable(routes), refused: compose(outside, refusalOrigin), tls }
+      return { kind: 'http', routes: routeTable(routes), refused: refusedOf(from), tls }
     }
   }
+}
+
+/** What answers requests that no route of the site takes. */
+function refusedOf({ stages, hosts, default: isDefaultSite }: SiteConfig): Origin {
+  const { outside } = compileStages(stages, { paths: [], hosts, isDefaultSite })
+  return compose(outside, refusalOrigin)
 }
 
 /** What answers the requests of a route, with its stages around it: without any it is the plain origin. */
@@ -224,19 +228,21 @@ function originsOf(
   filters: Filters,
   upstreamOf: (from: UpstreamConfig) => Upstream,
 ): Pick<Route, 'origin' | 'refused'> {
-  const where = { paths: match.paths, hosts: site.hosts, isDefaultSite: site.default }
-  const { outside, inside } = compileStages(stages, where)
+  const plain = plainOrigin(action, match.paths, upstreamOf)
   const waits = filters.request.length + filters.response.length > 0
-  const origin = compose(
-    [...outside, ...(waits ? [filterStage(filters)] : []), ...inside],
-    withinHops(plainOrigin(action, restOf(match.paths), upstreamOf)),
-  )
+  if (stages.length === 0 && !waits) return { origin: plain, refused: refusalOrigin }
+  const { outside, inside } = compileStages(stages, {
+    paths: match.paths,
+    hosts: site.hosts,
+    isDefaultSite: site.default,
+  })
+  const origin = compose([...outside, ...(waits ? [filterStage(filters)] : []), ...inside], plain)
   return { origin, refused: compose(outside, refusalOrigin) }
 }
 
 function plainOrigin(
   action: RouteAction,
-  rest: (path: string) => string,
+  paths: readonly string[],
   upstreamOf: (from: UpstreamConfig) => Upstream,
 ): Origin {
   switch (action.kind) {
@@ -244,11 +250,12 @@ function plainOrigin(
       return upstreamOrigin(upstreamOf(action.upstream))
     case 'redirect': {
       const { template } = action.to
+      const rest = restOf(paths)
       return redirectOrigin(action.status, exchange => template({ exchange, response: null, rest }) ?? '/')
     }
     case 'respond': {
       const { status, headers, body } = action
-      return replyOrigin({ status, headers: Object.fromEntries(headers), body })
+      return replyOrigin(() => ({ status, headers: Object.fromEntries(headers), body }))
     }
   }
 }

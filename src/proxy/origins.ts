@@ -9,7 +9,28 @@ import { atLastHop } from './max-forwards.ts'
 export const upstreamOrigin =
   (upstream: Upstream): Origin =>
   (exchange, sink) =>
-    exchange.askUpstream(upstream, sink)
+    lastHop(exchange, sink) ? needsNoBody : exchange.askUpstream(upstream, sink)
+
+export const redirectOrigin =
+  (status: number, location: (exchange: StagedExchange) => string): Origin =>
+  (exchange, sink) => {
+    if (!lastHop(exchange, sink)) exchange.replyThrough(sink, { status, headers: { location: location(exchange) } })
+    return needsNoBody
+  }
+
+export const replyOrigin =
+  (reply: () => Reply): Origin =>
+  (exchange, sink) => {
+    if (!lastHop(exchange, sink)) exchange.replyThrough(sink, reply())
+    return needsNoBody
+  }
+
+/** Counts Max-Forwards down, and answers at the last hop: behind the stages, so that these decide first. */
+function lastHop(exchange: StagedExchange, sink: Sink): boolean {
+  const last = atLastHop(exchange.head, exchange.host)
+  if (last !== null) exchange.replyThrough(sink, last)
+  return last !== null
+}
 
 /** The page of the error for which a request is refused. */
 export const refusalOrigin: Origin = (exchange, sink) => {
@@ -26,27 +47,3 @@ export function refuse(exchange: Refusable, error: ProxyError): RequestSink {
 }
 
 type Refusable = StagedExchange & Sink & { refusal: ProxyError | null; readonly refused: Origin | null }
-
-/** Counts Max-Forwards down before it asks, and answers at the last hop: behind the stages, so that these decide first. */
-export const withinHops =
-  (origin: Origin): Origin =>
-  (exchange, sink) => {
-    const last = atLastHop(exchange.head, exchange.host)
-    if (last === null) return origin(exchange, sink)
-    exchange.replyThrough(sink, last)
-    return needsNoBody
-  }
-
-export const redirectOrigin =
-  (status: number, location: (exchange: StagedExchange) => string): Origin =>
-  (exchange, sink) => {
-    exchange.replyThrough(sink, { status, headers: { location: location(exchange) } })
-    return needsNoBody
-  }
-
-export const replyOrigin =
-  (reply: Reply): Origin =>
-  (exchange, sink) => {
-    exchange.replyThrough(sink, reply)
-    return needsNoBody
-  }

@@ -26,7 +26,8 @@ SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reloads th
       async load(source) {
         const loaded = await loadConfig(source === null ? (file === undefined ? {} : { file }) : { source })
         hiding(loaded, () => refuseWhatCannotRun(loaded))
-        return { ...loaded, config: withOptions(loaded.config, words) }
+        const { config, warnings, source: read, hide } = loaded
+        return { config: withOptions(config, words), warnings, source: read, hide }
       },
       signals,
       tlsKeyLog: words.options.get('tls-keylog'),
