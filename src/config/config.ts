@@ -50,6 +50,8 @@ export type Config = {
   /** Not null where a site has `certificate: vault` */
   readonly vault: VaultConfig | null
   readonly limits: LimitsConfig
+  /** `limits.connections` is written: the operator counts on as many, which the default does not mean */
+  readonly countsOnConnections: boolean
   readonly timeouts: TimeoutsConfig
   /** Filters of every route; RouteConfig.filters already begins with them */
   readonly filters: readonly Filter[]

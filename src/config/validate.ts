@@ -118,6 +118,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     ca,
     vault,
     limits,
+    countsOnConnections: isWritten(tree, 'limits', 'connections'),
     timeouts,
     filters,
     workers: raw.workers,
@@ -199,6 +200,11 @@ function warnUnreachable(list: Node | undefined, problems: Problems): void {
   }
 }
 
+function isWritten(tree: Node, section: string, key: string): boolean {
+  const node = childOf(tree, section)
+  return node !== undefined && childOf(node, key) !== undefined
+}
+
 function checkLimits(limits: LimitsConfig, tree: Node, problems: Problems): void {
   if (limits.uriBytes > limits.headBytes) {
     problems.error(
@@ -208,8 +214,7 @@ function checkLimits(limits: LimitsConfig, tree: Node, problems: Problems): void
     )
   }
   // The default is larger as well, but nobody counts on that.
-  const limitsNode = childOf(tree, 'limits')
-  if (limitsNode && childOf(limitsNode, 'hello') && limits.helloBytes > abilities.helloBytes) {
+  if (isWritten(tree, 'limits', 'hello') && limits.helloBytes > abilities.helloBytes) {
     problems.warn(
       placeOf(tree, 'limits', 'hello'),
       `limits.hello: ${runtime.name}'s TLS library takes no ClientHello over 16kb, so a higher limit counts for passthrough sites alone`,

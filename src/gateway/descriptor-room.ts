@@ -7,9 +7,12 @@
 import { nowMs } from '../base/deadlines.ts'
 import { descriptorLimit, openDescriptors } from '../base/descriptors.ts'
 import { ProxyError } from '../base/errors.ts'
-import type { Log } from '../base/log.ts'
+import type { Level, Log } from '../base/log.ts'
+import type { Config } from '../config/config.ts'
 import type { DescriptorRoom } from '../proxy/services.ts'
 import type { LinkCount } from '../transport/transport.ts'
+
+type ConnectionTerms = Pick<Config, 'limits' | 'countsOnConnections'>
 
 const between = (low: number, value: number, high: number) => Math.max(low, Math.min(high, Math.floor(value)))
 
@@ -17,6 +20,8 @@ const between = (low: number, value: number, high: number) => Math.max(low, Math
 const passMs = 100
 const atOnce = 8
 const quietMs = 10_000
+/** Under this the shortfall is a warning whether or not `limits.connections` is written. */
+const lowLimit = 4096
 
 export class Descriptors implements DescriptorRoom {
   /** Connections that were closed at once since there was no room */
@@ -30,11 +35,14 @@ export class Descriptors implements DescriptorRoom {
   private readonly forDials: number
   /** Links that there may be */
   private most = Number.POSITIVE_INFINITY
+  /** Files that are no links; the listeners are among them */
   private others = 0
+  private listeners = 0
   private passAt = 0
   private freed = 0
   private toldAt = 0
   private refusedThen = 0
+  private lastSaid = ''
 
   /** @param closeIdle closes up to so many idle connections of backends and clients, and says how many */
   constructor(log: Log, links: LinkCount, closeIdle: (most: number) => number, limit = descriptorLimit()) {
@@ -46,24 +54,37 @@ export class Descriptors implements DescriptorRoom {
     this.forDials = between(8, (limit ?? 0) / 8, 1024)
   }
 
-  /** Once the listeners are bound: holds the limit against the connections that are configured. */
-  start(connections: number, listeners: number): void {
+  /** Once the listeners are bound, at start and after each reload: holds the limit against the configured connections. */
+  use({ limits: { connections }, countsOnConnections }: ConnectionTerms, listeners: number): void {
     const { limit, forFiles, forDials } = this
     if (limit === null) {
-      this.log.write('info', 'the limit on open files is unknown on this system')
+      this.say('info', 'the limit on open files is unknown on this system', 'unknown')
       return
     }
-    const others = openDescriptors() - this.links.open
-    this.others = others
+    // Counted once: during a reload, sockets that are being closed are in neither number.
+    if (this.listeners === 0) this.others = openDescriptors() - this.links.open
+    else this.others += listeners - this.listeners
+    this.listeners = listeners
+    const { others } = this
     this.most = limit - others - forFiles
     const wanted = 2 * connections * listeners + others + forFiles
-    if (wanted <= limit) return
+    if (wanted <= limit) {
+      this.lastSaid = ''
+      return
+    }
+    const level = countsOnConnections || limit < lowLimit ? 'warn' : 'info'
     const clients = Math.max(0, this.most - forDials)
     const message =
       `the limit on open files (${limit}) is too low for limits.connections (${connections}` +
       `${listeners === 1 ? '' : `, on ${listeners} listeners`}), which may take ${wanted}: there is room for ${clients} ` +
       'connections of clients and backends; raise it (ulimit -n, LimitNOFILE=), or lower limits.connections'
-    this.log.write('warn', message)
+    this.say(level, message, `${level} ${connections} ${listeners}`)
+  }
+
+  /** @param about what was said the last time is not said again */
+  private say(level: Level, message: string, about: string): void {
+    if (about !== this.lastSaid) this.log.write(level, message)
+    this.lastSaid = about
   }
 
   client(): boolean {

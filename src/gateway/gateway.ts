@@ -197,7 +197,7 @@ export class Gateway {
     const listeners = this.config.listen.map(listen => this.listener(listen))
     await bindAll(listeners, [], this.log)
     this.listeners = listeners
-    this.descriptors.start(this.config.limits.connections, listeners.length)
+    this.descriptors.use(this.config, listeners.length)
     this.registries.crls.keepOnly(compiled.crls)
     this.registries.staples.start(compiled.staples)
     this.reports.use(compiled.certificates, this.config.alerts, alerts)
@@ -257,6 +257,7 @@ export class Gateway {
     }
     this.forgetRetired()
     this.listeners = all
+    this.descriptors.use(config, all.length)
     this.registries.keepOnly(compiled.endpoints)
     this.registries.crls.keepOnly(compiled.crls)
     this.registries.staples.start(compiled.staples)

@@ -13,6 +13,8 @@ export const servesAcme = ({ ca }: Config): boolean => ca !== null && ca.acme !=
 export class InternalCaSlot {
   private readonly log: Log
   private running: { readonly key: string; readonly server: InternalCaServer } | null = null
+  /** One change after another: two at once would both start a server, and the slower one would stay, whichever it is */
+  private last: Promise<void> = Promise.resolve()
 
   constructor(log: Log) {
     this.log = log
@@ -29,14 +31,29 @@ export class InternalCaSlot {
    */
   async prepare(config: Config, storage: Storage | null): Promise<void> {
     if (config.ca === null || storage === null || !servesAcme(config)) return
+    await this.last
     if (this.running === null) await this.start(config, storage)
     else openInternalCa(config.state, config.ca.own)
   }
 
   /** The configuration is in force. */
-  async use(config: Config, storage: Storage | null): Promise<void> {
+  use(config: Config, storage: Storage | null): Promise<void> {
+    return this.inTurn(() => this.change(config, storage))
+  }
+
+  close(): Promise<void> {
+    return this.inTurn(() => this.end())
+  }
+
+  private inTurn(change: () => Promise<void>): Promise<void> {
+    const done = this.last.then(change)
+    this.last = done.catch(() => {})
+    return done
+  }
+
+  private async change(config: Config, storage: Storage | null): Promise<void> {
     if (this.running?.key === keyOf(config)) return
-    await this.close()
+    await this.end()
     if (storage === null || !servesAcme(config)) return
     try {
       await this.start(config, storage)
@@ -45,7 +62,7 @@ export class InternalCaSlot {
     }
   }
 
-  async close(): Promise<void> {
+  private async end(): Promise<void> {
     const { running } = this
     this.running = null
     await running?.server.close()

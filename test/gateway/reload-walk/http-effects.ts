@@ -1,0 +1,305 @@
+/** Rows whose effect a request over a cleartext listener shows. */
+import { type Effect, type Table, under } from './effect.ts'
+import { ca, echo } from './peers.ts'
+import type { Running } from './running.ts'
+
+const address = '127.0.0.1'
+const listen = [
+  { port: 0, address, cleartext: 'serve' },
+  { port: 0, address },
+]
+const forged = 'PROXY TCP4 203.0.113.7 192.0.2.1 1000 80\r\n'
+
+const echoing = () => ({
+  listen,
+  log: { access: false },
+  sites: [{ host: 'a.test', certificate: 'local', routes: [{ to: { endpoints: [echo.url] } }] }],
+})
+const toEcho = () => ({ ...echoing(), sites: [{ host: 'a.test', certificate: 'local', to: echo.url }] })
+
+const contains = (part: string) => (text: unknown) => String(text).includes(part)
+const asked = (path: string) => async (running: Running) => (await running.echoed({ path })).split(' ')[1]
+
+export const listeners: Table = {
+  name: 'listeners',
+  base: echoing,
+  effects: {
+    listen: {
+      to: [...listen, { port: 0, address, cleartext: 'serve' }],
+      look: async running => [running.gateway.ports.length, await running.status({ listener: 2 })],
+      sees: [3, '200'],
+    },
+    'listen[].address': {
+      to: '127.0.0.2',
+      look: running => running.ask().then(text => text.includes('200 OK')),
+      sees: false,
+    },
+    'listen[].port': {
+      to: echo.spare,
+      look: running => running.gateway.ports[0] === echo.spare && running.status(),
+      sees: '200',
+    },
+    'listen[].proxyProtocol': {
+      given: { 'listen[].proxyProtocol.from': [address] },
+      to: undefined,
+      look: async running => [await running.status(), await running.status({ first: forged })],
+      sees: ['200', '400'],
+    },
+    'listen[].proxyProtocol.from': {
+      given: { 'listen[].proxyProtocol.from': ['192.0.2.0/24'] },
+      to: [address],
+      look: async running => [await running.status(), await running.status({ first: forged })],
+      sees: (seen: unknown) => (seen as string[])[1] === '200' && (seen as string[])[0] !== '200',
+    },
+    'listen[].fields': {
+      given: { 'listen[].fields': { allow: ['x-client-ip'] } },
+      to: undefined,
+      look: running => running.echoed({ fields: ['x-client-ip: 1'] }).then(contains('x-client-ip: 1')),
+      sees: false,
+    },
+    'listen[].fields.allow': {
+      to: ['x-client-ip'],
+      look: running => running.echoed({ fields: ['x-client-ip: 1'] }).then(contains('x-client-ip: 1')),
+      sees: true,
+    },
+    'listen[].cleartext': { to: 'redirect', look: running => running.status(), sees: '308' },
+    'limits.head': {
+      to: '1kb',
+      given: { 'limits.uri': '1kb' },
+      look: running => running.status({ fields: [`a: ${'x'.repeat(2000)}`] }),
+      sees: '431',
+    },
+    'limits.headers': { to: 10, look: running => running.status({ fields: Array(11).fill('a: b') }), sees: '431' },
+    'limits.uri': { to: '64b', look: running => running.status({ path: `/${'x'.repeat(100)}` }), sees: '414' },
+    'limits.body': { to: '2b', look: running => running.status({ method: 'POST', body: 'abc' }), sees: '413' },
+  },
+}
+
+const reply = (body: string) => ({ respond: { body } })
+const filter = { name: 'own', request: () => ({ status: 200, body: 'filtered' }) }
+
+const hsts = { maxAge: 31_536_000, subdomains: true, preload: false }
+const hstsSeen = (running: Running) => running.securely('strict-transport-security')
+
+/** The options of features, which stand in three places */
+const features: Readonly<Record<string, Effect>> = {
+  strip: { to: '/v1', look: asked('/v1/x'), sees: '/x' },
+  rewrite: { to: { from: '/v1/*', to: '/new/*' }, look: asked('/v1/x'), sees: '/new/x' },
+  'rewrite.from': {
+    given: { rewrite: { from: '/v2/*', to: '/new/*' } },
+    to: '/v1/*',
+    look: asked('/v1/x'),
+    sees: '/new/x',
+  },
+  'rewrite.to': {
+    given: { rewrite: { from: '/v1/*', to: '/new/*' } },
+    to: '/other/*',
+    look: asked('/v1/x'),
+    sees: '/other/x',
+  },
+  headers: {
+    to: { request: { set: { 'x-set': 'b' } } },
+    look: r => r.echoed().then(contains('x-set: b')),
+    sees: true,
+  },
+  'headers.request': {
+    to: { set: { 'x-set': 'b' } },
+    look: r => r.echoed().then(contains('x-set: b')),
+    sees: true,
+  },
+  'headers.request.set': { to: { 'x-set': 'c' }, look: r => r.echoed().then(contains('x-set: c')), sees: true },
+  'headers.request.add': { to: { 'x-add': 'c' }, look: r => r.echoed().then(contains('x-add: c')), sees: true },
+  'headers.request.remove': {
+    to: ['x-gone'],
+    look: r => r.echoed({ fields: ['x-gone: 1'] }).then(contains('x-gone')),
+    sees: false,
+  },
+  'headers.response': { to: { set: { 'x-set': 'd' } }, look: r => r.ask().then(contains('x-set: d')), sees: true },
+  'headers.response.set': { to: { 'x-set': 'e' }, look: r => r.ask().then(contains('x-set: e')), sees: true },
+  'headers.response.add': { to: { 'x-add': 'e' }, look: r => r.ask().then(contains('x-add: e')), sees: true },
+  'headers.response.remove': { to: ['x-backend'], look: r => r.ask().then(contains('x-backend')), sees: false },
+  hsts: { to: hsts, look: hstsSeen, sees: 'max-age=31536000; includeSubDomains' },
+  'hsts.maxAge': { given: { hsts }, to: 60, look: hstsSeen, sees: 'max-age=60; includeSubDomains' },
+  'hsts.subdomains': { given: { hsts }, to: false, look: hstsSeen, sees: 'max-age=31536000' },
+  'hsts.preload': {
+    given: { hsts },
+    to: true,
+    look: hstsSeen,
+    sees: 'max-age=31536000; includeSubDomains; preload',
+  },
+}
+
+const featuresOf = (prefix: string) => under(prefix, features)
+
+const routeMs = (name: string, field: string): Record<string, Effect> => ({
+  [`sites[].routes[].timeouts.${name}`]: {
+    to: '7s',
+    look: running => (running.route()?.timeouts as Record<string, number> | undefined)?.[field],
+    sees: 7_000,
+  },
+})
+
+export const routes: Table = {
+  name: 'routes and what their requests go through',
+  base: echoing,
+  effects: {
+    ...featuresOf('sites[].routes[].'),
+    ...featuresOf('sites[].'),
+    ...featuresOf('defaults.'),
+    filters: { to: [filter], look: running => running.ask().then(contains('filtered')), sees: true },
+    'sites[].routes': { to: [reply('one')], look: running => running.ask().then(contains('one')), sees: true },
+    'sites[].routes[].filters': {
+      to: [filter],
+      look: running => running.ask().then(contains('filtered')),
+      sees: true,
+    },
+    'sites[].routes[].respond': {
+      given: { 'sites[].routes': [reply('one')] },
+      to: { body: 'two' },
+      look: running => running.echoed(),
+      sees: 'two',
+    },
+    'sites[].routes[].redirect': {
+      given: { 'sites[].routes': [{ redirect: { to: '/b' } }] },
+      to: { to: '/c' },
+      look: running => running.ask().then(contains('location: /c')),
+      sees: true,
+    },
+    'sites[].routes[].redirect.to': {
+      given: { 'sites[].routes': [{ redirect: { to: '/b' } }] },
+      to: '/c',
+      look: running => running.ask().then(text => /^location: (.*)$/im.exec(text)?.[1]?.trim()),
+      sees: '/c',
+    },
+    'sites[].routes[].redirect.status': {
+      given: { 'sites[].routes': [{ redirect: { to: '/b' } }] },
+      to: 302,
+      look: running => running.status(),
+      sees: '302',
+    },
+    'sites[].routes[].respond.status': {
+      given: { 'sites[].routes': [reply('one')] },
+      to: 404,
+      look: running => running.status(),
+      sees: '404',
+    },
+    'sites[].routes[].respond.body': {
+      given: { 'sites[].routes': [reply('one')] },
+      to: 'two',
+      look: running => running.echoed(),
+      sees: 'two',
+    },
+    'sites[].routes[].respond.headers': {
+      given: { 'sites[].routes': [reply('one')] },
+      to: { 'x-own': '1' },
+      look: running => running.ask().then(contains('x-own: 1')),
+      sees: true,
+    },
+    ...routeMs('connect', 'connectMs'),
+    ...routeMs('response', 'responseMs'),
+    ...routeMs('bodyIdle', 'bodyIdleMs'),
+    ...routeMs('idle', 'idleMs'),
+    ...routeMs('filter', 'filterMs'),
+    ...routeMs('total', 'totalMs'),
+    'sites[].routes[].limits.body': {
+      to: '2b',
+      look: running => running.status({ method: 'POST', body: 'abc' }),
+      sees: '413',
+    },
+    'sites[].routes[].limits.bodyRate': { to: '7b', look: running => running.route()?.bodyRateBytes, sees: 7 },
+    'limits.bodyRate': { to: '7b', look: running => running.route()?.bodyRateBytes, sees: 7 },
+    'sites[].routes[].to': {
+      to: echo.other,
+      look: running => running.echoed().then(contains('other')),
+      sees: true,
+    },
+  },
+}
+
+export const siteRows: Table = {
+  name: 'where sites lead',
+  base: toEcho,
+  effects: {
+    sites: {
+      to: [
+        { host: 'a.test', certificate: 'local', to: echo.url },
+        { host: 'b.test', certificate: 'local', to: echo.url },
+      ],
+      look: running => running.status({ host: 'b.test' }),
+      sees: '200',
+    },
+    'sites[].host': { to: ['b.test'], look: running => running.status({ host: 'b.test' }), sees: '200' },
+    'sites[].default': { to: true, look: running => running.status({ host: 'b.test' }), sees: '200' },
+    'sites[].to': { to: echo.other, look: running => running.echoed().then(contains('other')), sees: true },
+  },
+}
+
+const identity = {
+  dnsNames: ['bob'],
+  uris: ['spiffe://e/x'],
+  emails: [],
+  subject: 'CN=bob',
+  issuerFingerprint: '5f7c'.repeat(16),
+} as never
+const first = { 'sites[].routes[]': { match: { path: '/x/*' }, respond: { body: 'first' } } }
+const answer = (request: object) => (running: Running) => running.echoed({ path: '/x/1', ...request })
+const taken =
+  (ja4: string | null = null) =>
+  (running: Running) =>
+    running.route('/x/1', identity, ja4)?.name ?? 'none'
+const clientCas = { 'sites[].clients': { ca: ca.file, verify: 'optional' } }
+const matching = (row: string, value: string, other: string): Record<string, Effect> => ({
+  [`sites[].routes[].match.client[].${row}`]: {
+    given: { ...clientCas, ...first, 'sites[].routes[].match.client': [{ [row]: other }] },
+    to: value,
+    look: taken(),
+    sees: 'a.test/x/*',
+  },
+})
+
+export const matches: Table = {
+  name: 'which requests a route takes',
+  base: () => ({
+    ...echoing(),
+    sites: [
+      {
+        host: 'a.test',
+        certificate: 'local',
+        routes: [reply('first'), { match: { path: '/*' }, ...reply('second') }],
+      },
+    ],
+  }),
+  effects: {
+    'sites[].routes[].match.path': {
+      given: { 'sites[].routes[]': { match: { path: '/y/*' }, ...reply('first') } },
+      to: '/x/*',
+      look: answer({}),
+      sees: 'first',
+    },
+    'sites[].routes[].match.method': { given: first, to: 'POST', look: answer({}), sees: 'second' },
+    'sites[].routes[].match.header': { given: first, to: { 'x-b': '1' }, look: answer({}), sees: 'second' },
+    'sites[].routes[].match.query': { given: first, to: { v: '2' }, look: answer({}), sees: 'second' },
+    'sites[].routes[].match.client': {
+      given: { ...clientCas, ...first },
+      to: [{ san: 'alice' }],
+      look: answer({}),
+      sees: 'second',
+    },
+    ...matching('san', 'bob', 'alice'),
+    ...matching('dn', 'CN=bob', 'CN=alice'),
+    ...matching('spiffe', 'spiffe://e/x', 'spiffe://e/y'),
+    ...matching('issuer', '5f7c'.repeat(16), '0000'.repeat(16)),
+    'sites[].routes[].match.ja4': {
+      given: first,
+      to: ['t13d1516h2_8daaf6152771_*'],
+      look: taken('t13d1516h2_000000000000_000000000000'),
+      sees: 'a.test/*',
+    },
+    'sites[].routes[].clients': {
+      given: { ...clientCas, ...first },
+      to: 'require',
+      look: running => running.status({ path: '/x/1' }),
+      sees: '403',
+    },
+  },
+}

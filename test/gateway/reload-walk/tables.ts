@@ -1,0 +1,21 @@
+/** All tables of the walk. */
+import type { Table } from './effect.ts'
+import { listeners, matches, routes, siteRows } from './http-effects.ts'
+import { limitTables } from './limit-effects.ts'
+import { managedTables } from './managed-effects.ts'
+import { closePeers } from './peers.ts'
+import { tlsTables } from './tls-effects.ts'
+import { upstreams } from './upstream-effects.ts'
+
+export const tables: readonly Table[] = [
+  listeners,
+  routes,
+  siteRows,
+  matches,
+  ...upstreams,
+  ...tlsTables,
+  ...limitTables,
+  ...managedTables,
+]
+
+export const closeTables = closePeers

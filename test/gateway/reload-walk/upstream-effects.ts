@@ -1,0 +1,113 @@
+/** Rows of backends, in each of the places where they may be written, and of layer-4 sites. */
+import { X509Certificate } from 'node:crypto'
+import type { Upstream } from '../../../src/model/upstream.ts'
+import { craft, rsa } from '../../harness/weak-certificates.ts'
+import { type Effect, type Table, under } from './effect.ts'
+import { ca, longer, one, otherCa, textOf, two, workload } from './peers.ts'
+import type { Running } from './running.ts'
+
+const tcp = (port: number) => `127.0.0.1:${port}`
+const endpoint = ({ upstream }: Running) => upstream.endpoints[0] as Upstream['endpoints'][number]
+const tls = (running: Running) => endpoint(running).tls as NonNullable<Upstream['endpoints'][number]['tls']>
+const labels = ({ upstream }: Running) => upstream.endpoints.map(({ label }) => label)
+
+/** Which endpoints are chosen while the first is busy */
+function chosen({ upstream }: Running): number {
+  const busy = upstream.endpoints[0] as Upstream['endpoints'][number]
+  busy.active += 5
+  const picked = new Set([upstream.pick([]), upstream.pick([])])
+  busy.active -= 5
+  return picked.size
+}
+
+const weak = craft('a.test', { key: rsa(1024), dnsNames: ['a.test'] })
+const nameless = craft('a.test', { dnsNames: [] })
+/** What the judge of backends says to one with this certificate */
+const judged = (pem: string) => (running: Running) =>
+  tls(running).judge?.problem([new X509Certificate(pem).raw], false)
+
+const backends: Readonly<Record<string, Effect>> = {
+  endpoints: { to: ['https://127.0.0.1:2'], look: labels, sees: ['127.0.0.1:2'] },
+  balance: {
+    given: { endpoints: ['https://127.0.0.1:1', 'https://127.0.0.1:2'] },
+    to: 'least-requests',
+    look: chosen,
+    sees: 1,
+  },
+  'tls.ca': { to: otherCa.file, look: running => tls(running).caPem, sees: otherCa.certificatePem },
+  'tls.serverName': { to: 'pay.internal', look: running => tls(running).serverName, sees: 'pay.internal' },
+  'tls.spiffe': {
+    given: { 'tls.spiffe': ['spiffe://e/a'] },
+    to: ['spiffe://e/b'],
+    look: judged(workload.chainPem),
+    sees: null,
+  },
+  'tls.certificate': {
+    to: { chain: one.chainFile, key: one.keyFile },
+    look: running => tls(running).chainPem,
+    sees: one.chainPem,
+  },
+  'tls.certificate.chain': {
+    given: { 'tls.certificate': { chain: one.chainFile, key: one.keyFile } },
+    to: longer,
+    look: running => tls(running).chainPem,
+    sees: textOf(longer),
+  },
+  'tls.certificate.key': {
+    given: { 'tls.certificate': { chain: one.chainFile, key: one.keyFile } },
+    to: two.keyFile,
+    refused: /key/,
+  },
+  'tls.verify': { to: false, look: running => tls(running).verify, sees: false },
+  'tls.weak': { given: { 'tls.commonName': 'allow' }, to: 'allow', look: judged(weak.pem), sees: null },
+  'tls.commonName': { given: { 'tls.weak': 'allow' }, to: 'allow', look: judged(nameless.pem), sees: null },
+  'pool.idle': { to: 3, look: ({ upstream }) => upstream.maxIdle, sees: 3 },
+  host: { to: 'endpoint', look: ({ upstream }) => upstream.hostHeader, sees: 'endpoint' },
+  http: { to: 1, look: running => [endpoint(running).http, tls(running).alpn], sees: [1, ['http/1.1']] },
+}
+
+const backendsAt = (prefix: string) => under(prefix, backends)
+
+const upstream = { endpoints: ['https://127.0.0.1:1'], tls: { ca: ca.file } }
+const listen = [{ port: 0, address: '127.0.0.1' }]
+const site = { host: 'a.test', certificate: 'local' }
+const log = { access: false }
+
+const layer4 = (prefix: string): Record<string, Effect> =>
+  under(prefix, {
+    '': { to: { to: [tcp(2)] }, look: labels, sees: [tcp(2)] },
+    '.to': { to: [tcp(2)], look: labels, sees: [tcp(2)] },
+    '.balance': { given: { '.to': [tcp(1), tcp(2)] }, to: 'least-requests', look: chosen, sees: 1 },
+    '.proxyProtocol': { to: 'v2', look: running => running.upstream.proxyProtocol, sees: 'v2' },
+  })
+
+export const upstreams: readonly Table[] = [
+  {
+    name: 'backends of a route',
+    base: () => ({ listen, log, sites: [{ ...site, routes: [{ to: upstream }] }] }),
+    effects: backendsAt('sites[].routes[].to.'),
+  },
+  {
+    name: 'backends of a site',
+    base: () => ({ listen, log, sites: [{ ...site, to: upstream }] }),
+    effects: backendsAt('sites[].to.'),
+  },
+  {
+    name: 'backends with a name',
+    base: () => ({ listen, log, sites: [{ ...site, to: 'one' }], upstreams: { one: upstream } }),
+    effects: {
+      ...backendsAt('upstreams.*.'),
+      upstreams: { to: { one: { endpoints: ['http://127.0.0.1:3'] } }, look: labels, sees: ['127.0.0.1:3'] },
+    },
+  },
+  {
+    name: 'passthrough sites',
+    base: () => ({ listen, log, sites: [{ host: 'a.test', passthrough: { to: [tcp(1)] } }] }),
+    effects: layer4('sites[].passthrough'),
+  },
+  {
+    name: 'tcp sites',
+    base: () => ({ listen, log, sites: [{ ...site, tcp: { to: [tcp(1)] } }] }),
+    effects: layer4('sites[].tcp'),
+  },
+]
