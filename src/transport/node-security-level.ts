@@ -32,8 +32,13 @@ const signatures = [
 /** Of a backend's DHE, which Node measures at the end of the handshake. */
 export const leastDhBits = 2048
 
+/** OpenSSL refuses a level in a list without a cipher of TLS 1.2 ("no cipher match"). Where 1.3 is the least, none is taken from it. */
+const anyCipher = 'ECDHE-RSA-AES128-GCM-SHA256'
+
+const isOnlyFor13 = (ciphers: string): boolean => ciphers.split(':').every(each => each.startsWith('TLS_'))
+
 /** @param ciphers all of at least 112 bits */
 export const withoutLevel = (ciphers: string): tls.SecureContextOptions => ({
-  ciphers: `${ciphers}:@SECLEVEL=0`,
+  ciphers: `${ciphers}${isOnlyFor13(ciphers) ? `:${anyCipher}` : ''}:@SECLEVEL=0`,
   sigalgs: signatures,
 })

@@ -37,7 +37,16 @@ function configOf(backends: Backends, state: string, memory: string): ConfigInpu
     ],
     log: { access: false, level: 'warn' },
     limits: { memory: memory as 'auto' },
-    timeouts: { connect: '10m', handshake: '10m', head: '10m', bodyIdle: '10m', bodyGrace: '10m', drain: '1s' },
+    // `idle` ends what a paused link holds for a client that has left: longer than an attack, shorter than the last test.
+    timeouts: {
+      connect: '10m',
+      handshake: '10m',
+      head: '10m',
+      bodyIdle: '10m',
+      bodyGrace: '10m',
+      idle: '20s',
+      drain: '1s',
+    },
     sites: [
       {
         host: 'localhost',
