@@ -111,6 +111,17 @@ describe('weak certificates of clients', () => {
   }
 })
 
+/** Answers each request with `fine`, over a connection of its own. */
+async function startBackend(options: tls.TlsOptions): Promise<tls.Server> {
+  const server = tls.createServer(options, socket => {
+    socket.on('error', () => {})
+    socket.on('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfine'))
+  })
+  server.on('tlsClientError', () => {})
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return server
+}
+
 describe('weak certificates of backends', () => {
   let gateway: Started
   const servers: tls.Server[] = []
@@ -122,12 +133,7 @@ describe('weak certificates of backends', () => {
       const { chainPem: cert, keyPem: key } = filesOf(
         craft(`backend, ${name}`, { use: ['serverAuth'], ipAddresses: ['127.0.0.1'], ...options }),
       )
-      const server = tls.createServer({ cert, key, ...lax }, socket => {
-        socket.on('error', () => {})
-        socket.on('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfine'))
-      })
-      server.on('tlsClientError', () => {})
-      await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+      const server = await startBackend({ cert, key, ...lax })
       servers.push(server)
       const endpoints = `https://127.0.0.1:${(server.address() as net.AddressInfo).port}`
       for (const weak of ['refuse', 'allow'])
@@ -179,12 +185,7 @@ describe('the name of a backend', () => {
       const { chainPem: cert, keyPem: key } = filesOf(
         craft(name, { issuer: root, use: ['serverAuth'], ...options }),
       )
-      const server = tls.createServer({ cert, key }, socket => {
-        socket.on('error', () => {})
-        socket.on('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfine'))
-      })
-      server.on('tlsClientError', () => {})
-      await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+      const server = await startBackend({ cert, key })
       servers.push(server)
       const endpoints = `https://127.0.0.1:${(server.address() as net.AddressInfo).port}`
       for (const commonName of ['refuse', 'allow'])
