@@ -9,7 +9,7 @@ import { descriptorLimit, openDescriptors } from '../base/descriptors.ts'
 import { ProxyError } from '../base/errors.ts'
 import type { Level, Log } from '../base/log.ts'
 import type { Config } from '../config/config.ts'
-import type { DescriptorRoom } from '../proxy/services.ts'
+import type { DescriptorRoom } from '../proxy/seam/services.ts'
 import type { LinkCount } from '../transport/transport.ts'
 
 type ConnectionTerms = Pick<Config, 'limits' | 'countsOnConnections'>

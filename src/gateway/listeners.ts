@@ -3,7 +3,7 @@ import { UsageError } from '../base/errors.ts'
 import { ipv6IsOff, listenAt } from '../base/listen-at.ts'
 import type { Log } from '../base/log.ts'
 import type { Config, ListenConfig } from '../config/config.ts'
-import type { Listener } from '../proxy/listener.ts'
+import type { Listener } from '../proxy/accept/listener.ts'
 
 export type ListenerPlan = {
   /** In the order of the configuration */

@@ -28,7 +28,7 @@ export function clientHandshakeError(address: string, port: number, error: unkno
 }
 
 /**
- * The message is what the library says, in its last and plainest part: proxy/handshake-failure.ts makes a sentence of it.
+ * The message is what the library says, in its last and plainest part: proxy/seam/handshake-failure.ts makes a sentence of it.
  * @param verifyCode why the client's certificate does not verify, where that was it
  */
 export function serverHandshakeError(error: unknown, verifyCode: string | null = null): ProxyError {

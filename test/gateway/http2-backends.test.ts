@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import https from 'node:https'
 import type net from 'node:net'
 import { after, before, describe, it } from 'node:test'
-import { acceptFor } from '../../src/proxy/websocket.ts'
+import { acceptFor } from '../../src/proxy/seam/websocket.ts'
 import { issueFiles, testCa } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import {

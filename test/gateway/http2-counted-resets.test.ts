@@ -12,7 +12,7 @@ import type net from 'node:net'
 import path from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { acceptFor } from '../../src/proxy/websocket.ts'
+import { acceptFor } from '../../src/proxy/seam/websocket.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Log } from '../../src/base/log.ts'
 import { bindAll } from '../../src/gateway/listeners.ts'
-import type { Listener } from '../../src/proxy/listener.ts'
+import type { Listener } from '../../src/proxy/accept/listener.ts'
 
 /** Binds what `fails` has no error for. */
 async function bound(address: string, fails: (address: string) => Error | null) {

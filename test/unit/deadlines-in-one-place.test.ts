@@ -7,12 +7,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, it } from 'node:test'
 import { errorTable } from '../../src/base/errors.ts'
-import { connectionPhases } from '../../src/proxy/connection-phase.ts'
-import { answerPhases, requestPhases } from '../../src/proxy/exchange-phase.ts'
+import { connectionPhases } from '../../src/proxy/seam/connection-phase.ts'
+import { answerPhases, requestPhases } from '../../src/proxy/seam/exchange-phase.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const proxy = path.join(root, 'src/proxy')
-const tables = ['connection-phase.ts', 'exchange-deadline.ts']
+const tables = ['seam/connection-phase.ts', 'exchange/exchange-deadline.ts']
 
 describe('deadlines of the data plane', () => {
   it('are set by the two tables alone', () => {

@@ -15,8 +15,8 @@ import {
   type StagedExchange,
   WrappedSink,
 } from '../../src/model/stage.ts'
-import { PendingRequest } from '../../src/proxy/pending-request.ts'
-import { WhenDone } from '../../src/proxy/when-done.ts'
+import { PendingRequest } from '../../src/proxy/exchange/pending-request.ts'
+import { WhenDone } from '../../src/proxy/seam/when-done.ts'
 import { Fields } from '../../src/wire/fields.ts'
 import type { ResponseHead } from '../../src/wire/heads.ts'
 

@@ -1,7 +1,7 @@
 /** `headers`: sets, adds and removes fields of requests and responses. */
 import type { Raw } from '../../config/engine/infer.ts'
 import { type Sink, type Stage, type StagedExchange, WrappedSink } from '../../model/stage.ts'
-import { RequestFields } from '../../proxy/filter-fields.ts'
+import { RequestFields } from '../../proxy/exchange/filter-fields.ts'
 import { restOf } from '../../route/captures.ts'
 import type { Fields } from '../../wire/fields.ts'
 import type { ResponseHead } from '../../wire/heads.ts'

@@ -16,7 +16,7 @@ import { frame, h2Error, h2ErrorName, initialWindow, maxWindow } from '../../wir
 import type { TrailerBlock } from '../../wire/h2-response-head.ts'
 import { defaultPeerSettings, settingsPayload } from '../../wire/h2-settings.ts'
 import { HpackEncoder } from '../../wire/hpack-encoder.ts'
-import type { Services } from '../services.ts'
+import type { Services } from '../seam/services.ts'
 import { ClosedStreams, closedBy } from './closed-streams.ts'
 import { Guard } from './guard.ts'
 import { Output } from './output.ts'

@@ -15,8 +15,8 @@ import type { Connection } from '../../../src/model/connection.ts'
 import { Metrics } from '../../../src/model/metrics.ts'
 import type { Snapshot } from '../../../src/model/snapshot.ts'
 import type { StagedExchange } from '../../../src/model/stage.ts'
-import { decide } from '../../../src/proxy/decide.ts'
-import { errorAnswer } from '../../../src/proxy/respond.ts'
+import { decide } from '../../../src/proxy/accept/decide.ts'
+import { errorAnswer } from '../../../src/proxy/exchange/respond.ts'
 import { parseClientHello } from '../../../src/wire/client-hello.ts'
 import { Fields } from '../../../src/wire/fields.ts'
 import { alpn, hello } from '../../wire/hello-bytes.ts'
@@ -45,7 +45,7 @@ const connection = {
 const quiet = (format: 'json' | 'text') => createLog({ level: 'debug', format, out: () => {} })
 
 export const logs: readonly Worst[] = [
-  worst('src/proxy/decide.ts', 'a refusal for protocol names of one byte', 8_000, n => {
+  worst('src/proxy/accept/decide.ts', 'a refusal for protocol names of one byte', 8_000, n => {
     const parsed = helloOf(n)
     return () => decide(snapshot, parsed, () => '10.0.0.1')
   }),
@@ -114,7 +114,7 @@ export const logs: readonly Worst[] = [
     const text = '{{}}'.repeat(n / 4)
     return () => parseTemplate(text, 'response field')
   }),
-  worst('src/proxy/respond.ts', 'a long Accept', 8_000, n => {
+  worst('src/proxy/exchange/respond.ts', 'a long Accept', 8_000, n => {
     const accept = 'jso,'.repeat(n / 4)
     return () => errorAnswer('NO_ROUTE', accept, 'id')
   }),

@@ -1,0 +1,398 @@
+/**
+ * A connection from its first byte to the moment it is known what to do with it: the PROXY header of a trusted peer,
+ * then a peek at what it speaks, a verdict (decide.ts), and the act. All of it within a byte limit and one deadline.
+ * What cannot be understood is refused, never served under default terms.
+ */
+import { nowMs } from '../../base/deadlines.ts'
+import { messageOf, ProxyError } from '../../base/errors.ts'
+import { Gathered } from '../../base/gathered.ts'
+import type { Connection } from '../../model/connection.ts'
+import type { LinkHandler } from '../../model/link.ts'
+import type { Site, SiteTls } from '../../model/site.ts'
+import type { ServerTls } from '../../model/tls-terms.ts'
+import type { ClientHello } from '../../wire/client-hello.ts'
+import { preface } from '../../wire/h2-frames.ts'
+import { HelloReader } from '../../wire/hello-reader.ts'
+import { fingerprintOf } from '../../wire/ja4.ts'
+import { parseProxyHeader } from '../../wire/proxy-protocol.ts'
+import { sniffProtocol } from '../../wire/sniff.ts'
+import { alertName, alertRecord, alerts } from '../../wire/tls-alert.ts'
+import { groupName } from '../../wire/tls-names.ts'
+import { writeError } from '../exchange/respond.ts'
+import { Http1Server } from '../http1/serve-http1.ts'
+import { serveRedirect } from '../http1/serve-redirect.ts'
+import { Http2Server } from '../http2/server.ts'
+import { carry } from '../layer4/layer4.ts'
+import { identify } from '../seam/client-certificate.ts'
+import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
+import { type EndingAlert, explainFailure } from '../seam/handshake-failure.ts'
+import { type Holder, silentMs } from '../seam/holder.ts'
+import { decide, negotiatedGroup } from './decide.ts'
+import { certificateLate, openingLate } from './opening-late.ts'
+
+const stage = { proxyHeader: 0, peek: 1, acting: 2, done: 3 } as const
+
+export class Inbound implements LinkHandler, Waiting {
+  deadlineAt = Number.POSITIVE_INFINITY
+  phase: ConnectionPhase = 'opening'
+  watchIndex = -1
+  private readonly listener: Holder
+  private readonly connection: Connection
+  private readonly startedAt = nowMs()
+  private stage: number = stage.peek
+  private readonly held: Gathered
+  private hello: HelloReader | null = null
+  private parsed: ClientHello | null = null
+  private countedAs: string | null = null
+  /** The certificate is being looked up or ordered; what comes meanwhile is held */
+  private waiting = false
+
+  constructor(listener: Holder, connection: Connection) {
+    this.listener = listener
+    this.connection = connection
+    this.held = new Gathered(connection.link.share)
+    const { services, options } = listener
+    connection.link.handler = this
+    enter(this, 'opening', services)
+    services.deadlines.watch(this)
+    listener.hold(this)
+    if (options.proxyFrom?.contains(connection.link.remoteAddress)) this.stage = stage.proxyHeader
+  }
+
+  /** Not one byte has come */
+  private get isSilent(): boolean {
+    return this.stage === stage.peek && this.held.length === 0 && this.hello === null
+  }
+
+  /** Counts the connection under its client's address, now that it is known. */
+  admit(): boolean {
+    const client = this.connection.clientAddress
+    this.countedAs = client
+    if (this.listener.count(client)) return true
+    const limit = this.listener.services.snapshot.limits.connectionsPerClient
+    this.refuse(new ProxyError('TOO_MANY_CONNECTIONS', `limits.connectionsPerClient (${limit}) for ${client}`))
+    return false
+  }
+
+  onOpen(): void {}
+  onDrain(): void {}
+
+  onData(chunk: Buffer): void {
+    if (this.stage === stage.acting && this.waiting) this.keep(chunk)
+    if (this.stage === stage.done || this.stage === stage.acting) return
+    if (this.stage === stage.proxyHeader) this.readProxyHeader(chunk)
+    else this.peek(chunk)
+  }
+
+  onEnd(): void {
+    if (this.stage === stage.done || this.stage === stage.acting) {
+      if (this.stage === stage.done || this.waiting) this.connection.link.close()
+      return
+    }
+    // Health checks connect and close; that is no failure.
+    if (this.isSilent) this.connection.link.close()
+    else this.refuse(new ProxyError('TLS_MALFORMED', 'the client closed in the middle of its first message'))
+  }
+
+  onClose(): void {
+    this.stage = stage.done
+    this.leave()
+    this.release()
+  }
+
+  onDeadline(): void {
+    const { handshakeMs } = this.listener.services.snapshot.timeouts
+    if (this.waiting && this.stage === stage.acting) {
+      this.stage = stage.peek
+      this.refuse(certificateLate(this.connection.serverName, handshakeMs), alerts.internal_error)
+      return
+    }
+    if (this.stage !== stage.done) this.report(openingLate(this.stage, handshakeMs))
+    this.stage = stage.done
+    this.connection.link.destroy()
+  }
+
+  drain(): void {
+    if (this.isSilent) this.connection.link.close()
+  }
+
+  closeIfIdle(): boolean {
+    const idle = this.isSilent && nowMs() > this.startedAt + silentMs
+    if (idle) this.connection.link.close()
+    return idle
+  }
+
+  cut(): void {
+    this.connection.link.destroy()
+  }
+
+  /** Says no: with a TLS alert where the peer speaks TLS, and one log record. */
+  refuse(error: ProxyError, alert: number | null = null): void {
+    if (this.stage === stage.done) return
+    this.report(error, alert === null ? null : { name: alertName(alert), from: 'gateway' })
+    this.stage = stage.done
+    const { link } = this.connection
+    if (alert !== null) link.write(alertRecord(alert))
+    link.close()
+    enter(this, 'refused', this.listener.services)
+  }
+
+  private readProxyHeader(chunk: Buffer): void {
+    const bytes = this.held.length === 0 ? chunk : this.held.with(chunk)
+    const peeked = parseProxyHeader(bytes)
+    if (peeked.kind === 'malformed') {
+      this.refuse(new ProxyError('PROXY_HEADER', peeked.why))
+      return
+    }
+    if (peeked.kind === 'incomplete') {
+      if (this.held.length === 0) this.held.append(chunk)
+      return
+    }
+    this.held.release()
+    const { connection } = this
+    const { source, destination } = peeked.header
+    if (source !== null) {
+      connection.clientAddress = source.address
+      connection.clientPort = source.port
+    }
+    if (destination !== null) {
+      connection.serverAddress = destination.address
+      connection.serverPort = destination.port
+    }
+    this.stage = stage.peek
+    if (!this.admit()) return
+    if (peeked.length < bytes.length) this.peek(bytes.subarray(peeked.length))
+  }
+
+  private peek(chunk: Buffer): void {
+    if (this.hello !== null) {
+      this.readHello(chunk)
+      return
+    }
+    const bytes = this.held.length === 0 ? chunk : this.held.with(chunk)
+    const speaks = sniffProtocol(bytes)
+    if (speaks === 'incomplete') {
+      if (this.held.length === 0) this.held.append(chunk)
+      return
+    }
+    this.held.release()
+    if (this.listener.options.cleartext !== null) {
+      if (speaks === 'tls')
+        this.refuse(new ProxyError('TLS_ON_PLAIN_PORT', 'a TLS ClientHello on a cleartext port'))
+      else this.servePlain(bytes)
+    } else if (speaks === 'tls') {
+      const { helloBytes } = this.listener.services.snapshot.limits
+      this.hello = new HelloReader(this.connection.link.share, helloBytes)
+      this.readHello(bytes)
+    } else if (speaks === 'http') this.helpPlain()
+    else
+      this.refuse(
+        new ProxyError('TLS_MALFORMED', 'the first bytes are neither TLS nor HTTP'),
+        alerts.protocol_version,
+      )
+  }
+
+  private readHello(chunk: Buffer): void {
+    const reader = this.hello as HelloReader
+    const peeked = reader.push(chunk)
+    if (peeked.kind === 'incomplete') return
+    if (peeked.kind === 'malformed') {
+      this.refuse(new ProxyError('TLS_MALFORMED', peeked.why), peeked.alert)
+      return
+    }
+    this.stage = stage.acting
+    const { hello } = peeked
+    const bytes = reader.bytes()
+    this.parsed = hello
+    const { connection, listener } = this
+    connection.serverName = hello.serverName
+    const verdict = decide(listener.services.snapshot, hello, () => connection.link.localAddress)
+    switch (verdict.kind) {
+      case 'refuse':
+        this.stage = stage.peek
+        this.refuse(new ProxyError(verdict.code, verdict.why), verdict.alert)
+        return
+      case 'passthrough':
+        connection.site = verdict.site
+        this.leave()
+        carry(listener, connection, verdict.site, Buffer.from(bytes), () => this.release())
+        return
+      case 'challenge':
+        this.answerChallenge(verdict.name, Buffer.from(bytes))
+        return
+      default:
+        connection.site = verdict.site
+        // Two hashes a handshake, for those who look at them.
+        if (verdict.site.fingerprints.wanted || listener.services.events.exchange !== null)
+          connection.fingerprint = fingerprintOf(hello)
+        this.secure(verdict.site, verdict.tls, hello, bytes)
+    }
+  }
+
+  private secure(site: Site, siteTls: SiteTls, hello: ClientHello, bytes: Uint8Array): void {
+    this.connection.group = groupName(negotiatedGroup(siteTls, hello))
+    try {
+      const terms = siteTls.terms(hello, hello.serverName ?? '')
+      const peeked = bytes instanceof Buffer ? bytes : Buffer.from(bytes)
+      if (terms instanceof Promise) this.later(terms, peeked, site)
+      else this.handshake(terms, peeked, site)
+    } catch (error) {
+      this.withoutCertificate(site, error)
+    }
+  }
+
+  /** Waits for a certificate that is ordered on demand, within the deadline of the handshake. */
+  private later(terms: Promise<ServerTls>, peeked: Buffer, site: Site): void {
+    this.wait(
+      terms,
+      ready => this.handshake(ready, this.withHeld(peeked), site),
+      error => this.withoutCertificate(site, error),
+    )
+  }
+
+  /** Once `promise` settles one of the two is called, unless the client has gone or its time is over by then. */
+  private wait<T>(promise: Promise<T>, ready: (value: T) => void, failed: (error: unknown) => void): void {
+    this.waiting = true
+    const settle = (act: () => void) => {
+      this.waiting = false
+      if (this.stage !== stage.acting) return
+      try {
+        act()
+      } catch (error) {
+        this.listener.services.events.fault('handshake', error)
+        this.connection.link.destroy()
+      }
+    }
+    promise.then(
+      value => settle(() => ready(value)),
+      error => settle(() => failed(error)),
+    )
+  }
+
+  /** Fails closed, and says so where the operator looks. */
+  private withoutCertificate(site: Site, error: unknown): void {
+    this.stage = stage.peek
+    const why = `no usable certificate for ${site.name}: ${messageOf(error)}`
+    this.refuse(new ProxyError('TLS_NO_CERTIFICATE', why, error), alerts.internal_error)
+  }
+
+  /** A client sends nothing behind its hello before it has an answer; a few bytes are not worth a fault. */
+  private keep(chunk: Buffer): void {
+    const { helloBytes } = this.listener.services.snapshot.limits
+    this.held.append(chunk)
+    if (this.held.length <= helloBytes) return
+    this.stage = stage.peek
+    this.refuse(new ProxyError('TLS_MALFORMED', 'bytes behind the ClientHello'), alerts.unexpected_message)
+  }
+
+  private withHeld(peeked: Buffer): Buffer {
+    const whole = this.held.length === 0 ? peeked : Buffer.concat([peeked, this.held.view()])
+    this.held.release()
+    return whole
+  }
+
+  private handshake(terms: ServerTls, peeked: Buffer, site: Site): void {
+    const { connection, listener } = this
+    listener.services.transport.secure(connection.link, peeked, terms, error => {
+      if (error !== null) {
+        if (this.stage !== stage.done) this.reportFailed(error, terms, site)
+        this.leave()
+        this.release()
+        return
+      }
+      connection.secure = true
+      connection.handshakeMs = nowMs() - this.startedAt
+      this.listener.services.events.handshakeDone(connection.handshakeMs)
+      const problem = identify(connection, site.clients, Date.now())
+      if (problem !== null) {
+        this.refuse(problem)
+        return
+      }
+      this.leave()
+      if (site.action.kind === 'tcp') carry(listener, connection, site, null, () => this.release())
+      else this.serve(connection.link.tls?.alpn === 'h2')
+    })
+  }
+
+  /** tls-alpn-01: the certificate is the answer. */
+  private answerChallenge(name: string, peeked: Buffer): void {
+    const { services } = this.listener
+    const failed = () => {
+      this.stage = stage.peek
+      const error = new ProxyError('TLS_NO_ALPN', `no ACME challenge is open for ${name}`)
+      this.refuse(error, alerts.no_application_protocol)
+    }
+    if (!services.challenges.any) {
+      failed()
+      return
+    }
+    const answer = (terms: ServerTls | null) => {
+      if (terms === null) {
+        failed()
+        return
+      }
+      services.transport.secure(this.connection.link, this.withHeld(peeked), terms, error => {
+        if (error !== null && this.stage !== stage.done) this.reportFailed(error, terms, null)
+        this.leave()
+        this.release()
+        if (error === null) this.connection.link.close()
+      })
+    }
+    this.wait(services.challenges.tlsAlpn01(name), answer, failed)
+  }
+
+  private servePlain(bytes: Buffer): void {
+    this.stage = stage.acting
+    this.leave()
+    if (this.listener.options.cleartext === 'redirect') {
+      serveRedirect(this.listener.services, this.connection, bytes, () => this.release())
+      return
+    }
+    // HTTP/2 by prior knowledge (RFC 9113 section 3.3): no other protocol begins like its preface.
+    this.serve(bytes.length >= 4 && preface.compare(bytes, 0, 4, 0, 4) === 0)
+    this.connection.link.handler.onData(bytes)
+  }
+
+  private serve(http2: boolean): void {
+    const { listener, connection } = this
+    const closed = (ended: Http1Server | Http2Server) => {
+      listener.letGo(ended)
+      this.release()
+    }
+    const { services } = listener
+    listener.hold(
+      http2 ? new Http2Server(services, connection, closed) : new Http1Server(services, connection, closed),
+    )
+  }
+
+  /** Cleartext HTTP on a TLS port: a 400 that says what to do. */
+  private helpPlain(): void {
+    writeError(this.connection.link, 'PLAIN_HTTP_ON_TLS_PORT', this.listener.services.nextId())
+    this.refuse(new ProxyError('PLAIN_HTTP_ON_TLS_PORT', 'cleartext HTTP on a port that speaks TLS'))
+  }
+
+  private reportFailed(failed: ProxyError, terms: ServerTls, site: Site | null): void {
+    const [policy, name] = site === null ? ['of ACME challenges', 'the CA'] : [site.policy, site.name]
+    const { error, alert } = explainFailure(failed, this.parsed, terms, policy, name)
+    this.report(error, alert)
+  }
+
+  private report(error: ProxyError, alert: EndingAlert | null = null): void {
+    this.listener.services.events.refused(this.connection, error, this.parsed, alert)
+  }
+
+  private leave(): void {
+    this.listener.services.deadlines.unwatch(this)
+    this.listener.letGo(this)
+    this.held.release()
+    this.hello?.release()
+    this.hello = null
+    this.parsed = null
+  }
+
+  private release(): void {
+    if (this.countedAs === '\0') return
+    this.listener.closed(this.countedAs ?? '')
+    this.countedAs = '\0'
+  }
+}

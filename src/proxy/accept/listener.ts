@@ -1,0 +1,140 @@
+/**
+ * A bound address: accepts connections within its limits, and knows them until they close, so that a drain reaches
+ * each. Counts per client address live only as long as that client has a connection.
+ */
+import { ProxyError } from '../../base/errors.ts'
+import type { Connection } from '../../model/connection.ts'
+import type { Link } from '../../model/link.ts'
+import type { Listening } from '../../transport/transport.ts'
+import type { Drainable, Holder, ListenerOptions } from '../seam/holder.ts'
+import type { Services } from '../seam/services.ts'
+import { Inbound } from './inbound.ts'
+
+/** Connections that are looked at in one search for idle ones */
+const lookedAt = 256
+
+export class Listener implements Holder {
+  /** Of connections that are accepted from now on */
+  options: ListenerOptions
+  readonly services: Services
+  private listening: Listening | null = null
+  private readonly perClient = new Map<string, number>()
+  private readonly held = new Set<Drainable>()
+  private ids = 0
+  /** Where the search for idle connections goes on */
+  private search: IterableIterator<Drainable> | null = null
+  open = 0
+  accepted = 0
+
+  constructor(services: Services, options: ListenerOptions) {
+    this.services = services
+    this.options = options
+  }
+
+  get port(): number {
+    return this.listening?.port ?? this.options.port
+  }
+
+  /** @param address that of the options, or one that takes its place on this machine */
+  async bind(address: string): Promise<void> {
+    const options = { ...this.options, address }
+    this.listening = await this.services.transport.listen(options, link => this.accept(link))
+  }
+
+  stopAccepting(): void {
+    this.listening?.close()
+  }
+
+  hold(held: Drainable): void {
+    this.held.add(held)
+  }
+
+  letGo(held: Drainable): void {
+    this.held.delete(held)
+  }
+
+  drain(): void {
+    for (const held of [...this.held]) held.drain()
+  }
+
+  /**
+   * The peers that may say who a client is are others from now on: who was believed goes on in no connection. One of which
+   * it is not known yet what it wants has that decided by what was trusted when it was opened, so it ends at once.
+   */
+  distrust(): void {
+    for (const held of [...this.held]) {
+      if (held instanceof Inbound) held.cut()
+      else held.drain()
+    }
+  }
+
+  /** Closes up to `most` idle connections. @returns how many: it looks at so many only, and goes on with the next call */
+  closeIdle(most: number): number {
+    let closed = 0
+    for (let looked = 0; closed < most && looked < lookedAt; looked++) {
+      this.search ??= this.held.values()
+      const { value, done } = this.search.next()
+      if (done) {
+        this.search = null
+        break
+      }
+      if (value.closeIfIdle()) closed++
+    }
+    return closed
+  }
+
+  /** Resets what is still open. */
+  cut(): void {
+    for (const held of [...this.held]) held.cut()
+  }
+
+  closed(client: string): void {
+    this.open--
+    const count = (this.perClient.get(client) ?? 1) - 1
+    if (count <= 0) this.perClient.delete(client)
+    else this.perClient.set(client, count)
+  }
+
+  count(client: string): boolean {
+    const { connectionsPerClient } = this.services.snapshot.limits
+    const count = this.perClient.get(client) ?? 0
+    this.perClient.set(client, count + 1)
+    return count < connectionsPerClient
+  }
+
+  private accept(link: Link): void {
+    const { options, services } = this
+    this.accepted++
+    if (!services.descriptors.client()) {
+      link.destroy()
+      return
+    }
+    this.open++
+    const connection: Connection = {
+      id: ++this.ids,
+      link,
+      clientAddress: link.remoteAddress,
+      clientPort: link.remotePort,
+      serverAddress: '',
+      serverPort: this.port,
+      secure: false,
+      serverName: null,
+      site: null,
+      identity: null,
+      fingerprint: null,
+      allowedFields: this.options.allowedFields,
+      group: '',
+      openedAt: Date.now(),
+      handshakeMs: 0,
+    }
+    const inbound = new Inbound(this, connection)
+    const { connections } = services.snapshot.limits
+    if (this.open > connections) {
+      inbound.refuse(
+        new ProxyError('TOO_MANY_CONNECTIONS', `limits.connections (${connections}) on port ${this.port}`),
+      )
+      return
+    }
+    if (options.proxyFrom === null || !options.proxyFrom.contains(link.remoteAddress)) inbound.admit()
+  }
+}

@@ -1,0 +1,54 @@
+/** From a request head to its route: the target's normal form, the site of its host, and the site's routes. */
+import { ProxyError } from '../../base/errors.ts'
+import type { Route } from '../../model/route.ts'
+import type { Site } from '../../model/site.ts'
+import type { Snapshot } from '../../model/snapshot.ts'
+import type { Origin } from '../../model/stage.ts'
+import type { RequestHead } from '../../wire/heads.ts'
+import { parseTarget } from '../../wire/target.ts'
+import { clientProblem } from '../seam/client-certificate.ts'
+import type { Forwarding } from '../seam/forward.ts'
+import { maxForwardsProblem } from './max-forwards.ts'
+
+/** What an exchange learns about itself; what was found before an error stays, for the log. */
+export interface Located {
+  readonly head: RequestHead
+  path: string
+  query: string
+  host: string
+  route: Route | null
+  /** Who answers where the request is refused; null before its site is known */
+  refused: Origin | null
+}
+
+/** @returns why there is no route, or null */
+export function locate(exchange: Located, forwarding: Forwarding, snapshot: Snapshot): ProxyError | null {
+  const { head } = exchange
+  if (head.method === 'CONNECT') return new ProxyError('METHOD_NOT_SUPPORTED', 'CONNECT')
+  const counted = maxForwardsProblem(head)
+  if (counted !== null) return counted
+  const target = parseTarget(head.method, head.target)
+  if (target instanceof ProxyError) return target
+  exchange.path = target.path
+  exchange.query = target.query
+  if (target.authority !== null) exchange.host = target.authority
+  const misaimed = forwarding.aim(exchange.host === '' ? null : exchange.host, snapshot, head)
+  if (misaimed !== null) return misaimed
+  const { connection } = forwarding
+  const site = forwarding.site as Site
+  const { action } = site
+  const route =
+    action.kind === 'http'
+      ? action.routes.find(head.method, target.path, target.query, head.fields, connection)
+      : null
+  exchange.refused = route?.refused ?? (action.kind === 'http' ? action.refused : null)
+  const problem = clientProblem(connection, site, route)
+  if (problem !== null) return problem
+  if (route === null)
+    return new ProxyError('NO_ROUTE', `no route of ${site.name} takes ${head.method} ${target.path}`)
+  exchange.route = route
+  if (head.contentLength > route.maxBodyBytes) {
+    return new ProxyError('BODY_TOO_LARGE', `${head.contentLength} bytes, limits.body is ${route.maxBodyBytes}`)
+  }
+  return null
+}

@@ -1,0 +1,49 @@
+/** The origins of routes: an upstream, a redirect, a fixed response. */
+import type { ProxyError } from '../../base/errors.ts'
+
+import type { Reply } from '../../model/filter.ts'
+import { needsNoBody, type Origin, type RequestSink, type Sink, type StagedExchange } from '../../model/stage.ts'
+import type { Upstream } from '../../model/upstream.ts'
+import { atLastHop } from './max-forwards.ts'
+
+export const upstreamOrigin =
+  (upstream: Upstream): Origin =>
+  (exchange, sink) =>
+    lastHop(exchange, sink) ? needsNoBody : exchange.askUpstream(upstream, sink)
+
+export const redirectOrigin =
+  (status: number, location: (exchange: StagedExchange) => string): Origin =>
+  (exchange, sink) => {
+    if (!lastHop(exchange, sink)) exchange.replyThrough(sink, { status, headers: { location: location(exchange) } })
+    return needsNoBody
+  }
+
+export const replyOrigin =
+  (reply: () => Reply): Origin =>
+  (exchange, sink) => {
+    if (!lastHop(exchange, sink)) exchange.replyThrough(sink, reply())
+    return needsNoBody
+  }
+
+/** Counts Max-Forwards down, and answers at the last hop: behind the stages, so that these decide first. */
+function lastHop(exchange: StagedExchange, sink: Sink): boolean {
+  const last = atLastHop(exchange.head, exchange.host)
+  if (last !== null) exchange.replyThrough(sink, last)
+  return last !== null
+}
+
+/** The page of the error for which a request is refused. */
+export const refusalOrigin: Origin = (exchange, sink) => {
+  exchange.failThrough(sink, exchange.refusal as ProxyError)
+  return needsNoBody
+}
+
+/** Refuses a request with what its site or route puts around errors, as far as that is known. */
+export function refuse(exchange: Refusable, error: ProxyError): RequestSink {
+  exchange.refusal = error
+  if (exchange.refused !== null) return exchange.refused(exchange, exchange)
+  exchange.abort(error)
+  return needsNoBody
+}
+
+type Refusable = StagedExchange & Sink & { refusal: ProxyError | null; readonly refused: Origin | null }

@@ -1,0 +1,42 @@
+/** A listener as its connections see it: its options, what it counts, and who is told of a drain. */
+import type { CidrSet } from '../../base/ip.ts'
+import type { AllowedFields } from '../../wire/heads.ts'
+import type { Services } from './services.ts'
+
+export type ListenerOptions = {
+  readonly address: string
+  readonly port: number
+  /** Peers that must send a PROXY header; null for none */
+  readonly proxyFrom: CidrSet | null
+  /** Null: TLS */
+  readonly cleartext: 'redirect' | 'serve' | null
+  readonly reusePort: boolean
+  /** That clients may send although they are dropped otherwise; a connection keeps those that it began with */
+  readonly allowedFields: AllowedFields
+}
+
+/** A client that has connected and said nothing for so long may have to make room. */
+export const silentMs = 1_000
+
+/** Something with a connection of its own that a drain should end in its own way. */
+export interface Drainable {
+  drain(): void
+  /** The drain's deadline has passed. */
+  cut(): void
+  /** Closes the connection if nothing is under way on it, to make room. @returns whether it did */
+  closeIfIdle(): boolean
+}
+
+export interface Holder {
+  readonly services: Services
+  readonly options: ListenerOptions
+  hold(held: Drainable): void
+  letGo(held: Drainable): void
+  /**
+   * Counts a connection under its client. Behind a trusted proxy that is known only after the PROXY header.
+   * @returns false when the client has as many as it may
+   */
+  count(client: string): boolean
+  /** Of every connection that was accepted, exactly once. `client` is the address it was counted under. */
+  closed(client: string): void
+}
