@@ -4,7 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Readiness } from '../gateway/gateway.ts'
-import { contentType } from './exposition.ts'
+import { contentType } from '../observe/exposition.ts'
 
 export type AdminRequest = {
   readonly method: string

@@ -7,12 +7,9 @@
  */
 import { UsageError } from '../base/errors.ts'
 import type { AdminConfig } from '../config/config.ts'
+import { certificateMetrics } from '../gateway/certificates/certificate-metrics.ts'
 import type { Gateway, Readiness } from '../gateway/gateway.ts'
-import { type AdminBounds, type AdminServer, adminBounds, bindAdmin } from './admin-server.ts'
-import { certificateMetrics } from './certificate-metrics.ts'
-import { CoalescedCache } from './coalesced-cache.ts'
-import { askOthers } from './control-client.ts'
-import { gatewayMetrics } from './gateway-metrics.ts'
+import { gatewayMetrics } from '../observe/gateway-metrics.ts'
 import {
   isProcessMetrics,
   noReloads,
@@ -20,7 +17,10 @@ import {
   processMetrics,
   type Reloads,
   readReloads,
-} from './process-metrics.ts'
+} from '../observe/process-metrics.ts'
+import { type AdminBounds, type AdminServer, adminBounds, bindAdmin } from './admin-server.ts'
+import { CoalescedCache } from './coalesced-cache.ts'
+import { askOthers } from './control-client.ts'
 
 /** A worker that is busier than this is left out of a scrape. */
 const workerMs = 1_000
@@ -96,7 +96,7 @@ export class Admin {
 
   /** What other processes of the gateway are told when they ask. */
   process(): ProcessMetrics {
-    return processMetrics(this.gateway, this.options.worker)
+    return processMetrics(this.gateway.metrics, this.options.worker)
   }
 
   close(): void {

@@ -4,13 +4,13 @@ import { nowMs } from '../base/deadlines.ts'
 import type { Level, Log } from '../base/log.ts'
 import { cut, firstOf } from '../base/visible.ts'
 import type { Connection } from '../model/connection.ts'
+import { faultLog } from '../observe/fault-log.ts'
+import type { HandshakeLog, Offered } from '../observe/handshake-log.ts'
+import type { RequestCounts } from '../observe/request-counts.ts'
 import type { Events, ExchangeRecord, SpliceRecord } from '../proxy/seam/services.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
 import { ja4Of } from '../wire/ja4.ts'
 import { cipherName, groupName, isGrease, signatureName, versionName } from '../wire/tls-names.ts'
-import { faultLog } from './fault-log.ts'
-import type { HandshakeLog, Offered } from './handshake-log.ts'
-import type { RequestCounts } from './request-counts.ts'
 
 /** Refusals are written up to this many a second, so that a flood of them does not fill the disk; the rest is counted. */
 const refusedPerSecond = 50

@@ -4,8 +4,8 @@ import { runtime } from '../base/runtime.ts'
 import type { CertificateRow } from '../certs/files/list.ts'
 import type { CertificateCount } from '../gateway/certificates/certificate-list.ts'
 import type { Gateway, Readiness } from '../gateway/gateway.ts'
-import type { FailedHandshake } from '../gateway/handshake-log.ts'
 import type { Bundle } from '../model/certificate.ts'
+import type { FailedHandshake } from '../observe/handshake-log.ts'
 
 export type Status = {
   readonly runtime: string

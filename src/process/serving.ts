@@ -2,12 +2,12 @@
 import { Admin } from '../admin/admin.ts'
 import { makeControlFolder } from '../admin/control-path.ts'
 import { openControl } from '../admin/control-server.ts'
-import { noReloads, type Reloads } from '../admin/process-metrics.ts'
 import { messageOf, UsageError } from '../base/errors.ts'
 import { Output, recordsDropped } from '../base/output.ts'
 import { collectGarbage } from '../base/runtime.ts'
 import { Gateway, type GatewayOptions } from '../gateway/gateway.ts'
 import { counter } from '../model/metrics.ts'
+import { noReloads, type Reloads } from '../observe/process-metrics.ts'
 import { controlsOf } from './controls.ts'
 import { hiding, type Loaded } from './loaded.ts'
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Deadlines, nowMs, type Timed } from '../../src/base/deadlines.ts'
-import { faultLog } from '../../src/gateway/fault-log.ts'
+import { faultLog } from '../../src/observe/fault-log.ts'
 
 type Watched = Timed & { fired: number[] }
 

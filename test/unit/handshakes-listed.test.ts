@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { handshakeGroups, handshakesText } from '../../src/cli/verbs/handshakes.ts'
-import type { FailedHandshake } from '../../src/gateway/handshake-log.ts'
+import type { FailedHandshake } from '../../src/observe/handshake-log.ts'
 
 const failed = (more: Partial<FailedHandshake> = {}): FailedHandshake => ({
   at: 1_800_000_000_000,

@@ -29,6 +29,7 @@ const layers: readonly (readonly string[])[] = [
     'acme-server',
     'vault',
     'health',
+    'observe',
     'storage',
     'config/engine',
   ],

@@ -1,8 +1,8 @@
 /** The registry of metrics: cells, bounds, histograms, what is sent between workers, and how it is printed. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { gatewayMetrics } from '../../src/admin/gateway-metrics.ts'
 import { areFamilies, counter, gauge, histogram, Metrics } from '../../src/model/metrics.ts'
+import { gatewayMetrics } from '../../src/observe/gateway-metrics.ts'
 import { readExposition } from '../harness/exposition.ts'
 
 const asked = counter('test_asked_total', 'Asked.', ['of'])

@@ -1,5 +1,4 @@
 /** The metrics of one process of a gateway, as they are sent between its workers. */
-import type { Gateway } from '../gateway/gateway.ts'
 import { areFamilies, counter, type FamilyData, gauge, type Metrics } from '../model/metrics.ts'
 
 export type ProcessMetrics = {
@@ -30,8 +29,8 @@ export function readReloads(metrics: Metrics, reloads: Reloads): void {
   metrics.read(lastReloadFailed, () => Number(reloads.lastFailed))
 }
 
-export function processMetrics(gateway: Gateway, worker: number): ProcessMetrics {
-  return { worker, pid: process.pid, parent: process.ppid, families: gateway.metrics.families() }
+export function processMetrics(metrics: Metrics, worker: number): ProcessMetrics {
+  return { worker, pid: process.pid, parent: process.ppid, families: metrics.families() }
 }
 
 /** A worker that was started after an upgrade of the files may be of another version. */

@@ -3,9 +3,9 @@
  * connections are served.
  */
 
-import type { ListedCertificate } from '../certs/files/list.ts'
-import { dayMs } from '../certs/x509/expiry.ts'
-import { family, labelText, type Sample } from './exposition.ts'
+import type { ListedCertificate } from '../../certs/files/list.ts'
+import { dayMs } from '../../certs/x509/expiry.ts'
+import { family, labelText, type Sample } from '../../observe/exposition.ts'
 
 /** Some 2 ms. */
 const slice = 100
