@@ -17,8 +17,8 @@ export type Case = {
   /** Of each connection at once; loads over HTTP/2 */
   readonly streams?: number
   readonly metric: Metric
-  /** Whom Sallyport is held against: nginx, or the better one of nginx and HAProxy in the same round */
-  readonly against?: 'nginx' | 'better'
+  /** Whom Sallyport is held against: nginx, the better one of nginx and HAProxy in the same round, or itself without the stages */
+  readonly against?: 'nginx' | 'better' | 'plain'
   /** Sallyport's figure over theirs: must not be above `bar`, should not be above `aim` */
   readonly bar: number
   readonly aim: number | null
@@ -93,6 +93,17 @@ export const cases: readonly Case[] = [
     streams: 10,
     against: 'nginx',
     bar: 0.9,
+    aim: null,
+  },
+  {
+    id: 'stages-5',
+    title: 'TLS to HTTP, 60 bytes, five stages',
+    shape: 'stages',
+    ...small,
+    path: '/app/v1/small',
+    ...requests,
+    against: 'plain',
+    bar: 1.05,
     aim: null,
   },
   { id: 'idle-2000', title: 'Idle TLS connection, 2,000 open', ...small, ...idle, connections: 2000 },

@@ -21,9 +21,11 @@ export function describeMachine(versions: Partial<Record<PeerName, string>>, run
 
 /** The machine, then the versions */
 export function machineLines({ cpu, cores, kernel, memoryGb, versions, runtime }: Machine): [string, string] {
-  const peers = Object.entries(versions).map(([name, version]) => {
-    const title = `${peerTitles[name as PeerName]} ${version}`
-    return name === 'sallyport' ? `${title} on ${runtime}` : title
-  })
+  const peers = Object.entries(versions)
+    .filter(([name]) => name !== 'plain')
+    .map(([name, version]) => {
+      const title = `${peerTitles[name as PeerName]} ${version}`
+      return name === 'sallyport' ? `${title} on ${runtime}` : title
+    })
   return [`${cpu}, ${cores} cores, ${memoryGb} GB; Linux ${kernel}`, peers.join(', ')]
 }

@@ -53,8 +53,8 @@ async function prepare(
     const url = `https://localhost:${backend.ports.tls}/resumed`
     await provesFullHandshakes({ core: options.loadCore, url, connections: 50, env: clientEnv }, backend.resumedLog)
   }
-  const { sallyportCommand, runtime, proxyCore, loadCore, seconds, rounds } = options
-  const peerOptions = { sallyportCommand, runtime, versions }
+  const { sallyportCommand, baseCommand, runtime, proxyCore, loadCore, seconds, rounds } = options
+  const peerOptions = { sallyportCommand, baseCommand, runtime, versions }
   return { proxyCore, loadCore, folder, certificates, backend, peerOptions, clientEnv, seconds, rounds, say }
 }
 
@@ -70,7 +70,7 @@ async function measureAll(options: Options, folder: string): Promise<Results> {
 
   const versions: Partial<Record<PeerName, string>> = {}
   for (const name of options.peers) {
-    const version = versionOf(name, options.sallyportCommand)
+    const version = versionOf(name, options)
     if (version !== null) versions[name] = version
   }
   // Sallyport may be able to run without being able to say its version; the others are not installed then.

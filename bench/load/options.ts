@@ -19,6 +19,8 @@ export type Options = {
   /** Results of an earlier run to show again, without measuring */
   readonly from: string | null
   readonly sallyportCommand: readonly string[]
+  /** Of the peer `base`; empty where there is none */
+  readonly baseCommand: readonly string[]
   readonly runtime: 'bun' | 'node' | null
   /** Keep the temporary folder: configurations and logs of all proxies */
   readonly keep: boolean
@@ -33,6 +35,7 @@ export const usage = `npm run bench -- [OPTIONS]
   --cores PROXY,LOAD          default 0,1
   --runtime bun|node          for Sallyport
   --sallyport-command WORDS   default 'node bin/sallyport'
+  --base WORDS                another Sallyport that takes part as 'base', '/elsewhere/bin/sallyport' say
   --markdown                  print the tables as Markdown
   --json FILE                 write the results
   --from FILE                 show results written by --json instead of measuring
@@ -56,6 +59,8 @@ function count(text: string | undefined, fallback: number, flag: string): number
   return value
 }
 
+const words = (text: string) => text.split(/\s+/).filter(word => word !== '')
+
 export function parseOptions(argv: readonly string[]): Options {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean', default: false } as const
@@ -70,6 +75,7 @@ export function parseOptions(argv: readonly string[]): Options {
       cores: text,
       runtime: text,
       'sallyport-command': text,
+      base: text,
       markdown: flag,
       json: text,
       from: text,
@@ -86,10 +92,11 @@ export function parseOptions(argv: readonly string[]): Options {
   if (runtime !== undefined && runtime !== 'bun' && runtime !== 'node') {
     throw new UsageError(`--runtime takes bun or node, not '${runtime}'`)
   }
+  const baseCommand = words(values.base ?? '')
   const ids = pick(values.cases, cases.map(({ id }) => id), '--cases') // biome-ignore format: short
   return {
     help: values.help,
-    peers: pick(values.peers, peerNames, '--peers'),
+    peers: pick(values.peers, peerNames, '--peers').filter(name => name !== 'base' || baseCommand.length > 0),
     cases: cases.filter(({ id }) => ids.includes(id)),
     rounds: count(values.rounds, 5, '--rounds'),
     seconds: count(values.seconds, 5, '--seconds'),
@@ -100,9 +107,8 @@ export function parseOptions(argv: readonly string[]): Options {
     svg: values.svg ?? null,
     writeDocs: values['write-docs'],
     from: values.from ?? null,
-    sallyportCommand: (values['sallyport-command'] ?? 'node bin/sallyport')
-      .split(/\s+/)
-      .filter(word => word !== ''),
+    sallyportCommand: words(values['sallyport-command'] ?? 'node bin/sallyport'),
+    baseCommand,
     runtime: runtime ?? null,
     keep: values.keep,
   }

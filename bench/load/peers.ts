@@ -16,6 +16,8 @@ import type { PeerName, Setup, Shape } from './setup.ts'
 export type PeerOptions = {
   /** Words before `run -c FILE`; usually `node bin/sallyport` */
   readonly sallyportCommand: readonly string[]
+  /** The same of another Sallyport, the peer `base` */
+  readonly baseCommand: readonly string[]
   readonly runtime: 'bun' | 'node' | null
   /** As the peer's own `version` command prints them */
   readonly versions: Partial<Record<PeerName, string>>
@@ -34,10 +36,12 @@ type Launch = {
 
 const readyMs = 15_000
 
+/** Stages are Sallyport's own matter. */
+export const takesPart = (name: PeerName, shape: Shape): boolean =>
+  shape === 'stages' ? name === 'sallyport' || name === 'plain' : name !== 'plain'
+
 /** Debian's Caddy has no layer 4. */
-export function supports(name: PeerName, shape: Shape): boolean {
-  return !(name === 'caddy' && shape === 'passthrough')
-}
+export const supports = (name: PeerName, shape: Shape): boolean => !(name === 'caddy' && shape === 'passthrough')
 
 function launch(name: PeerName, setup: Setup, options: PeerOptions): Launch {
   const { folder } = setup
@@ -55,10 +59,12 @@ function launch(name: PeerName, setup: Setup, options: PeerOptions): Launch {
         command: file => ['caddy', 'run', '--adapter', 'caddyfile', '--config', file],
         env: { GOMAXPROCS: '1', HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
       }
-    case 'sallyport': {
+    case 'sallyport':
+    case 'plain':
+    case 'base': {
       const runtime = options.runtime === null ? [] : ['--runtime', options.runtime]
       const command = (file: string) => [
-        ...options.sallyportCommand,
+        ...(name === 'base' ? options.baseCommand : options.sallyportCommand),
         'run',
         '-c',
         file,
@@ -66,7 +72,8 @@ function launch(name: PeerName, setup: Setup, options: PeerOptions): Launch {
         '1',
         ...runtime,
       ]
-      return { config: sallyportConfig(setup), file: 'sallyport.yaml', command, readyLine: 'sallyport ready' }
+      const shown = name === 'plain' ? { ...setup, shape: 'edge' as const } : setup
+      return { config: sallyportConfig(shown), file: 'sallyport.yaml', command, readyLine: 'sallyport ready' }
     }
   }
 }
@@ -105,9 +112,14 @@ export async function startPeer(
 }
 
 /** First line that names a version, null if the command cannot be run. */
-export function versionOf(name: PeerName, sallyportCommand: readonly string[]): string | null {
+export function versionOf(
+  name: PeerName,
+  { sallyportCommand, baseCommand }: Pick<PeerOptions, 'sallyportCommand' | 'baseCommand'>,
+): string | null {
   const [command, ...args] = {
     sallyport: [...sallyportCommand, '--version'],
+    plain: [...sallyportCommand, '--version'],
+    base: [...baseCommand, '--version'],
     // nginx says its version on standard error.
     nginx: ['sh', '-c', 'nginx -V 2>&1'],
     haproxy: ['haproxy', '-v'],

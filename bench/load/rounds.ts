@@ -8,7 +8,7 @@ import { type Case, metricOf, metricUnits } from './cases.ts'
 import { LatencyClient } from './latency.ts'
 import { type Bench, measureIdleConnections, measureLatency, measureLoad, warmUp } from './measure.ts'
 import type { OpenLoopReport } from './open-loop.ts'
-import { type RunningPeer, startPeer, supports } from './peers.ts'
+import { type RunningPeer, startPeer, supports, takesPart } from './peers.ts'
 import { probe } from './probe.ts'
 import { noisyShare, type PeerName, type Reading, type Sample } from './setup.ts'
 
@@ -64,7 +64,9 @@ export async function runCase(bench: Bench, one: Case, names: readonly PeerName[
     outcome.absences.push({ caseId: one.id, peer, reason })
     bench.say(`--- ${one.id}: without ${peer}: ${reason}`)
   }
-  const able = names.filter(name => supports(name, one.shape) || absent(name, 'it has no such mode'))
+  const able = names
+    .filter(name => takesPart(name, one.shape))
+    .filter(name => supports(name, one.shape) || absent(name, 'it has no such mode'))
   switch (one.load) {
     case 'idle':
       await runFresh(bench, one, able, outcome, absent)

@@ -1,10 +1,11 @@
 /** The nouns of the load benchmark: what is compared, in which shape, and what one measurement says. */
 
-export const peerNames = ['sallyport', 'nginx', 'haproxy', 'caddy'] as const
+/** `plain` is the same Sallyport without what a case adds to its route, `base` another Sallyport (`--base`), an earlier one say. */
+export const peerNames = ['sallyport', 'plain', 'base', 'nginx', 'haproxy', 'caddy'] as const
 export type PeerName = (typeof peerNames)[number]
 
-/** How TLS ends: in the proxy (edge; grpc has HTTP/2 behind it), there and again towards the backend (bridge), or in the backend. */
-export type Shape = 'edge' | 'bridge' | 'passthrough' | 'grpc'
+/** How TLS ends: in the proxy (edge; grpc has HTTP/2 behind it), there and again towards the backend (bridge), or in the backend; stages is edge with five stages on the route. */
+export type Shape = 'edge' | 'bridge' | 'passthrough' | 'grpc' | 'stages'
 
 /** All addresses are 127.0.0.1. */
 export type BackendPorts = { readonly plain: number; readonly tls: number; readonly h2c: number }

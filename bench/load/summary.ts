@@ -9,6 +9,8 @@ export type Figures = {
   readonly value: Spread | null
   /** Median, least and greatest of the rounds' own ratios */
   readonly ofReference: Spread | null
+  /** The same, to the peer `base` */
+  readonly ofBase: Spread | null
   readonly perSecond: Spread | null
   readonly p50Us: Spread | null
   readonly p99Us: Spread | null
@@ -20,29 +22,41 @@ export type Verdict = 'aim met' | 'pass' | 'MISS' | '-'
 
 export type CaseSummary = { readonly of: Case; readonly figures: readonly Figures[]; readonly verdict: Verdict }
 
+const references: Record<NonNullable<Case['against']>, readonly PeerName[]> = {
+  nginx: ['nginx'],
+  better: ['nginx', 'haproxy'],
+  plain: ['plain'],
+}
+
 export function summarize(one: Case, samples: readonly Sample[], peers: readonly PeerName[]): CaseSummary {
   const mine = samples.filter(sample => sample.caseId === one.id)
   const valid = mine.filter(sample => sample.problems.length === 0)
-  const reference = new Map<number, number>()
-  for (const sample of valid) {
-    const value = metricOf(sample, one.metric)
-    const counts = sample.peer === 'nginx' || (one.against === 'better' && sample.peer === 'haproxy')
-    if (!counts || value === undefined) continue
-    reference.set(sample.round, Math.min(value, reference.get(sample.round) ?? value))
+  /** By round, the best of these peers */
+  const best = (of: readonly PeerName[]) => {
+    const found = new Map<number, number>()
+    for (const sample of valid) {
+      const value = metricOf(sample, one.metric)
+      if (!of.includes(sample.peer) || value === undefined) continue
+      found.set(sample.round, Math.min(value, found.get(sample.round) ?? value))
+    }
+    return found
   }
+  const reference = best(references[one.against ?? 'nginx'])
+  const base = best(['base'])
   const figures = peers.map((peer): Figures => {
     const own = valid.filter(sample => sample.peer === peer)
     const numbers = (read: (sample: Sample) => number | undefined) =>
       spread(own.map(read).filter(value => value !== undefined))
-    const ratio = (sample: Sample) => {
+    const ratio = (of: ReadonlyMap<number, number>) => (sample: Sample) => {
       const value = metricOf(sample, one.metric)
-      const theirs = reference.get(sample.round)
+      const theirs = of.get(sample.round)
       return value === undefined || theirs === undefined ? undefined : value / theirs
     }
     return {
       peer,
       value: numbers(sample => metricOf(sample, one.metric)),
-      ofReference: numbers(ratio),
+      ofReference: numbers(ratio(reference)),
+      ofBase: numbers(ratio(base)),
       perSecond: numbers(sample => sample.perSecond),
       p50Us: numbers(sample => sample.p50Us),
       p99Us: numbers(sample => sample.p99Us),

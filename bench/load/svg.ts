@@ -25,7 +25,7 @@ const style = `
   .value { font-size: 12px }
   .mark { stroke: #8c959f; stroke-dasharray: 3 3 }
   .cut { fill: none; stroke: #ffffff; stroke-width: 2.5 }
-  .sallyport { fill: #0969da } .nginx { fill: #8c959f } .haproxy { fill: #b4bcc5 } .caddy { fill: #d0d7de }
+  .sallyport { fill: #0969da } .nginx { fill: #8c959f } .haproxy { fill: #b4bcc5 } .caddy { fill: #d0d7de } .base { fill: #afb8c1 }
   .strong { font-weight: 600 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .quiet { fill: #9198a1 } .mark { stroke: #6e7681 } .cut { stroke: #0d1117 }

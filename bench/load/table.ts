@@ -8,6 +8,8 @@ export type Grid = { readonly head: readonly string[]; readonly rows: readonly (
 
 export const peerTitles: Record<PeerName, string> = {
   sallyport: 'Sallyport',
+  plain: 'without stages',
+  base: 'base',
   nginx: 'nginx',
   haproxy: 'HAProxy',
   caddy: 'Caddy',
@@ -30,13 +32,17 @@ function ratio(spread: Spread | null | undefined): string {
   return spread ? `${spread.median.toFixed(2)} (${spread.min.toFixed(2)}..${spread.max.toFixed(2)})` : '-'
 }
 
+const againstTitles = { nginx: 'nginx', better: 'better of nginx, HAProxy', plain: 'itself without them' }
+
 /** One row per case: each proxy's figure, and Sallyport's against the bar. */
 export function overview(summaries: readonly CaseSummary[], peers: readonly PeerName[]): Grid {
+  const withBase = peers.includes('base')
   const head = [
     'case',
     'unit',
     ...peers.map(peer => peerTitles[peer]),
     'Sallyport / theirs',
+    ...(withBase ? ['Sallyport / base'] : []),
     'against',
     'bar',
     'aim',
@@ -47,7 +53,8 @@ export function overview(summaries: readonly CaseSummary[], peers: readonly Peer
     of.metric === 'cpuUs' && of.load === 'handshakes' ? 'CPU us/connection' : perWhat[of.metric],
     ...peers.map(peer => cell(figures.find(one => one.peer === peer))),
     ratio(figures.find(one => one.peer === 'sallyport')?.ofReference),
-    of.against === 'better' ? 'better of nginx, HAProxy' : 'nginx',
+    ...(withBase ? [ratio(figures.find(one => one.peer === 'sallyport')?.ofBase)] : []),
+    againstTitles[of.against ?? 'nginx'],
     of.bar.toFixed(2),
     of.aim?.toFixed(2) ?? '-',
     verdict,

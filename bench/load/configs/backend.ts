@@ -20,6 +20,7 @@ export function backendConfig({ ports, certificates, folder, bodies }: BackendSe
   // /seen tells the probe what the proxy sent; /status counts connections and requests from the backend's side.
   const locations = `
     location = /small { default_type text/plain; return 200 "${body}"; }
+    location = /app/v1/small { default_type text/plain; return 200 "${body}"; }
     location = /seen { default_type text/plain; return 200 "$http_x_forwarded_for $http_x_forwarded_proto $server_protocol"; }
     location = /status { stub_status; }
     location = /bench.Echo/Unary { default_type application/grpc; add_trailer grpc-status 0; return 200 "${grpcMessage}"; }

@@ -20,7 +20,13 @@ export function nginxConfig(setup: Setup): string {
 }
 
 function httpConfig({ shape, port, backend, certificates, folder }: Setup): string {
-  const upstreamPort = { edge: backend.plain, passthrough: 0, bridge: backend.tls, grpc: backend.h2c }[shape]
+  const upstreamPort = {
+    edge: backend.plain,
+    stages: backend.plain,
+    passthrough: 0,
+    bridge: backend.tls,
+    grpc: backend.h2c,
+  }[shape]
   const bridge = `
       proxy_ssl_verify on;
       proxy_ssl_trusted_certificate ${certificates.ca};

@@ -19,6 +19,17 @@ function site({ shape, backend, certificates }: Setup): string {
     case 'edge':
       return `${certificate}
     to: [http://127.0.0.1:${backend.plain}]`
+    case 'stages':
+      return `${certificate}
+    hsts: { maxAge: 31536000 }
+    headers:
+      request: { set: { x-tls: '{tls.version}' } }
+      response: { set: { x-content-type-options: nosniff }, remove: [server] }
+    strip: /app
+    rewrite: { from: /v1/*, to: /* }
+    routes:
+      - limits: { body: 1MB }
+        to: [http://127.0.0.1:${backend.plain}]`
     case 'bridge':
       return `${certificate}
     to:
