@@ -12,7 +12,7 @@ import { loadConfig } from './config/load.ts'
 import { Gateway, type GatewayOptions } from './gateway/gateway.ts'
 
 export { Admin, type AdminOptions } from './admin/admin.ts'
-export type { ConfigInput, RouteInput, SiteInput } from './config/define-config.ts'
+export type { ConfigInput, ListenInput, RouteInput, SiteInput, UpstreamInput } from './config/define-config.ts'
 export { defineConfig } from './config/define-config.ts'
 export { Gateway, type GatewayOptions } from './gateway/gateway.ts'
 export type { Filter, FilterExchange, FilterHeaders, FilterInput, Reply, RequestFilter } from './model/filter.ts'

@@ -1,6 +1,6 @@
 /** What an ACME client is told when something is wrong (RFC 8555 section 6.7): a type, a status, and a sentence. */
 
-export type ProblemType =
+type ProblemType =
   | 'accountDoesNotExist'
   | 'alreadyReplaced'
   | 'alreadyRevoked'

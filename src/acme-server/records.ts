@@ -58,7 +58,7 @@ export type Order = {
   readonly error: ProblemText | null
 }
 
-export type Certificate = { readonly chainPem: string; readonly account: string }
+type Certificate = { readonly chainPem: string; readonly account: string }
 
 const prefix = 'ca-acme'
 export const idPattern = /^[0-9a-f]{32}$/

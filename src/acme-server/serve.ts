@@ -14,7 +14,7 @@ import { listenAt } from '../base/listen-at.ts'
 import { AcmeServer, maxBodyBytes } from './server.ts'
 import type { AcmeServerTerms, Answer } from './terms.ts'
 
-export type ServeTerms = Omit<AcmeServerTerms, 'baseUrl'> & {
+type ServeTerms = Omit<AcmeServerTerms, 'baseUrl'> & {
   readonly address: string
   /** 0 lets the system choose */
   readonly port: number

@@ -18,7 +18,7 @@ import { type Account, AcmeRecords, idPattern } from './records.ts'
 import { renewalInfo, revoke } from './revocation.ts'
 import { type AcmeServerTerms, type Answer, jsonAnswer, profiles, type Shared } from './terms.ts'
 
-export type AcmeRequest = {
+type AcmeRequest = {
   readonly method: string
   /** From the root, with the query */
   readonly path: string

@@ -13,9 +13,9 @@ import { randomOf, writeClientHello } from '../wire/client-hello-write.ts'
 import { readServerFlight, type ServerFlight } from '../wire/server-flight.ts'
 
 /** @param serverName to ask for */
-export type ShownAt = { readonly address: string; readonly port: number; readonly serverName: string }
+type ShownAt = { readonly address: string; readonly port: number; readonly serverName: string }
 
-export type Shown =
+type Shown =
   | { readonly kind: 'certificate'; readonly der: Buffer; readonly alpn: string | null }
   /** It answered, and showed none: in words */
   | { readonly kind: 'none'; readonly why: string }

@@ -9,7 +9,7 @@ import type { Nonces } from './nonces.ts'
 import type { AcmeRecords } from './records.ts'
 import type { Validate } from './validate.ts'
 
-export type ExternalAccount = {
+type ExternalAccount = {
   /** For HMAC-SHA256 */
   readonly key: Buffer
   /** Names that its accounts get without a challenge */

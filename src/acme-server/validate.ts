@@ -13,7 +13,7 @@ import { CidrSet, parseAddress } from '../base/ip.ts'
 import type { ChallengeKind } from '../model/challenge.ts'
 import { acmeTls, shownCertificate } from './shown-certificate.ts'
 
-export type Asked = {
+type Asked = {
   readonly kind: ChallengeKind
   /** A DNS name, or an IP address */
   readonly name: string
@@ -36,7 +36,7 @@ export class ChallengeFailure extends Error {
   }
 }
 
-export type ValidateTerms = {
+type ValidateTerms = {
   readonly http01Port: number
   readonly tlsAlpn01Port: number
   /** Addresses by name, asked before DNS */

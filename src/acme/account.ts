@@ -21,7 +21,7 @@ export interface AccountStore {
   alone?<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>
 }
 
-export type ExternalAccount = {
+type ExternalAccount = {
   readonly keyId: string
   /** HMAC key in base64url, as CAs hand it out */
   readonly key: string

@@ -9,7 +9,7 @@ import { type Pace, poll } from './poll.ts'
 import { type Posted, post, read } from './post.ts'
 import { describeProblem, excerpt, kindOf, problemOf } from './problem.ts'
 
-export type Authorization = {
+type Authorization = {
   readonly status: string
   /** Without `*.` */
   readonly name: string

@@ -12,7 +12,7 @@ import { type HttpAnswer, RequestError, request } from '../base/http-request.ts'
 import { ownVersion } from '../base/version.ts'
 import { IssueError } from '../model/issuer.ts'
 
-export type HttpRequest = {
+type HttpRequest = {
   readonly method: 'GET' | 'HEAD' | 'POST'
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
@@ -25,7 +25,7 @@ export interface HttpClient {
   close(): void
 }
 
-export type HttpClientOptions = {
+type HttpClientOptions = {
   /** CA certificates in PEM, trusted beside those that the runtime trusts; null for those alone */
   readonly ca?: string | null
   /** For a whole request, from the look-up of the name to the last byte */

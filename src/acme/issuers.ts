@@ -8,13 +8,13 @@
 import { messageOf } from '../base/errors.ts'
 import { IssueError, type IssueFailure, type IssueOrder, type Issuer, type RenewalWindow } from '../model/issuer.ts'
 
-export type IssuerEntry = {
+type IssuerEntry = {
   readonly issuer: Issuer
   /** For trials, or null */
   readonly staging: Issuer | null
 }
 
-export type Issued = { readonly chainPem: string; readonly issuer: Issuer }
+type Issued = { readonly chainPem: string; readonly issuer: Issuer }
 
 export type Issuers = Issuer & {
   /** As `issue`, and says who has issued: to be kept beside the certificate */
@@ -24,7 +24,7 @@ export type Issuers = Issuer & {
 }
 
 /** Told what comes next, for the log. */
-export type IssuersLog = (message: string) => void
+type IssuersLog = (message: string) => void
 
 /**
  * Failures that another CA may not have. A challenge fails everywhere, and costs the limits there as well; what was

@@ -7,7 +7,7 @@ export type SigningKey = { readonly alg: 'ES256' | 'ES384' | 'RS256'; readonly p
 /** Who signs: an account by its URL, or a key by itself. */
 export type Signer = { readonly key: SigningKey; readonly kid: string | null }
 
-export type Jws = { readonly protected: string; readonly payload: string; readonly signature: string }
+type Jws = { readonly protected: string; readonly payload: string; readonly signature: string }
 
 export async function newAccountKey(): Promise<SigningKey> {
   const { privateKey } = await generateKeyPair('ES256', { extractable: true })

@@ -9,7 +9,7 @@ import { type Pace, poll } from './poll.ts'
 import { isNetworkFailure, locationOf, type Posted, post, read } from './post.ts'
 import { excerpt, type Problem, parseProblem, problemOf } from './problem.ts'
 
-export type OrderStatus = 'pending' | 'ready' | 'processing' | 'valid' | 'invalid'
+type OrderStatus = 'pending' | 'ready' | 'processing' | 'valid' | 'invalid'
 
 export type Order = {
   readonly url: string

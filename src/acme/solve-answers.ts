@@ -7,7 +7,7 @@ import { isIP } from 'node:net'
 import { messageOf } from '../base/errors.ts'
 import type { Solver } from '../model/challenge.ts'
 
-export type AnswerKind = 'http-01' | 'tls-alpn-01'
+type AnswerKind = 'http-01' | 'tls-alpn-01'
 
 export interface Answers {
   /** Resolves when every node would answer with it. `token` is base64url of up to 200 characters, with upper case. */

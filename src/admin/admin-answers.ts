@@ -6,14 +6,14 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Readiness } from '../gateway/gateway.ts'
 import { contentType } from '../observe/exposition.ts'
 
-export type AdminRequest = {
+type AdminRequest = {
   readonly method: string
   readonly target: string
   readonly accept: string
   readonly authorization: string
 }
 
-export type AdminAnswer = {
+type AdminAnswer = {
   readonly status: number
   readonly fields: Readonly<Record<string, string>>
   readonly body: string

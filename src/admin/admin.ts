@@ -38,7 +38,7 @@ export type AdminOptions = {
 }
 
 /** An admin section before its configuration is in force. */
-export type PreparedAdmin = { commit(): void; discard(): Promise<void> }
+type PreparedAdmin = { commit(): void; discard(): Promise<void> }
 
 export class Admin {
   private readonly gateway: Gateway

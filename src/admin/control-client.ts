@@ -10,11 +10,11 @@ export class NoGatewayError extends UsageError {
   override readonly exitCode = 1
 }
 
-export type Reply<T> = { readonly pid: number; readonly ok?: T; readonly error?: string }
+type Reply<T> = { readonly pid: number; readonly ok?: T; readonly error?: string }
 
 const answerMs = 30_000
 
-export type AskOptions = {
+type AskOptions = {
   /** The first process that answers is enough */
   readonly one?: boolean
   /** What the question is about */

@@ -5,14 +5,14 @@
  */
 
 /** Who has to change something for the error to go away. */
-export type Fault = 'client' | 'upstream' | 'gateway'
+type Fault = 'client' | 'upstream' | 'gateway'
 
 /**
  * `yes`: nothing of the request reached the backend, so another try is always safe.
  * `idempotent`: the request may have been seen; only methods that RFC 9110 section 9.2.2 calls idempotent go again.
  * `no`: never tried again.
  */
-export type Retry = 'yes' | 'idempotent' | 'no'
+type Retry = 'yes' | 'idempotent' | 'no'
 
 export type ErrorRow = {
   /** HTTP status the client gets, 0 where no HTTP answer is possible (layer 4, or the client is gone) */

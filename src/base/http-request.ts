@@ -17,7 +17,7 @@ export type HttpAnswer = {
   readonly body: Buffer
 }
 
-export type HttpTerms = {
+type HttpTerms = {
   readonly method: 'GET' | 'HEAD' | 'POST'
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | Uint8Array | null

@@ -22,7 +22,7 @@ export interface Log {
   flush(): void
 }
 
-export type LogOptions = {
+type LogOptions = {
   readonly level: Level
   readonly format: 'json' | 'text'
   readonly out: (text: string) => void

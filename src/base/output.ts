@@ -13,7 +13,7 @@ import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { setNonBlocking } from './runtime.ts'
 
 /** PIPE_BUF of Linux: a pipe takes as much at once or not at all (pipe(7)). */
-export const pipeBytes = 4096
+const pipeBytes = 4096
 
 const mostBytes = 4 * 1024 * 1024
 /** A full pipe tells nobody when there is room: it is tried again after so long, and then ever less often. */
@@ -23,7 +23,7 @@ const lastRetryMs = 50
 /** What the log says when its reader is back. */
 export const recordsDropped = 'log records dropped: whoever reads the log was too slow'
 
-export type OutputOptions = {
+type OutputOptions = {
   /** Other processes write here too: lines leave in pieces of at most PIPE_BUF, so that none of them is torn */
   readonly shared?: boolean
   readonly mostBytes?: number

@@ -28,7 +28,7 @@ export type BunTls = {
   servername?: string
 }
 
-export type BunPeerCertificate = { readonly raw?: Buffer; readonly issuerCertificate?: BunPeerCertificate }
+type BunPeerCertificate = { readonly raw?: Buffer; readonly issuerCertificate?: BunPeerCertificate }
 
 export type BunSocket = {
   data: unknown
@@ -65,7 +65,7 @@ export type BunSocket = {
   }): [raw: BunSocket, tls: BunSocket]
 }
 
-export type BunListener = { readonly port: number; readonly hostname: string; stop(closeActive?: boolean): void }
+type BunListener = { readonly port: number; readonly hostname: string; stop(closeActive?: boolean): void }
 
 /** The part of Bun's own API that the transport uses. */
 export type BunApi = {

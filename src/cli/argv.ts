@@ -8,7 +8,7 @@ export type Words = {
 }
 
 /** Options that take a value, and those that are flags, by verb. `-c` is `--config`. */
-export type Accepted = { readonly values: readonly string[]; readonly flags: readonly string[] }
+type Accepted = { readonly values: readonly string[]; readonly flags: readonly string[] }
 
 export function parseWords(argv: readonly string[], accepted: (verb: string) => Accepted | null): Words {
   const [first = 'help', ...others] = argv

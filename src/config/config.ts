@@ -263,7 +263,7 @@ export type AlertsConfig = Read<typeof alertsShape>
 
 export type AdminConfig = Read<typeof adminShape>
 
-export type LogConfig = Read<typeof logShape>
+type LogConfig = Read<typeof logShape>
 
 export type LimitsConfig = Read<typeof limitsShape>
 

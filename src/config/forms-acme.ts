@@ -69,7 +69,7 @@ export function dnsName(text: string): Formed<string> {
   return name === null ? { wrong: `${text} is not a DNS name`, hint: 'as in example.com' } : { ok: name }
 }
 
-export type ServerAddress = { readonly host: string; readonly port: number }
+type ServerAddress = { readonly host: string; readonly port: number }
 
 /** A DNS server: `192.0.2.53`, `ns1.example.com:5353`, `[2001:db8::1]:53`. */
 export function dnsServer(text: string): Formed<ServerAddress> {

@@ -14,7 +14,7 @@ import { defaultState, validate } from './validate.ts'
 /** Looked for in this order when no file is named. */
 export const defaultFiles = ['sallyport.yaml', 'sallyport.yml', 'sallyport.json', 'sallyport.config.ts'] as const
 
-export type LoadOptions = {
+type LoadOptions = {
   /** Relative to `cwd`; by default the first of defaultFiles that exists */
   readonly file?: string
   /** Default: of the process */

@@ -5,7 +5,7 @@ import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, placeOfKey } from './engine/tree.ts'
 import type { dnsShape } from './schema/acme-dns.ts'
 
-export type RawDns = Raw<typeof dnsShape>
+type RawDns = Raw<typeof dnsShape>
 
 const keysOf = {
   rfc2136: { needs: ['server'], may: ['zone', 'tsig'] },

@@ -9,7 +9,7 @@ import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { acmeShape, fallbackShape } from './schema/acme.ts'
 import { validateDns } from './validate-acme-dns.ts'
 
-export type RawAcme = Raw<typeof acmeShape>
+type RawAcme = Raw<typeof acmeShape>
 
 type RawIssuer = Raw<typeof fallbackShape>
 

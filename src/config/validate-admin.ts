@@ -6,7 +6,7 @@ import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, placeOf } from './engine/tree.ts'
 import type { adminShape } from './schema/admin.ts'
 
-export type RawAdmin = Raw<typeof adminShape>
+type RawAdmin = Raw<typeof adminShape>
 
 type Address = AdminConfig['listen']
 

@@ -6,7 +6,7 @@ import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import { whole } from './engine/whole.ts'
 import { alertsShape } from './schema/alerts.ts'
 
-export type RawAlerts = Raw<typeof alertsShape>
+type RawAlerts = Raw<typeof alertsShape>
 
 /** Null: there is none. */
 export function validateAlerts(

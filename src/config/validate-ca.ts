@@ -5,7 +5,7 @@ import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { acmeServerShape, caShape } from './schema/ca.ts'
 
-export type RawCa = Raw<typeof caShape>
+type RawCa = Raw<typeof caShape>
 
 type RawAcmeServer = Raw<typeof acmeServerShape>
 

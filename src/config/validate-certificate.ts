@@ -6,7 +6,7 @@ import { childOf, type Node, placeOfKey } from './engine/tree.ts'
 import type { certificateShape } from './schema/certificate.ts'
 import { keyPair } from './validate-upstreams.ts'
 
-export type RawCertificate = Raw<typeof certificateShape>
+type RawCertificate = Raw<typeof certificateShape>
 
 export function certificateOf(
   { chainFile, keyFile, directory }: RawCertificate,

@@ -6,9 +6,9 @@ import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { clientMatchShape, clientsShape } from './schema/clients.ts'
 
-export type RawClients = Raw<typeof clientsShape>
+type RawClients = Raw<typeof clientsShape>
 
-export type RawClientMatch = Raw<typeof clientMatchShape>
+type RawClientMatch = Raw<typeof clientMatchShape>
 
 /** Null: none are asked for. */
 export function validateClients(

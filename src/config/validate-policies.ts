@@ -6,7 +6,7 @@ import { unknownName } from './engine/read.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { policyShape } from './schema/policy.ts'
 
-export type RawPolicy = Raw<typeof policyShape>
+type RawPolicy = Raw<typeof policyShape>
 
 export class Policies {
   /** By name */

@@ -16,14 +16,14 @@ import { validateOcsp } from './validate-ocsp.ts'
 import type { Policies } from './validate-policies.ts'
 import { keyPair, type Upstreams } from './validate-upstreams.ts'
 
-export type RawSite = Raw<typeof siteShape>
+type RawSite = Raw<typeof siteShape>
 
 type RawRoute = Raw<typeof routeShape>
 
 type RawMatch = Raw<typeof matchShape>
 
 /** What every route begins with. */
-export type RouteBase = {
+type RouteBase = {
   readonly timeouts: RouteTimeouts
   readonly bodyBytes: number
   readonly bodyRateBytes: number

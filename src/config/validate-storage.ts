@@ -7,7 +7,7 @@ import type { secretShape, storageShape } from './schema/storage.ts'
 
 type RawSecret = Raw<typeof secretShape>
 
-export type RawStorage = Raw<typeof storageShape>
+type RawStorage = Raw<typeof storageShape>
 
 const onlyRedis = ['ca', 'certificate', 'prefix', 'username', 'password', 'lease']
 const onlyTls = ['ca', 'certificate']

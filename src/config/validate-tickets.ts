@@ -10,7 +10,7 @@ import { ticketsShape } from './schema/tickets.ts'
 const shortestMs = 60_000
 const longestMs = 7 * 86_400_000
 
-export type RawTickets = Raw<typeof ticketsShape>
+type RawTickets = Raw<typeof ticketsShape>
 
 /** @param tree the whole configuration */
 export function validateTickets(

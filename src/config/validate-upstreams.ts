@@ -8,16 +8,16 @@ import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { keyPairShape } from './schema/certificate.ts'
 import { type layer4Shape, type targetKind, upstreamShape, type upstreamTlsShape } from './schema/upstream.ts'
 
-export type RawUpstream = Raw<typeof upstreamShape>
+type RawUpstream = Raw<typeof upstreamShape>
 
 type RawUpstreamTls = Raw<typeof upstreamTlsShape>
 
-export type RawKeyPair = Raw<typeof keyPairShape>
+type RawKeyPair = Raw<typeof keyPairShape>
 
-export type RawLayer4 = Raw<typeof layer4Shape>
+type RawLayer4 = Raw<typeof layer4Shape>
 
 /** As readValue gives a `to`. */
-export type RawTarget = RawValue<typeof targetKind>
+type RawTarget = RawValue<typeof targetKind>
 
 /** Every upstream there is, named and in place. */
 export class Upstreams {

@@ -5,7 +5,7 @@ import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { authShape, vaultShape } from './schema/vault.ts'
 
-export type RawVault = Raw<typeof vaultShape>
+type RawVault = Raw<typeof vaultShape>
 
 type RawAuth = Raw<typeof authShape>
 

@@ -24,7 +24,7 @@ import { validateTickets } from './validate-tickets.ts'
 import { Upstreams } from './validate-upstreams.ts'
 import { validateVault } from './validate-vault.ts'
 
-export type Origin = {
+type Origin = {
   /** Absolute; null for code without a file */
   readonly file: string | null
   /** Relative paths begin here; absolute */

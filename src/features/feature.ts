@@ -9,10 +9,6 @@ import type { Problems } from '../config/engine/problem.ts'
 import type { Node } from '../config/engine/tree.ts'
 import type { Stage } from '../model/stage.ts'
 
-/** Where an option may stand, the outermost first. */
-export const levels = ['defaults', 'site', 'route'] as const
-export type Level = (typeof levels)[number]
-
 /** The route that stages are compiled for. */
 export type Where = {
   /** The patterns of its paths; empty for any path */
@@ -23,7 +19,7 @@ export type Where = {
 }
 
 /** Stages of one feature for one route: those that also see what user filters do, and those between them and the origin. */
-export type Stages = { readonly outside?: Stage; readonly inside?: Stage }
+type Stages = { readonly outside?: Stage; readonly inside?: Stage }
 
 export type Feature<R extends Row = Row> = {
   /** One sentence, for the documentation */

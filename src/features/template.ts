@@ -121,7 +121,7 @@ export const variables: Readonly<Record<string, Variable>> = {
 }
 
 /** Where a template stands: how its values are encoded, and what is known there. */
-export type Use = 'request field' | 'response field' | 'location'
+type Use = 'request field' | 'response field' | 'location'
 
 export type Template = (facts: Facts) => string | null
 

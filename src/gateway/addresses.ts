@@ -13,7 +13,7 @@ import type { Addresses } from '../model/upstream.ts'
 export type Lookup = (host: string, settled: (error: Error | null, addresses: readonly string[]) => void) => void
 
 /** `start` and `stop` of a timer that keeps no process alive */
-export type Timers = {
+type Timers = {
   now(): number
   start(act: () => void, ms: number): unknown
   stop(timer: unknown): void

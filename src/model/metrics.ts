@@ -6,7 +6,7 @@
 
 export type MetricType = 'counter' | 'gauge' | 'histogram'
 
-export type Metric<T extends MetricType = MetricType> = {
+type Metric<T extends MetricType = MetricType> = {
   readonly type: T
   /** By Prometheus' conventions: base units, counters end in `_total` */
   readonly name: string
@@ -44,7 +44,7 @@ export class Cell {
   value = 0
 }
 
-export class HistogramCell {
+class HistogramCell {
   sum = 0
   count = 0
   /** Not cumulative; the last is for what is beyond all bounds */
@@ -66,7 +66,7 @@ export class HistogramCell {
   }
 }
 
-export type CellOf<T extends MetricType> = T extends 'histogram' ? HistogramCell : Cell
+type CellOf<T extends MetricType> = T extends 'histogram' ? HistogramCell : Cell
 
 /** A family as data, to be sent between processes as JSON. */
 export type FamilyData = {
@@ -79,7 +79,7 @@ export type FamilyData = {
 }
 
 /** The value of a counter or gauge; of a histogram its counts by bucket, then their sum. */
-export type SampleData = {
+type SampleData = {
   readonly labels: readonly string[]
   readonly value: number
   readonly counts?: readonly number[]

@@ -23,7 +23,7 @@ export type Site = {
 }
 
 /** What is done with JA4 fingerprints of clients. */
-export type FingerprintRules = {
+type FingerprintRules = {
   /** They are taken, for anything below or for routes */
   readonly wanted: boolean
   /** Told to backends as X-JA4 and X-JA3 */
@@ -46,7 +46,7 @@ export type SiteAction =
   | { readonly kind: 'tcp'; readonly upstream: Upstream; readonly tls: SiteTls; readonly timeouts: SpliceTimeouts }
   | { readonly kind: 'passthrough'; readonly upstream: Upstream; readonly timeouts: SpliceTimeouts }
 
-export type SpliceTimeouts = { readonly connectMs: number; readonly idleMs: number }
+type SpliceTimeouts = { readonly connectMs: number; readonly idleMs: number }
 
 export type SiteTls = {
   readonly minVersion: number

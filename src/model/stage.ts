@@ -53,7 +53,7 @@ export interface RequestSink {
 }
 
 /** What is known of the client's connection. */
-export interface ClientFacts {
+interface ClientFacts {
   readonly clientAddress: string
   readonly clientPort: number
   /** TLS with the client */

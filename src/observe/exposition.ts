@@ -4,7 +4,7 @@
  */
 import type { FamilyData, MetricType } from '../model/metrics.ts'
 
-export type Labels = readonly (readonly [name: string, value: string])[]
+type Labels = readonly (readonly [name: string, value: string])[]
 /** Labels as labelText gives them */
 export type Sample = { readonly labels: string; readonly value: number }
 

@@ -25,7 +25,7 @@ const cpuSeconds = counter('sallyport_process_cpu_seconds_total', 'User and syst
 const startTime = gauge('sallyport_process_start_time_seconds', 'When the process started, in seconds since 1970.')
 
 /** A gateway as these metrics read it. */
-export type Observed = {
+type Observed = {
   readonly connections: number
   readonly accepted: number
   readonly draining: boolean

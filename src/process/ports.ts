@@ -15,11 +15,11 @@ import { formatIdentity, isDead, parseIdentity, thisProcess } from '../storage/p
 import { bindAlone } from '../transport/bind-alone.ts'
 
 /** Why a reload fails that changes the address of a port. */
-export const addressChange = (from: Port, to: Port): string =>
+const addressChange = (from: Port, to: Port): string =>
   `cannot listen on ${to.address}:${to.port} (EADDRINUSE): listen.address cannot be changed from ${from.address} by a reload, ` +
   'since the port is in use; restart the gateway'
 
-export type Port = { readonly address: string; readonly port: number }
+type Port = { readonly address: string; readonly port: number }
 
 /** Workers whose supervisor was killed let go of their ports within moments. */
 const lettingGoMs = 5_000

@@ -11,7 +11,7 @@ import { noReloads, type Reloads } from '../observe/process-metrics.ts'
 import { controlsOf } from './controls.ts'
 import { hiding, type Loaded } from './loaded.ts'
 
-export type ServingOptions = {
+type ServingOptions = {
   readonly loaded: Loaded
   /** From 1 */
   readonly worker: number

@@ -8,7 +8,7 @@
  */
 import { workerNumber } from './channel.ts'
 
-export type SignalHandlers = {
+type SignalHandlers = {
   readonly reload: () => void
   /** SIGTERM or SIGINT; again with each further one */
   readonly stop: () => void

@@ -8,7 +8,7 @@
  * of Knuth, Morris and Pratt's, which never goes back in the text. The counted proof is test/unit/linear-work.test.ts.
  */
 
-export type Wildcard = {
+type Wildcard = {
   readonly first: string
   readonly middle: readonly Literal[]
   readonly last: string

@@ -9,7 +9,7 @@
 import { messageOf } from '../base/errors.ts'
 import { type Storage, StorageError } from '../model/storage.ts'
 
-export type CacheOptions = {
+type CacheOptions = {
   /** Each ends with `/`; for values without a life time */
   readonly prefixes: readonly string[]
   readonly notice: (text: string) => void

@@ -6,7 +6,7 @@
 import { nowMs } from '../base/deadlines.ts'
 import { type Lease, StorageError } from '../model/storage.ts'
 
-export type LeaseActs = {
+type LeaseActs = {
   /** False: the token is no longer ours. Throws where it cannot be known */
   renew(): Promise<boolean>
   release(): Promise<void>

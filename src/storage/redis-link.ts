@@ -25,7 +25,7 @@ export type RedisServer = {
   } | null
 }
 
-export type LinkOptions = {
+type LinkOptions = {
   readonly server: RedisServer
   readonly deadlineMs: number
   /** Told when it goes away, and when it is back */

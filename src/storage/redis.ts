@@ -22,7 +22,7 @@ export type RedisStorageOptions = {
   readonly times?: Partial<RedisTimes>
 }
 
-export type RedisTimes = {
+type RedisTimes = {
   /** Of each command, and of connecting */
   readonly deadlineMs: number
   readonly leaseMs: number

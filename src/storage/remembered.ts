@@ -7,7 +7,7 @@
  */
 import type { Storage } from '../model/storage.ts'
 
-export type RememberOptions = {
+type RememberOptions = {
   /** Ends with `/` */
   readonly prefix: string
   /** Whoever makes the value anew holds it */

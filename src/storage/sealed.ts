@@ -24,7 +24,7 @@ const nonceBytes = 12
 const tagBytes = 16
 const overheadBytes = headBytes + nonceBytes + tagBytes
 
-export type SealOptions = Partial<Pick<KeyRingOptions, 'cost' | 'copy'>>
+type SealOptions = Partial<Pick<KeyRingOptions, 'cost' | 'copy'>>
 
 /**
  * Throws UsageError when what is there is sealed with another secret. Where the storage is away now the keys are found

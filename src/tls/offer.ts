@@ -8,7 +8,7 @@ import { UsageError } from '../base/errors.ts'
 import { runtime } from '../base/runtime.ts'
 import { allSuites, isPostQuantum, type Policy } from '../model/policies.ts'
 
-export type Offer = {
+type Offer = {
   readonly policy: Policy
   /** What is left out, for `check` */
   readonly warnings: readonly string[]

@@ -11,7 +11,7 @@ import { messageOf } from '../base/errors.ts'
 import type { TicketKeys, TicketWindow } from '../model/ticket-keys.ts'
 import { secretBytes, type TicketRoot, TicketRootFile } from './ticket-root.ts'
 
-export type TicketTerms = { readonly rotateMs: number; readonly keep: number }
+type TicketTerms = { readonly rotateMs: number; readonly keep: number }
 
 /** A file or a clock that is further off is wrong; about a second's work. */
 const mostSteps = 1_000_000

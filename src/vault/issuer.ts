@@ -9,7 +9,7 @@ import { IssueError, type IssueOrder, type Issuer } from '../model/issuer.ts'
 import { askVault, failureOf, type VaultAnswer, type VaultPlace } from './client.ts'
 import { type VaultAuth, VaultLogin } from './login.ts'
 
-export type VaultTerms = VaultPlace & {
+type VaultTerms = VaultPlace & {
   /** Of the PKI engine: `pki`, `pki/issuing` */
   readonly mount: string
   readonly role: string

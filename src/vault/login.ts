@@ -14,7 +14,7 @@ export type VaultAuth =
   | { readonly kind: 'approle'; readonly mount: string; readonly roleId: string; readonly secret: Secret | null }
   | { readonly kind: 'kubernetes'; readonly mount: string; readonly role: string; readonly jwtFile: string }
 
-export type Secret = { readonly value: string } | { readonly file: string }
+type Secret = { readonly value: string } | { readonly file: string }
 
 const maxTokenBytes = 16 * 1024
 

@@ -4,7 +4,7 @@
  * here; `listen.fields.allow` lets single ones through, but none that this gateway writes itself.
  */
 
-export type ClientField = {
+type ClientField = {
   /** In lower case; with a `*` at its end, all that begin so */
   readonly name: string
   /** Who writes it */

@@ -5,7 +5,7 @@
  */
 import { trimBlanks } from './fields.ts'
 
-export type ConnectionOptions = {
+type ConnectionOptions = {
   close: boolean
   keepAlive: boolean
   upgrade: boolean

@@ -11,7 +11,7 @@ export const recordTypes = { A: 1, NS: 2, CNAME: 5, SOA: 6, TXT: 16, AAAA: 28, T
 export const classes = { IN: 1, NONE: 254, ANY: 255 } as const
 export const opcodes = { query: 0, update: 5 } as const
 
-export type DnsQuestion = { readonly name: string; readonly type: number; readonly class: number }
+type DnsQuestion = { readonly name: string; readonly type: number; readonly class: number }
 
 export type DnsRecord = {
   readonly name: string

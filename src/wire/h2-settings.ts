@@ -31,7 +31,7 @@ export const defaultPeerSettings = (): PeerSettings => ({
   enableConnectProtocol: false,
 })
 
-export type SettingsProblem = { readonly code: number; readonly why: string }
+type SettingsProblem = { readonly code: number; readonly why: string }
 
 /** Applies the payload `bytes[from, to)` in its order; a setting that comes twice counts as it came last. */
 export function readSettings(

@@ -3,7 +3,6 @@
  * say all there is to it. Decoding goes half a byte at a time through a table of states; a code has at least five bits,
  * so no step ends more than one symbol.
  */
-import { latin1 } from '../base/bytes.ts'
 
 const EOS = 256
 
@@ -144,11 +143,4 @@ export function huffmanEncode(text: string, into: Uint8Array, at: number): numbe
   }
   if (bits > 0) into[at++] = (held << (8 - bits)) | (0xff >>> bits)
   return at
-}
-
-/** For tests and tools: the decoded text, or null where it is not in the code. */
-export function huffmanText(bytes: Uint8Array): string | null {
-  const into = Buffer.allocUnsafe(huffmanDecodedAtMost(bytes.length))
-  const length = huffmanDecode(bytes, 0, bytes.length, into)
-  return length < 0 ? null : latin1(into, 0, length)
 }

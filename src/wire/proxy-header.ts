@@ -58,7 +58,7 @@ export const defaultMaxProxyBytes = 4096
 /** Addresses of a header we write: both or neither, since no version can say one alone. */
 export type ProxyPair = { readonly source: ProxyAddress | null; readonly destination: ProxyAddress | null }
 
-export type PairBytes = { source: Uint8Array; destination: Uint8Array }
+type PairBytes = { source: Uint8Array; destination: Uint8Array }
 
 /** Both addresses in one width: if either is IPv6, the other is written as IPv4 inside IPv6. Null if one is missing. */
 export function pairBytes(pair: ProxyPair): PairBytes | null {

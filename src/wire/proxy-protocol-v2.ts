@@ -61,7 +61,7 @@ function readPeer(b: Uint8Array, at: number, width: number, portAt: number): Pro
   return { address: formatAddress(b.subarray(at, at + width)), port: (b[portAt] << 8) | b[portAt + 1] }
 }
 
-export type ProxyV2 = ProxyPair & { readonly command?: 'LOCAL' | 'PROXY'; readonly tlvs?: readonly ProxyTlv[] }
+type ProxyV2 = ProxyPair & { readonly command?: 'LOCAL' | 'PROXY'; readonly tlvs?: readonly ProxyTlv[] }
 
 /**
  * The family is UNSPEC when an address is missing; LOCAL carries neither addresses nor fields.

@@ -18,7 +18,7 @@ const types = {
 const sslTypes = { version: 0x21, commonName: 0x22, cipher: 0x23 } as const
 const clientFlags = { tls: 1, certificateOnConnection: 2, certificateInSession: 4 } as const
 
-export type TlvFields = {
+type TlvFields = {
   tlvs: ProxyTlv[]
   ssl?: ProxySsl
   authority?: string
@@ -164,13 +164,7 @@ export const authorityTlv = (name: string): ProxyTlv => ({
   value: Buffer.from(name, 'utf8'),
 })
 
-/** @param protocol one latin1 character per byte */
-export const alpnTlv = (protocol: string): ProxyTlv => ({
-  type: types.alpn,
-  value: Buffer.from(protocol, 'latin1'),
-})
-
-export type SslClaim = {
+type SslClaim = {
   /** As HAProxy and OpenSSL write it: `TLSv1.3` */
   readonly version: string
   readonly cipher?: string

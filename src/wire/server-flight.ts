@@ -13,7 +13,7 @@ export type ServerFlight = {
   readonly keyExchange: { readonly params: Buffer; readonly scheme: number; readonly signature: Buffer } | null
 }
 
-export type FlightRead =
+type FlightRead =
   | { readonly kind: 'incomplete' }
   | { readonly kind: 'nonsense' }
   | { readonly kind: 'alert'; readonly description: number }

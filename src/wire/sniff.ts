@@ -1,6 +1,6 @@
 /** Which protocol a connection speaks, from its first bytes: for ports that serve more than one, and for clear refusals. */
 
-export type Sniffed = 'tls' | 'http' | 'other' | 'incomplete'
+type Sniffed = 'tls' | 'http' | 'other' | 'incomplete'
 
 /** The longest registered method, UPDATEREDIRECTREF, has 17 characters; private ones are a little longer. */
 const maxMethod = 32

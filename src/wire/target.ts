@@ -7,7 +7,7 @@
 import { ProxyError } from '../base/errors.ts'
 import { isHost } from './host.ts'
 
-export type Target = {
+type Target = {
   /** Normal form, beginning with '/'; or '*' */
   readonly path: string
   /** With its '?', as sent; empty where there is none */

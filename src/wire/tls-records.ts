@@ -12,7 +12,7 @@ const handshakeType = 22
 const clientHelloType = 1
 const maxFragment = 1 << 14
 
-export type RecordWalk = {
+type RecordWalk = {
   /** Offset of the first record that is not complete yet */
   at: number
   /** Complete records so far */

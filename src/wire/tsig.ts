@@ -36,7 +36,7 @@ type TsigData = {
   readonly other: Buffer
 }
 
-export type Signed = { readonly bytes: Buffer; readonly mac: Buffer }
+type Signed = { readonly bytes: Buffer; readonly mac: Buffer }
 
 /** @param bytes a message without TSIG */
 export function signMessage(bytes: Buffer, key: TsigKey, nowMs: number): Signed {

@@ -4,7 +4,7 @@ import { ProxyError } from '../../src/base/errors.ts'
 import { crc32c } from '../../src/wire/crc32c.ts'
 import { parseProxyHeader } from '../../src/wire/proxy-protocol.ts'
 import { writeProxyV2 } from '../../src/wire/proxy-protocol-v2.ts'
-import { alpnTlv, authorityTlv, sslTlv } from '../../src/wire/proxy-tlv.ts'
+import { authorityTlv, sslTlv } from '../../src/wire/proxy-tlv.ts'
 import { randomFrom } from './hello-bytes.ts'
 
 const signature = '0d0a0d0a000d0a515549540a'
@@ -45,6 +45,8 @@ function checked(rest: string): Buffer {
 
 const source = { address: '192.0.2.1', port: 56324 }
 const destination = { address: '198.51.100.2', port: 443 }
+
+const alpnTlv = { type: 0x01, value: Buffer.from('h2') }
 
 describe('PROXY v2', () => {
   it('reads addresses of both families', () => {
@@ -202,7 +204,7 @@ describe('PROXY v2', () => {
     const counts = { header: 0, incomplete: 0, malformed: 0 }
     const ssl = sslTlv({ version: 'TLSv1.3', cipher: 'X', certificate: true, verified: true, commonName: 'client' })
     const seeds = [
-      writeProxyV2({ source, destination, tlvs: [authorityTlv('a.example'), alpnTlv('h2'), ssl] }),
+      writeProxyV2({ source, destination, tlvs: [authorityTlv('a.example'), alpnTlv, ssl] }),
       header(0x21, 0x21, v6 + tlv(5, 'id') + tlv(0xea, 'x')),
       header(0x20, 0),
     ]
@@ -221,12 +223,10 @@ describe('PROXY v2', () => {
 describe('writing PROXY v2', () => {
   it('writes exact bytes', () => {
     assert.ok(writeProxyV2({ source, destination }).equals(header(0x21, 0x11, v4)))
-    assert.ok(
-      writeProxyV2({ source, destination, command: 'LOCAL', tlvs: [alpnTlv('h2')] }).equals(header(0x20, 0)),
-    )
+    assert.ok(writeProxyV2({ source, destination, command: 'LOCAL', tlvs: [alpnTlv] }).equals(header(0x20, 0)))
     assert.ok(writeProxyV2({ source: null, destination }).equals(header(0x21, 0)))
     assert.ok(
-      writeProxyV2({ source, destination, tlvs: [alpnTlv('h2')] }).equals(header(0x21, 0x11, `${v4} 01 0002 6832`)),
+      writeProxyV2({ source, destination, tlvs: [alpnTlv] }).equals(header(0x21, 0x11, `${v4} 01 0002 6832`)),
     )
   })
 

@@ -6,7 +6,7 @@ import { type HttpClient, shownUrl } from '../http.ts'
 import { excerpt } from '../problem.ts'
 import type { DnsProvider } from './provider.ts'
 
-export type AcmeDnsOptions = {
+type AcmeDnsOptions = {
   /** Of the API, without `/update` */
   readonly url: string
   readonly username: string

@@ -4,7 +4,7 @@ import { formatDuration } from '../../base/units.ts'
 import { excerpt } from '../problem.ts'
 import type { DnsProvider } from './provider.ts'
 
-export type ProgramOptions = { readonly file: string; readonly timeoutMs: number }
+type ProgramOptions = { readonly file: string; readonly timeoutMs: number }
 
 /** Of what it prints; the rest is read and dropped, so that it never waits for us. */
 const maxPrinted = 2_000

@@ -13,7 +13,7 @@ import { authoritativeServers, followAliases, reasonOf, systemResolvers, textAt 
 import { type DnsServer, serverText } from './exchange.ts'
 import type { DnsProvider } from './provider.ts'
 
-export type DnsSolverOptions = {
+type DnsSolverOptions = {
   readonly provider: DnsProvider
   /** Asked for CNAMEs, and whether the record is seen; empty: the system's, then the zone's own name servers */
   readonly resolvers: readonly DnsServer[]

@@ -4,7 +4,7 @@ import { type HttpClient, shownUrl } from '../http.ts'
 import { excerpt } from '../problem.ts'
 import type { DnsProvider } from './provider.ts'
 
-export type WebhookOptions = {
+type WebhookOptions = {
   readonly url: string
   /** Sent as `Authorization: Bearer` */
   readonly token: string | null

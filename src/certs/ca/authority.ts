@@ -21,7 +21,7 @@ import { readCertificate } from '../x509/x509-read.ts'
 import type { InternalCa } from './internal-ca.ts'
 import { listedAfterEndMs, openRecords, type Records } from './issued-records.ts'
 
-export type InternalAuthority = Authority & {
+type InternalAuthority = Authority & {
   readonly ca: InternalCa
   readonly records: Records
   /** A list that holds for `validMs`, and the serial numbers whose records are damaged */

@@ -34,7 +34,7 @@ export type InternalCa = {
   readonly warnings: readonly string[]
 }
 
-export type CaFiles = { readonly chainFile: string; readonly keyFile: string }
+type CaFiles = { readonly chainFile: string; readonly keyFile: string }
 
 const dayMs = 86_400_000
 const rootDays = 3650

@@ -30,7 +30,7 @@ import { type PairText, readPair } from './stamped.ts'
 export type BundleFiles = { readonly chainFile: string; readonly keyFile: string }
 
 /** Texts that need not come from files; the names stand in errors and in Bundle.source. */
-export type BundleText = BundleFiles & { readonly chainPem: string; readonly keyPem: string }
+type BundleText = BundleFiles & { readonly chainPem: string; readonly keyPem: string }
 
 export type BundleOptions = CheckOptions
 

@@ -18,7 +18,7 @@ export type ListedCertificate = {
   readonly ordered?: string
 }
 
-export type CertificateState =
+type CertificateState =
   | 'serving'
   | 'expired'
   | 'not valid yet'

@@ -55,7 +55,7 @@ function mixed(values: readonly number[]): number {
   return 2 ** 32 * (low & 0x1fffff) + (high >>> 0)
 }
 
-export type StampedText = {
+type StampedText = {
   /** One character a byte: half the memory of UTF-16, and PEM is ASCII */
   readonly text: string
   readonly stamp: number

@@ -25,12 +25,12 @@ const coarseMs = 2_000
 const scanShare = 0.05
 const longestPauseMs = 60_000
 
-export type FolderChange =
+type FolderChange =
   | { readonly kind: 'added' | 'removed' | 'stays'; readonly source: string; readonly leaf: LeafSummary | null }
   | { readonly kind: 'problem'; readonly why: string }
 
 /** `gone`: its files are not in the folder any more. */
-export type Member = { readonly pair: WatchedPair; gone: boolean; staysTold: boolean }
+type Member = { readonly pair: WatchedPair; gone: boolean; staysTold: boolean }
 
 type Unit = { readonly stamp: number; readonly young: boolean; readonly keys: readonly string[] }
 

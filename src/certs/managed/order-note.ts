@@ -10,7 +10,7 @@ import type { ManagedKey, PendingRecord, Records } from './records.ts'
 /** An order under way is not taken up again after this: issuers forget them within a week. */
 const pendingMs = 7 * 86_400_000
 
-export type OrderNoteOptions = {
+type OrderNoteOptions = {
   readonly records: Records
   readonly keyType: ManagedKey
   /** Issuer.name */

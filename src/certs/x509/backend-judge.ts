@@ -12,7 +12,7 @@ import { spiffeProblem } from './spiffe.ts'
 import { strongEnough } from './weakness.ts'
 import { readCertificate } from './x509-read.ts'
 
-export type BackendTerms = {
+type BackendTerms = {
   /** To the CAs that are trusted, made when it is first needed; null where weak certificates are taken */
   readonly findPath: (() => FindPath) | null
   /** The name that the library has verified; null for none, or where a common name will do */

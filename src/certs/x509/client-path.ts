@@ -21,7 +21,7 @@ const mostSignatures = 64
 /** Characters of a name in a sentence */
 const longestName = 200
 
-export type FoundPath = {
+type FoundPath = {
   readonly path: ClientPath
   /** Who has issued the leaf; null where that is not known */
   readonly issuer: X509Certificate | null

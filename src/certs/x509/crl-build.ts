@@ -22,7 +22,7 @@ export const reasons = {
 
 export type ReasonName = keyof typeof reasons
 
-export type RevokedEntry = {
+type RevokedEntry = {
   /** Hex */
   readonly serial: string
   /** Milliseconds since 1970 */
@@ -31,7 +31,7 @@ export type RevokedEntry = {
   readonly reason: number
 }
 
-export type CrlRequest = {
+type CrlRequest = {
   /** The issuer certificate's subject, byte for byte */
   readonly issuerDer: Uint8Array
   readonly signingKey: KeyObject

@@ -20,7 +20,7 @@ export type CrlScope = {
 }
 
 /** What a list is compared with a certificate by. */
-export type CrlSubject = {
+type CrlSubject = {
   readonly isCa: boolean
   /** Names of distribution points, the DER as hex */
   readonly points: readonly string[]

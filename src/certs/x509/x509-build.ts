@@ -18,10 +18,10 @@ export type DistinguishedName = {
   readonly commonName?: string
 }
 
-export type KeyUsage = 'digitalSignature' | 'keyEncipherment' | 'keyCertSign' | 'cRLSign'
+type KeyUsage = 'digitalSignature' | 'keyEncipherment' | 'keyCertSign' | 'cRLSign'
 export type ExtendedKeyUsage = 'serverAuth' | 'clientAuth' | 'OCSPSigning'
 
-export type CertificateRequest = {
+type CertificateRequest = {
   readonly subject: DistinguishedName | Uint8Array
   /** A name, or the DER of the issuer certificate's subject, which must be repeated byte for byte */
   readonly issuer: DistinguishedName | Uint8Array
@@ -52,7 +52,7 @@ export type CertificateRequest = {
   readonly otherExtensions?: readonly Uint8Array[]
 }
 
-export type BuiltCertificate = { readonly der: Buffer; readonly pem: string }
+type BuiltCertificate = { readonly der: Buffer; readonly pem: string }
 
 const attributeOids = {
   country: '2.5.4.6',

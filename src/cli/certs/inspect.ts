@@ -6,7 +6,7 @@ import { dateText, durationText } from '../../certs/x509/expiry.ts'
 import { nameText } from '../../certs/x509/name-text.ts'
 import { readCertificate } from '../../certs/x509/x509-read.ts'
 
-export type InspectedCertificate = {
+type InspectedCertificate = {
   readonly subject: string
   readonly issuer: string
   readonly names: readonly string[]

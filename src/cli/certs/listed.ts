@@ -15,7 +15,7 @@ import type { Chain } from '../../process/controls.ts'
 import { printError } from '../print.ts'
 import { storedBundles, storedCertificates } from './stored.ts'
 
-export type Found<T> = { readonly running: boolean; readonly found: T }
+type Found<T> = { readonly running: boolean; readonly found: T }
 
 export async function findCertificates(config: Config): Promise<Found<CertificateRow[]>> {
   const asked = await askRunning<CertificateRow[]>(config.state, 'certificates', '')

@@ -13,7 +13,7 @@ import type { Storage } from '../../model/storage.ts'
 type ManagedSite = { readonly site: SiteConfig; readonly choice: IssuerChoice; readonly names: KeptNames }
 
 /** `elsewhere`: hosts whose certificates are in Redis */
-export type Stored = { readonly listed: readonly ListedCertificate[]; readonly elsewhere: readonly string[] }
+type Stored = { readonly listed: readonly ListedCertificate[]; readonly elsewhere: readonly string[] }
 
 export async function storedCertificates(config: Config): Promise<Stored> {
   const sites = managedSites(config)

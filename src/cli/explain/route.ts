@@ -12,9 +12,9 @@ import { verifiedText } from '../map/model.ts'
 import { tableOf } from '../routes.ts'
 import { matchText, refusal, requiredText } from './clients.ts'
 
-export type Say = (name: string, what: string) => void
+type Say = (name: string, what: string) => void
 
-export type Asked = {
+type Asked = {
   readonly url: URL
   readonly method: string
   /** Over TLS, where a certificate can be shown */

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import path from 'node:path'
 import type { Config } from '../../config/config.ts'
 
-export type Pattern =
+type Pattern =
   | 'edge'
   | 'bridge'
   | 'passthrough'

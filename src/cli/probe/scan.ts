@@ -46,7 +46,7 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, at) => from + at)
 }
 
-export type Scanned = {
+type Scanned = {
   readonly accepted: readonly Accepted[]
   /** Of the newest version before TLS 1.3; null where there is none */
   readonly flight: Flight | null

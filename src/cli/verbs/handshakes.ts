@@ -26,10 +26,10 @@ export const handshakes: Verb = {
   },
 }
 
-export type Counted = { readonly name: string; readonly count: number }
+type Counted = { readonly name: string; readonly count: number }
 
 /** Failures of one cause. Both lists have the most frequent first, and the first twenty of them. */
-export type HandshakeGroup = {
+type HandshakeGroup = {
   readonly error: string
   readonly why: string
   readonly count: number

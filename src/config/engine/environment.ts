@@ -23,7 +23,7 @@ export function showVariables(text: string): string {
   return text.replaceAll(open, '{').replaceAll(close, '}')
 }
 
-export type Expanded =
+type Expanded =
   /** `fromVariable`: a part of it was not written in the file */
   | { readonly text: string; readonly fromVariable: boolean }
   /** `unset`: the variable is well named, and has no value */

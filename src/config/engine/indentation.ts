@@ -1,6 +1,6 @@
 /** What the YAML library says about a key that is indented wrongly, in words that name the key and where it belongs. */
 
-export type Misplaced = { readonly offset: number; readonly message: string; readonly hint: string }
+type Misplaced = { readonly offset: number; readonly message: string; readonly hint: string }
 
 type Key = { readonly name: string; readonly column: number }
 

@@ -5,9 +5,9 @@
 import type { Filter, FilterInput } from '../../model/filter.ts'
 
 /** `250ms`, `30s`, `5m`, `12h`, `1d` */
-export type DurationInput = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
+type DurationInput = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 /** `512b`, `16kb`, `1mb`, `2gb`, or bytes */
-export type SizeInput = `${number}${'b' | 'kb' | 'mb' | 'gb' | 'tb'}` | number
+type SizeInput = `${number}${'b' | 'kb' | 'mb' | 'gb' | 'tb'}` | number
 
 type Simplify<T> = { [K in keyof T]: T[K] }
 type RowsOf<S> = S extends { rows: infer R } ? R : never

@@ -2,7 +2,7 @@
 import { durationPattern, sizePattern } from '../../base/units.ts'
 import type { Kind, Row, Shape, Words } from './kinds.ts'
 
-export type JsonSchema = { readonly [key: string]: unknown }
+type JsonSchema = { readonly [key: string]: unknown }
 
 /** Where a value is not a string, a string that holds a variable may stand for it. */
 const variable: JsonSchema = { type: 'string', pattern: '^[^$]*\\$\\{' }

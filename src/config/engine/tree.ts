@@ -20,15 +20,15 @@ export type Place = {
 }
 
 export type Node = ScalarNode | ListNode | MapNode | CodeNode
-export type ScalarNode = {
+type ScalarNode = {
   readonly kind: 'scalar'
   readonly at: Place
   readonly value: string | number | boolean | null
 }
-export type ListNode = { readonly kind: 'list'; readonly at: Place; readonly items: readonly Node[] }
+type ListNode = { readonly kind: 'list'; readonly at: Place; readonly items: readonly Node[] }
 export type MapNode = { readonly kind: 'map'; readonly at: Place; readonly entries: ReadonlyMap<string, Entry> }
 /** A function, or an object that carries one: only from TypeScript or JavaScript */
-export type CodeNode = { readonly kind: 'code'; readonly at: Place; readonly value: object }
+type CodeNode = { readonly kind: 'code'; readonly at: Place; readonly value: object }
 
 /** Stands in a CodeNode for a value already reported as wrong. */
 export const brokenValue: object = Object.freeze({})

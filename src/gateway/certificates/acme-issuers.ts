@@ -14,7 +14,7 @@ import { readText } from '../../certs/files/pem.ts'
 import type { AcmeConfig, AcmeIssuerConfig, DnsProviderConfig } from '../../config/config-acme.ts'
 import type { Solver } from '../../model/challenge.ts'
 
-export type AcmeParts = {
+type AcmeParts = {
   /** Where the account at a directory is kept; staging ones too */
   readonly account: (directory: string, email: string | null) => AccountStore
   readonly answers: Answers
@@ -22,7 +22,7 @@ export type AcmeParts = {
   readonly warn: (message: string) => void
 }
 
-export type ConfiguredAcme = {
+type ConfiguredAcme = {
   readonly issuers: Issuers
   /** In the order of the configuration, without the staging ones: for roll-over and deactivation */
   readonly accounts: readonly AcmeIssuer[]

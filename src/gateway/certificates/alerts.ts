@@ -14,7 +14,7 @@ import { daysLeft } from '../../certs/files/list.ts'
 import type { LeafSummary } from '../../certs/x509/leaf.ts'
 import type { AlertsConfig } from '../../config/config.ts'
 
-export type AlertEvent = 'certificate-expiring' | 'certificate-expired' | 'certificate-broken' | 'renewal-failed'
+type AlertEvent = 'certificate-expiring' | 'certificate-expired' | 'certificate-broken' | 'renewal-failed'
 
 export type Alert = {
   readonly event: AlertEvent

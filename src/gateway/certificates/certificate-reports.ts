@@ -15,7 +15,7 @@ import type { CertificateChange } from './certificate-watch.ts'
 import { inForce, type SiteCertificates } from './certificates.ts'
 import { ExpiryWatch } from './expiry-watch.ts'
 
-export type ReportOptions = {
+type ReportOptions = {
   /** Several processes have the same certificates, and another of them tells */
   readonly silent: boolean
 }

@@ -33,7 +33,7 @@ export type CasChange = Exclude<CasLook, { kind: 'same' }>
 export type Watched = WatchedPair | WatchedFolder | WatchedCas
 
 /** What the certificate is shown to: clients of ours, or servers that ask us for one. */
-export type Purpose = 'server' | 'client'
+type Purpose = 'server' | 'client'
 
 const tickMs = 250
 /** A pass over everything begins this long after the one before, or later; over few files, with every tick. */

@@ -16,7 +16,7 @@ const inOneTurn = 100
 /** The thresholds that were last told of one certificate, in milliseconds before its end; Infinity: none. */
 type Told = { log: number; alert: number }
 
-export type ExpiryOptions = {
+type ExpiryOptions = {
   readonly log: Log
   list(): readonly ListedCertificate[]
   alert(alert: Alert): void

@@ -23,7 +23,7 @@ export function fromManaged(site: ManagedSite): CertificateSource {
 }
 
 /** What a site showed before it was told to order: shown until the first order is done. */
-export type Interim = ReadonlyMap<string, readonly Bundle[]>
+type Interim = ReadonlyMap<string, readonly Bundle[]>
 
 /** @param before the site's source until now. Only what is good for a host of the site is taken over. */
 export function interimOf({ hosts }: SiteConfig, before: CertificateSource | undefined): Interim {

@@ -12,7 +12,7 @@ import { ja4Of } from '../../wire/ja4.ts'
 import { alerts } from '../../wire/tls-alert.ts'
 import { isGrease, versionName } from '../../wire/tls-names.ts'
 
-export type Verdict =
+type Verdict =
   | { readonly kind: 'terminate'; readonly site: Site; readonly tls: SiteTls }
   | { readonly kind: 'unwrap'; readonly site: Site; readonly tls: SiteTls }
   | { readonly kind: 'passthrough'; readonly site: Site }

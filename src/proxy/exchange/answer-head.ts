@@ -3,7 +3,7 @@
 import type { DateField } from '../../base/date-field.ts'
 import type { ResponseHead } from '../../wire/heads.ts'
 
-export type AnswerFraming = {
+type AnswerFraming = {
   /** Of the body, or -1 */
   readonly length: number
   readonly chunked: boolean

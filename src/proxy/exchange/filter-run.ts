@@ -7,7 +7,7 @@ import type { Filter, FilterExchange } from '../../model/filter.ts'
 import type { Events } from '../seam/services.ts'
 import { nothingNow } from './filter-answer.ts'
 
-export type Run<T> = {
+type Run<T> = {
   /** What a filter does in this phase */
   readonly call: (filter: Filter) => T | Promise<T>
   /** Takes an answer; `true` ends the phase */

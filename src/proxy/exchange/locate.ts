@@ -11,7 +11,7 @@ import type { Forwarding } from '../seam/forward.ts'
 import { maxForwardsProblem } from './max-forwards.ts'
 
 /** What an exchange learns about itself; what was found before an error stays, for the log. */
-export interface Located {
+interface Located {
   readonly head: RequestHead
   path: string
   query: string

@@ -18,7 +18,7 @@ import { BodyWriter } from './body-writer.ts'
 import { requestText } from './request-text.ts'
 
 /** Where a connection rests between exchanges. */
-export interface Http1Home {
+interface Http1Home {
   /** @returns false when there is no room */
   rest(connection: BackendHttp1): boolean
   leave(connection: BackendHttp1): void

@@ -16,7 +16,7 @@ import { Stream, type StreamUser } from './stream.ts'
 import { StreamLink } from './stream-link.ts'
 
 /** The connection that an exchange was given room on. */
-export interface CarryingConnection {
+interface CarryingConnection {
   readonly session: Session
   readonly endpoint: Endpoint
   nextId(): number

@@ -19,7 +19,7 @@ import type { SessionRole } from './role.ts'
 import { Session } from './session.ts'
 import type { Stream } from './stream.ts'
 
-export interface Http2Home {
+interface Http2Home {
   /** How many streams the endpoint has allowed on its last connection: a new one is taken to allow the same */
   streamsAllowed: number
   leave(connection: Http2Client): void

@@ -7,7 +7,7 @@ import { maxFrameBytes } from '../../wire/h2-frames.ts'
 import type { Stream } from './stream.ts'
 
 /** What everybody waits for. */
-export interface Sending {
+interface Sending {
   /** Bytes of DATA that the peer still allows on the connection */
   readonly sendWindow: number
   readonly output: { readonly blocked: boolean }

@@ -15,7 +15,7 @@ import type { Stream, StreamUser } from './stream.ts'
 import { StreamLink } from './stream-link.ts'
 
 /** The connection that a request came on. */
-export interface ServingConnection {
+interface ServingConnection {
   readonly connection: Connection
   readonly forwarding: Forwarding
   readonly session: Session

@@ -7,7 +7,7 @@ import type { Link, LinkHandler } from '../../model/link.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
 import type { Services } from '../seam/services.ts'
 
-export type SpliceEnded = (splice: Splice, error: ProxyError | null) => void
+type SpliceEnded = (splice: Splice, error: ProxyError | null) => void
 
 export class Splice implements Waiting {
   deadlineAt = Number.POSITIVE_INFINITY

@@ -81,10 +81,10 @@ export interface Waiting extends Timed {
   phase: ConnectionPhase
 }
 
-export type Clocked = { readonly deadlines: Deadlines; readonly snapshot: { readonly timeouts: Timeouts } }
+type Clocked = { readonly deadlines: Deadlines; readonly snapshot: { readonly timeouts: Timeouts } }
 
 /** @param givenMs where the rule says so; 0 for none */
-export function deadlineOf(phase: ConnectionPhase, { deadlines, snapshot }: Clocked, givenMs = 0): number {
+function deadlineOf(phase: ConnectionPhase, { deadlines, snapshot }: Clocked, givenMs = 0): number {
   const rule = connectionPhases[phase]
   switch (rule.by) {
     case 'timeout':

@@ -13,7 +13,7 @@ import { alertWithoutCertificate, handshakeMismatch } from './handshake-mismatch
 /** The alert that ended a handshake, by its name in RFC 8446 section 6, and whose it was */
 export type EndingAlert = { readonly name: string; readonly from: 'gateway' | 'client' }
 
-export type Explained = { readonly error: ProxyError; readonly alert: EndingAlert | null }
+type Explained = { readonly error: ProxyError; readonly alert: EndingAlert | null }
 
 type Cause = {
   /** In what the library says, lower case */

@@ -11,7 +11,7 @@ import type { ClientHello } from '../../wire/client-hello.ts'
 import type { AlertName } from '../../wire/tls-alert.ts'
 import { cipherName, groupName, isGrease, signatureName } from '../../wire/tls-names.ts'
 
-export type Mismatch = { readonly alert: AlertName; readonly why: string }
+type Mismatch = { readonly alert: AlertName; readonly why: string }
 
 type Key = { readonly kind: 'rsa' | 'ecdsa' | 'other'; readonly curve: number }
 
@@ -102,7 +102,7 @@ function signatures(hello: ClientHello, key: Key, tls13: boolean): Mismatch | nu
 const numberOf = (version: ServerTls['maxVersion']): number => 0x0301 + tlsVersions.indexOf(version)
 
 /** The version that the handshake goes by; 0 where there is none. */
-export function negotiatedVersion(hello: ClientHello, terms: ServerTls): number {
+function negotiatedVersion(hello: ClientHello, terms: ServerTls): number {
   const [from, to] = [numberOf(terms.minVersion), numberOf(terms.maxVersion)]
   return Math.max(0, ...hello.versions.filter(each => each >= from && each <= to))
 }

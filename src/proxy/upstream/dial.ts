@@ -10,7 +10,7 @@ import { avoidMs, type Endpoint } from '../../model/upstream.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
 import type { Services } from '../seam/services.ts'
 
-export type Dialled = (link: Link | null, error: ProxyError | null) => void
+type Dialled = (link: Link | null, error: ProxyError | null) => void
 
 /** Another cause than these, such as a want of descriptors, is ours. */
 const endpointsFault: ReadonlySet<ErrorCode> = new Set([
