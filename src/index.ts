@@ -11,9 +11,9 @@ import type { ConfigInput } from './config/define-config.ts'
 import { loadConfig } from './config/load.ts'
 import { Gateway, type GatewayOptions } from './gateway/gateway.ts'
 
-export { Admin, type AdminOptions } from './admin/admin.ts'
 export type { ConfigInput, ListenInput, RouteInput, SiteInput, UpstreamInput } from './config/define-config.ts'
 export { defineConfig } from './config/define-config.ts'
+export { Admin, type AdminOptions } from './control/admin.ts'
 export { Gateway, type GatewayOptions } from './gateway/gateway.ts'
 export type { Filter, FilterExchange, FilterHeaders, FilterInput, Reply, RequestFilter } from './model/filter.ts'
 

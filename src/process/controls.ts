@@ -1,7 +1,8 @@
 /** What a running gateway answers over its control socket. */
-import type { Controls } from '../admin/control-server.ts'
+
 import { runtime } from '../base/runtime.ts'
 import type { CertificateRow } from '../certs/files/list.ts'
+import type { Controls } from '../control/socket.ts'
 import type { CertificateCount } from '../gateway/certificates/certificate-list.ts'
 import type { Gateway, Readiness } from '../gateway/gateway.ts'
 import type { Bundle } from '../model/certificate.ts'

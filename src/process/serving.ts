@@ -1,10 +1,11 @@
 /** A gateway in this process with its admin listener and control socket: of a single process and of a worker alike. */
-import { Admin } from '../admin/admin.ts'
-import { makeControlFolder } from '../admin/control-path.ts'
-import { openControl } from '../admin/control-server.ts'
+
 import { messageOf, UsageError } from '../base/errors.ts'
 import { Output, recordsDropped } from '../base/output.ts'
 import { collectGarbage } from '../base/runtime.ts'
+import { Admin } from '../control/admin.ts'
+import { makeControlFolder } from '../control/folder.ts'
+import { openControl } from '../control/socket.ts'
 import { Gateway, type GatewayOptions } from '../gateway/gateway.ts'
 import { counter } from '../model/metrics.ts'
 import { noReloads, type Reloads } from '../observe/process-metrics.ts'

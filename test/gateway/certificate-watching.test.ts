@@ -8,8 +8,8 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { after, describe, it } from 'node:test'
 import tls from 'node:tls'
-import { openControl } from '../../src/admin/control-server.ts'
 import type { SiteInput } from '../../src/config/define-config.ts'
+import { openControl } from '../../src/control/socket.ts'
 import { controlsOf } from '../../src/process/controls.ts'
 import {
   type IssuedFiles,

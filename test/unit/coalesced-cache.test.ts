@@ -1,7 +1,7 @@
 /** What strangers may ask for as often as they like is made once for all of them, and costs a tenth of the time at most. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { CoalescedCache } from '../../src/admin/coalesced-cache.ts'
+import { CoalescedCache } from '../../src/control/coalesced-cache.ts'
 
 describe('sparing', () => {
   it('makes once for all who ask at the same time', async () => {

@@ -4,10 +4,10 @@ import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, rmSync, symlink
 import os from 'node:os'
 import path from 'node:path'
 import { after, describe, it } from 'node:test'
-import { askGateway, NoGatewayError } from '../../src/admin/control-client.ts'
-import { controlFolder, makeControlFolder } from '../../src/admin/control-path.ts'
-import { openControl } from '../../src/admin/control-server.ts'
 import { UsageError } from '../../src/base/errors.ts'
+import { askGateway, NoGatewayError } from '../../src/control/client.ts'
+import { controlFolder, makeControlFolder } from '../../src/control/folder.ts'
+import { openControl } from '../../src/control/socket.ts'
 import { refuseControlFolder } from '../../src/process/serving.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 

@@ -36,7 +36,7 @@ const layers: readonly (readonly string[])[] = [
   ['features'],
   ['config'],
   ['gateway'],
-  ['admin'],
+  ['control'],
   ['process'],
   ['cli'],
 ]

@@ -1,8 +1,9 @@
 /** Certificates as a running gateway has them, or where none runs, as the files of its configuration are. */
-import { askGateway, gatewayRuns } from '../../admin/control-client.ts'
+
 import { messageOf, UsageError } from '../../base/errors.ts'
 import { type CertificateRow, certificateRows, type ListedCertificate } from '../../certs/files/list.ts'
 import type { CertificateConfig, Config, SiteConfig, UpstreamConfig } from '../../config/config.ts'
+import { askGateway, gatewayRuns } from '../../control/client.ts'
 import { CertificateWatch } from '../../gateway/certificates/certificate-watch.ts'
 import {
   type CertificateSource,

@@ -1,8 +1,9 @@
 /** `sallyport certs renew`, `revoke` and `roll-over`: what a running gateway does about certificates that it orders itself. */
-import { askGateway } from '../../admin/control-client.ts'
+
 import { UsageError } from '../../base/errors.ts'
 import { type ReasonName, reasons } from '../../certs/x509/crl-build.ts'
 import { durationText } from '../../certs/x509/expiry.ts'
+import { askGateway } from '../../control/client.ts'
 import type { Renewed } from '../../process/controls.ts'
 import { print, printError } from '../print.ts'
 

@@ -1,6 +1,7 @@
 /** `sallyport handshakes`: the last failed handshakes of a running gateway, by cause. */
-import { askGateway } from '../../admin/control-client.ts'
+
 import { visible } from '../../base/visible.ts'
+import { askGateway } from '../../control/client.ts'
 import type { FailedHandshake } from '../../observe/handshake-log.ts'
 import type { Handshakes } from '../../process/controls.ts'
 import { print } from '../print.ts'

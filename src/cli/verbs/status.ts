@@ -1,5 +1,5 @@
 /** `sallyport status`, `reload` and `drain`: a running gateway, found by the state folder of its configuration. */
-import { askGateway, gatewayRuns } from '../../admin/control-client.ts'
+import { askGateway, gatewayRuns } from '../../control/client.ts'
 import type { CertificateCount } from '../../gateway/certificates/certificate-list.ts'
 import type { Status } from '../../process/controls.ts'
 import type { Words } from '../argv.ts'

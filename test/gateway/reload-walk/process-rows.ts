@@ -1,7 +1,7 @@
 /** Rows of the process and not of the gateway in it: changed in a process of its own, over the control socket. */
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { askGateway } from '../../../src/admin/control-client.ts'
+import { askGateway } from '../../../src/control/client.ts'
 import { temporaryFolder } from '../../harness/certificates.ts'
 import { spawnGateway } from '../../harness/gateway-process.ts'
 import { freePort } from '../../harness/ports.ts'

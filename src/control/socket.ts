@@ -6,7 +6,7 @@ import { chmodSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { messageOf, UsageError } from '../base/errors.ts'
-import { controlFolder, makeControlFolder } from './control-path.ts'
+import { controlFolder, makeControlFolder } from './folder.ts'
 
 /** By the word of the question; `of` is what it is about, or empty. */
 export type Controls = Readonly<Record<string, (of: string) => unknown | Promise<unknown>>>

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { UsageError } from '../base/errors.ts'
-import { controlFolder, controlFolderProblem, controlSockets } from './control-path.ts'
+import { controlFolder, controlFolderProblem, controlSockets } from './folder.ts'
 
 /** The command line and the configuration are right, and there is nobody to ask: exit code 1. */
 export class NoGatewayError extends UsageError {

@@ -18,9 +18,9 @@ import {
   type Reloads,
   readReloads,
 } from '../observe/process-metrics.ts'
-import { type AdminBounds, type AdminServer, adminBounds, bindAdmin } from './admin-server.ts'
+import { askOthers } from './client.ts'
 import { CoalescedCache } from './coalesced-cache.ts'
-import { askOthers } from './control-client.ts'
+import { type AdminBounds, type AdminServer, adminBounds, bindAdmin } from './http-server.ts'
 
 /** A worker that is busier than this is left out of a scrape. */
 const workerMs = 1_000

@@ -7,7 +7,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { messageOf, UsageError } from '../base/errors.ts'
 import { listenAt } from '../base/listen-at.ts'
-import { type AdminSource, answerAdmin } from './admin-answers.ts'
+import { type AdminSource, answerAdmin } from './http.ts'
 
 export type AdminBounds = {
   /** From the first byte of a request to the last of its answer */
