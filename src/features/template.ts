@@ -123,7 +123,13 @@ export const variables: Readonly<Record<string, Variable>> = {
 /** Where a template stands: how its values are encoded, and what is known there. */
 type Use = 'request field' | 'response field' | 'location'
 
-export type Template = (facts: Facts) => string | null
+export type Template = {
+  (facts: Facts): string | null
+  /** What it always gives, where nothing is filled in */
+  readonly constant?: string
+  /** It looks into the request's fields, which stages change */
+  readonly readsFields?: true
+}
 
 type Part = string | { readonly name: string; readonly value: Value; readonly isUrl: boolean }
 
@@ -165,10 +171,14 @@ export function parseTemplate(text: string, use: Use): Formed<Template> {
   if (literal !== '') parts.push(literal)
   if (parts.every(part => typeof part === 'string')) {
     const constant = parts.join('')
-    return { ok: () => constant }
+    return { ok: Object.assign(() => constant, { constant }) }
   }
-  return { ok: facts => fill(parts, facts, use) }
+  const filled = (facts: Facts) => fill(parts, facts, use)
+  const readsFields = parts.some(part => typeof part !== 'string' && part.name.startsWith(headerPrefix))
+  return { ok: readsFields ? Object.assign(filled, { readsFields } as const) : filled }
 }
+
+const headerPrefix = 'request.header.'
 
 /** `request.header.NAME` and `request.cookie.NAME` beside those of the table. */
 function variableOf(name: string): Variable | null {

@@ -9,7 +9,9 @@ export type Captures = (path: string) => readonly string[] | null
 /** @param pattern as in `match.path` */
 export function compileCaptures(pattern: string): Captures {
   const open = pattern.endsWith('/*')
-  const segments = (open ? pattern.slice(0, -2) : pattern).split('/').map(compileWildcard)
+  const fixed = open ? pattern.slice(0, -2) : pattern
+  if (open && !fixed.includes('*')) return below(fixed)
+  const segments = fixed.split('/').map(compileWildcard)
   return path => {
     const taken: string[] = []
     let from = 0
@@ -25,6 +27,16 @@ export function compileCaptures(pattern: string): Captures {
       from = slash + 1
     }
     return null
+  }
+}
+
+/** The plain case: one last star behind a fixed prefix. */
+function below(prefix: string): Captures {
+  return path => {
+    if (!path.startsWith(prefix)) return null
+    return path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f
+      ? [path.slice(prefix.length)]
+      : null
   }
 }
 

@@ -28,6 +28,8 @@ export class BunLink implements Link, Ending {
   heldSession: Buffer | null = null
   closed = false
   secured = false
+  /** Once asked for: they do not change after the handshake */
+  private facts: TlsFacts | null = null
   /** Why the peer's certificate does not verify */
   verifyProblem: string | null = null
   peerEnded = false
@@ -91,14 +93,15 @@ export class BunLink implements Link, Ending {
   }
 
   get tls(): TlsFacts | null {
-    if (!this.secured || this.socket === null) return null
+    if (this.facts !== null || !this.secured || this.socket === null) return this.facts
     const cipher = this.socket.getCipher()
-    return {
+    this.facts = {
       version: this.socket.getTLSVersion(),
       cipher: cipher?.standardName ?? cipher?.name ?? '',
       alpn: this.socket.alpnProtocol || null,
       resumed: this.socket.isSessionReused(),
     }
+    return this.facts
   }
 
   write(bytes: Uint8Array, from = 0, to = bytes.length): boolean {

@@ -23,6 +23,8 @@ export class NodeLink implements Link, Ending {
   handler: LinkHandler
   socket: Socket
   secured = false
+  /** Once asked for: they do not change after the handshake */
+  private facts: TlsFacts | null = null
   closed = false
   /** A handshake is under way: whatever ends it, its server reports it, with the reason */
   securing = false
@@ -86,15 +88,16 @@ export class NodeLink implements Link, Ending {
   }
 
   get tls(): TlsFacts | null {
-    if (!this.secured) return null
+    if (this.facts !== null || !this.secured) return this.facts
     const socket = this.socket as TLSSocket
     const cipher = socket.getCipher()
-    return {
+    this.facts = {
       version: socket.getProtocol() ?? '',
       cipher: cipher?.standardName ?? cipher?.name ?? '',
       alpn: socket.alpnProtocol || null,
       resumed: socket.isSessionReused(),
     }
+    return this.facts
   }
 
   get lostBytes(): number {

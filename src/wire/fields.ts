@@ -1,6 +1,6 @@
 /**
- * The header fields of one message, as text until somebody looks inside. A head that is only forwarded keeps the lines
- * it came with and is never taken apart; the first `get` or `set` turns it into a list, and stays one.
+ * The header fields of one message. They stay the text that they came as: a head that is only forwarded is never taken
+ * apart, and one field that is looked up, set or deleted costs one pass over the lines and no list of all of them.
  *
  * Invariants: `text` is well-formed field lines, each ended with CRLF, latin1; framing and hop-by-hop fields are not
  * in it (the parsers take them out, the writers put their own in). Values set here cannot carry CR, LF or NUL, nor
@@ -12,11 +12,14 @@ const valueForm = /^[\t\x20-\x7e\x80-\xff]*$/
 
 export class Fields {
   private lines: string
-  /** name in lower case, value, name, value, ... once somebody looked inside */
-  private list: string[] | null = null
 
   constructor(lines: string) {
     this.lines = lines
+  }
+
+  /** The field lines, each with its CRLF. */
+  get text(): string {
+    return this.lines
   }
 
   static fromPairs(pairs: Iterable<readonly [string, string]>): Fields {
@@ -25,92 +28,126 @@ export class Fields {
     return fields
   }
 
-  /** The field lines, each with its CRLF. */
-  get text(): string {
-    if (this.list === null) return this.lines
-    let text = ''
-    for (let at = 0; at < this.list.length; at += 2) text += `${this.list[at]}: ${this.list[at + 1]}\r\n`
-    return text
-  }
-
   /** The first value of `name`, or null. */
   get(name: string): string | null {
-    const list = this.opened()
     const wanted = name.toLowerCase()
-    for (let at = 0; at < list.length; at += 2) if (list[at] === wanted) return list[at + 1] as string
-    return null
+    const at = lineOf(this.lines, wanted, 0)
+    return at < 0 ? null : valueAt(this.lines, at + wanted.length + 1)
   }
 
   getAll(name: string): string[] {
-    const list = this.opened()
+    const text = this.lines
     const wanted = name.toLowerCase()
     const values: string[] = []
-    for (let at = 0; at < list.length; at += 2) if (list[at] === wanted) values.push(list[at + 1] as string)
+    for (let at = lineOf(text, wanted, 0); at >= 0; at = lineOf(text, wanted, nextLine(text, at)))
+      values.push(valueAt(text, at + wanted.length + 1))
     return values
   }
 
   has(name: string): boolean {
-    return this.get(name) !== null
+    return lineOf(this.lines, name.toLowerCase(), 0) >= 0
   }
 
   /** Replaces every field of that name. Throws TypeError on a name or value that RFC 9110 does not allow. */
   set(name: string, value: string): void {
     check(name, value)
-    this.delete(name)
-    this.opened().push(name.toLowerCase(), value)
+    const wanted = name.toLowerCase()
+    this.deleteLines(wanted)
+    this.lines += `${wanted}: ${value}\r\n`
   }
 
   append(name: string, value: string): void {
     check(name, value)
-    this.opened().push(name.toLowerCase(), value)
+    this.lines += `${name.toLowerCase()}: ${value}\r\n`
   }
 
   delete(name: string): void {
-    const list = this.opened()
-    const wanted = name.toLowerCase()
-    let kept = 0
-    for (let at = 0; at < list.length; at += 2) {
-      if (list[at] === wanted) continue
-      list[kept] = list[at] as string
-      list[kept + 1] = list[at + 1] as string
-      kept += 2
+    this.deleteLines(name.toLowerCase())
+  }
+
+  /**
+   * Deletes the fields with these names, in lower case, and adds lines: one pass for what would be a `set` or `delete` for
+   * each. @param lines fields that `check` would pass, each with its CRLF
+   */
+  replace(names: readonly string[], lines: string): void {
+    const text = this.lines
+    let kept = ''
+    let keptTo = 0
+    for (let at = 0; at < text.length; ) {
+      const next = nextLine(text, at)
+      if (isNamed(text, at, names)) {
+        kept += text.slice(keptTo, at)
+        keptTo = next
+      }
+      at = next
     }
-    list.length = kept
+    this.lines = keptTo === 0 ? text + lines : kept + text.slice(keptTo) + lines
   }
 
   /** Deletes every field whose name is in the set, in lower case: one pass, however many there are. */
   deleteAll(names: ReadonlySet<string>): void {
-    const list = this.opened()
-    let kept = 0
-    for (let at = 0; at < list.length; at += 2) {
-      if (names.has(list[at] as string)) continue
-      list[kept] = list[at] as string
-      list[kept + 1] = list[at + 1] as string
-      kept += 2
+    const text = this.lines
+    let kept = ''
+    let keptTo = 0
+    for (let at = 0; at < text.length; ) {
+      const next = nextLine(text, at)
+      if (names.has(text.slice(at, text.indexOf(':', at)).toLowerCase())) {
+        kept += text.slice(keptTo, at)
+        keptTo = next
+      }
+      at = next
     }
-    list.length = kept
+    if (keptTo > 0) this.lines = kept + text.slice(keptTo)
   }
 
   *[Symbol.iterator](): Generator<readonly [name: string, value: string]> {
-    const list = this.opened()
-    for (let at = 0; at < list.length; at += 2) yield [list[at] as string, list[at + 1] as string]
+    const text = this.lines
+    for (let at = 0; at < text.length; at = nextLine(text, at)) {
+      const colon = text.indexOf(':', at)
+      yield [text.slice(at, colon).toLowerCase(), valueAt(text, colon + 1)]
+    }
   }
 
-  private opened(): string[] {
-    if (this.list !== null) return this.list
-    const list: string[] = []
-    let at = 0
-    while (at < this.lines.length) {
-      const end = this.lines.indexOf('\r\n', at)
-      const colon = this.lines.indexOf(':', at)
-      list.push(this.lines.slice(at, colon).toLowerCase(), trimBlanks(this.lines.slice(colon + 1, end)))
-      at = end + 2
+  /** @param wanted in lower case */
+  private deleteLines(wanted: string): void {
+    const text = this.lines
+    let at = lineOf(text, wanted, 0)
+    if (at < 0) return
+    let kept = ''
+    let keptTo = 0
+    while (at >= 0) {
+      kept += text.slice(keptTo, at)
+      keptTo = nextLine(text, at)
+      at = lineOf(text, wanted, keptTo)
     }
-    this.lines = ''
-    this.list = list
-    return list
+    this.lines = kept + text.slice(keptTo)
   }
 }
+
+const nextLine = (text: string, at: number): number => text.indexOf('\n', at) + 1
+
+/** Where the first line with this name begins, from the line at `from` on; -1 without one. A name has no colon and no CR, so the first look rules most lines out. */
+function lineOf(text: string, wanted: string, from: number): number {
+  for (let at = from; at < text.length; at = nextLine(text, at))
+    if (text.charCodeAt(at + wanted.length) === 0x3a && isSameName(text, at, wanted)) return at
+  return -1
+}
+
+function isSameName(text: string, at: number, wanted: string): boolean {
+  for (let index = 0; index < wanted.length; index++) {
+    const code = text.charCodeAt(at + index)
+    if ((code >= 0x41 && code <= 0x5a ? code | 0x20 : code) !== wanted.charCodeAt(index)) return false
+  }
+  return true
+}
+
+function isNamed(text: string, at: number, names: readonly string[]): boolean {
+  for (const name of names)
+    if (text.charCodeAt(at + name.length) === 0x3a && isSameName(text, at, name)) return true
+  return false
+}
+
+const valueAt = (text: string, from: number): string => trimBlanks(text.slice(from, text.indexOf('\r\n', from)))
 
 function check(name: string, value: string): void {
   if (!nameForm.test(name)) throw new TypeError(`'${name}' is not a header field name (RFC 9110 section 5.1)`)

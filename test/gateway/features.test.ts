@@ -171,6 +171,28 @@ const cases = (): Record<string, Case> => ({
     status: 308,
     fields: { location: '/login?from=%2F%2Fevil.test%2F%3Fa%26b' },
   },
+  "a Date that is set takes the place of the answer's own": {
+    route: { headers: { response: { set: { date: 'Thu, 01 Jan 1970 00:00:00 GMT' } } }, to: to() },
+    fields: { date: 'Thu, 01 Jan 1970 00:00:00 GMT' },
+  },
+  'a value from a field that was removed is not there': {
+    route: {
+      headers: {
+        request: {
+          remove: ['x-in'],
+          set: { 'x-copy': '{request.header.x-in}', 'x-own': '{request.header.x-own}' },
+        },
+      },
+      to: to(),
+    },
+    ask: {
+      fields: [
+        ['x-in', 'a'],
+        ['x-own', 'b'],
+      ],
+    },
+    backend: { 'x-in': [], 'x-copy': [], 'x-own': ['b'] },
+  },
   'HEAD has the fields of GET': {
     route: { headers: { response: { set: { 'x-a': 'b' } } }, respond: { body: 'four' } },
     ask: { method: 'HEAD' },

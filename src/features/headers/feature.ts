@@ -1,24 +1,17 @@
 /** `headers`: sets, adds and removes fields of requests and responses. */
 import type { Raw } from '../../config/engine/infer.ts'
 import { type Sink, type Stage, type StagedExchange, WrappedSink } from '../../model/stage.ts'
-import { RequestFields } from '../../proxy/exchange/filter-fields.ts'
+import { dropForwarded, identity } from '../../proxy/exchange/filter-fields.ts'
 import { restOf } from '../../route/captures.ts'
 import type { Fields } from '../../wire/fields.ts'
 import type { ResponseHead } from '../../wire/heads.ts'
 import { isHost } from '../../wire/host.ts'
 import { feature } from '../feature.ts'
 import type { Facts, Template } from '../template.ts'
+import { type Change, type CompiledChanges, compileChanges } from './changes.ts'
 import { headersShape } from './options.ts'
 
 type Written = NonNullable<Raw<typeof headersShape>['request']> | NonNullable<Raw<typeof headersShape>['response']>
-
-/** What is done to one head, in order: the changes of outer levels first. */
-type Change =
-  | { readonly does: 'remove'; readonly name: string }
-  | { readonly does: 'set' | 'add'; readonly name: string; readonly template: Template }
-
-/** The fields of a head, as changes see them. */
-type Changed = Pick<Fields, 'set' | 'append' | 'delete'>
 
 export const headers = feature({
   docs: 'Sets, adds and removes header fields of requests and responses.',
@@ -53,58 +46,52 @@ function changesOf(written: Written | undefined): Change[] {
   return [...remove.map((name): Change => ({ does: 'remove', name })), ...all('set', set), ...all('add', add)]
 }
 
-function apply(changes: readonly Change[], fields: Changed, facts: Facts): void {
-  for (const change of changes) {
-    const value = change.does === 'remove' ? null : change.template(facts)
-    if (value !== null) {
-      if (change.does === 'set') fields.set(change.name, value)
-      else fields.append(change.name, value)
-    } else if (change.does !== 'add') fields.delete(change.name)
-  }
-}
-
 function requestStage(changes: readonly Change[], rest: (path: string) => string): Stage {
+  // A Host is not a field among others: it stays as it was where what a template gives is none.
+  const host = changes.findLast(({ name }) => name === 'host')
+  const template = host === undefined || host.does === 'remove' ? null : host.template
+  // Fields that say who the client is are never doubled.
+  const others = changes
+    .filter(({ name }) => name !== 'host')
+    .map(change =>
+      change.does === 'add' && identity.has(change.name) ? { ...change, does: 'set' as const } : change,
+    )
+  const change = requestChange(others)
+  // A proxy always adds its own Via (RFC 9110 section 7.6.3).
+  const own = [...new Set(others.map(({ name }) => name))].filter(name => name !== 'via')
   return inner => (exchange, sink) => {
-    apply(changes, new RequestTarget(exchange), { exchange, response: null, rest })
+    const facts: Facts = { exchange, response: null, rest }
+    const value = template === null ? null : template(facts)
+    if (value !== null && isHost(value)) exchange.hostField = value
+    change(exchange.head.fields, facts)
+    if (own.length > 0) dropForwarded(exchange, own)
     return inner(exchange, sink)
   }
 }
 
-/** The fields of the request, where a Host that a template gives must be one, and is left as it was where there is none. */
-class RequestTarget implements Changed {
-  private readonly exchange: StagedExchange
-  private readonly fields: RequestFields
-
-  constructor(exchange: StagedExchange) {
-    this.exchange = exchange
-    this.fields = new RequestFields(exchange)
+function requestChange(changes: readonly Change[]): (fields: Fields, facts: Facts) => void {
+  if (!changes.some(change => change.does !== 'remove' && change.template.readsFields)) {
+    const { names, lines } = compileChanges(changes)
+    return (fields, facts) => fields.replace(names, lines(facts))
   }
-
-  set(name: string, value: string): void {
-    if (name !== 'host') this.fields.set(name, value)
-    else if (isHost(value)) this.exchange.hostField = value
-  }
-
-  append(name: string, value: string): void {
-    if (name === 'host') this.set(name, value)
-    else this.fields.append(name, value)
-  }
-
-  delete(name: string): void {
-    if (name !== 'host') this.fields.delete(name)
+  // A value that is taken from a field sees what the changes before it have done.
+  const steps = changes.map(change => compileChanges([change]))
+  return (fields, facts) => {
+    for (const { names, lines } of steps) fields.replace(names, lines(facts))
   }
 }
 
 function responseStage(changes: readonly Change[], rest: (path: string) => string): Stage {
-  return inner => (exchange, sink) => inner(exchange, new HeadersSink(sink, exchange, changes, rest))
+  const compiled = compileChanges(changes)
+  return inner => (exchange, sink) => inner(exchange, new HeadersSink(sink, exchange, compiled, rest))
 }
 
 class HeadersSink extends WrappedSink {
   private readonly exchange: StagedExchange
-  private readonly changes: readonly Change[]
+  private readonly changes: CompiledChanges
   private readonly rest: (path: string) => string
 
-  constructor(sink: Sink, exchange: StagedExchange, changes: readonly Change[], rest: (path: string) => string) {
+  constructor(sink: Sink, exchange: StagedExchange, changes: CompiledChanges, rest: (path: string) => string) {
     super(sink)
     this.exchange = exchange
     this.changes = changes
@@ -112,7 +99,9 @@ class HeadersSink extends WrappedSink {
   }
 
   override answer(head: ResponseHead, bodyless: boolean): void {
-    apply(this.changes, head.fields, { exchange: this.exchange, response: head, rest: this.rest })
+    const { names, lines, touchesDate } = this.changes
+    head.fields.replace(names, lines({ exchange: this.exchange, response: head, rest: this.rest }))
+    if (touchesDate) head.dated = head.fields.has('date')
     this.sink.answer(head, bodyless)
   }
 }

@@ -6,6 +6,7 @@ import { checkHsts } from './check.ts'
 import { hstsShape } from './options.ts'
 
 const name = 'strict-transport-security'
+const names = [name]
 
 export const hsts = feature({
   docs: 'Tells browsers to use https only (RFC 6797).',
@@ -16,7 +17,7 @@ export const hsts = feature({
   },
   inherits: 'replaces',
   check: checkHsts,
-  compile: values => ({ outside: hstsStage(fieldValue(values.at(-1))) }),
+  compile: values => ({ outside: hstsStage(`${name}: ${fieldValue(values.at(-1))}\r\n`) }),
   explain: value => fieldValue(value),
 })
 
@@ -26,21 +27,21 @@ const fieldValue = ({ maxAge = 0, subdomains, preload }: Written = {}): string =
   `max-age=${maxAge}${subdomains ? '; includeSubDomains' : ''}${preload ? '; preload' : ''}`
 
 /** Over TLS only: in cleartext anybody on the path could have written it, and browsers do not look at it. */
-function hstsStage(value: string): Stage {
-  return inner => (exchange, sink) => inner(exchange, exchange.connection.secure ? new HstsSink(sink, value) : sink)
+function hstsStage(line: string): Stage {
+  return inner => (exchange, sink) => inner(exchange, exchange.connection.secure ? new HstsSink(sink, line) : sink)
 }
 
 /** It takes the place of what a backend sends: a browser goes by the first it sees. */
 class HstsSink extends WrappedSink {
-  private readonly value: string
+  private readonly line: string
 
-  constructor(sink: Sink, value: string) {
+  constructor(sink: Sink, line: string) {
     super(sink)
-    this.value = value
+    this.line = line
   }
 
   override answer(head: ResponseHead, bodyless: boolean): void {
-    head.fields.set(name, this.value)
+    head.fields.replace(names, this.line)
     this.sink.answer(head, bodyless)
   }
 }

@@ -21,7 +21,8 @@ export interface FilteredRequest {
   forwardText: string
 }
 
-const identity: ReadonlySet<string> = new Set(identityNames)
+/** Names of fields that say who the client is, in lower case. */
+export const identity: ReadonlySet<string> = new Set(identityNames)
 
 export class RequestFields implements FilterHeaders {
   private readonly request: FilteredRequest
@@ -79,11 +80,16 @@ export class RequestFields implements FilterHeaders {
   /** Via is the one that a proxy always adds its own to (RFC 9110 section 7.6.3). */
   private dropOwn(name: string): void {
     const { request } = this
-    if (name === 'via' || !`\r\n${request.forwardText}`.includes(`\r\n${name}:`)) return
-    const own = new Fields(request.forwardText)
-    own.delete(name)
-    request.forwardText = own.text
+    if (name === 'via') return
+    dropForwarded(request, [name])
   }
+}
+
+/** Takes fields out of those that the gateway itself sends with a request, Via excepted. @param names in lower case */
+export function dropForwarded(request: Pick<FilteredRequest, 'forwardText'>, names: readonly string[]): void {
+  const own = new Fields(request.forwardText)
+  own.replace(names, '')
+  request.forwardText = own.text
 }
 
 export class ResponseFields implements FilterHeaders {
