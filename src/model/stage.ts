@@ -18,7 +18,6 @@ import type { Fingerprint } from '../wire/ja4.ts'
 import type { ClientIdentity } from './client-identity.ts'
 import type { Filters, Reply } from './filter.ts'
 import type { Link, TlsFacts } from './link.ts'
-import type { Upstream } from './upstream.ts'
 
 /** Takes one answer. The client's side is one; a stage that wants to see or change the answer makes another around it. */
 export interface Sink {
@@ -92,8 +91,6 @@ export interface StagedExchange {
   readonly finished: boolean
   /** Why the request is refused before its origin is asked; null where it is not */
   readonly refusal: ProxyError | null
-  /** The origin that asks an upstream: attempts, retries and their connections are inside it */
-  askUpstream(upstream: Upstream, sink: Sink): RequestSink
   /** Answers through a sink with the error's page: for an origin or stage that has not answered yet. */
   failThrough(sink: Sink, error: ProxyError): void
   /** Answers through a sink with a reply of the gateway's own. */

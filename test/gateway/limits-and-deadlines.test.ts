@@ -22,6 +22,12 @@ before(async () => {
         routes: [
           { match: { path: '/slow/*' }, to: [silent.url], timeouts: { response: '200ms' } },
           { match: { path: '/total/*' }, to: [silent.url], timeouts: { total: '200ms' } },
+          {
+            match: { path: '/filtered/*' },
+            to: [backend.url],
+            timeouts: { total: '200ms', filter: '10m' },
+            filters: [{ name: 'endless', request: () => new Promise<null>(() => {}) }],
+          },
           { match: { path: '/dead/*' }, to: ['http://127.0.0.1:1'] },
           { match: { path: '/either/*' }, to: ['http://127.0.0.1:1', backend.url] },
           { to: [backend.url], limits: { body: 1000 } },
@@ -118,6 +124,15 @@ describe('deadlines', () => {
     assert.ok(received.endsWith('fine'))
     assert.ok(ended)
   })
+})
+
+describe('the total time', () => {
+  for (const path of ['/total/x', '/filtered/x'])
+    it(`of ${path}: 504, whoever is waited for`, async () => {
+      assert.equal(await status(get(path)), 504)
+      const record = await gateway.logged(each => each['path'] === path)
+      assert.equal(record['error'], 'TOTAL_TIMEOUT')
+    })
 })
 
 describe('error pages', () => {

@@ -45,6 +45,7 @@ const layers: readonly (readonly string[])[] = [
 const innerLayers: Readonly<Record<string, readonly (readonly string[])[]>> = {
   certs: [['x509'], ['files'], ['managed', 'ca']],
   gateway: [['certificates']],
+  proxy: [['seam'], ['exchange'], ['http1', 'http2'], ['upstream'], ['layer4'], ['accept']],
 }
 
 /** `src/index.ts` and other files beside it stand where cli stands. What reads options knows none of them, and stands by itself. */

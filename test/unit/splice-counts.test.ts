@@ -6,8 +6,8 @@ import { Deadlines, nowMs } from '../../src/base/deadlines.ts'
 import type { ProxyError } from '../../src/base/errors.ts'
 import type { Link, LinkHandler } from '../../src/model/link.ts'
 import type { TicketKeys } from '../../src/model/ticket-keys.ts'
-import { Splice } from '../../src/proxy/layer4/splice.ts'
 import type { Services } from '../../src/proxy/seam/services.ts'
+import { Splice } from '../../src/proxy/seam/splice.ts'
 import { currentTransport } from '../../src/transport/current.ts'
 
 const deadlines = new Deadlines(nowMs, (_where, error) => assert.fail(String(error)))

@@ -14,17 +14,16 @@ import type { Link } from '../../model/link.ts'
 import type { Route, RouteTimeouts } from '../../model/route.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
 import type { Origin, RequestSink, Sink } from '../../model/stage.ts'
-import type { Upstream } from '../../model/upstream.ts'
 import { Fields } from '../../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../../wire/heads.ts'
 import { hasBody } from '../seam/backend.ts'
+import { type BackendSide, nobodyAsked } from '../seam/backend-side.ts'
 import type { Downstream, Tunnelled } from '../seam/downstream.ts'
 import type { WaitedFor } from '../seam/exchange-phase.ts'
 import { grpcStatusLines } from '../seam/grpc.ts'
 import type { ExchangeRecord, Services } from '../seam/services.ts'
 import { upgradeOf } from '../seam/websocket.ts'
 import { WhenDone } from '../seam/when-done.ts'
-import { Attempts, type AttemptsOwner } from '../upstream/attempts.ts'
 import { answerLength, answerText } from './answer-head.ts'
 import { type DeadlineOwner, ExchangeDeadline } from './exchange-deadline.ts'
 import { FilterPhases } from './filter-phases.ts'
@@ -36,7 +35,7 @@ import { refuse } from './origins.ts'
 import { PendingRequest } from './pending-request.ts'
 import { failureAnswer, giveAnswer, type OwnAnswer, replyAnswer, untunnelled, writeThrough } from './respond.ts'
 
-export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, ExchangeRecord, FilterHost, Sink {
+export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, FilterHost, Sink {
   readonly downstream: Downstream
   readonly head: RequestHead
   /** As asked for, in normal form: what was routed on, and what the log has */
@@ -66,9 +65,10 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   finished = false
   /** The whole request has come */
   requestComplete: boolean
-  readonly attempts: Attempts
+  /** The origin that asks an upstream puts itself here */
+  attempts: BackendSide = nobodyAsked
   readonly deadline: ExchangeDeadline
-  private readonly services: Services
+  readonly services: Services
   private readonly snapshot: Snapshot
   /** The head of the answer has gone to the client */
   private answered = false
@@ -87,7 +87,6 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
     this.head = head
     this.host = head.host ?? ''
     this.requestComplete = !hasBody(head)
-    this.attempts = new Attempts(services, this, downstream.connection.link.share, this.requestComplete)
     this.deadline = new ExchangeDeadline(services.deadlines, this, this.snapshot.timeouts, head)
     this.startedAt = services.events.exchange === null ? 0 : nowMs()
   }
@@ -150,11 +149,6 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
 
   // What origins and stages ask for
 
-  askUpstream(upstream: Upstream, sink: Sink): RequestSink {
-    this.attempts.begin(upstream, sink)
-    return this.attempts
-  }
-
   runFilters(filters: Filters, inner: Origin, sink: Sink): RequestSink {
     return runFilterStage(this, filters, inner, sink)
   }
@@ -188,7 +182,7 @@ export class Exchange implements DeadlineOwner, AttemptsOwner, Tunnelled, Exchan
   }
 
   timedOut(error: ProxyError, whom: WaitedFor): void {
-    if (whom === 'backend') this.attempts.backendFailed(error)
+    if (whom === 'backend' && this.attempts !== nobodyAsked) this.attempts.backendFailed(error)
     else if (whom === 'reader') {
       this.clientGone(error)
       this.downstream.abort(error)

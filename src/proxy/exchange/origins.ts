@@ -1,15 +1,8 @@
-/** The origins of routes: an upstream, a redirect, a fixed response. */
+/** The origins of routes that answer here: a redirect, a fixed response, a refusal. proxy/upstream has the other one. */
 import type { ProxyError } from '../../base/errors.ts'
-
 import type { Reply } from '../../model/filter.ts'
 import { needsNoBody, type Origin, type RequestSink, type Sink, type StagedExchange } from '../../model/stage.ts'
-import type { Upstream } from '../../model/upstream.ts'
 import { atLastHop } from './max-forwards.ts'
-
-export const upstreamOrigin =
-  (upstream: Upstream): Origin =>
-  (exchange, sink) =>
-    lastHop(exchange, sink) ? needsNoBody : exchange.askUpstream(upstream, sink)
 
 export const redirectOrigin =
   (status: number, location: (exchange: StagedExchange) => string): Origin =>
@@ -26,7 +19,7 @@ export const replyOrigin =
   }
 
 /** Counts Max-Forwards down, and answers at the last hop: behind the stages, so that these decide first. */
-function lastHop(exchange: StagedExchange, sink: Sink): boolean {
+export function lastHop(exchange: StagedExchange, sink: Sink): boolean {
   const last = atLastHop(exchange.head, exchange.host)
   if (last !== null) exchange.replyThrough(sink, last)
   return last !== null

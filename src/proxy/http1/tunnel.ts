@@ -1,9 +1,9 @@
 /** After a 101: the client is told, and its link and the backend's are joined (RFC 9110 section 7.8). */
 import { ProxyError } from '../../base/errors.ts'
 import type { Link } from '../../model/link.ts'
-import { Splice } from '../layer4/splice.ts'
 import type { Tunnelled } from '../seam/downstream.ts'
 import type { Services } from '../seam/services.ts'
+import { Splice } from '../seam/splice.ts'
 
 /** Bytes that the client sent before the 101 belong to no protocol that both sides have agreed on. */
 export function refuseTunnel(client: Link, backend: Link, tunnelled: Tunnelled): void {

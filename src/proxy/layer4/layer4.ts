@@ -11,8 +11,8 @@ import type { Site } from '../../model/site.ts'
 import type { Endpoint } from '../../model/upstream.ts'
 import type { Holder } from '../seam/holder.ts'
 import { proxyHeaderFor } from '../seam/proxy-out.ts'
+import { Splice } from '../seam/splice.ts'
 import { Dial } from '../upstream/dial.ts'
-import { Splice } from './splice.ts'
 
 /** @param first bytes for the backend ahead of all others: the ClientHello of a passthrough */
 export function carry(

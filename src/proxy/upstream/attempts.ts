@@ -17,6 +17,7 @@ import type { Fields } from '../../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../../wire/heads.ts'
 import type { ExchangeDeadline } from '../exchange/exchange-deadline.ts'
 import { type Backend, type BackendUser, hasBody } from '../seam/backend.ts'
+import type { BackendSide } from '../seam/backend-side.ts'
 import type { Services } from '../seam/services.ts'
 import { InterimAnswers } from './interim.ts'
 import { type Opening, poolOf, type Waiter } from './pool.ts'
@@ -24,6 +25,9 @@ import { Switching } from './switching.ts'
 
 /** The exchange that the attempts are made for. */
 export interface AttemptsOwner {
+  readonly services: Services
+  /** Of the client's connection */
+  readonly share: Share
   readonly head: RequestHead
   readonly host: string
   readonly forwardPath: string
@@ -59,16 +63,15 @@ const maxAttempts = 4
 /** Bytes of a request body that are kept for another try */
 const keptAtMost = 65_536
 
-export class Attempts implements Waiter, RequestSink, BackendUser {
+export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide {
   count = 0
   endpoint: Endpoint | null = null
-  requestEnded: boolean
   /** The backend that gave the answer has a connection that carries others too */
   shared = false
+  private requestEnded: boolean
   private readonly services: Services
   private readonly owner: AttemptsOwner
-  private readonly share: Share
-  private upstream: Upstream | null = null
+  private readonly upstream: Upstream
   private backend: Backend | null = null
   private opening: Opening | null = null
   private tried: readonly Endpoint[] = none
@@ -78,34 +81,33 @@ export class Attempts implements Waiter, RequestSink, BackendUser {
   /** False once it is too much to keep, or not needed any more */
   private keeping = true
   private interimAnswers: InterimAnswers | null = null
-  /** Where the answer goes; set before there can be one */
-  private sink: Sink | null = null
+  /** Where the answer goes */
+  private readonly sink: Sink
   /** The head of an answer has gone there */
   private answered = false
   private switching: Switching | null = null
 
-  /** @param share of the client's connection */
-  constructor(services: Services, owner: AttemptsOwner, share: Share, requestEnded: boolean) {
-    this.share = share
-    this.services = services
+  constructor(owner: AttemptsOwner, upstream: Upstream, sink: Sink) {
+    this.services = owner.services
     this.owner = owner
-    this.requestEnded = requestEnded
-  }
-
-  get upstreamName(): string | null {
-    return this.upstream?.name ?? null
-  }
-
-  begin(upstream: Upstream, sink: Sink): void {
     this.upstream = upstream
     this.sink = sink
-    this.attempt(upstream)
+    // What has come meanwhile is given to `data` and `end` as if it came now.
+    this.requestEnded = !hasBody(owner.head)
+  }
+
+  get upstreamName(): string {
+    return this.upstream.name
+  }
+
+  begin(): void {
+    this.attempt(this.upstream)
   }
 
   data(bytes: Buffer, from: number, to: number): boolean {
     const { backend } = this
     if (this.keeping) {
-      this.kept ??= new HeldBytes(this.share)
+      this.kept ??= new HeldBytes(this.owner.share)
       this.kept.add(bytes, from, to)
       if (backend !== null && this.kept.length > keptAtMost) this.forget()
     }
@@ -189,7 +191,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser {
   }
 
   backendDrained(): void {
-    this.sink?.requestDrained()
+    this.sink.requestDrained()
   }
 
   backendInformation(head: ResponseHead): void {
@@ -199,7 +201,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser {
     this.interimAnswers ??= new InterimAnswers()
     const error = this.interimAnswers.add(head, this.endpoint?.label ?? '')
     if (error !== null) this.backendFailed(error)
-    else if (this.sink?.inform(head) === false) this.backend?.pause()
+    else if (this.sink.inform(head) === false) this.backend?.pause()
   }
 
   backendHead(head: ResponseHead, bodyless: boolean): void {
@@ -207,20 +209,20 @@ export class Attempts implements Waiter, RequestSink, BackendUser {
     this.forget()
     this.answered = true
     if (this.owner.startedAt > 0) this.owner.headAt = nowMs()
-    this.sink?.answer(head, bodyless)
+    this.sink.answer(head, bodyless)
   }
 
   backendData(bytes: Buffer, from: number, to: number): void {
     const { owner } = this
     if (owner.finished) return
     owner.deadline.answerMoved()
-    if (this.sink?.data(bytes, from, to) === false) this.backend?.pause()
+    if (this.sink.data(bytes, from, to) === false) this.backend?.pause()
   }
 
   backendEnd(trailers: Fields | null): void {
     if (this.owner.finished) return
     this.release()
-    this.sink?.end(trailers)
+    this.sink.end(trailers)
   }
 
   backendSwitched(head: ResponseHead): void {
@@ -235,7 +237,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser {
   /** What was read together with the 101 has been collected. */
   switched({ head, early }: Switching): void {
     const backend = this.owner.finished ? null : this.release()
-    if (backend !== null) this.sink?.switched(head, backend.release(), early)
+    if (backend !== null) this.sink.switched(head, backend.release(), early)
   }
 
   /** This try has failed: another one, where that is safe. */
@@ -245,7 +247,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser {
     const { upstream } = this
     const { retry } = error.row
     const again = retry === 'yes' || (retry === 'idempotent' && idempotent.has(this.owner.head.method))
-    if (this.answered || !again || !this.keeping || this.count >= maxAttempts || upstream === null) {
+    if (this.answered || !again || !this.keeping || this.count >= maxAttempts) {
       this.giveUp(error)
       return
     }
@@ -273,7 +275,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser {
 
   connected(backend: Backend): void {
     this.opening = null
-    this.send(this.upstream as Upstream, backend)
+    this.send(this.upstream, backend)
     this.flushNow()
   }
 
@@ -283,7 +285,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser {
   }
 
   openAgain(): void {
-    this.open(this.upstream as Upstream, this.endpoint as Endpoint)
+    this.open(this.upstream, this.endpoint as Endpoint)
   }
 
   private attempt(upstream: Upstream): void {
@@ -331,7 +333,6 @@ export class Attempts implements Waiter, RequestSink, BackendUser {
   /** No further try is safe, or there is none left. */
   private giveUp(error: ProxyError): void {
     const { sink } = this
-    if (sink === null) return
     if (this.answered) sink.abort(error)
     else this.owner.failThrough(sink, error)
   }

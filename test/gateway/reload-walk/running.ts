@@ -1,5 +1,6 @@
 /** A running gateway as the tables look at it: by requests, and by the parts that serve them. */
 
+import assert from 'node:assert/strict'
 import { loadConfig } from '../../../src/config/load.ts'
 import type { Gateway } from '../../../src/gateway/gateway.ts'
 import { createGateway } from '../../../src/index.ts'
@@ -152,14 +153,18 @@ export class Running {
   get upstream(): Upstream {
     const { action } = this.site()
     if (action.kind !== 'http') return action.upstream
-    let found: Upstream | null = null
-    const askUpstream = (upstream: Upstream) => {
-      found = upstream
+    const asked: Upstream[] = []
+    const enough = new Error('this exchange is not carried out')
+    const exchange = {
+      head: { method: 'GET' },
+      host: 'a.test',
+      set attempts({ upstream }: { upstream: Upstream }) {
+        asked.push(upstream)
+        throw enough
+      },
     }
-    const exchange = { head: { method: 'GET' }, host: 'a.test', askUpstream }
-    action.routes.routes[0]?.origin(exchange as unknown as StagedExchange, {} as Sink)
-    if (found === null) throw new Error('the route asks no upstream')
-    return found
+    assert.throws(() => action.routes.routes[0]?.origin(exchange as unknown as StagedExchange, {} as Sink), enough)
+    return asked[0] as Upstream
   }
 
   /** Issuers as they were opened, by their terms */

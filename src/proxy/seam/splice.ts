@@ -4,8 +4,8 @@
  */
 import { ProxyError } from '../../base/errors.ts'
 import type { Link, LinkHandler } from '../../model/link.ts'
-import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
-import type { Services } from '../seam/services.ts'
+import { type ConnectionPhase, enter, type Waiting } from './connection-phase.ts'
+import type { Services } from './services.ts'
 
 type SpliceEnded = (splice: Splice, error: ProxyError | null) => void
 
