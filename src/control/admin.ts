@@ -10,17 +10,15 @@ import type { AdminConfig } from '../config/config.ts'
 import { certificateMetrics } from '../gateway/certificates/certificate-metrics.ts'
 import type { Gateway, Readiness } from '../gateway/gateway.ts'
 import { gatewayMetrics } from '../observe/gateway-metrics.ts'
-import {
-  isProcessMetrics,
-  noReloads,
-  type ProcessMetrics,
-  processMetrics,
-  type Reloads,
-  readReloads,
-} from '../observe/process-metrics.ts'
+import { isProcessMetrics, noReloads, type Reloads, readReloads } from '../observe/process-metrics.ts'
 import { askOthers } from './client.ts'
 import { CoalescedCache } from './coalesced-cache.ts'
+import type { Running } from './command.ts'
+import { metrics } from './commands/metrics.ts'
+import type { AdminSource } from './http.ts'
+import { answerCommand, type Others } from './http-commands.ts'
 import { type AdminBounds, type AdminServer, adminBounds, bindAdmin } from './http-server.ts'
+import { runningHere } from './running.ts'
 
 /** A worker that is busier than this is left out of a scrape. */
 const workerMs = 1_000
@@ -35,6 +33,8 @@ export type AdminOptions = {
   /** Counted by whoever reloads */
   readonly reloads?: Reloads
   readonly bounds?: AdminBounds
+  /** What commands see; this process alone when left out */
+  readonly running?: Running
 }
 
 /** An admin section before its configuration is in force. */
@@ -42,20 +42,26 @@ type PreparedAdmin = { commit(): void; discard(): Promise<void> }
 
 export class Admin {
   private readonly gateway: Gateway
-  private readonly options: Required<AdminOptions>
+  private readonly options: Required<Omit<AdminOptions, 'running'>>
+  private readonly running: Running
   /** Where the control sockets are: opened at the start, and a reload does not move them */
   private readonly state: string
   private server: AdminServer | null = null
-  private readonly source: { metrics(): Promise<string>; readiness(): Promise<Readiness> }
+  private readonly source: AdminSource
 
   constructor(gateway: Gateway, options: AdminOptions = {}) {
     this.gateway = gateway
     this.state = gateway.config.state
     this.options = { worker: 1, workers: 1, reloads: noReloads(), bounds: adminBounds, ...options }
+    this.running = options.running ?? runningHere(gateway)
     readReloads(gateway.metrics, this.options.reloads)
-    const metrics = new CoalescedCache(() => this.text())
+    const text = new CoalescedCache(() => this.text())
     const readiness = new CoalescedCache(async () => this.readiness())
-    this.source = { metrics: () => metrics.get(), readiness: () => readiness.get() }
+    this.source = {
+      metrics: () => text.get(),
+      readiness: () => readiness.get(),
+      command: (path, query) => answerCommand(path, query, this.running, this.others),
+    }
   }
 
   /** Null where nothing listens. */
@@ -94,11 +100,6 @@ export class Admin {
     prepared.commit()
   }
 
-  /** What other processes of the gateway are told when they ask. */
-  process(): ProcessMetrics {
-    return processMetrics(this.gateway.metrics, this.options.worker)
-  }
-
   close(): void {
     this.server?.cut()
     this.server = null
@@ -132,20 +133,18 @@ export class Admin {
 
   private async text(): Promise<string> {
     const { worker, workers } = this.options
-    const own = this.process()
-    const others = workers > 1 ? await this.others(own) : []
-    const processes = [own, ...others].sort((a, b) => a.worker - b.worker)
+    const own = this.running.metrics()
+    const replies = await this.others(metrics, null)
+    const others = replies.map(({ ok }) => ok).filter(isProcessMetrics)
+    const found = new Map(others.filter(each => each.worker !== own.worker).map(each => [each.worker, each]))
+    const processes = [own, ...found.values()].sort((a, b) => a.worker - b.worker)
     const certificates = await certificateMetrics(this.gateway.heldCertificates(), Date.now)
     return gatewayMetrics(processes, Math.max(workers, worker)) + certificates
   }
 
-  private async others(own: ProcessMetrics): Promise<ProcessMetrics[]> {
-    const replies = await askOthers(this.state, 'metrics', workerMs, mostBytes)
-    const found = new Map<number, ProcessMetrics>()
-    for (const { ok } of replies) {
-      // Another gateway may have the same state folder, for as long as it takes to replace one by the other.
-      if (isProcessMetrics(ok) && ok.parent === own.parent && ok.worker !== own.worker) found.set(ok.worker, ok)
-    }
-    return [...found.values()]
-  }
+  /** Another gateway may have the same state folder, for as long as it takes to replace one by the other: it is not asked. */
+  private readonly others: Others = async (command, input) =>
+    this.options.workers > 1
+      ? await askOthers(this.state, this.running.gatewayPid, command, input, workerMs, mostBytes)
+      : []
 }

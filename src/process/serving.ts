@@ -4,12 +4,12 @@ import { messageOf, UsageError } from '../base/errors.ts'
 import { Output, recordsDropped } from '../base/output.ts'
 import { collectGarbage } from '../base/runtime.ts'
 import { Admin } from '../control/admin.ts'
+import type { Running } from '../control/command.ts'
 import { makeControlFolder } from '../control/folder.ts'
 import { openControl } from '../control/socket.ts'
 import { Gateway, type GatewayOptions } from '../gateway/gateway.ts'
 import { counter } from '../model/metrics.ts'
-import { noReloads, type Reloads } from '../observe/process-metrics.ts'
-import { controlsOf } from './controls.ts'
+import { noReloads, processMetrics, type Reloads } from '../observe/process-metrics.ts'
 import { hiding, type Loaded } from './loaded.ts'
 
 type ServingOptions = {
@@ -37,6 +37,7 @@ export class Serving {
   private readonly reloads: Reloads = noReloads()
   private readonly output: Output
   private readonly options: ServingOptions
+  private readonly running: Running
   private stopping = false
 
   constructor(options: ServingOptions) {
@@ -49,13 +50,23 @@ export class Serving {
     this.gateway = new Gateway(loaded.config, tlsKeyLog === undefined ? shared : { ...shared, tlsKeyLog })
     this.output.onRecovered = dropped => this.gateway.log.write('warn', recordsDropped, { dropped })
     this.gateway.metrics.read(recordsDroppedTotal, () => this.output.dropped)
-    this.admin = new Admin(this.gateway, { worker, workers, reloads: this.reloads })
+    const { gateway } = this
+    this.running = {
+      gateway,
+      worker,
+      gatewayPid: workers > 1 ? process.ppid : process.pid,
+      startedAt: Date.now(),
+      metrics: () => processMetrics(gateway.metrics, worker),
+      reload: options.reload,
+      drain: options.drain,
+    }
+    this.admin = new Admin(gateway, { worker, workers, reloads: this.reloads, running: this.running })
     this.logFaults()
   }
 
   /** Throws UsageError where it cannot serve. */
   async start(): Promise<void> {
-    const { loaded, worker, reload, drain } = this.options
+    const { loaded, worker } = this.options
     refuseControlFolder(loaded.config.state)
     // Before the listeners: probes are answered while a long start is under way.
     if (worker === 1) await this.admin.open(loaded.config.admin)
@@ -63,7 +74,7 @@ export class Serving {
     collectGarbage()
     await hiding(loaded, () => this.gateway.start())
     collectGarbage()
-    await this.openControls(reload, drain)
+    await this.openControls()
   }
 
   /** Throws what was wrong, having logged it. */
@@ -120,13 +131,10 @@ export class Serving {
   }
 
   /** A gateway that cannot be asked still serves. */
-  private async openControls(reload: () => Promise<void>, drain: () => void): Promise<void> {
-    const { gateway, admin } = this
+  private async openControls(): Promise<void> {
+    const { gateway } = this
     try {
-      await openControl(gateway.config.state, {
-        ...controlsOf(gateway, reload, drain),
-        metrics: () => admin.process(),
-      })
+      await openControl(gateway.config.state, this.running)
     } catch (error) {
       gateway.log.write('warn', 'no control socket: status, reload, drain and handshakes cannot ask this process', {
         why: messageOf(error),

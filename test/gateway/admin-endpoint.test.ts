@@ -8,7 +8,9 @@ import { after, describe, it } from 'node:test'
 import type { AdminConfig } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { Admin, type AdminOptions } from '../../src/control/admin.ts'
-import { askGateway, askOthers } from '../../src/control/client.ts'
+import { askGateway } from '../../src/control/client.ts'
+import { metrics } from '../../src/control/commands/metrics.ts'
+import { reload } from '../../src/control/commands/reload.ts'
 import { createGateway, Gateway } from '../../src/index.ts'
 import { isProcessMetrics, type ProcessMetrics } from '../../src/observe/process-metrics.ts'
 import { type IssuedFiles, issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
@@ -437,8 +439,7 @@ describe('of two workers', () => {
       ['1', '2'],
     )
     // The first has its own and no more: the sum is of two processes.
-    const replies = await askOthers(state, 'metrics', 5_000, 64_000)
-    const processes = replies.map(({ ok }) => ok as ProcessMetrics)
+    const processes = await askGateway(state, metrics, null)
     assert.ok(processes.length === 2 && processes.every(isProcessMetrics))
     for (const { worker, families } of processes) {
       const accepted = families.find(({ name }) => name === 'sallyport_connections_accepted_total')
@@ -464,12 +465,9 @@ describe('of two workers', () => {
     // A reload that takes a moment, for it opens a storage. Several at the same time do not fight for the new address.
     const acme = { directory: `https://127.0.0.1:${await freePort()}/directory`, email: 'ops@example.test' }
     write(second, { acme, sites: [...local, { host: 'ordered.test', certificate: 'acme', routes }] })
-    const reload = () => askGateway(state, 'reload', { one: true })
-    for (const replies of await Promise.all(Array.from({ length: 8 }, reload)))
-      assert.deepEqual(
-        replies.map(({ error }) => error),
-        [undefined],
-      )
+    const reloadOnce = () => askGateway(state, reload, null)
+    for (const reloaded of await Promise.all(Array.from({ length: 8 }, reloadOnce)))
+      assert.deepEqual(reloaded, { reloaded: true })
     const moved = await scrapeUntil(
       second,
       each => sum(each, 'sallyport_reloads_total', { outcome: 'done' }) === 16,

@@ -9,8 +9,8 @@ import path from 'node:path'
 import { after, describe, it } from 'node:test'
 import tls from 'node:tls'
 import type { SiteInput } from '../../src/config/define-config.ts'
+import { runningHere } from '../../src/control/running.ts'
 import { openControl } from '../../src/control/socket.ts'
-import { controlsOf } from '../../src/process/controls.ts'
 import {
   type IssuedFiles,
   intermediateCa,
@@ -167,12 +167,7 @@ describe('expiry', () => {
     )
 
     // The command line, over the control socket.
-    const controls = controlsOf(
-      gateway.gateway,
-      async () => {},
-      () => {},
-    )
-    closers.push(await openControl(state, controls))
+    closers.push(await openControl(state, runningHere(gateway.gateway)))
     const file = path.join(temporaryFolder(), 'sallyport.json')
     writeFileSync(file, JSON.stringify({ listen, sites, state, alerts }))
     const status = await cli('status', '-c', file)

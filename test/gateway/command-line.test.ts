@@ -162,7 +162,11 @@ describe('sallyport', () => {
     it(`status, handshakes, reload and drain ask a gateway of ${workers} over its control sockets`, async () => {
       const at = await freePort()
       const state = temporaryFolder('sallyport-state-')
-      const text = (body: string) => `listen: [{ port: ${at}, address: 127.0.0.1 }]\nstate: ${state}\n${site(body)}`
+      const token = 'k7b2f0c9k7b2f0c9'
+      const admin = await freePort()
+      const text = (body: string) =>
+        `listen: [{ port: ${at}, address: 127.0.0.1 }]\nstate: ${state}\n` +
+        `admin: { listen: { port: ${admin} }, token: ${token} }\n${site(body)}`
       const name = file(text('one'))
       const nobody = await cli('status', '-c', name)
       assert.equal(nobody.code, 1)
@@ -197,16 +201,63 @@ describe('sallyport', () => {
       assert.equal(parsed.groups[0]?.count, 3)
       assert.deepEqual(parsed.groups[0]?.names, [{ name: 'nobody.test', count: 3 }])
       assert.deepEqual(parsed.groups[0]?.clients, [{ name: '127.0.0.1', count: 3 }])
+      // The same over the admin listener, of every process.
+      const over = async (command: string, bearer: string) => {
+        const headers = { authorization: `Bearer ${bearer}`, connection: 'close' }
+        const answer = await fetch(`http://127.0.0.1:${admin}/control/v2/${command}`, { headers })
+        return { status: answer.status, text: await answer.text() }
+      }
+      assert.equal((await over('status', 'k7b2f0c9k7b2f0c8')).status, 401)
+      assert.equal((await over('drain', token)).status, 403)
+      const replies = JSON.parse((await over('status', token)).text) as { ok: { failedHandshakes: number } }[]
+      assert.deepEqual(
+        [replies.length, replies.reduce((sum, { ok }) => sum + ok.failedHandshakes, 0)],
+        [Number(workers), 3],
+      )
+      assert.equal((JSON.parse((await over('handshakes', token)).text) as { total: number }).total, 3)
+
       writeFileSync(name, text('two'))
       assert.deepEqual(
-        [(await cli('reload', '-c', name)).out, (await cli('reload', '-c', name)).code],
-        ['reloaded\n', 0],
+        [(await cli('reload', '-c', name)).out, (await cli('reload', '-c', name, '--json')).out],
+        ['reloaded\n', '{\n  "reloaded": true\n}\n'],
       )
-      const drained = await cli('drain', '-c', name)
-      assert.deepEqual([drained.code, drained.out], [0, 'drained\n'])
+      const [gatewayPid] = (
+        JSON.parse((await cli('status', '-c', name, '--json')).out) as { gateway: number }[]
+      ).map(each => each.gateway)
+      const other = await cli('drain', '-c', name, '--gateway', '1')
+      assert.deepEqual([other.code, other.out], [1, ''])
+      assert.match(other.err, new RegExp(`no gateway of process 1 .* there are process ${gatewayPid}`))
+      const drained = await cli('drain', '-c', name, '--gateway', String(gatewayPid), '--json')
+      assert.deepEqual([drained.code, drained.out], [0, '{\n  "drained": true\n}\n'])
       assert.equal((await gateway.ended).code, 0)
     })
   }
+
+  it('says which gateway, where two run with one state folder', async () => {
+    const state = temporaryFolder('sallyport-state-')
+    const names: string[] = []
+    const gateways: ReturnType<typeof start>[] = []
+    for (const body of ['one', 'two']) {
+      const at = await freePort()
+      names.push(file(`listen: [{ port: ${at}, address: 127.0.0.1 }]\nstate: ${state}\n${site(body)}`))
+      gateways.push(start('run', '-c', names.at(-1) as string))
+      await gateways.at(-1)?.ready
+    }
+    const name = names[0] as string
+    const drains = async () => await cli('drain', '-c', name)
+    const refused = await drains()
+    assert.deepEqual([refused.code, refused.out], [1, ''])
+    assert.match(refused.err, /2 gateways run with this state folder .* say which one with --gateway PID/)
+    const pids = (JSON.parse((await cli('status', '-c', name, '--json')).out) as { gateway: number }[]).map(
+      each => each.gateway,
+    )
+    assert.equal(pids.length, 2)
+    // The others of the folder are left alone, and not waited for.
+    const drained = await cli('drain', '-c', name, '--gateway', String(pids[1]))
+    assert.deepEqual([drained.code, drained.out], [0, 'drained\n'])
+    assert.equal((await drains()).out, 'drained\n')
+    for (const gateway of gateways) assert.equal((await gateway.ended).code, 0)
+  })
 
   it('reload says why it did not work, and the old configuration stays', async () => {
     const at = await freePort()

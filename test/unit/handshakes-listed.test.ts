@@ -1,7 +1,7 @@
 /** `sallyport handshakes`: causes with counts, bounded, for programs and for people. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { handshakeGroups, handshakesText } from '../../src/cli/verbs/handshakes.ts'
+import { handshakeGroups, handshakesText } from '../../src/control/commands/handshakes.ts'
 import type { FailedHandshake } from '../../src/observe/handshake-log.ts'
 
 const failed = (more: Partial<FailedHandshake> = {}): FailedHandshake => ({

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createLog } from '../../src/base/log.ts'
 import { cut, firstOf, visible, visibleLines } from '../../src/base/visible.ts'
-import { handshakeGroups, handshakesText } from '../../src/cli/verbs/handshakes.ts'
+import { handshakeGroups, handshakesText } from '../../src/control/commands/handshakes.ts'
 
 const hostile = 'a\u0000\u001b[2J\r\nb\u007f\u0085\u009b\u200e\u202e\u2066\ufeff\u2028\ud800x\udb40\udc41c\u00e9'
 const dangerous =

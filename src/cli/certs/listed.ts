@@ -3,7 +3,9 @@
 import { messageOf, UsageError } from '../../base/errors.ts'
 import { type CertificateRow, certificateRows, type ListedCertificate } from '../../certs/files/list.ts'
 import type { CertificateConfig, Config, SiteConfig, UpstreamConfig } from '../../config/config.ts'
-import { askGateway, gatewayRuns } from '../../control/client.ts'
+import { type AskOptions, askGateway, gatewayRuns } from '../../control/client.ts'
+import type { Command } from '../../control/command.ts'
+import { type Chain, certificates, chains } from '../../control/commands/certificates.ts'
 import { CertificateWatch } from '../../gateway/certificates/certificate-watch.ts'
 import {
   type CertificateSource,
@@ -12,14 +14,16 @@ import {
   inForce,
   toUpstream,
 } from '../../gateway/certificates/certificates.ts'
-import type { Chain } from '../../process/controls.ts'
 import { printError } from '../print.ts'
 import { storedBundles, storedCertificates } from './stored.ts'
 
 type Found<T> = { readonly running: boolean; readonly found: T }
 
-export async function findCertificates(config: Config): Promise<Found<CertificateRow[]>> {
-  const asked = await askRunning<CertificateRow[]>(config.state, 'certificates', '')
+export async function findCertificates(
+  config: Config,
+  gateway: AskOptions,
+): Promise<Found<readonly CertificateRow[]>> {
+  const asked = await askRunning(config.state, certificates, null, gateway)
   if (asked !== null) return { running: true, found: asked }
   const stored = await storedCertificates(config)
   if (stored.elsewhere.length > 0) {
@@ -31,8 +35,12 @@ export async function findCertificates(config: Config): Promise<Found<Certificat
 }
 
 /** The chains that a client asking for `host` may be shown. Throws UsageError where there are none. */
-export async function findChains(config: Config, host: string): Promise<Found<readonly Chain[]>> {
-  const asked = await askRunning<Chain[]>(config.state, 'chains', host)
+export async function findChains(
+  config: Config,
+  host: string,
+  gateway: AskOptions,
+): Promise<Found<readonly Chain[]>> {
+  const asked = await askRunning(config.state, chains, { host }, gateway)
   if (asked !== null) return { running: true, found: asked }
   const exact = config.sites.find(site => site.hosts.includes(host))
   const wildcard = `*${host.slice(host.indexOf('.'))}`
@@ -50,11 +58,13 @@ const shortList = (names: readonly string[]): string =>
   names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
 
 /** Null where no gateway runs. */
-async function askRunning<T>(state: string, question: string, about: string): Promise<T | null> {
-  if (!(await gatewayRuns(state))) return null
-  const [reply] = await askGateway<T>(state, question, { one: true, of: about })
-  if (reply?.ok === undefined) throw new UsageError(reply?.error ?? 'the gateway gave no answer')
-  return reply.ok
+async function askRunning<Input, Output>(
+  state: string,
+  command: Command<Input, Output, Output>,
+  input: Input,
+  gateway: AskOptions,
+): Promise<Output | null> {
+  return (await gatewayRuns(state)) ? await askGateway(state, command, input, gateway) : null
 }
 
 /** Null where files have no part in it. Throws UsageError where they cannot be used. */

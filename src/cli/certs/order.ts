@@ -1,52 +1,66 @@
 /** `sallyport certs renew`, `revoke` and `roll-over`: what a running gateway does about certificates that it orders itself. */
-
 import { UsageError } from '../../base/errors.ts'
 import { type ReasonName, reasons } from '../../certs/x509/crl-build.ts'
 import { durationText } from '../../certs/x509/expiry.ts'
-import { askGateway } from '../../control/client.ts'
-import type { Renewed } from '../../process/controls.ts'
+import { askGateway, NoGatewayError } from '../../control/client.ts'
+import { CommandError } from '../../control/command.ts'
+import * as commands from '../../control/commands/certificates.ts'
+import type { Words } from '../argv.ts'
+import { gatewayOf } from '../control-verb.ts'
 import { print, printError } from '../print.ts'
 
-/** An order may wait for DNS and for a CA that is slow. */
-const withinMs = 15 * 60_000
-
-export async function renew(state: string, host: string | undefined): Promise<number> {
-  const name = hostOf(host, 'renew')
-  return await orderBy(state, 'renew', name, name)
+export async function renew(state: string, given: string | undefined, words: Words): Promise<number> {
+  const host = hostOf(given, 'renew')
+  return await order(words, `no new certificate for ${host}`, async () => {
+    const renewed = await askGateway(state, commands.renew, { host }, gatewayOf(words))
+    return [renewed, textOf(renewed)]
+  })
 }
 
-export async function revoke(state: string, host: string | undefined, reason = 'unspecified'): Promise<number> {
-  const name = hostOf(host, 'revoke')
-  if (!Object.hasOwn(reasons, reason)) {
-    throw new UsageError(`--reason takes ${Object.keys(reasons).join(', ')}, not '${reason}'`)
-  }
-  return await orderBy(state, 'revoke', `${name} ${reasons[reason as ReasonName]}`, name)
+export async function revoke(state: string, given: string | undefined, words: Words): Promise<number> {
+  const host = hostOf(given, 'revoke')
+  const reason = words.options.get('reason') ?? 'unspecified'
+  if (!isReason(reason)) throw new UsageError(`--reason takes ${Object.keys(reasons).join(', ')}, not '${reason}'`)
+  return await order(words, `no new certificate for ${host}`, async () => {
+    const renewed = await askGateway(state, commands.revoke, { host, reason }, gatewayOf(words))
+    return [renewed, `${textOf(renewed)}the one before is revoked\n`]
+  })
 }
 
-export async function rollOver(state: string): Promise<number> {
-  const [reply] = await askGateway<string[]>(state, 'rollOver', { one: true, withinMs })
-  if (reply?.ok === undefined) {
-    printError(`no new account key: ${reply?.error ?? 'no answer'}\n`)
+export async function rollOver(state: string, words: Words): Promise<number> {
+  return await order(words, 'no new account key', async () => {
+    const directories = await askGateway(state, commands.rollOver, null, gatewayOf(words))
+    const lines = directories.map(directory => `the account at ${directory} has a new key\n`)
+    return [directories, lines.length === 0 ? 'there is no ACME account\n' : lines.join('')]
+  })
+}
+
+/** @param ask what came of it, for programs and for people */
+async function order(
+  words: Words,
+  failed: string,
+  ask: () => Promise<readonly [output: unknown, text: string]>,
+): Promise<number> {
+  try {
+    const [output, text] = await ask()
+    print(words.options.has('json') ? `${JSON.stringify(output, null, 2)}\n` : text)
+    return 0
+  } catch (error) {
+    if (!(error instanceof CommandError) || error instanceof NoGatewayError) throw error
+    printError(`${failed}: ${error.message}\n`)
     return 1
   }
-  for (const directory of reply.ok) print(`the account at ${directory} has a new key\n`)
-  if (reply.ok.length === 0) print('there is no ACME account\n')
-  return 0
 }
 
-async function orderBy(state: string, question: string, of: string, name: string): Promise<number> {
-  const [reply] = await askGateway<Renewed[]>(state, question, { one: true, of, withinMs })
-  if (reply?.ok === undefined) {
-    printError(`no new certificate for ${name}: ${reply?.error ?? 'no answer'}\n`)
-    return 1
-  }
-  for (const { names, notAfter, issuer } of reply.ok) {
-    const left = durationText(notAfter - Date.now())
-    print(`${names.join(', ')}: a new certificate of ${issuer} is in force, for ${left}\n`)
-  }
-  if (question === 'revoke') print('the one before is revoked\n')
-  return 0
-}
+const textOf = (renewed: readonly commands.Renewed[]): string =>
+  renewed
+    .map(({ names, notAfter, issuer }) => {
+      const left = durationText(notAfter - Date.now())
+      return `${names.join(', ')}: a new certificate of ${issuer} is in force, for ${left}\n`
+    })
+    .join('')
+
+const isReason = (text: string): text is ReasonName => Object.hasOwn(reasons, text)
 
 function hostOf(host: string | undefined, verb: string): string {
   if (host === undefined)

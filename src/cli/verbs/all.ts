@@ -1,10 +1,10 @@
 /** Every verb, in the order in which `help` lists them. */
+import { controlVerbs } from '../control-verb.ts'
 import type { Verb } from '../verb.ts'
 import { ca } from './ca.ts'
 import { certs } from './certs.ts'
 import { check } from './check.ts'
 import { explain } from './explain.ts'
-import { handshakes } from './handshakes.ts'
 import { helpVerb } from './help.ts'
 import { map } from './map.ts'
 import { policies } from './policies.ts'
@@ -12,7 +12,6 @@ import { probe } from './probe.ts'
 import { proxy } from './proxy.ts'
 import { run } from './run.ts'
 import { schema } from './schema.ts'
-import { drain, reload, status } from './status.ts'
 import { version } from './version.ts'
 
 const without: readonly Verb[] = [
@@ -20,10 +19,7 @@ const without: readonly Verb[] = [
   proxy,
   check,
   explain,
-  status,
-  reload,
-  drain,
-  handshakes,
+  ...controlVerbs,
   certs,
   ca,
   map,

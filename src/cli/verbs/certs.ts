@@ -9,34 +9,35 @@ import { inspectChain, inspectText } from '../certs/inspect.ts'
 import { findCertificates, findChains } from '../certs/listed.ts'
 import { renew, revoke, rollOver } from '../certs/order.ts'
 import { configHere } from '../config-here.ts'
+import { gatewayOf, gatewayUsage, gatewayValues } from '../control-verb.ts'
 import { print, printError } from '../print.ts'
 import type { Verb } from '../verb.ts'
 
 export const certs: Verb = {
   name: 'certs',
-  usage: 'certs [list | inspect HOST | renew HOST | revoke HOST [--reason R] | roll-over] [-c FILE] [--json]',
+  usage: `certs [list | inspect HOST | renew HOST | revoke HOST [--reason R] | roll-over] ${gatewayUsage}`,
   summary: 'list the certificates, look at one, and how to trust the local CA',
   details:
     'list: names, sites, source, key, issuer, days left and state, the soonest to end first: of the running gateway, or where ' +
     'none runs, of the files of its configuration. inspect: the whole chain that a host shows. renew: the running gateway orders ' +
     'another one now. revoke: the same, and then has the issuer revoke the one before (--reason keyCompromise and so on). ' +
     'roll-over: new keys for the ACME accounts.',
-  values: ['config', 'reason'],
+  values: [...gatewayValues, 'reason'],
   flags: ['json'],
   async run(words) {
     const [what = 'trust', host] = words.rest
     const config = await configHere(words.options.get('config'))
     if (what === 'inspect') return await inspect(config, host, words)
-    if (what === 'renew') return await renew(config.state, host)
-    if (what === 'revoke') return await revoke(config.state, host, words.options.get('reason'))
-    if (what === 'roll-over') return await rollOver(config.state)
+    if (what === 'renew') return await renew(config.state, host, words)
+    if (what === 'revoke') return await revoke(config.state, host, words)
+    if (what === 'roll-over') return await rollOver(config.state, words)
     if (what === 'list' || what === 'trust') return await list(config, what === 'trust', words)
     throw new UsageError(`certs has list, inspect, renew, revoke and roll-over, not '${what}'`)
   },
 }
 
 async function list(config: Config, trust: boolean, words: Words): Promise<number> {
-  const { running, found } = await findCertificates(config)
+  const { running, found } = await findCertificates(config, gatewayOf(words))
   if (words.options.has('json')) {
     const rows = found.map(row => ({ ...row, notBefore: isoOf(row.notBefore), notAfter: isoOf(row.notAfter) }))
     print(`${JSON.stringify(rows, null, 2)}\n`)
@@ -61,7 +62,7 @@ async function inspect(config: Config, host: string | undefined, words: Words): 
   if (host === undefined)
     throw new UsageError('certs inspect takes a host: sallyport certs inspect shop.example.com')
   const name = host.toLowerCase().replace(/\.$/, '')
-  const { found } = await findChains(config, name)
+  const { found } = await findChains(config, name, gatewayOf(words))
   if (found.length === 0)
     throw new UsageError(`${name} has no certificate here that could be shown without a client`)
   const now = Date.now()

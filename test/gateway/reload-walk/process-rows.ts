@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { askGateway } from '../../../src/control/client.ts'
+import { reload as reloadCommand } from '../../../src/control/commands/reload.ts'
 import { temporaryFolder } from '../../harness/certificates.ts'
 import { spawnGateway } from '../../harness/gateway-process.ts'
 import { freePort } from '../../harness/ports.ts'
@@ -54,8 +55,8 @@ export async function walkProcess(): Promise<void> {
   const written = JSON.parse(readFileSync(gateway.file, 'utf8')) as object
   const reload = async (config: object): Promise<string | null> => {
     writeFileSync(gateway.file, JSON.stringify(config))
-    const [reply] = await askGateway(state, 'reload', { one: true })
-    return reply?.error ?? null
+    const { error } = await askGateway(state, reloadCommand, null)
+    return error ?? null
   }
   for (const [row, effect] of Object.entries(effects)) {
     const changed = withValue(written, row, effect.to)

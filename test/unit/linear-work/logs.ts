@@ -5,7 +5,7 @@ import { parseAddress } from '../../../src/base/ip.ts'
 import { createLog } from '../../../src/base/log.ts'
 import { boundedFields } from '../../../src/base/log-bounds.ts'
 import { visible } from '../../../src/base/visible.ts'
-import { handshakeGroups, handshakesText } from '../../../src/cli/verbs/handshakes.ts'
+import { handshakeGroups, handshakesText } from '../../../src/control/commands/handshakes.ts'
 import { parseLocation } from '../../../src/features/location.ts'
 import { parseTemplate } from '../../../src/features/template.ts'
 import { logEvents } from '../../../src/gateway/events.ts'
@@ -72,7 +72,7 @@ export const logs: readonly Worst[] = [
     const text = '\u009b'.repeat(n)
     return () => visible(text)
   }),
-  worst('src/cli/verbs/handshakes.ts', 'causes that all differ', 200, n => {
+  worst('src/control/commands/handshakes.ts', 'causes that all differ', 200, n => {
     const offered = {
       alpnOffered: [],
       ja4: '',
@@ -85,7 +85,7 @@ export const logs: readonly Worst[] = [
     const list = Array.from({ length: n }, (_, at) => ({ ...common, why: `cause ${at}` }))
     return () => handshakesText(handshakeGroups(list), n)
   }),
-  worst('src/cli/verbs/handshakes.ts', 'one long sentence of short words', 4_000, n => {
+  worst('src/control/commands/handshakes.ts', 'one long sentence of short words', 4_000, n => {
     const offered = {
       alpnOffered: [],
       ja4: '',

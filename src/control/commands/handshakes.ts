@@ -1,29 +1,34 @@
 /** `sallyport handshakes`: the last failed handshakes of a running gateway, by cause. */
-
 import { visible } from '../../base/visible.ts'
-import { askGateway } from '../../control/client.ts'
 import type { FailedHandshake } from '../../observe/handshake-log.ts'
-import type { Handshakes } from '../../process/controls.ts'
-import { print } from '../print.ts'
-import type { Verb } from '../verb.ts'
-import { stateOf } from './status.ts'
+import { type Command, onlyAnswer } from '../command.ts'
+import { nothing } from '../input.ts'
 
-export const handshakes: Verb = {
+type Part = { readonly total: number; readonly last: readonly FailedHandshake[] }
+
+type Output = Part & { readonly groups: readonly HandshakeGroup[] }
+
+export const handshakes: Command<null, Part, Output> = {
   name: 'handshakes',
-  usage: 'handshakes [-c FILE] [--json]',
-  summary: 'why handshakes failed lately, grouped by cause',
-  details:
-    'Of a running gateway, which is found by the state folder of its configuration; the last 500 of each process.',
-  values: ['config'],
-  flags: ['json'],
-  async run(words) {
-    const replies = await askGateway<Handshakes>(await stateOf(words), 'handshakes')
-    const last = replies.flatMap(reply => reply.ok?.last ?? []).sort((a, b) => a.at - b.at)
-    const total = replies.reduce((sum, reply) => sum + (reply.ok?.total ?? 0), 0)
-    const groups = handshakeGroups(last)
-    if (words.options.has('json')) print(`${JSON.stringify({ total, groups, last }, null, 2)}\n`)
-    else print(handshakesText(groups, total))
-    return 0
+  role: 'view',
+  asks: 'every',
+  input: nothing,
+  run: ({ gateway }) => ({ total: gateway.handshakes.total, last: gateway.handshakes.list() }),
+  merge(replies) {
+    if (replies.every(({ error }) => error !== undefined)) onlyAnswer(replies)
+    const last = replies.flatMap(({ ok }) => ok?.last ?? []).sort((a, b) => a.at - b.at)
+    return {
+      total: replies.reduce((sum, { ok }) => sum + (ok?.total ?? 0), 0),
+      groups: handshakeGroups(last),
+      last,
+    }
+  },
+  verb: {
+    usage: 'handshakes',
+    summary: 'why handshakes failed lately, grouped by cause',
+    details:
+      'Of a running gateway, which is found by the state folder of its configuration; the last 500 of each process.',
+    show: ({ groups, total }) => ({ text: handshakesText(groups, total) }),
   },
 }
 

@@ -1,0 +1,23 @@
+/** Every command of a running gateway; those with a verb are listed by `sallyport help` in this order. */
+import type { AnyCommand } from '../command.ts'
+import { certificates, chains, renew, revoke, rollOver } from './certificates.ts'
+import { drain } from './drain.ts'
+import { handshakes } from './handshakes.ts'
+import { metrics } from './metrics.ts'
+import { ping } from './ping.ts'
+import { reload } from './reload.ts'
+import { status } from './status.ts'
+
+export const allCommands: readonly AnyCommand[] = [
+  status,
+  reload,
+  drain,
+  handshakes,
+  certificates,
+  chains,
+  renew,
+  revoke,
+  rollOver,
+  metrics,
+  ping,
+]
