@@ -3,6 +3,7 @@ import type { AnyCommand } from '../command.ts'
 import { certificates, chains, renew, revoke, rollOver } from './certificates.ts'
 import { drain } from './drain.ts'
 import { handshakes } from './handshakes.ts'
+import { logLevel } from './log-level.ts'
 import { metrics } from './metrics.ts'
 import { ping } from './ping.ts'
 import { reload } from './reload.ts'
@@ -13,6 +14,7 @@ export const allCommands: readonly AnyCommand[] = [
   reload,
   drain,
   handshakes,
+  logLevel,
   certificates,
   chains,
   renew,
