@@ -1,62 +1,74 @@
 /**
- * The configuration as the rest of the gateway sees it: validated, defaulted and resolved. Nothing here is optional.
+ * The types of a configuration, all inferred from the schema rows: what a user writes (`ConfigInput` and the other inputs),
+ * and what the rest of the gateway reads (`Config`), which is validated, defaulted and resolved. Only what is resolved from
+ * several rows is written out here, so a new row needs no line in this file.
  *
  * Invariants: times are milliseconds (`Ms`; 0 means "no such deadline") and fit a timer; sizes are bytes (`Bytes`;
  * Infinity means "no limit"); file names are absolute; host names are lower-case punycode without a trailing dot; a
- * named upstream is one object, shared by every route that names it. What a user writes is in define-config.ts. Types
- * that say the same as the rows of a shape are inferred from it.
+ * named upstream is one object, shared by every route that names it. Meaning and default of every key are in docs/config.md.
  */
-
-import type { BalanceName } from '../balance/all.ts'
-import type { LocationTemplate } from '../features/location.ts'
-import type { ChallengeKind } from '../model/challenge.ts'
-import type { ClientMatch, ForwardedForm } from '../model/client-identity.ts'
+import type { ClientMatch } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
 import type { Policy } from '../model/policies.ts'
 import type { RouteMatch, RouteTimeouts } from '../model/route.ts'
-import type { AcmeConfig } from './config-acme.ts'
-import type { Read } from './engine/infer.ts'
-import type { adminShape } from './schema/admin.ts'
-import type { alertsShape } from './schema/alerts.ts'
+import type { RedisUrl } from './engine/forms.ts'
+import type { Input, Read } from './engine/infer.ts'
+import type { acmeShape, fallbackShape } from './schema/acme.ts'
+import type { dnsShape } from './schema/acme-dns.ts'
+import type { acmeServerShape, caShape } from './schema/ca.ts'
 import type { keyPairShape } from './schema/certificate.ts'
-import type { limitsShape, timeoutsShape } from './schema/limits.ts'
-import type { ticketsShape } from './schema/tickets.ts'
-import type { upstreamTlsShape } from './schema/upstream.ts'
-import type { logShape } from './schema.ts'
+import type { clientsShape } from './schema/clients.ts'
+import type { listenShape } from './schema/listen.ts'
+import type { redirectShape, respondShape, routeShape } from './schema/route.ts'
+import type { siteShape } from './schema/site.ts'
+import type { storageShape } from './schema/storage.ts'
+import type { upstreamShape } from './schema/upstream.ts'
+import type { vaultShape } from './schema/vault.ts'
+import type { configShape } from './schema.ts'
 import type { StageConfig } from './stages.ts'
 
-export type Config = {
-  /** Absolute path of the file, null for a configuration given in code */
-  readonly file: string | null
-  readonly listen: readonly ListenConfig[]
-  readonly sites: readonly SiteConfig[]
-  /** Every upstream once: the named ones (used or not), then those written inside routes and sites, in file order */
-  readonly upstreams: readonly UpstreamConfig[]
-  /** The named ones and those of the file, by name */
-  readonly policies: Readonly<Record<string, Policy>>
-  readonly tickets: TicketsConfig
-  readonly log: LogConfig
-  /** Null: nobody is told of certificates that near their end, except by the log */
-  readonly alerts: AlertsConfig | null
-  /** Null: no metrics, no probes */
-  readonly admin: AdminConfig | null
-  /** Absolute path of the folder for the local CA and whatever else must outlive the process */
-  readonly state: string
-  /** Null: no site has its certificate from an ACME CA */
-  readonly acme: AcmeConfig | null
-  readonly storage: StorageConfig
-  /** Null: no internal CA */
-  readonly ca: CaConfig | null
-  /** Not null where a site has `certificate: vault` */
-  readonly vault: VaultConfig | null
-  readonly limits: LimitsConfig
-  /** `limits.connections` is written: the operator counts on as many, which the default does not mean */
-  readonly countsOnConnections: boolean
-  readonly timeouts: TimeoutsConfig
-  /** Filters of every route; RouteConfig.filters already begins with them */
-  readonly filters: readonly Filter[]
-  readonly workers: number | 'auto'
-}
+export interface ConfigInput extends Input<typeof configShape> {}
+export interface ListenInput extends Input<typeof listenShape> {}
+/** Exactly one of `to`, `routes`, `passthrough` and `tcp`. */
+export interface SiteInput extends Input<typeof siteShape> {}
+/** Exactly one of `to`, `redirect` and `respond`. */
+export interface RouteInput extends Input<typeof routeShape> {}
+export interface UpstreamInput extends Input<typeof upstreamShape> {}
+
+/** `A` with the fields of `B` in place of its own. */
+type Over<A, B> = Omit<A, keyof B> & B
+
+type Sections = Omit<Read<typeof configShape>, 'defaults' | 'policy'>
+
+export type Config = Over<
+  Sections,
+  {
+    /** Absolute path of the file, null for a configuration given in code */
+    readonly file: string | null
+    readonly sites: readonly SiteConfig[]
+    /** Every upstream once: the named ones (used or not), then those written inside routes and sites, in file order */
+    readonly upstreams: readonly UpstreamConfig[]
+    /** The named ones and those of the file, by name */
+    readonly policies: Readonly<Record<string, Policy>>
+    /** Absolute path of the folder for the local CA and whatever else must outlive the process */
+    readonly state: string
+    /** Null: no site has its certificate from an ACME CA */
+    readonly acme: AcmeConfig | null
+    readonly storage: StorageConfig
+    readonly ca: CaConfig | null
+    readonly vault: VaultConfig | null
+    /** `limits.connections` is written: the operator counts on as many, which the default does not mean */
+    readonly countsOnConnections: boolean
+  }
+>
+
+export type ListenConfig = Sections['listen'][number]
+export type TicketsConfig = Sections['tickets']
+export type AlertsConfig = NonNullable<Sections['alerts']>
+export type AdminConfig = NonNullable<Sections['admin']>
+export type LimitsConfig = Sections['limits']
+export type TimeoutsConfig = Sections['timeouts']
+export type KeyPairFiles = Read<typeof keyPairShape>
 
 export type StorageConfig = {
   /** Null: files in the state folder */
@@ -65,62 +77,27 @@ export type StorageConfig = {
   readonly seal: SealConfig | null
 }
 
-export type RedisConfig = {
-  /** A name or an IP address without brackets */
-  readonly host: string
-  readonly port: number
-  readonly database: number
-  readonly tls: boolean
-  readonly username: string | null
-  readonly password: string | null
-  readonly prefix: string
-  /** PEM; null: the CAs that the runtime trusts */
-  readonly caFile: string | null
-  readonly certificate: KeyPairFiles | null
-  /** How long a lock outlives its holder */
-  readonly leaseMs: number
-}
+/** User name and password come from the URL or from rows of their own. */
+export type RedisConfig = Over<Omit<Read<typeof storageShape>, 'redis' | 'seal'>, RedisUrl>
 
 export type SealConfig = { readonly secret: SecretConfig; readonly previous: readonly SecretConfig[] }
 
 export type SecretConfig = { readonly passphrase: string } | { readonly keyFile: string }
 
-export type CaConfig = {
-  /** An intermediate of the operator's own; null: that of the state folder */
-  readonly own: KeyPairFiles | null
-  readonly lifetimeMs: number
-  readonly maxLifetimeMs: number
-  /** Names, `*.` names (all below) and address ranges; empty: all that the CA may give */
-  readonly allow: readonly string[]
-  readonly acme: AcmeServerConfig | null
-}
+export type CaConfig = Over<
+  Omit<Read<typeof caShape>, 'chainFile' | 'keyFile'>,
+  {
+    /** An intermediate of the operator's own; null: that of the state folder */
+    readonly own: KeyPairFiles | null
+    readonly maxLifetimeMs: number
+    readonly acme: AcmeServerConfig | null
+  }
+>
 
-export type AcmeServerConfig = {
-  readonly listen: { readonly port: number; readonly address: string }
-  readonly host: string
-  readonly challenges: readonly ChallengeKind[]
-  /** By key identifier */
-  readonly externalAccounts: ReadonlyMap<string, { readonly key: Buffer; readonly allow: readonly string[] }>
-  readonly http01Port: number
-  readonly tlsAlpn01Port: number
-  /** Null: everywhere but to the addresses that validate.ts of acme-server names */
-  readonly networks: readonly string[] | null
-  readonly resolve: ReadonlyMap<string, string>
-  /** Empty: those of the system */
-  readonly resolvers: readonly string[]
-}
+/** `networks` is null where none are written: every address but those that acme-server/validate.ts refuses. */
+export type AcmeServerConfig = Over<Read<typeof acmeServerShape>, { readonly networks: readonly string[] | null }>
 
-export type VaultConfig = {
-  /** Without a path */
-  readonly address: string
-  readonly mount: string
-  readonly role: string
-  /** Null: what the role says */
-  readonly ttlMs: number | null
-  readonly namespace: string | null
-  readonly caFile: string | null
-  readonly auth: VaultAuthConfig
-}
+export type VaultConfig = Over<Read<typeof vaultShape>, { readonly auth: VaultAuthConfig }>
 
 export type VaultAuthConfig =
   | { readonly kind: 'token'; readonly token: string }
@@ -133,26 +110,41 @@ export type VaultAuthConfig =
     }
   | { readonly kind: 'kubernetes'; readonly mount: string; readonly role: string; readonly jwtFile: string }
 
-export type ListenConfig = {
-  /** IP address; "::" takes IPv4 too */
-  readonly address: string
-  /** 0 lets the system choose */
-  readonly port: number
-  /** A PROXY header is required from these peers and read from no other */
-  readonly proxyProtocol: { readonly from: readonly string[] } | null
-  /** Names in lower case that clients may send although they are dropped otherwise */
-  readonly allowFields: readonly string[]
-  /** null: a TLS listener */
-  readonly cleartext: 'redirect' | 'serve' | null
+type AcmeSection = Read<typeof acmeShape>
+
+export type AcmeConfig = Pick<AcmeSection, 'challenges' | 'keys' | 'renewBeforeMs' | 'onDemand'> & {
+  /** In the order in which they are asked; never empty */
+  readonly issuers: readonly AcmeIssuerConfig[]
+  /** Not null where challenges has dns-01 */
+  readonly dns: AcmeDnsConfig | null
 }
 
-export type SiteConfig = {
+export type AcmeIssuerConfig = Read<typeof fallbackShape> & Pick<AcmeSection, 'preferredChain' | 'staging'>
+
+type Dns = Read<typeof dnsShape>
+
+export type AcmeDnsConfig = Pick<Dns, 'resolvers' | 'propagation'> & { readonly provider: DnsProviderConfig }
+
+/** Each provider has the rows that are its own; those that it needs are not null. */
+export type DnsProviderConfig = Pick<Dns, 'timeoutMs'> &
+  (
+    | ({ readonly kind: 'rfc2136' } & Needed<'server'> & Pick<Dns, 'zone' | 'tsig'>)
+    | ({ readonly kind: 'webhook' } & Needed<'url'> & Pick<Dns, 'token' | 'secret' | 'caFile'>)
+    | ({ readonly kind: 'acme-dns' } & Needed<'url' | 'username' | 'password' | 'subdomain'> & Pick<Dns, 'caFile'>)
+    | { readonly kind: 'program'; readonly file: string }
+  )
+
+type Needed<K extends keyof Dns> = { readonly [N in K]: NonNullable<Dns[N]> }
+
+export type OnDemandConfig = NonNullable<AcmeSection['onDemand']>
+
+type Site = Read<typeof siteShape>
+
+export type SiteConfig = Pick<Site, 'default' | 'ja4'> & {
   /** The first host as in `hosts`: for logs and metrics */
   readonly name: string
   /** `shop.example.com`, `*.example.com`, `192.0.2.1` or `[2001:db8::1]`; unique across sites */
   readonly hosts: readonly string[]
-  /** Serves clients without SNI or with a name no site has; at most one site */
-  readonly default: boolean
   /** null for passthrough, and for sites reached through cleartext listeners only */
   readonly certificate: CertificateConfig | null
   /** A key of Config.policies */
@@ -161,7 +153,6 @@ export type SiteConfig = {
   readonly staple: boolean
   /** Null: no client certificate is asked for */
   readonly clients: ClientsConfig | null
-  readonly ja4: { readonly forward: boolean; readonly block: readonly string[] }
   /** Those of its routes stand with them; these hold for what no route takes */
   readonly stages: readonly StageConfig[]
   readonly action: SiteAction
@@ -174,17 +165,12 @@ export type SiteAction =
   /** TLS in, raw TCP out; the upstream's scheme is `tcp` */
   | { readonly kind: 'tcp'; readonly upstream: UpstreamConfig }
 
-export type ClientsConfig = {
-  readonly mode: 'optional' | 'require'
-  /** PEM files, at least one */
-  readonly ca: readonly string[]
-  readonly crl: readonly string[]
-  readonly forward: readonly ForwardedForm[]
-  /** Any of these; empty: every client that verifies */
-  readonly allow: readonly ClientMatch[]
-  /** Whether certificates with short keys or broken signatures are taken */
-  readonly weak: 'refuse' | 'allow'
-}
+type Clients = Read<typeof clientsShape>
+
+export type ClientsConfig = Over<
+  Omit<Clients, 'verify'>,
+  { readonly mode: Exclude<Clients['verify'], 'off'>; readonly allow: readonly ClientMatch[] }
+>
 
 export type CertificateConfig =
   | { readonly kind: 'files'; readonly pairs: readonly KeyPairFiles[] }
@@ -195,8 +181,6 @@ export type CertificateConfig =
   /** From Config.vault */
   | { readonly kind: 'vault' }
 
-export type KeyPairFiles = Read<typeof keyPairShape>
-
 export type RouteConfig = {
   /** For logs, metrics and explain: `shop.example.com/api/*`, with `#2` appended where that is not unique */
   readonly name: string
@@ -205,66 +189,42 @@ export type RouteConfig = {
   readonly match: RouteMatch
   readonly action: RouteAction
   readonly timeouts: RouteTimeouts
-  /** Infinity: no limit */
-  readonly bodyBytes: number
-  /** Least bytes a second of a request body once timeouts.bodyGraceMs has passed; 0: none */
-  readonly bodyRateBytes: number
   /** The configuration's filters, then the route's own */
   readonly filters: readonly Filter[]
   /** Only for clients that have shown a certificate */
   readonly requireClient: boolean
   /** Of its own and of the levels around it, in the order in which they run */
   readonly stages: readonly StageConfig[]
-}
+} & Pick<LimitsConfig, 'bodyBytes' | 'bodyRateBytes'>
 
 export type RouteAction =
   | { readonly kind: 'upstream'; readonly upstream: UpstreamConfig }
-  | {
-      readonly kind: 'redirect'
-      readonly to: LocationTemplate
-      readonly status: 301 | 302 | 303 | 307 | 308
-    }
-  | {
+  | ({ readonly kind: 'redirect' } & Read<typeof redirectShape>)
+  | ({
       readonly kind: 'respond'
-      readonly status: number
-      readonly body: string
       /** Names in lower case; has a content-type whenever there is a body */
       readonly headers: readonly (readonly [name: string, value: string])[]
-    }
+    } & Omit<Read<typeof respondShape>, 'headers'>)
 
-export type UpstreamConfig = {
-  /** The key under `upstreams`, or where it is written (`sites[0].routes[1].to`): unique, and stable across reloads */
-  readonly name: string
-  /** All endpoints share it; `tcp` for passthrough and tcp sites */
-  readonly scheme: 'http' | 'https' | 'tcp'
-  /** Never empty */
-  readonly endpoints: readonly EndpointConfig[]
-  readonly balance: BalanceName
-  /** Not null if and only if the scheme is https */
-  readonly tls: UpstreamTlsConfig | null
-  readonly pool: { readonly idle: number }
-  /** What is spoken to the endpoints; `auto`: HTTP/2 where ALPN offers it, else HTTP/1.1 */
-  readonly http: 'auto' | 1 | 2
-  /** The Host header for the backend: what the client sent, or the endpoint's own name */
-  readonly host: 'preserve' | 'endpoint'
-  /** PROXY header sent to the backend; `tcp` only */
-  readonly proxyProtocol: 'v1' | 'v2' | null
-}
+type Upstream = Read<typeof upstreamShape>
+
+export type UpstreamConfig = Over<
+  Upstream,
+  {
+    /** The key under `upstreams`, or where it is written (`sites[0].routes[1].to`): unique, and stable across reloads */
+    readonly name: string
+    /** All endpoints share it; `tcp` for passthrough and tcp sites */
+    readonly scheme: 'http' | 'https' | 'tcp'
+    /** Never empty */
+    readonly endpoints: readonly EndpointConfig[]
+    /** Not null if and only if the scheme is https */
+    readonly tls: UpstreamTlsConfig | null
+    /** PROXY header sent to the backend; `tcp` only */
+    readonly proxyProtocol: 'v1' | 'v2' | null
+  }
+>
 
 /** `host` is a name or an IP address without brackets. */
 export type EndpointConfig = { readonly host: string; readonly port: number }
 
-export type UpstreamTlsConfig = Read<typeof upstreamTlsShape>
-
-/** Keys of TLS session tickets: a new one every `rotateMs`, and tickets of the last `keep` are taken */
-export type TicketsConfig = Read<typeof ticketsShape>
-
-export type AlertsConfig = Read<typeof alertsShape>
-
-export type AdminConfig = Read<typeof adminShape>
-
-type LogConfig = Read<typeof logShape>
-
-export type LimitsConfig = Read<typeof limitsShape>
-
-export type TimeoutsConfig = Read<typeof timeoutsShape>
+export type UpstreamTlsConfig = Upstream['tls']

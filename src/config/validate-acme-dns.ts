@@ -1,11 +1,10 @@
-/** The provider of dns-01 records, from rows to config-acme.ts: each provider has its own keys, and no others. */
-import type { AcmeDnsConfig, DnsProviderConfig } from './config-acme.ts'
-import type { Raw } from './engine/infer.ts'
+/** The provider of dns-01 records, from rows to config.ts: each provider has its own keys, and no others. */
+import type { AcmeDnsConfig, DnsProviderConfig } from './config.ts'
+import type { Raw, Read } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, placeOfKey } from './engine/tree.ts'
-import type { dnsShape } from './schema/acme-dns.ts'
-
-type RawDns = Raw<typeof dnsShape>
+import { whole } from './engine/whole.ts'
+import { dnsShape } from './schema/acme-dns.ts'
 
 const keysOf = {
   rfc2136: { needs: ['server'], may: ['zone', 'tsig'] },
@@ -16,7 +15,7 @@ const keysOf = {
 
 const common = ['provider', 'timeout', 'resolvers', 'propagation']
 
-export function validateDns(raw: RawDns, node: Node, problems: Problems): AcmeDnsConfig | undefined {
+export function validateDns(raw: Raw<typeof dnsShape>, node: Node, problems: Problems): AcmeDnsConfig | undefined {
   if (raw.provider === undefined || node.kind !== 'map') return undefined
   const { needs, may } = keysOf[raw.provider]
   const known: readonly string[] = [...common, ...needs, ...may]
@@ -37,33 +36,23 @@ export function validateDns(raw: RawDns, node: Node, problems: Problems): AcmeDn
       `remove ${key}`,
     )
   }
-  const provider = isWhole ? providerOf(raw) : undefined
-  const { timeoutMs, waitMs } = raw.propagation ?? {}
-  if (!provider || !raw.resolvers || timeoutMs === undefined || waitMs === undefined) return undefined
-  return { provider, resolvers: raw.resolvers, propagation: { timeoutMs, waitMs } }
+  const read = whole(dnsShape, raw)
+  const provider = read && isWhole ? providerOf(read) : undefined
+  return read && provider && { provider, resolvers: read.resolvers, propagation: read.propagation }
 }
 
-function providerOf(raw: RawDns): DnsProviderConfig | undefined {
-  const { timeoutMs, server, zone, tsig, url, token, secret, caFile, username, password, subdomain, programFile } =
-    raw
-  if (timeoutMs === undefined || caFile === undefined) return undefined
-  switch (raw.provider) {
-    case 'rfc2136': {
-      if (!server || zone === undefined || tsig === undefined) return undefined
-      if (tsig === null) return { kind: 'rfc2136', timeoutMs, server, zone, tsig }
-      const { name, algorithm, secret: key } = tsig
-      if (name === undefined || algorithm === undefined || key === undefined) return undefined
-      return { kind: 'rfc2136', timeoutMs, server, zone, tsig: { name, algorithm, secret: key } }
-    }
+/** What a provider needs is there: `keysOf` has been checked. */
+function providerOf({ provider, timeoutMs, ...rows }: Read<typeof dnsShape>): DnsProviderConfig | undefined {
+  const { server, zone, tsig, url, token, secret, caFile, username, password, subdomain, programFile } = rows
+  switch (provider) {
+    case 'rfc2136':
+      return server ? { kind: provider, timeoutMs, server, zone, tsig } : undefined
     case 'webhook':
-      if (!url || token === undefined || secret === undefined) return undefined
-      return { kind: 'webhook', timeoutMs, url, token, secret, caFile }
+      return url ? { kind: provider, timeoutMs, url, token, secret, caFile } : undefined
     case 'acme-dns':
       if (!url || !username || !password || !subdomain) return undefined
-      return { kind: 'acme-dns', timeoutMs, url, username, password, subdomain, caFile }
+      return { kind: provider, timeoutMs, url, username, password, subdomain, caFile }
     case 'program':
-      return programFile ? { kind: 'program', timeoutMs, file: programFile } : undefined
-    default:
-      return undefined
+      return programFile ? { kind: provider, timeoutMs, file: programFile } : undefined
   }
 }

@@ -1,47 +1,29 @@
-/** The `acme` section, from rows to config-acme.ts, held against sites and listeners. */
+/** The `acme` section, from rows to config.ts, held against sites and listeners. */
 import { isIP } from 'node:net'
 import type { ChallengeKind } from '../model/challenge.ts'
-import type { ListenConfig, SiteConfig } from './config.ts'
-import type { AcmeConfig, AcmeIssuerConfig } from './config-acme.ts'
-import type { Raw } from './engine/infer.ts'
+import type { AcmeConfig, AcmeIssuerConfig, ListenConfig, SiteConfig } from './config.ts'
+import type { Raw, Read } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
+import { type Reader, readDefaults } from './engine/read.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
-import type { acmeShape, fallbackShape } from './schema/acme.ts'
+import { whole } from './engine/whole.ts'
+import { acmeShape, type fallbackShape } from './schema/acme.ts'
 import { validateDns } from './validate-acme-dns.ts'
-
-type RawAcme = Raw<typeof acmeShape>
-
-type RawIssuer = Raw<typeof fallbackShape>
 
 const letsEncrypt = 'https://acme-v02.api.letsencrypt.org/directory'
 const stagingOf: Readonly<Record<string, string>> = {
   [letsEncrypt]: 'https://acme-staging-v02.api.letsencrypt.org/directory',
 }
 
-const acmeDefaults: RawAcme = {
-  email: null,
-  directory: letsEncrypt,
-  caFile: null,
-  challenges: [],
-  dns: null,
-  profile: null,
-  keys: [],
-  externalAccount: null,
-  fallback: [],
-  staging: null,
-  preferredChain: null,
-  renewBeforeMs: null,
-  onDemand: null,
-}
-
 /** @param raw null where the section is not written. @returns null where no site asks for it */
 export function validateAcme(
-  raw: RawAcme | null | undefined,
+  raw: Raw<typeof acmeShape> | null | undefined,
   tree: Node,
   sites: readonly { readonly site: SiteConfig; readonly node: Node }[],
   listen: readonly ListenConfig[],
-  problems: Problems,
+  reader: Reader,
 ): AcmeConfig | null {
+  const { problems } = reader
   if (raw === undefined) return null
   const node = childOf(tree, 'acme')
   const asking = sites.filter(({ site }) => site.certificate?.kind === 'acme')
@@ -49,8 +31,8 @@ export function validateAcme(
   if (asking.length === 0 && node && !problems.failed)
     problems.warn(placeOfKey(tree, 'acme'), 'no site says certificate: acme, so that nothing is ordered')
   if (asking.length === 0 && !node) return null
-  const section = raw ?? acmeDefaults
-  const { email, directory, challenges, dns, keys, fallback, renewBeforeMs, onDemand } = section
+  const section = raw ?? (readDefaults(acmeShape, reader) as Raw<typeof acmeShape>)
+  const { email, directory, challenges, dns, keys, fallback, onDemand } = section
   if (email === null && asking.length > 0) {
     const at = node?.at ?? placeOfKey(asking[0]!.node, 'certificate')
     problems.warn(
@@ -61,11 +43,9 @@ export function validateAcme(
   }
   const dnsConfig = dns && node ? validateDns(dns, childOf(node, 'dns')!, problems) : null
   const kinds = challenges && validateChallenges(challenges, dns !== null, node, asking[0]?.node, listen, problems)
-  const demand = onDemand && node ? validateOnDemand(onDemand, childOf(node, 'onDemand')!, problems) : null
+  if (onDemand && node) checkOnDemand(onDemand, childOf(node, 'onDemand')!, problems)
   if (keys && new Set(keys).size < keys.length && node)
     problems.error(placeOf(node, 'keys'), 'a kind of key is written twice')
-  const first = issuerOf(section, section)
-  const rest = fallback?.map(one => one && issuerOf(one, { ...section, preferredChain: null, staging: null }))
   fallback?.forEach((one, index) => {
     const before = [directory, ...fallback.slice(0, index).map(other => other?.directory)]
     if (one?.directory !== undefined && before.includes(one.directory) && node)
@@ -76,36 +56,31 @@ export function validateAcme(
       )
   })
   if (kinds && directory !== undefined)
-    for (const { site, node: at } of asking) checkHosts(site, at, kinds, directory, demand !== null, problems)
-  if (!first || !rest || !kinds || !keys || dnsConfig === undefined || demand === undefined) return null
-  if (renewBeforeMs === undefined) return null
+    for (const { site, node: at } of asking) checkHosts(site, at, kinds, directory, onDemand !== null, problems)
+  const read = whole(acmeShape, section)
+  if (!read || !kinds || dnsConfig === undefined) return null
   return {
-    issuers: [first, ...rest.filter(one => one !== undefined)],
+    issuers: [issuerOf(read, read), ...read.fallback.map(one => issuerOf(one, { email: read.email }))],
     challenges: kinds,
     dns: dnsConfig,
-    keys: keys.length === 0 ? ['ecdsa'] : keys,
-    renewBeforeMs,
-    onDemand: demand,
+    keys: read.keys.length === 0 ? ['ecdsa'] : read.keys,
+    renewBeforeMs: read.renewBeforeMs,
+    onDemand: read.onDemand,
   }
 }
 
+type FromSection = Pick<AcmeIssuerConfig, 'email'> & Partial<Pick<AcmeIssuerConfig, 'preferredChain' | 'staging'>>
+
+/** A fallback has the e-mail address of the section where it names none, and neither its chain nor its staging directory. */
 function issuerOf(
-  raw: RawIssuer,
-  section: Pick<RawAcme, 'email' | 'preferredChain' | 'staging'>,
-): AcmeIssuerConfig | undefined {
-  const { directory, caFile, profile, externalAccount } = raw
-  const email = raw.email === null ? section.email : raw.email
-  const { preferredChain, staging } = section
-  if (directory === undefined || email === undefined || caFile === undefined || profile === undefined)
-    return undefined
-  if (preferredChain === undefined || staging === undefined || externalAccount === undefined) return undefined
-  const { keyId, key } = externalAccount ?? {}
-  if (externalAccount !== null && (keyId === undefined || key === undefined)) return undefined
+  { directory, email, caFile, externalAccount, profile }: Read<typeof fallbackShape>,
+  { email: shared, preferredChain = null, staging }: FromSection,
+): AcmeIssuerConfig {
   return {
     directory,
-    email,
+    email: email ?? shared,
     caFile,
-    externalAccount: keyId === undefined || key === undefined ? null : { keyId, key },
+    externalAccount,
     profile,
     preferredChain,
     staging: staging === 'none' ? null : (staging ?? stagingOf[directory] ?? null),
@@ -158,24 +133,18 @@ function validateChallenges(
   return problems.failed && !before ? undefined : kinds
 }
 
-function validateOnDemand(
-  raw: NonNullable<RawAcme['onDemand']>,
+function checkOnDemand(
+  { ask, allow }: NonNullable<Raw<typeof acmeShape>['onDemand']>,
   node: Node,
   problems: Problems,
-): AcmeConfig['onDemand'] | undefined {
-  const { ask, allow, perMinute, burst, maxPending } = raw
-  if (ask === null && allow?.length === 0) {
-    // Whoever points a name at this machine could otherwise have certificates ordered until rate limits are used up.
+): void {
+  // Anyone who points a name at this machine could otherwise have certificates ordered until rate limits are used up.
+  if (ask === null && allow?.length === 0)
     problems.error(
       node.at,
       'onDemand needs ask, allow, or both',
       'as in onDemand: { ask: "http://127.0.0.1:5555/check" }',
     )
-    return undefined
-  }
-  if (ask === undefined || !allow || perMinute === undefined || burst === undefined || maxPending === undefined)
-    return undefined
-  return { ask, allow, perMinute, burst, maxPending }
 }
 
 function checkHosts(

@@ -6,11 +6,9 @@ import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import { whole } from './engine/whole.ts'
 import { alertsShape } from './schema/alerts.ts'
 
-type RawAlerts = Raw<typeof alertsShape>
-
 /** Null: there is none. */
 export function validateAlerts(
-  raw: RawAlerts | null | undefined,
+  raw: Raw<typeof alertsShape> | null | undefined,
   tree: Node,
   problems: Problems,
 ): AlertsConfig | null | undefined {

@@ -3,16 +3,13 @@ import type { AcmeServerConfig, CaConfig, ListenConfig } from './config.ts'
 import type { Raw } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
-import type { acmeServerShape, caShape } from './schema/ca.ts'
-
-type RawCa = Raw<typeof caShape>
-
-type RawAcmeServer = Raw<typeof acmeServerShape>
+import { whole } from './engine/whole.ts'
+import { acmeServerShape, caShape } from './schema/ca.ts'
 
 const minLifetimeMs = 300_000
 
 export function validateCa(
-  raw: RawCa | null | undefined,
+  raw: Raw<typeof caShape> | null | undefined,
   node: Node | undefined,
   listen: readonly ListenConfig[],
   problems: Problems,
@@ -43,59 +40,32 @@ export function validateCa(
       'whoever answers for a name gets a certificate for it, whatever the name',
       'give ca an allow list, as in allow: ["*.internal"], or acme.externalAccounts',
     )
-  const { allow, chainFile, keyFile } = raw
-  if (lifetimeMs === undefined || maxLifetimeMs === undefined || !allow || acme === undefined) return undefined
+  const read = whole(caShape, raw)
+  if (!read || acme === undefined) return undefined
+  const { chainFile, keyFile, ...rows } = read
   const own = chainFile && keyFile ? { chainFile, keyFile } : null
-  return { own, lifetimeMs, maxLifetimeMs: maxLifetimeMs ?? lifetimeMs, allow, acme }
+  return { ...rows, own, maxLifetimeMs: rows.maxLifetimeMs ?? rows.lifetimeMs, acme }
 }
 
 function validateAcme(
-  raw: RawAcmeServer,
+  raw: Raw<typeof acmeServerShape>,
   node: Node,
   listen: readonly ListenConfig[],
   problems: Problems,
 ): AcmeServerConfig | undefined {
-  const { host, challenges, http01Port, tlsAlpn01Port, networks, resolvers } = raw
-  const { port, address } = raw.listen ?? {}
+  const port = raw.listen?.port
   if (port !== undefined && port !== 0 && listen.some(each => each.port === port))
     problems.error(
       placeOf(node, 'listen', 'port'),
       `a listener of the gateway already has port ${port}`,
       'the ACME server has a port of its own, as in 9443',
     )
-  const externalAccounts = new Map<string, { key: Buffer; allow: readonly string[] }>()
-  for (const [id, account] of raw.externalAccounts ?? [])
-    if (account?.key && account.allow) externalAccounts.set(id, { key: account.key, allow: account.allow })
   // One whose key is wrong, or not known yet, is no second mistake.
   const some = [...(raw.externalAccounts?.values() ?? [])].some(each => each?.allow?.length !== 0)
-  if (challenges?.length === 0 && !some) {
+  if (raw.challenges?.length === 0 && !some) {
     const hint = 'give challenges: [http-01], or externalAccounts with allow lists'
     problems.error(placeOf(node, 'challenges'), 'nobody can get a certificate: there are no challenges', hint)
   }
-  const resolve = new Map<string, string>()
-  for (const [name, to] of raw.resolve ?? []) if (to !== undefined) resolve.set(name, to)
-  if (
-    port === undefined ||
-    address === undefined ||
-    host === undefined ||
-    !challenges ||
-    http01Port === undefined ||
-    tlsAlpn01Port === undefined ||
-    !networks ||
-    !resolvers ||
-    !raw.externalAccounts ||
-    !raw.resolve
-  )
-    return undefined
-  return {
-    listen: { port, address },
-    host,
-    challenges,
-    externalAccounts,
-    http01Port,
-    tlsAlpn01Port,
-    networks: networks.length === 0 ? null : networks,
-    resolve,
-    resolvers,
-  }
+  const read = whole(acmeServerShape, raw)
+  return read && { ...read, networks: read.networks.length === 0 ? null : read.networks }
 }

@@ -4,12 +4,9 @@ import type { Raw } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, placeOfKey } from './engine/tree.ts'
 import type { certificateShape } from './schema/certificate.ts'
-import { keyPair } from './validate-upstreams.ts'
-
-type RawCertificate = Raw<typeof certificateShape>
 
 export function certificateOf(
-  { chainFile, keyFile, directory }: RawCertificate,
+  { chainFile, keyFile, directory }: Raw<typeof certificateShape>,
   node: Node,
   problems: Problems,
 ): CertificateConfig | undefined {
@@ -24,8 +21,7 @@ export function certificateOf(
   for (const [key, example] of Object.entries(examples)) {
     if (!childOf(node, key)) problems.error(node.at, `${key} is missing`, `as in ${key}: ${example}`)
   }
-  const pair = keyPair({ chainFile: chainFile ?? undefined, keyFile: keyFile ?? undefined })
-  return pair === null ? undefined : { kind: 'files', pairs: [pair] }
+  return chainFile && keyFile ? { kind: 'files', pairs: [{ chainFile, keyFile }] } : undefined
 }
 
 const examples = { chain: 'shop.pem', key: 'shop.key' }

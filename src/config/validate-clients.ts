@@ -1,18 +1,14 @@
 /** Client certificates, from rows to config.ts, and that nobody asks for what cannot be met. */
-import type { ClientMatch } from '../model/client-identity.ts'
 import type { ClientsConfig, RouteConfig } from './config.ts'
 import type { Raw } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
-import type { clientMatchShape, clientsShape } from './schema/clients.ts'
-
-type RawClients = Raw<typeof clientsShape>
-
-type RawClientMatch = Raw<typeof clientMatchShape>
+import { whole } from './engine/whole.ts'
+import { clientsShape } from './schema/clients.ts'
 
 /** Null: none are asked for. */
 export function validateClients(
-  clients: RawClients | null | undefined,
+  raw: Raw<typeof clientsShape> | null | undefined,
   node: Node,
   problems: Problems,
 ): ClientsConfig | null | undefined {
@@ -25,35 +21,16 @@ export function validateClients(
     )
     return undefined
   }
-  if (!clients?.ca || clients.verify === undefined || !clients.crl || !clients.forward || !clients.allow)
-    return undefined
-  if (clients.weak === undefined) return undefined
-  if (clients.verify === 'off') return null
-  if (clients.weak === 'allow')
+  if (raw?.verify !== 'off' && raw?.weak === 'allow')
     problems.warn(
       placeOf(node, 'clients', 'weak'),
       'weak: allow: certificates with short keys or with SHA-1 or MD5 signatures can be forged',
       'have them issued again, with SHA-256 and RSA of 2048 bits or ECDSA',
     )
-  return {
-    mode: clients.verify,
-    ca: clients.ca,
-    crl: clients.crl,
-    forward: clients.forward,
-    allow: clientMatches(clients.allow),
-    weak: clients.weak,
-  }
-}
-
-export function clientMatches(raw: readonly (RawClientMatch | undefined)[]): ClientMatch[] {
-  return raw
-    .filter(match => match !== undefined)
-    .map(({ san, dn, spiffe, issuer }) => ({
-      san: san ?? null,
-      dn: dn ?? null,
-      spiffe: spiffe ?? null,
-      issuer: issuer ?? null,
-    }))
+  const clients = whole(clientsShape, raw ?? undefined)
+  if (!clients) return undefined
+  const { verify, ...rows } = clients
+  return verify === 'off' ? null : { ...rows, mode: verify }
 }
 
 /** On a route that only clients with a certificate are sent to. */

@@ -6,14 +6,16 @@ import { unknownName } from './engine/read.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { policyShape } from './schema/policy.ts'
 
-type RawPolicy = Raw<typeof policyShape>
-
 export class Policies {
   /** By name */
   readonly all: Record<string, Policy> = { ...named }
   private readonly problems: Problems
 
-  constructor(raw: ReadonlyMap<string, RawPolicy | undefined>, node: Node | undefined, problems: Problems) {
+  constructor(
+    raw: ReadonlyMap<string, Raw<typeof policyShape> | undefined>,
+    node: Node | undefined,
+    problems: Problems,
+  ) {
     this.problems = problems
     for (const [name, one] of raw) {
       const at = node && childOf(node, name)
@@ -30,7 +32,7 @@ export class Policies {
   }
 
   /** In the order of the file: one can extend only those above it, so there are no circles. */
-  private add(name: string, raw: RawPolicy, node: Node, parent: Node): void {
+  private add(name: string, raw: Raw<typeof policyShape>, node: Node, parent: Node): void {
     const { problems } = this
     if (Object.hasOwn(named, name)) {
       problems.error(placeOfKey(parent, name), `${name} is a named policy already`, 'choose another name')

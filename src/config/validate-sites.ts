@@ -1,34 +1,28 @@
 /** Sites and their routes, from rows to config.ts, with the checks that need more than one row. */
 import type { LocationTemplate } from '../features/location.ts'
-import type { Filter } from '../model/filter.ts'
-import type { NameAndValue, RouteMatch, RouteTimeouts } from '../model/route.ts'
+import type { NameAndValue, RouteMatch } from '../model/route.ts'
 import { gatewayNames } from '../wire/field-names.ts'
 import type { CertificateConfig, RouteAction, RouteConfig, SiteAction, SiteConfig } from './config.ts'
 import type { Raw } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
-import type { matchShape, routeShape } from './schema/route.ts'
+import { whole } from './engine/whole.ts'
+import { keyPairShape } from './schema/certificate.ts'
+import { ja4Shape } from './schema/clients.ts'
+import { matchShape, redirectShape, respondShape, type routeShape } from './schema/route.ts'
 import type { siteShape } from './schema/site.ts'
 import { checkStages, stagesOf, type WrittenLevel, writtenFeatures } from './stages.ts'
 import { certificateOf } from './validate-certificate.ts'
-import { checkNoClients, clientMatches, validateClients, warnUseless } from './validate-clients.ts'
+import { checkNoClients, validateClients, warnUseless } from './validate-clients.ts'
 import { validateOcsp } from './validate-ocsp.ts'
 import type { Policies } from './validate-policies.ts'
-import { keyPair, type Upstreams } from './validate-upstreams.ts'
+import type { Upstreams } from './validate-upstreams.ts'
 
-type RawSite = Raw<typeof siteShape>
-
-type RawRoute = Raw<typeof routeShape>
-
-type RawMatch = Raw<typeof matchShape>
+type Site = Raw<typeof siteShape>
+type Route = Raw<typeof routeShape>
 
 /** What every route begins with. */
-type RouteBase = {
-  readonly timeouts: RouteTimeouts
-  readonly bodyBytes: number
-  readonly bodyRateBytes: number
-  readonly filters: readonly Filter[]
-}
+type RouteBase = Pick<RouteConfig, 'timeouts' | 'bodyBytes' | 'bodyRateBytes' | 'filters'>
 
 export type SiteChecks = {
   readonly problems: Problems
@@ -53,7 +47,7 @@ const anything: RouteMatch = { paths: [], methods: [], headers: [], query: [], c
 const endings = ['to', 'routes', 'passthrough', 'tcp']
 
 /** undefined: something in it was wrong, and reported. */
-export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): SiteConfig | undefined {
+export function validateSite(raw: Site, node: Node, checks: SiteChecks): SiteConfig | undefined {
   const { problems } = checks
   checkHosts(raw.host ?? [], node, checks)
   if (raw.default) {
@@ -79,8 +73,8 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
   if (clients === undefined) return undefined
   if (clients === null && action.kind === 'http') checkNoClients(action.routes, problems, node)
   const staple = validateOcsp(raw.ocsp, certificate, node, problems)
-  const { forward, block } = raw.ja4 ?? {}
-  if (forward === undefined || block === undefined) return undefined
+  const ja4 = whole(ja4Shape, raw.ja4)
+  if (!ja4) return undefined
   const hosts = raw.host
   const policy = raw.policy ?? checks.policy
   return {
@@ -91,14 +85,14 @@ export function validateSite(raw: RawSite, node: Node, checks: SiteChecks): Site
     policy,
     staple,
     clients,
-    ja4: { forward, block },
+    ja4,
     stages: stagesOf([...checks.outer, { node, raw }]),
     action,
   }
 }
 
 /** Layer 4 has no requests that anything could happen to. */
-function checkSiteStages(raw: RawSite, node: Node, problems: Problems): void {
+function checkSiteStages(raw: Site, node: Node, problems: Problems): void {
   checkStages({ node, raw }, problems)
   const kind = ['passthrough', 'tcp'].find(key => childOf(node, key))
   if (kind === undefined) return
@@ -126,7 +120,7 @@ function checkHosts(hosts: readonly string[], node: Node, checks: SiteChecks): v
   })
 }
 
-function validateEnding(raw: RawSite, node: Node, checks: SiteChecks): SiteAction | undefined {
+function validateEnding(raw: Site, node: Node, checks: SiteChecks): SiteAction | undefined {
   const ending = onlyOne(node, endings, 'a site', checks.problems)
   const value = ending && childOf(node, ending)
   if (!value) return undefined
@@ -179,7 +173,7 @@ function onlyOne(node: Node, keys: readonly string[], what: string, problems: Pr
   return undefined
 }
 
-function validateCertificate(raw: RawSite, node: Node, checks: SiteChecks): CertificateConfig | null | undefined {
+function validateCertificate(raw: Site, node: Node, checks: SiteChecks): CertificateConfig | null | undefined {
   const { problems } = checks
   const written = childOf(node, 'certificate')
   if (childOf(node, 'passthrough')) {
@@ -212,13 +206,12 @@ function validateCertificate(raw: RawSite, node: Node, checks: SiteChecks): Cert
   if (!raw.certificate) return undefined
   if (raw.certificate.as === 'text') return { kind: raw.certificate.value }
   if (raw.certificate.as === 'map') return certificateOf(raw.certificate.value, written, problems)
-  const pairs = raw.certificate.value.map(keyPair)
-  const whole = pairs.filter(pair => pair !== null)
-  return whole.length === pairs.length ? { kind: 'files', pairs: whole } : undefined
+  const pairs = raw.certificate.value.map(pair => whole(keyPairShape, pair)).filter(pair => pair !== undefined)
+  return pairs.length === raw.certificate.value.length ? { kind: 'files', pairs } : undefined
 }
 
 function validateRoutes(
-  raw: readonly (RawRoute | undefined)[],
+  raw: readonly (Route | undefined)[],
   list: Node,
   host: string,
   checks: SiteChecks,
@@ -255,11 +248,11 @@ function warnIfShadowed(route: RouteConfig, node: Node, taken: Map<string, strin
   for (const key of free) taken.set(key, route.at)
 }
 
-function validateRoute(raw: RawRoute, node: Node, host: string, checks: SiteChecks): RouteConfig | undefined {
+function validateRoute(raw: Route, node: Node, host: string, checks: SiteChecks): RouteConfig | undefined {
   const { base, problems } = checks
   const match = childOf(node, 'match') ? validateMatch(raw.match) : anything
   const action = validateRouteAction(raw, node, checks)
-  if (action && action.kind !== 'upstream') {
+  if (childOf(node, 'redirect') || childOf(node, 'respond')) {
     for (const key of ['timeouts', 'limits']) {
       if (childOf(node, key))
         problems.warn(placeOfKey(node, key), `${key} of a route without a backend have no effect`, `remove ${key}`)
@@ -297,28 +290,30 @@ function over<T extends object>(base: T, written: { readonly [K in keyof T]: T[K
   return { ...base, ...Object.fromEntries(values) }
 }
 
-function validateMatch(raw: RawMatch | undefined): RouteMatch | undefined {
-  if (!raw?.path || !raw.method || !raw.header || !raw.query || !raw.client || !raw.ja4) return undefined
-  const [headers, query] = [namedValues(raw.header), namedValues(raw.query)]
-  return { paths: raw.path, methods: raw.method, headers, query, clients: clientMatches(raw.client), ja4: raw.ja4 }
+function validateMatch(raw: Raw<typeof matchShape> | undefined): RouteMatch | undefined {
+  const match = whole(matchShape, raw)
+  if (!match) return undefined
+  const [headers, query] = [namedValues(match.header), namedValues(match.query)]
+  return { paths: match.path, methods: match.method, headers, query, clients: match.client, ja4: match.ja4 }
 }
 
 /** Sorted by name, so that equal conditions look equal. */
-function namedValues(map: ReadonlyMap<string, string | undefined>): NameAndValue[] {
+function namedValues(map: ReadonlyMap<string, string>): NameAndValue[] {
   const sorted = [...map].toSorted(([a], [b]) => (a < b ? -1 : 1))
-  return sorted.map(([name, value]) => ({ name, value: value === undefined || value === '*' ? null : value }))
+  return sorted.map(([name, value]) => ({ name, value: value === '*' ? null : value }))
 }
 
-function validateRouteAction(raw: RawRoute, node: Node, checks: SiteChecks): RouteAction | undefined {
+function validateRouteAction(raw: Route, node: Node, checks: SiteChecks): RouteAction | undefined {
   const key = onlyOne(node, ['to', 'redirect', 'respond'], 'a route', checks.problems)
   if (key === 'to') {
     const upstream = checks.upstreams.resolve(raw.to ?? undefined, childOf(node, 'to')!)
     return upstream && { kind: 'upstream', upstream }
   }
   if (key === 'redirect') {
-    if (raw.redirect?.to === undefined || raw.redirect.status === undefined) return undefined
-    checkLocation(raw.redirect.to, childOf(node, 'redirect')!, checks)
-    return { kind: 'redirect', to: raw.redirect.to, status: raw.redirect.status }
+    const redirect = whole(redirectShape, raw.redirect ?? undefined)
+    if (!redirect) return undefined
+    checkLocation(redirect.to, childOf(node, 'redirect')!, checks)
+    return { kind: 'redirect', ...redirect }
   }
   if (key === 'respond') return validateRespond(raw.respond, childOf(node, 'respond')!, checks.problems)
   return undefined
@@ -339,24 +334,25 @@ function checkLocation({ usesHost, text }: LocationTemplate, node: Node, { probl
   else problems.warn(at, message, hint)
 }
 
-function validateRespond(raw: RawRoute['respond'], node: Node, problems: Problems): RouteAction | undefined {
-  if (raw?.status === undefined || raw.body === undefined || !raw.headers) return undefined
-  const { status, body } = raw
-  if (body !== '' && (status === 204 || status === 205 || status === 304)) {
+function validateRespond(raw: Route['respond'], node: Node, problems: Problems): RouteAction | undefined {
+  const { status, body } = raw ?? {}
+  if (body && (status === 204 || status === 205 || status === 304)) {
     problems.error(placeOf(node, 'body'), `a ${status} has no body`, 'remove body, or choose another status')
   }
-  const headers: [string, string][] = []
-  for (const [name, value] of raw.headers) {
-    if (gatewayNames.has(name) || name === 'date') {
+  for (const name of raw?.headers?.keys() ?? []) {
+    if (gatewayNames.has(name) || name === 'date')
       problems.error(
         placeOfKey(childOf(node, 'headers')!, name),
         `${name} is set by the gateway itself`,
         'remove it',
       )
-    } else if (value !== undefined) headers.push([name, value])
   }
-  if (body !== '' && !raw.headers.has('content-type')) headers.push(['content-type', 'text/plain; charset=utf-8'])
-  return { kind: 'respond', status, body, headers }
+  const respond = whole(respondShape, raw ?? undefined)
+  if (!respond) return undefined
+  const headers = [...respond.headers]
+  if (respond.body !== '' && !respond.headers.has('content-type'))
+    headers.push(['content-type', 'text/plain; charset=utf-8'])
+  return { kind: 'respond', ...respond, headers }
 }
 
 function describePlace(node: Node): string {

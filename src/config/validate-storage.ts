@@ -1,20 +1,22 @@
 /** Storage, from rows to config.ts: options that fit together, and no secret on the wire by accident. */
-import type { KeyPairFiles, SealConfig, SecretConfig, StorageConfig } from './config.ts'
+import type { SealConfig, SecretConfig, StorageConfig } from './config.ts'
 import type { Raw } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
-import type { secretShape, storageShape } from './schema/storage.ts'
-
-type RawSecret = Raw<typeof secretShape>
-
-type RawStorage = Raw<typeof storageShape>
+import { whole } from './engine/whole.ts'
+import { isLoopback } from './listen-address.ts'
+import { type secretShape, storageShape } from './schema/storage.ts'
 
 const onlyRedis = ['ca', 'certificate', 'prefix', 'username', 'password', 'lease']
 const onlyTls = ['ca', 'certificate']
 const leastLeaseMs = 1_000
 
 /** @param node the whole configuration */
-export function validateStorage(raw: RawStorage | null | undefined, node: Node, problems: Problems): StorageConfig {
+export function validateStorage(
+  raw: Raw<typeof storageShape> | null | undefined,
+  node: Node,
+  problems: Problems,
+): StorageConfig {
   const files: StorageConfig = { redis: null, seal: null }
   const storage = childOf(node, 'storage')
   if (!raw || !storage) return files
@@ -30,35 +32,26 @@ export function validateStorage(raw: RawStorage | null | undefined, node: Node, 
   if (!url.tls) refuse(onlyTls, 'is for TLS, and redis:// is without', 'write rediss://')
   if (url.username !== null) refuse(['username'], 'is in the URL as well', 'write it once')
   if (url.password !== null) refuse(['password'], 'is in the URL as well', 'write it once, best here')
-  if (!url.tls && !isLocal(url.host))
+  if (!url.tls && !isLoopback(url.host))
     problems.warn(
       placeOf(storage, 'redis'),
       'redis:// sends the password, and private keys unless they are sealed, in cleartext over the network',
       'write rediss://, with TLS on the server',
     )
-  const leaseMs = raw.leaseMs ?? 15_000
-  if (leaseMs < leastLeaseMs)
+  if (raw.leaseMs !== undefined && raw.leaseMs < leastLeaseMs)
     problems.error(placeOf(storage, 'lease'), 'lease is too short to be renewed in time', 'at least 1s')
-  const { chainFile, keyFile } = raw.certificate ?? {}
-  const certificate: KeyPairFiles | null = chainFile && keyFile ? { chainFile, keyFile } : null
-  return {
-    redis: {
-      host: url.host,
-      port: url.port,
-      database: url.database,
-      tls: url.tls,
-      username: url.username ?? raw.username ?? null,
-      password: url.password ?? raw.password ?? null,
-      prefix: raw.prefix ?? 'sallyport',
-      caFile: raw.caFile ?? null,
-      certificate,
-      leaseMs,
-    },
-    seal,
-  }
+  const read = whole(storageShape, raw)
+  if (!read) return { redis: null, seal }
+  const { redis: _, seal: __, ...rows } = read
+  const [username, password] = [url.username ?? rows.username, url.password ?? rows.password]
+  return { redis: { ...rows, ...url, username, password }, seal }
 }
 
-function validateSeal(raw: RawStorage['seal'], node: Node | undefined, problems: Problems): SealConfig | null {
+function validateSeal(
+  raw: Raw<typeof storageShape>['seal'],
+  node: Node | undefined,
+  problems: Problems,
+): SealConfig | null {
   if (!raw || !node) return null
   const secret = oneSecret(raw, node, problems)
   const list = childOf(node, 'previous')
@@ -70,7 +63,7 @@ function validateSeal(raw: RawStorage['seal'], node: Node | undefined, problems:
   return secret && { secret, previous }
 }
 
-function oneSecret(raw: RawSecret, node: Node, problems: Problems): SecretConfig | null {
+function oneSecret(raw: Raw<typeof secretShape>, node: Node, problems: Problems): SecretConfig | null {
   const [passphrase, keyFile] = [childOf(node, 'passphrase'), childOf(node, 'keyFile')]
   if (passphrase && keyFile)
     problems.error(placeOfKey(node, 'keyFile'), 'a seal has a passphrase or a key file, not both', 'remove one')
@@ -79,8 +72,4 @@ function oneSecret(raw: RawSecret, node: Node, problems: Problems): SecretConfig
   else if (raw.passphrase) return { passphrase: raw.passphrase }
   else if (raw.keyFileFile) return { keyFile: raw.keyFileFile }
   return null
-}
-
-function isLocal(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }

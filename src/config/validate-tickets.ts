@@ -10,11 +10,9 @@ import { ticketsShape } from './schema/tickets.ts'
 const shortestMs = 60_000
 const longestMs = 7 * 86_400_000
 
-type RawTickets = Raw<typeof ticketsShape>
-
 /** @param tree the whole configuration */
 export function validateTickets(
-  raw: RawTickets | undefined,
+  raw: Raw<typeof ticketsShape> | undefined,
   tree: Node,
   problems: Problems,
 ): TicketsConfig | undefined {

@@ -1,23 +1,14 @@
 /** Upstreams, from rows to config.ts: names are resolved to shared objects, and what belongs together is checked. */
-import type { EndpointConfig, KeyPairFiles, UpstreamConfig } from './config.ts'
+import type { EndpointConfig, UpstreamConfig } from './config.ts'
 import type { Endpoint, Target } from './engine/forms.ts'
-import type { Raw, RawValue } from './engine/infer.ts'
+import type { Raw, RawValue, Read } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
 import { type Reader, readDefaults, unknownName } from './engine/read.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
-import type { keyPairShape } from './schema/certificate.ts'
-import { type layer4Shape, type targetKind, upstreamShape, type upstreamTlsShape } from './schema/upstream.ts'
+import { whole } from './engine/whole.ts'
+import { type layer4Shape, type targetKind, upstreamShape } from './schema/upstream.ts'
 
-type RawUpstream = Raw<typeof upstreamShape>
-
-type RawUpstreamTls = Raw<typeof upstreamTlsShape>
-
-type RawKeyPair = Raw<typeof keyPairShape>
-
-type RawLayer4 = Raw<typeof layer4Shape>
-
-/** As readValue gives a `to`. */
-type RawTarget = RawValue<typeof targetKind>
+type Written = Raw<typeof upstreamShape>
 
 /** Every upstream there is, named and in place. */
 export class Upstreams {
@@ -28,12 +19,12 @@ export class Upstreams {
   >()
   readonly #inPlace: UpstreamConfig[] = []
   /** For a `to` that is a URL or a list of them */
-  readonly #defaults: RawUpstream
+  readonly #defaults: Written
 
-  constructor(raw: ReadonlyMap<string, RawUpstream | undefined>, node: Node | undefined, reader: Reader) {
+  constructor(raw: ReadonlyMap<string, Written | undefined>, node: Node | undefined, reader: Reader) {
     const { problems } = reader
     this.#problems = problems
-    this.#defaults = readDefaults(upstreamShape, reader) as RawUpstream
+    this.#defaults = readDefaults(upstreamShape, reader) as Written
     for (const [name, one] of raw) {
       const at = node && childOf(node, name)
       this.#named.set(name, {
@@ -45,7 +36,7 @@ export class Upstreams {
   }
 
   /** The upstream that a `to` leads to, or undefined with the reason reported. `node` is the value of the `to`. */
-  resolve(raw: RawTarget | undefined, node: Node): UpstreamConfig | undefined {
+  resolve(raw: RawValue<typeof targetKind> | undefined, node: Node): UpstreamConfig | undefined {
     if (!raw) return undefined
     if (raw.as === 'text' && raw.value.kind === 'name') return this.#find(raw.value.name, node)
     const name = node.at.path
@@ -61,19 +52,18 @@ export class Upstreams {
     return upstream
   }
 
-  layer4(raw: RawLayer4 | undefined, node: Node): UpstreamConfig | undefined {
+  layer4(raw: Raw<typeof layer4Shape> | undefined, node: Node): UpstreamConfig | undefined {
     if (!raw?.to || raw.balance === undefined || raw.proxyProtocol === undefined) return undefined
     checkRepeated(raw.to, node, 'to', this.#problems)
     const upstream: UpstreamConfig = {
+      // What is about HTTP has no effect at layer 4, where a connection is used once.
+      ...(this.#defaults as Read<typeof upstreamShape>),
       name: `${node.at.path}.to`,
       scheme: 'tcp',
       endpoints: raw.to.map(withoutScheme),
       balance: raw.balance,
       tls: null,
-      // Layer 4 has neither: a connection is used once, and nobody reads a Host.
       pool: { idle: 0 },
-      http: 'auto',
-      host: 'preserve',
       proxyProtocol: raw.proxyProtocol,
     }
     this.#inPlace.push(upstream)
@@ -104,8 +94,8 @@ export class Upstreams {
   }
 }
 
-function build(name: string, raw: RawUpstream, node: Node, problems: Problems): UpstreamConfig | undefined {
-  const { endpoints, balance, tls, pool, host, http } = raw
+function build(name: string, raw: Written, node: Node, problems: Problems): UpstreamConfig | undefined {
+  const { endpoints, tls, http } = raw
   if (!endpoints) return undefined
   const scheme = endpoints[0]!.scheme
   const other = endpoints.findIndex(endpoint => endpoint.scheme !== scheme)
@@ -145,43 +135,22 @@ function build(name: string, raw: RawUpstream, node: Node, problems: Problems): 
     )
   }
   if (tls) warnOfTrust(tls, node, problems)
-  if (
-    balance === undefined ||
-    pool?.idle === undefined ||
-    host === undefined ||
-    tls?.verify === undefined ||
-    tls.spiffe === undefined ||
-    tls.weak === undefined ||
-    tls.commonName === undefined ||
-    http === undefined
+  const read = whole(upstreamShape, raw)
+  return (
+    read && {
+      ...read,
+      name,
+      scheme: scheme === 'h2c' ? 'http' : scheme,
+      http: scheme === 'h2c' ? 2 : read.http,
+      endpoints: read.endpoints.map(withoutScheme),
+      tls: scheme === 'https' ? read.tls : null,
+      proxyProtocol: null,
+    }
   )
-    return undefined
-  return {
-    name,
-    scheme: scheme === 'h2c' ? 'http' : scheme,
-    http: scheme === 'h2c' ? 2 : http,
-    endpoints: endpoints.map(withoutScheme),
-    balance,
-    tls:
-      scheme === 'https'
-        ? {
-            caFile: tls.caFile ?? null,
-            serverName: tls.serverName ?? null,
-            spiffe: tls.spiffe,
-            certificate: keyPair(tls.certificate),
-            verify: tls.verify,
-            weak: tls.weak,
-            commonName: tls.commonName,
-          }
-        : null,
-    pool: { idle: pool.idle },
-    host,
-    proxyProtocol: null,
-  }
 }
 
 /** Each of these lets somebody in who proves less than they should. */
-function warnOfTrust(tls: RawUpstreamTls, node: Node, problems: Problems): void {
+function warnOfTrust(tls: NonNullable<Written['tls']>, node: Node, problems: Problems): void {
   if (tls.weak === 'allow') {
     problems.warn(
       placeOf(node, 'tls', 'weak'),
@@ -199,7 +168,7 @@ function warnOfTrust(tls: RawUpstreamTls, node: Node, problems: Problems): void 
 }
 
 /** Fails closed: an id proves nothing by itself, only with the CAs of its trust domain. */
-function checkSpiffe(tls: RawUpstreamTls, node: Node, problems: Problems): boolean {
+function checkSpiffe(tls: NonNullable<Written['tls']>, node: Node, problems: Problems): boolean {
   const at = placeOf(node, 'tls', 'spiffe')
   if (tls.verify === false) {
     problems.error(at, 'tls.spiffe and verify: false: nothing would be verified', 'remove verify')
@@ -209,10 +178,6 @@ function checkSpiffe(tls: RawUpstreamTls, node: Node, problems: Problems): boole
   const hint = 'give tls.ca the bundle of the trust domain; the CAs of the runtime issue no SPIFFE ids'
   problems.error(at, 'tls.spiffe needs tls.ca', hint)
   return false
-}
-
-export function keyPair(raw: RawKeyPair | null | undefined): KeyPairFiles | null {
-  return raw?.chainFile && raw.keyFile ? { chainFile: raw.chainFile, keyFile: raw.keyFile } : null
 }
 
 function withoutScheme(endpoint: Endpoint): EndpointConfig {

@@ -3,39 +3,26 @@ import type { VaultAuthConfig, VaultConfig } from './config.ts'
 import type { Raw } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
-import type { authShape, vaultShape } from './schema/vault.ts'
-
-type RawVault = Raw<typeof vaultShape>
-
-type RawAuth = Raw<typeof authShape>
+import { whole } from './engine/whole.ts'
+import { type authShape, vaultShape } from './schema/vault.ts'
 
 const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount/token'
 
 /** Null: there is none. */
 export function validateVault(
-  raw: RawVault | null | undefined,
+  raw: Raw<typeof vaultShape> | null | undefined,
   node: Node | undefined,
   problems: Problems,
 ): VaultConfig | null | undefined {
   if (!node || raw === null) return null
   if (!raw) return undefined
-  const { address, mount, role, ttlMs, namespace, caFile } = raw
   const authNode = childOf(node, 'auth')
   const auth = raw.auth && authNode ? validateAuth(raw.auth, authNode, problems) : undefined
-  if (
-    !address ||
-    !mount ||
-    !role ||
-    ttlMs === undefined ||
-    namespace === undefined ||
-    caFile === undefined ||
-    !auth
-  )
-    return undefined
-  return { address, mount, role, ttlMs, namespace, caFile, auth }
+  const read = whole(vaultShape, raw)
+  return read && auth && { ...read, auth }
 }
 
-function validateAuth(raw: RawAuth, node: Node, problems: Problems): VaultAuthConfig | undefined {
+function validateAuth(raw: Raw<typeof authShape>, node: Node, problems: Problems): VaultAuthConfig | undefined {
   const ways = ['token', 'tokenFile', 'approle', 'kubernetes'].filter(key => childOf(node, key))
   if (ways.length !== 1) {
     const what =

@@ -1,7 +1,7 @@
 /** From a tree to a Config: reads by rows, then makes the checks that look at more than one row. All problems at once. */
-import { isIP } from 'node:net'
 import path from 'node:path'
 import { abilities, runtime } from '../base/runtime.ts'
+import { routeTimeouts } from '../model/route.ts'
 import type { Config, LimitsConfig, ListenConfig, SiteConfig, TimeoutsConfig } from './config.ts'
 import type { Environment } from './engine/environment.ts'
 import type { Raw } from './engine/infer.ts'
@@ -9,8 +9,8 @@ import type { Problems } from './engine/problem.ts'
 import { type Reader, readDefaults, readObject } from './engine/read.ts'
 import { childOf, type Node, type Place, placeOf, placeOfKey } from './engine/tree.ts'
 import { whole } from './engine/whole.ts'
+import { isLoopback, overlap } from './listen-address.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
-import type { listenShape } from './schema/listen.ts'
 import { configShape, logShape } from './schema.ts'
 import { checkStages } from './stages.ts'
 import { validateAcme } from './validate-acme.ts'
@@ -34,8 +34,6 @@ type Origin = {
   readonly filesLater: boolean
 }
 
-type RawListen = Raw<typeof listenShape>
-
 /** undefined when there are errors among the problems. */
 export function validate(tree: Node, origin: Origin, problems: Problems): Config | undefined {
   const { folder, filesLater } = origin
@@ -47,7 +45,6 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const limits = whole(limitsShape, raw.limits) ?? (readDefaults(limitsShape, reader) as LimitsConfig)
   const timeouts = whole(timeoutsShape, raw.timeouts) ?? (readDefaults(timeoutsShape, reader) as TimeoutsConfig)
   const filters = raw.filters ?? []
-  const { connectMs, responseMs, bodyIdleMs, idleMs, filterMs, totalMs } = timeouts
   const upstreams = new Upstreams(raw.upstreams ?? new Map(), childOf(tree, 'upstreams'), reader)
   const policies = new Policies(raw.policies ?? new Map(), childOf(tree, 'policies'), problems)
   const policyNode = childOf(tree, 'policy')
@@ -61,7 +58,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     policy: raw.policy ?? 'intermediate',
     upstreams,
     base: {
-      timeouts: { connectMs, responseMs, bodyIdleMs, idleMs, filterMs, totalMs },
+      timeouts: routeTimeouts(timeouts),
       bodyBytes: limits.bodyBytes,
       bodyRateBytes: limits.bodyRateBytes,
       filters,
@@ -89,7 +86,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
       )
   })
   if (!checks.tlsListener && listen.length > 0) warnUnreachable(list, problems)
-  const acme = validateAcme(raw.acme, tree, nodes, listen, problems)
+  const acme = validateAcme(raw.acme, tree, nodes, listen, reader)
   checkLimits(limits, tree, problems)
   const tickets = validateTickets(raw.tickets, tree, problems)
   const storage = validateStorage(raw.storage, tree, problems)
@@ -98,25 +95,14 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const ca = validateCa(raw.ca, childOf(tree, 'ca'), listen, problems)
   const admin = validateAdmin(raw.admin, childOf(tree, 'admin'), listen, ca?.acme ?? null, problems)
   const vault = validateVault(raw.vault, childOf(tree, 'vault'), problems)
-  const log = whole(logShape, raw.log)
+  const [log, state] = [whole(logShape, raw.log), raw.state ?? defaultState(origin)]
   if (problems.failed || !log || !tickets || raw.workers === undefined) return undefined
   if (ca === undefined || vault === undefined || alerts === undefined || admin === undefined) return undefined
-  const state = raw.state ?? defaultState(origin)
+  const sections = { listen, sites, upstreams: all, tickets, log, alerts, admin, state, acme, storage, ca, vault }
   return {
+    ...sections,
     file: origin.file,
-    listen,
-    sites,
-    upstreams: all,
     policies: policies.all,
-    tickets,
-    log,
-    alerts,
-    admin,
-    state,
-    acme,
-    storage,
-    ca,
-    vault,
     limits,
     countsOnConnections: isWritten(tree, 'limits', 'connections'),
     timeouts,
@@ -132,7 +118,7 @@ export function defaultState(origin: Pick<Origin, 'folder' | 'environment'>): st
 }
 
 function validateListeners(
-  raw: readonly (RawListen | undefined)[],
+  raw: Raw<typeof configShape>['listen'] & {},
   list: Node | undefined,
   problems: Problems,
 ): ListenConfig[] {
@@ -140,14 +126,8 @@ function validateListeners(
   const places: { one: ListenConfig; at: Place }[] = []
   raw.forEach((one, index) => {
     if (one?.address === undefined || one.port === undefined || one.cleartext === undefined || !list) return
-    const from = one.proxyProtocol?.from
-    const listener: ListenConfig = {
-      address: one.address,
-      port: one.port,
-      proxyProtocol: from ? { from } : null,
-      allowFields: one.fields?.allow ?? [],
-      cleartext: one.cleartext,
-    }
+    // Where another row of it is wrong, that is reported; the checks of other sections look at these three alone.
+    const listener = one as ListenConfig
     const at = placeOf(list, index)
     const other = places.find(before => overlap(before.one, listener))
     if (other) {
@@ -160,7 +140,7 @@ function validateListeners(
         other.one.address === '::' ? `${hint}; "::" takes IPv4 too` : hint,
       )
     }
-    if (one.cleartext === 'serve' && !isLoopback(one.address)) {
+    if (listener.cleartext === 'serve' && !isLoopback(listener.address)) {
       problems.note(
         placeOf(list, index, 'cleartext'),
         'cleartext: serve: what clients send and get here can be read on the way',
@@ -172,20 +152,8 @@ function validateListeners(
   return listen
 }
 
-/** Whether the second to bind would be refused. */
-function overlap(a: ListenConfig, b: ListenConfig): boolean {
-  if (a.port !== b.port || a.port === 0) return false
-  if (a.address === b.address || a.address === '::' || b.address === '::') return true
-  const bothFour = isIP(a.address) === 4 && isIP(b.address) === 4
-  return bothFour && (a.address === '0.0.0.0' || b.address === '0.0.0.0')
-}
-
 function bracketed(address: string): string {
   return address.includes(':') ? `[${address}]` : address
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.')
 }
 
 /** tcp and passthrough are chosen by server name, which only a ClientHello has. */

@@ -381,7 +381,7 @@ export class Gateway {
       cleartext: listen.cleartext,
       proxyFrom: listen.proxyProtocol === null ? null : new CidrSet(listen.proxyProtocol.from),
       reusePort: this.options.reusePort ?? false,
-      allowedFields: listen.allowFields.length === 0 ? null : new Set(listen.allowFields),
+      allowedFields: listen.fields === null ? null : new Set(listen.fields.allow),
     }
   }
 

@@ -55,7 +55,7 @@ export type ClientMatch = {
 }
 
 export const forwardedForms = ['client-cert', 'xfcc', 'x-client-cert', 'x-client-dn'] as const
-export type ForwardedForm = (typeof forwardedForms)[number]
+type ForwardedForm = (typeof forwardedForms)[number]
 
 export type ClientTerms = {
   /** `optional`: one that is shown must verify, and routes may require it */

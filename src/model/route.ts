@@ -44,14 +44,14 @@ export type Who = { readonly identity: ClientIdentity | null; readonly fingerpri
 
 export type NameAndValue = { readonly name: string; readonly value: string | null }
 
+/** The timeouts that a route may have of its own, by their names in a configuration. */
+export const routeTimeoutNames = ['connect', 'response', 'bodyIdle', 'idle', 'filter', 'total'] as const
+
 /** Milliseconds; 0 for none. */
-export type RouteTimeouts = {
-  readonly connectMs: number
-  readonly responseMs: number
-  readonly bodyIdleMs: number
-  readonly idleMs: number
-  readonly filterMs: number
-  readonly totalMs: number
+export type RouteTimeouts = { readonly [N in (typeof routeTimeoutNames)[number] as `${N}Ms`]: number }
+
+export function routeTimeouts(all: RouteTimeouts): RouteTimeouts {
+  return Object.fromEntries(routeTimeoutNames.map(name => [`${name}Ms`, all[`${name}Ms`]])) as RouteTimeouts
 }
 
 /** Finds the route of a request, or null. `path` is in normal form, `query` as sent with its '?'. */

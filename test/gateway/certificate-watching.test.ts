@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { after, describe, it } from 'node:test'
 import tls from 'node:tls'
-import type { SiteInput } from '../../src/config/define-config.ts'
+import type { SiteInput } from '../../src/config/config.ts'
 import { runningHere } from '../../src/control/running.ts'
 import { openControl } from '../../src/control/socket.ts'
 import {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { after, describe, it } from 'node:test'
-import type { SiteInput } from '../../src/config/define-config.ts'
+import type { SiteInput } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { ask, type Version, versions } from '../harness/ask.ts'
 import {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import type net from 'node:net'
 import { after, before, describe, it } from 'node:test'
-import type { RouteInput } from '../../src/config/define-config.ts'
+import type { RouteInput } from '../../src/config/config.ts'
 import type { FilterInput } from '../../src/model/filter.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import {

@@ -1,7 +1,7 @@
 /** `headers`, `strip`, `rewrite` and redirects by template, over both versions of HTTP: what the backend gets, and the client. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import type { RouteInput, SiteInput } from '../../src/config/define-config.ts'
+import type { RouteInput, SiteInput } from '../../src/config/config.ts'
 import { type Answered, type Ask, ask, versions } from '../harness/ask.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import { ok, type RecordingBackend, recordingBackend } from '../harness/raw.ts'

@@ -1,7 +1,7 @@
 /** Options that belong to the process or to a listener that stays bound: a reload changes them too, or fails with their name. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ConfigInput, ListenInput } from '../../src/config/define-config.ts'
+import type { ConfigInput, ListenInput } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { createGateway } from '../../src/index.ts'
 import { temporaryFolder } from '../harness/certificates.ts'

@@ -8,7 +8,7 @@ import type net from 'node:net'
 import path from 'node:path'
 import { after, describe, it } from 'node:test'
 import tls from 'node:tls'
-import type { UpstreamInput } from '../../src/config/define-config.ts'
+import type { UpstreamInput } from '../../src/config/config.ts'
 import { ask } from '../harness/ask.ts'
 import {
   type IssuedFiles,

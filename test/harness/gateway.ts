@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { openLocalCa } from '../../src/certs/ca/local-ca.ts'
-import type { ConfigInput, ListenInput } from '../../src/config/define-config.ts'
+import type { ConfigInput, ListenInput } from '../../src/config/config.ts'
 import type { GatewayOptions } from '../../src/gateway/gateway.ts'
 import { createGateway, type Gateway } from '../../src/index.ts'
 import { temporaryFolder } from './certificates.ts'

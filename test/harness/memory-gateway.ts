@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import type { ConfigInput } from '../../src/config/define-config.ts'
+import type { ConfigInput } from '../../src/config/config.ts'
 import { createGateway } from '../../src/index.ts'
 import { temporaryFolder } from './certificates.ts'
 

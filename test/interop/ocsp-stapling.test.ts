@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test'
 import { abilities } from '../../src/base/runtime.ts'
 import { readBundle } from '../../src/certs/files/bundle.ts'
 import { mostResponseBytes } from '../../src/certs/x509/ocsp.ts'
-import type { ConfigInput } from '../../src/config/define-config.ts'
+import type { ConfigInput } from '../../src/config/config.ts'
 import { Staples, type Stapling, staplingOf } from '../../src/gateway/certificates/staples.ts'
 import {
   type IssuedFiles,

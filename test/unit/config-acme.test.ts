@@ -1,7 +1,7 @@
 /** The `acme` section: what it may say, what it means when little is said, and every mistake with its place. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { AcmeConfig } from '../../src/config/config-acme.ts'
+import type { AcmeConfig } from '../../src/config/config.ts'
 import { load, problemsOf } from './config-folder.ts'
 
 const listeners = 'listen: [{ port: 443 }, { port: 80, cleartext: redirect }]\n'

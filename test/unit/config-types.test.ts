@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { BalanceName } from '../../src/balance/all.ts'
-import type { ConfigInput, RouteInput, SiteInput, UpstreamInput } from '../../src/config/define-config.ts'
+import type { ConfigInput, RouteInput, SiteInput, UpstreamInput } from '../../src/config/config.ts'
 import type { Raw, Read } from '../../src/config/engine/infer.ts'
 import type { routeShape } from '../../src/config/schema/route.ts'
 import type { upstreamShape } from '../../src/config/schema/upstream.ts'

@@ -5,11 +5,12 @@ import { utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { type ConfigInput, defineConfig } from '../../src/config/define-config.ts'
+import type { ConfigInput } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import { defineConfig } from '../../src/index.ts'
 import { problemsOfValue, withFolder } from './config-folder.ts'
 
-const library = pathToFileURL(path.resolve('src/config/define-config.ts')).href
+const library = pathToFileURL(path.resolve('src/index.ts')).href
 
 const source = (host: string) => `import { defineConfig } from '${library}'
 function tag(exchange: unknown) { return null }

@@ -1,7 +1,7 @@
 /** What the compiler says of filters; `tsc` fails where a line marked with ts-expect-error has no error. */
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { defineConfig } from '../../src/config/define-config.ts'
+import { defineConfig } from '../../src/index.ts'
 import type { FilterInput } from '../../src/model/filter.ts'
 
 const base = { listen: [{ port: 0 }], sites: [] }

@@ -3,8 +3,7 @@
  * that the configuration names is here. Name resolution is not, and nor are connections that a filter opens.
  */
 import { isIP } from 'node:net'
-import type { Config, RedisConfig } from '../../config/config.ts'
-import type { AcmeConfig, DnsProviderConfig } from '../../config/config-acme.ts'
+import type { AcmeConfig, Config, DnsProviderConfig, RedisConfig } from '../../config/config.ts'
 import { type Hop, isLoopback, type Path, plain, shown } from './hops.ts'
 
 type Peer = {

@@ -304,7 +304,7 @@ export function ja4(text: string): Formed<string> {
       }
 }
 
-type RedisUrl = {
+export type RedisUrl = {
   readonly host: string
   readonly port: number
   readonly database: number

@@ -41,11 +41,10 @@ export function readObject(node: Node, shape: Shape, reader: Reader): Record<str
     const entry = node.entries.get(key)
     const field = fieldOf(key, row.kind)
     if (entry) fields[field] = readValue(entry.value, row.kind, reader, row.example)
-    else if (row.default !== undefined) fields[field] = readDefault(row, reader)
     else if (row.required) {
       reader.problems.error(node.at, `${key} is missing`, row.example && `as in ${key}: ${row.example}`)
       fields[field] = undefined
-    } else fields[field] = row.kind.type === 'list' ? [] : row.kind.type === 'map' ? new Map() : null
+    } else fields[field] = absent(row, reader)
   }
   for (const [key, entry] of node.entries) {
     if (Object.hasOwn(shape.rows, key)) continue
@@ -65,7 +64,7 @@ export function readObject(node: Node, shape: Shape, reader: Reader): Record<str
 export function readDefaults(shape: Shape, reader: Reader): Record<string, unknown> {
   const fields: Record<string, unknown> = {}
   for (const [key, row] of Object.entries(shape.rows)) {
-    if (!row.required) fields[fieldOf(key, row.kind)] = row.default === undefined ? null : readDefault(row, reader)
+    if (!row.required) fields[fieldOf(key, row.kind)] = absent(row, reader)
   }
   return fields
 }
@@ -131,6 +130,12 @@ export function readValue(node: Node, kind: Kind, reader: Reader, example?: stri
     case 'filter':
       return readFilter(node, reader)
   }
+}
+
+/** The value of an option that is not written. */
+function absent(row: Row, reader: Reader): unknown {
+  if (row.default !== undefined) return readDefault(row, reader)
+  return row.kind.type === 'list' ? [] : row.kind.type === 'map' ? new Map() : null
 }
 
 function readDefault(row: Row, reader: Reader): unknown {

@@ -3,7 +3,7 @@ import { forwardedForms } from '../../model/client-identity.ts'
 import { clientName, clientSubject, fingerprint, ja4, spiffeId } from '../engine/forms.ts'
 import { kind, shape } from '../engine/kinds.ts'
 
-export const clientMatchShape = shape({
+const clientMatchShape = shape({
   name: 'client',
   docs: 'A client by its certificate: all that is written must hold. A value may end with `*`; nowhere else does it stand for anything.',
   rows: {

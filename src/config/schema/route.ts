@@ -2,6 +2,7 @@
 
 import { featureRows } from '../../features/all.ts'
 import { parseLocation } from '../../features/location.ts'
+import { routeTimeoutNames } from '../../model/route.ts'
 import { anyText, headerName, headerValue, ja4, method, pathPattern, queryName } from '../engine/forms.ts'
 import { type Row, shape } from '../engine/kinds.ts'
 import { clientMatchKind } from './clients.ts'
@@ -55,7 +56,7 @@ export const matchShape = shape({
   },
 })
 
-const redirectShape = shape({
+export const redirectShape = shape({
   name: 'redirect',
   docs: 'Answers with a redirect instead of asking a backend.',
   rows: {
@@ -74,7 +75,7 @@ const redirectShape = shape({
   },
 })
 
-const respondShape = shape({
+export const respondShape = shape({
   name: 'respond',
   docs: 'Answers with a fixed response instead of asking a backend.',
   rows: {
@@ -104,7 +105,6 @@ const respondShape = shape({
 })
 
 const { body, bodyRate } = limitsRows
-const { connect, response, bodyIdle, idle, filter, total } = timeoutsRows
 const inherited = 'the one for all routes'
 /** Without a default of its own: what is not written here is what the level above says. */
 const inherit = <R extends Row>({ default: _, ...rest }: R) => ({ ...rest, defaultDocs: inherited })
@@ -115,17 +115,13 @@ const routeLimitsShape = shape({
   rows: { body: inherit(body), bodyRate: inherit(bodyRate) },
 })
 
+type Inherited<R> = Omit<R, 'default'> & { readonly defaultDocs: string }
+type RouteTimeoutRows = { readonly [N in (typeof routeTimeoutNames)[number]]: Inherited<(typeof timeoutsRows)[N]> }
+
 const routeTimeoutsShape = shape({
   name: 'timeouts of a route',
   docs: 'In place of the timeouts for all routes.',
-  rows: {
-    connect: inherit(connect),
-    response: inherit(response),
-    bodyIdle: inherit(bodyIdle),
-    idle: inherit(idle),
-    filter: inherit(filter),
-    total: inherit(total),
-  },
+  rows: Object.fromEntries(routeTimeoutNames.map(name => [name, inherit(timeoutsRows[name])])) as RouteTimeoutRows,
 })
 
 export const routeShape = shape({

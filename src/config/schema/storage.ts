@@ -71,7 +71,7 @@ export const storageShape = shape({
     },
     prefix: {
       kind: { type: 'string', form: redisPrefix, write: 'text' },
-      defaultDocs: '`sallyport`',
+      default: 'sallyport',
       docs: 'Stands in front of every key, with a `:`; gateways with the same prefix are one fleet.',
       example: 'edge-eu',
     },
@@ -87,7 +87,7 @@ export const storageShape = shape({
     },
     lease: {
       kind: { type: 'duration', maxMs: 300_000 },
-      defaultDocs: '`15s`',
+      default: '15s',
       docs:
         'How long a node that died keeps others from going on with what it did; it renews its locks three times as often. From 1s to 5m, ' +
         'longer than Redis ever takes to answer.',

@@ -13,7 +13,7 @@ const balanceRow = row({
   example: 'least-requests',
 })
 
-export const upstreamTlsShape = shape({
+const upstreamTlsShape = shape({
   name: 'tls to backends',
   docs: 'TLS to `https://` endpoints. The certificate is verified against its name and a trusted CA unless you say otherwise.',
   rows: {

@@ -11,7 +11,7 @@ import { type AcmeIssuer, acmeIssuer } from '../../acme/issue.ts'
 import { type Issuers, withFallback } from '../../acme/issuers.ts'
 import { type Answers, answerSolver } from '../../acme/solve-answers.ts'
 import { readText } from '../../certs/files/pem.ts'
-import type { AcmeConfig, AcmeIssuerConfig, DnsProviderConfig } from '../../config/config-acme.ts'
+import type { AcmeConfig, AcmeIssuerConfig, DnsProviderConfig } from '../../config/config.ts'
 import type { Solver } from '../../model/challenge.ts'
 
 type AcmeParts = {

@@ -1,0 +1,17 @@
+/** Addresses that are listened on: which of them exclude each other, and which only this machine reaches. */
+import { isIP } from 'node:net'
+
+type ListenAddress = { readonly address: string; readonly port: number }
+
+/** Whether the second to bind would be refused. */
+export function overlap(a: ListenAddress, b: ListenAddress): boolean {
+  if (a.port !== b.port || a.port === 0) return false
+  if (a.address === b.address || a.address === '::' || b.address === '::') return true
+  const bothFour = isIP(a.address) === 4 && isIP(b.address) === 4
+  return bothFour && (a.address === '0.0.0.0' || b.address === '0.0.0.0')
+}
+
+/** @param host an IP address or `localhost` */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
+}
