@@ -126,6 +126,19 @@ export class HeldBytes {
     return whole
   }
 
+  /** All in one buffer, which stays held. */
+  whole(): Buffer {
+    const { pieces, first } = this
+    if (pieces.length - first === 1) {
+      const { bytes, from, to } = pieces[first] as Piece
+      return asBuffer(bytes).subarray(from, to)
+    }
+    const bytes = this.take()
+    this.length = bytes.length
+    this.push({ bytes, from: 0, to: bytes.length, pinned: bytes.length + perPiece })
+    return bytes
+  }
+
   clear(): void {
     if (this.pieces.length === 0) return
     this.pieces.length = 0

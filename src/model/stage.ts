@@ -12,6 +12,7 @@
  * written to a sink, and what comes late for it is dropped. test/unit/stages.test.ts has exchanges without sockets.
  */
 import type { ProxyError } from '../base/errors.ts'
+import type { HeldBytes } from '../base/held-bytes.ts'
 import type { Fields } from '../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../wire/heads.ts'
 import type { Fingerprint } from '../wire/ja4.ts'
@@ -40,6 +41,11 @@ export interface Sink {
 export interface RequestSink {
   /** `false`: wait for `Sink.requestDrained`. */
   data(bytes: Buffer, from: number, to: number): boolean
+  /**
+   * The same as `data`, for all that was held of the body before: from here on it is the callee's, to keep for another try or
+   * to clear. Whoever looks at the body in `data` sees it there too (`WrappedRequest`).
+   */
+  dataHeld(held: HeldBytes): boolean
   end(trailers: Fields | null): void
   /** All that came in this turn of the event loop was given. `false`: wait for `Sink.requestDrained`. */
   flush(): boolean
@@ -112,6 +118,10 @@ export function compose(stages: readonly Stage[], origin: Origin): Origin {
 /** The request side of an origin that needs nothing of the request body. */
 export const needsNoBody: RequestSink = {
   data: () => true,
+  dataHeld(held) {
+    held.clear()
+    return true
+  },
   end() {},
   flush: () => true,
   resumeAnswer() {},
@@ -153,5 +163,47 @@ export class WrappedSink implements Sink {
 
   requestDrained(): void {
     this.sink.requestDrained()
+  }
+}
+
+/**
+ * A request side around another that changes nothing. What was held of the body goes through `data`, so that a stage that
+ * looks at the body there misses none of it; one that does not overrides `dataHeld` to pass it on as it is.
+ */
+export class WrappedRequest implements RequestSink {
+  protected readonly request: RequestSink
+
+  constructor(request: RequestSink) {
+    this.request = request
+  }
+
+  data(bytes: Buffer, from: number, to: number): boolean {
+    return this.request.data(bytes, from, to)
+  }
+
+  dataHeld(held: HeldBytes): boolean {
+    const open = held.each((bytes, from, to) => this.data(bytes, from, to))
+    held.clear()
+    return open
+  }
+
+  end(trailers: Fields | null): void {
+    this.request.end(trailers)
+  }
+
+  flush(): boolean {
+    return this.request.flush()
+  }
+
+  resumeAnswer(): void {
+    this.request.resumeAnswer()
+  }
+
+  fail(error: ProxyError): void {
+    this.request.fail(error)
+  }
+
+  drop(): void {
+    this.request.drop()
   }
 }

@@ -9,7 +9,6 @@ import {
   compose,
   needsNoBody,
   type Origin,
-  type RequestSink,
   type Sink,
   type Stage,
   type StagedExchange,
@@ -19,77 +18,9 @@ import { PendingRequest } from '../../src/proxy/exchange/pending-request.ts'
 import { WhenDone } from '../../src/proxy/seam/when-done.ts'
 import { Fields } from '../../src/wire/fields.ts'
 import type { ResponseHead } from '../../src/wire/heads.ts'
+import { Asked, responseHead as head, Noted } from '../harness/stage-peers.ts'
 
 const exchange = { forwardPath: '/' } as StagedExchange
-const head = (status: number): ResponseHead => ({
-  end: 0,
-  minor: 1,
-  fields: new Fields(''),
-  contentLength: -1,
-  chunked: true,
-  persistent: true,
-  upgrade: null,
-  status,
-  reason: '',
-  dated: true,
-})
-
-/** A sink that notes what comes, and is full after `room` pieces. */
-class Noted implements Sink {
-  readonly calls: string[] = []
-  room = Number.POSITIVE_INFINITY
-  drained = () => {}
-  inform(of: ResponseHead): boolean {
-    this.calls.push(`inform ${of.status}`)
-    return true
-  }
-  answer(of: ResponseHead): void {
-    this.calls.push(`answer ${of.status} ${of.fields.text.trim()}`.trim())
-  }
-  data(bytes: Uint8Array, from: number, to: number): boolean {
-    this.calls.push(`data ${Buffer.from(bytes.subarray(from, to))}`)
-    return --this.room > 0
-  }
-  end(trailers: Fields | null): void {
-    this.calls.push(trailers === null ? 'end' : `end ${trailers.text.trim()}`)
-  }
-  abort(error: ProxyError): void {
-    this.calls.push(`abort ${error.code}`)
-  }
-  switched(): void {
-    this.calls.push('switched')
-  }
-  requestDrained(): void {
-    this.calls.push('drained')
-    this.drained()
-  }
-}
-
-/** A request side that notes what comes; `open` is what `data` answers. */
-class Asked implements RequestSink {
-  readonly calls: string[] = []
-  open = true
-  data(bytes: Buffer, from: number, to: number): boolean {
-    this.calls.push(`data ${bytes.subarray(from, to)}`)
-    return this.open
-  }
-  end(trailers: Fields | null): void {
-    this.calls.push(trailers === null ? 'end' : `end ${trailers.text.trim()}`)
-  }
-  flush(): boolean {
-    this.calls.push('flush')
-    return true
-  }
-  resumeAnswer(): void {
-    this.calls.push('resume')
-  }
-  fail(error: ProxyError): void {
-    this.calls.push(`fail ${error.code}`)
-  }
-  drop(): void {
-    this.calls.push('drop')
-  }
-}
 
 /** Answers whole before it returns, as a fixed response does. */
 const atOnce: Origin = (_exchange, sink) => {

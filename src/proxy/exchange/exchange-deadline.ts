@@ -80,7 +80,7 @@ export class ExchangeDeadline implements Timed {
     this.who = who
     this.answerAt = this.deadlines.now
     // What the client could not send before there was a backend is not held against it.
-    if (phase === 'responseHead') this.requestAt = this.answerAt
+    if (phase === 'responseHead' || phase === 'requestBody') this.requestAt = this.answerAt
     this.arm()
   }
 
@@ -188,7 +188,8 @@ export class ExchangeDeadline implements Timed {
   private answerDue(): number {
     const { answer } = this
     // While the request is under way, its own states say who is waited for.
-    if (answer === 'responseHead' && this.request !== 'ended') return Number.POSITIVE_INFINITY
+    const underWay = this.request !== 'ended'
+    if (underWay && (answer === 'responseHead' || answer === 'requestBody')) return Number.POSITIVE_INFINITY
     if (answer === 'responseBody' && this.request === 'stream') return Number.POSITIVE_INFINITY
     const since = answer === 'responseBody' && this.requestAt > this.answerAt ? this.requestAt : this.answerAt
     return this.deadlines.from(since, answerPhases[answer].ms(this.times, this.all))
@@ -196,8 +197,8 @@ export class ExchangeDeadline implements Timed {
 
   private requestDue(): number {
     const { request } = this
-    // Before there is a backend nothing can take the body: what the answer waits for has to happen first.
-    if (request === 'ended' || !isWithBackend[this.answer]) return Number.POSITIVE_INFINITY
+    // Before there is a backend, or a stage that reads it, nothing can take the body: what the answer waits for has to happen first.
+    if (request === 'ended' || !isTaken[this.answer]) return Number.POSITIVE_INFINITY
     const since = request === 'stream' && this.answerAt > this.requestAt ? this.answerAt : this.requestAt
     const idle = this.deadlines.from(since, requestPhases[request].ms(this.times, this.all))
     return request === 'sending' ? Math.min(idle, this.rateDue()) : idle
@@ -231,11 +232,12 @@ export class ExchangeDeadline implements Timed {
   }
 }
 
-/** Of the states of an answer: whether a backend has been found for the request */
-const isWithBackend: Readonly<Record<AnswerPhase, boolean>> = {
+/** Of the states of an answer: whether somebody takes the request body */
+const isTaken: Readonly<Record<AnswerPhase, boolean>> = {
   requestEnd: false,
   challenge: false,
   requestFilter: false,
+  requestBody: true,
   connect: false,
   responseHead: true,
   responseFilter: false,

@@ -27,6 +27,7 @@ export type AnswerPhase =
   | 'requestEnd'
   | 'challenge'
   | 'requestFilter'
+  | 'requestBody'
   | 'connect'
   | 'responseHead'
   | 'responseFilter'
@@ -55,6 +56,14 @@ export const answerPhases: Readonly<Record<AnswerPhase, Rule>> = {
     ms: route => route.filterMs,
     error: 'FILTER_TIMEOUT',
     why: who => `${who} did not settle its promise in the request phase`,
+  },
+  /** A stage or filter holds the body until it is whole: the states of the request say how long that may take */
+  requestBody: {
+    whom: 'client',
+    timeout: 'timeouts.bodyIdle',
+    ms: route => route.bodyIdleMs,
+    error: 'REQUEST_TIMEOUT',
+    why: who => `${who} waits for the request body, and no byte of it came`,
   },
   /** A pooled connection with room, a connection that others wait for as well, or one of its own */
   connect: {

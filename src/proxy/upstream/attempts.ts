@@ -114,6 +114,23 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide {
     return backend?.body(bytes, from, to) ?? false
   }
 
+  /** What a stage has held is kept for another try as it is: there is no second copy. */
+  dataHeld(held: HeldBytes): boolean {
+    if (!this.keeping || this.kept !== null) {
+      const open = held.each((bytes, from, to) => this.data(bytes, from, to))
+      held.clear()
+      return open
+    }
+    const { backend } = this
+    this.kept = held
+    if (backend === null) return false
+    const open = held.each((bytes, from, to) => backend.body(bytes, from, to))
+    // Sending may have failed at once, and then the next try has it.
+    if (this.backend !== backend) return true
+    if (held.length > keptAtMost) this.forget()
+    return open
+  }
+
   end(trailers: Fields | null): void {
     this.requestEnded = true
     this.trailers = trailers
