@@ -14,7 +14,16 @@ import { Gateway, type GatewayOptions } from './gateway/gateway.ts'
 export type { ConfigInput, ListenInput, RouteInput, SiteInput, UpstreamInput } from './config/config.ts'
 export { Admin, type AdminOptions } from './control/admin.ts'
 export { Gateway, type GatewayOptions } from './gateway/gateway.ts'
-export type { Filter, FilterExchange, FilterHeaders, FilterInput, Reply, RequestFilter } from './model/filter.ts'
+export type {
+  BodyOutput,
+  BodyTransform,
+  Filter,
+  FilterExchange,
+  FilterHeaders,
+  FilterInput,
+  Reply,
+  RequestFilter,
+} from './model/filter.ts'
 
 /** Gives an editor the types; returns what it was given. */
 export function defineConfig(config: ConfigInput): ConfigInput {

@@ -1,4 +1,4 @@
-/** A configuration in TypeScript with filters: a plain function, and an object with two phases. */
+/** A configuration in TypeScript with filters: a plain function, an object with two phases, and two that see bodies. */
 import { defineConfig } from 'sallyport'
 
 export default defineConfig({
@@ -16,6 +16,22 @@ export default defineConfig({
       response(x) {
         const ms = performance.now() - (x.state.get('startedAt') as number)
         x.response?.headers.set('server-timing', `gateway;dur=${ms.toFixed(1)}`)
+      },
+    },
+    {
+      name: 'no-scripts',
+      async request(x) {
+        if (x.request.method !== 'POST') return null
+        const body = Buffer.from(await x.request.readBody(64 * 1024))
+        return body.includes('<script') ? { status: 400, body: 'no markup here\n' } : null
+      },
+    },
+    {
+      name: 'footer',
+      responseBody(x) {
+        const headers = x.response?.headers
+        const html = headers?.get('content-type')?.startsWith('text/html') && !headers.has('content-encoding')
+        return html ? { chunk: bytes => bytes, end: () => '<!-- served by sallyport -->' } : null
       },
     },
   ],

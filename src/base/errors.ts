@@ -52,7 +52,7 @@ export const errorTable = {
     'no',
     'The request head or body did not arrive within its deadline, or slower than the minimum rate.',
   ),
-  BODY_TOO_LARGE: row(413, 'client', 'no', 'The request body is larger than limits.body.'),
+  BODY_TOO_LARGE: row(413, 'client', 'no', 'The request body is larger than limits.body, or than a filter reads.'),
   URI_TOO_LONG: row(414, 'client', 'no', 'The request target is longer than limits.uri.'),
   EXPECTATION_FAILED: row(417, 'client', 'no', 'Expect asks for something other than 100-continue.'),
   MISDIRECTED: row(

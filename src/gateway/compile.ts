@@ -230,7 +230,8 @@ function originsOf(
   upstreamOf: (from: UpstreamConfig) => Upstream,
 ): Pick<Route, 'origin' | 'refused'> {
   const plain = plainOrigin(action, match.paths, upstreamOf)
-  const waits = filters.request.length + filters.response.length > 0
+  const { request, requestBody, response, responseBody } = filters
+  const waits = request.length + requestBody.length + response.length + responseBody.length > 0
   if (stages.length === 0 && !waits) return { origin: plain, refused: refusalOrigin }
   const { outside, inside } = compileStages(stages, {
     paths: match.paths,

@@ -1,6 +1,7 @@
 /**
  * Filters see an exchange at fixed phases: `request` once, before an endpoint is chosen; `attempt` before every try;
- * `response` once, when a response head has come; `done` always, exactly once. A reply from `request` ends the exchange
+ * `response` once, when a response head has come; `done` always, exactly once. Bodies go through the transforms that
+ * `requestBody` and `responseBody` return. A reply from `request` ends the exchange
  * there. A filter that throws, or returns what its phase does not take, ends it with a 500. See docs/filters.md.
  */
 import type { ProxyError } from '../base/errors.ts'
@@ -52,6 +53,11 @@ export interface FilterExchange {
     query: string
     /** What the backend will get: with Host, and with what the gateway says of the client */
     readonly headers: FilterHeaders
+    /**
+     * The request body, in the `request` phase: all of it, or its first bytes with `prefix`. Rejects where it is longer than
+     * `limitBytes`, which answers with a 413 unless the filter catches it. The bytes are what the backend gets: do not change them.
+     */
+    readBody(limitBytes: number, past?: 'refuse' | 'prefix'): Promise<Uint8Array>
   }
   /** Null until a response head has come */
   readonly response: { status: number; readonly headers: FilterHeaders } | null
@@ -67,28 +73,47 @@ type RequestAnswer = Reply | Response | Nothing
 /** The request phase of a filter alone. */
 export type RequestFilter = (exchange: FilterExchange) => RequestAnswer | Promise<RequestAnswer>
 
+/** What stands in the place of a piece of a body */
+export type BodyOutput = Uint8Array | string | Nothing
+
+/** What one body goes through. While a promise is waited for, nothing more of the body is read. */
+export type BodyTransform = {
+  /** A piece as it came: do not change its bytes, and return others. Nothing: the piece is left out. */
+  chunk(bytes: Uint8Array): BodyOutput | Promise<BodyOutput>
+  /** What stands behind the last piece */
+  end?(): BodyOutput | Promise<BodyOutput>
+}
+
 export type Filter = {
   readonly name: string
   request?(exchange: FilterExchange): RequestAnswer | Promise<RequestAnswer>
+  /** Before the endpoint is asked, of a request with a body. Nothing: the body passes as it is. */
+  requestBody?(exchange: FilterExchange): BodyTransform | Nothing
   attempt?(exchange: FilterExchange): Nothing
   response?(exchange: FilterExchange): Nothing | Promise<Nothing>
+  /** Before the head of a response goes to the client. Nothing: the body passes as it is. */
+  responseBody?(exchange: FilterExchange): BodyTransform | Nothing
   done?(exchange: FilterExchange, error: ProxyError | null): Nothing
 }
 
 /** Filters by phase, in order; regrouped when a snapshot is compiled, so that an unused phase is an empty loop. */
 export type Filters = {
   readonly request: readonly Filter[]
+  readonly requestBody: readonly Filter[]
+  readonly responseBody: readonly Filter[]
   readonly attempt: readonly Filter[]
   readonly response: readonly Filter[]
   readonly done: readonly Filter[]
 }
 
-const none: Filters = { request: [], attempt: [], response: [], done: [] }
+const none: Filters = { request: [], requestBody: [], attempt: [], response: [], responseBody: [], done: [] }
 
 export function byPhase(filters: readonly Filter[]): Filters {
   if (filters.length === 0) return none
   return {
     request: filters.filter(filter => filter.request),
+    requestBody: filters.filter(filter => filter.requestBody),
+    responseBody: filters.filter(filter => filter.responseBody),
     attempt: filters.filter(filter => filter.attempt),
     response: filters.filter(filter => filter.response),
     done: filters.filter(filter => filter.done),

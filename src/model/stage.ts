@@ -17,7 +17,7 @@ import type { Fields } from '../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../wire/heads.ts'
 import type { Fingerprint } from '../wire/ja4.ts'
 import type { ClientIdentity } from './client-identity.ts'
-import type { Filters, Reply } from './filter.ts'
+import type { Reply } from './filter.ts'
 import type { Link, TlsFacts } from './link.ts'
 
 /** Takes one answer. The client's side is one; a stage that wants to see or change the answer makes another around it. */
@@ -101,8 +101,6 @@ export interface StagedExchange {
   failThrough(sink: Sink, error: ProxyError): void
   /** Answers through a sink with a reply of the gateway's own. */
   replyThrough(sink: Sink, reply: Reply): void
-  /** Runs the filters of a route around an origin. */
-  runFilters(filters: Filters, inner: Origin, sink: Sink): RequestSink
   /** Called exactly once, when the exchange is over; `error` is what ended it, or null. */
   onDone(done: (error: ProxyError | null) => void): void
 }

@@ -299,6 +299,52 @@ const cases: readonly Case[] = [
     ...filter,
   },
   {
+    state: 'a filter that reads the body, which does not come',
+    behaviour: 'body-reader',
+    clients: plain,
+    backends: both,
+    body: 'hel',
+    ...slowBody,
+  },
+  {
+    state: 'a filter that reads the body, after it has come',
+    behaviour: 'patient-reader',
+    clients: all,
+    backends: both,
+    body: 'hello',
+    whole: true,
+    says: /filter patient-reader did not settle .* in the request phase/,
+    ...filter,
+  },
+  {
+    state: 'a filter that transforms the request body',
+    behaviour: 'request-transform',
+    clients: all,
+    backends: both,
+    body: 'hel',
+    says: /filter patient-writer did not settle its promise for a piece of the request body/,
+    ...filter,
+  },
+  {
+    state: 'a filter that transforms the end of the request body',
+    behaviour: 'request-end',
+    clients: all,
+    backends: both,
+    body: 'hello',
+    whole: true,
+    says: /filter patient-ender did not settle its promise for a piece of the request body/,
+    ...filter,
+  },
+  {
+    state: 'a filter that transforms the response body',
+    behaviour: 'response-transform',
+    clients: plain,
+    backends: both,
+    says: /filter patient-changer did not settle its promise for a piece of the response body/,
+    ...filter,
+    status: 200,
+  },
+  {
     state: 'the whole exchange',
     behaviour: 'total',
     clients: all,
@@ -352,6 +398,9 @@ const cases: readonly Case[] = [
   },
 ]
 
+/** What backends do where the filter is what stalls. */
+const answersOf: Readonly<Record<string, string>> = { 'response-filter': 'ok', 'response-transform': 'body' }
+
 type Stalled = {
   readonly title: string
   readonly case: Case
@@ -386,6 +435,16 @@ function routeOf(one: Case, path: string, to: RouteInput['to'], nowhere: RouteIn
   const filters: FilterInput[] = []
   if (one.behaviour === 'request-filter') filters.push({ name: 'patient-asker', request: () => never })
   if (one.behaviour === 'response-filter') filters.push({ name: 'patient-answerer', response: () => never })
+  if (one.behaviour === 'body-reader') filters.push(x => x.request.readBody(100).then(() => null))
+  if (one.behaviour === 'patient-reader')
+    filters.push({ name: 'patient-reader', request: x => x.request.readBody(100).then(() => never) })
+  const chunk = () => never
+  if (one.behaviour === 'request-transform')
+    filters.push({ name: 'patient-writer', requestBody: () => ({ chunk }) })
+  if (one.behaviour === 'request-end')
+    filters.push({ name: 'patient-ender', requestBody: () => ({ chunk: bytes => bytes, end: chunk }) })
+  if (one.behaviour === 'response-transform')
+    filters.push({ name: 'patient-changer', responseBody: () => ({ chunk }) })
   return {
     match: { path },
     to: one.behaviour === 'connect' ? nowhere : to,
@@ -403,13 +462,13 @@ before(async () => {
     if (!received.includes('\r\n\r\n') || done.answered) return
     done.answered = true
     if (wanted === 'deaf') deaf(client.socket)
-    else (onHttp1[wanted === 'response-filter' ? 'ok' : wanted] ?? onHttp1['silent'])?.(client, received)
+    else (onHttp1[answersOf[wanted] ?? wanted] ?? onHttp1['silent'])?.(client, received)
   })
   second = await h2Backend({
     polite: false,
     onRequest(request) {
       const wanted = /^\/h2\/([^/]+)\//.exec(request.field(':path') ?? '')?.[1] ?? 'silent'
-      ;(onHttp2[wanted === 'response-filter' ? 'ok' : wanted] ?? onHttp2['silent'])?.(request)
+      ;(onHttp2[answersOf[wanted] ?? wanted] ?? onHttp2['silent'])?.(request)
     },
     settings: [
       [8, 1],
@@ -417,7 +476,7 @@ before(async () => {
     ],
   })
   halfWay = await h2Backend({
-    onRequest: onHttp2['half-head'] as (request: H2Request) => void,
+    onRequest: request => onHttp2[request.field(':path') === '/h2/ok/half' ? 'ok' : 'half-head']?.(request),
     settings: [[3, 1]],
   })
   // Accepts, and never takes part in a handshake.
@@ -430,6 +489,7 @@ before(async () => {
         certificate: 'local',
         routes: [
           { match: { path: '/h2/ok/first' }, to: 'second' },
+          { match: { path: '/h2/ok/half' }, to: 'halfWay' },
           ...table.map(({ one, backend, path }) => {
             if (backend === 'HTTP/1.1') return routeOf(one, path, 'first', nowhere)
             const to = one.behaviour === 'half-head' ? 'halfWay' : 'second'
@@ -446,9 +506,10 @@ before(async () => {
     timeouts: { bodyGrace: '400ms' },
     limits: { connectionsPerClient: 1000, streams: 1000 },
   })
-  // Once its SETTINGS are known, a backend's windows are what they say.
+  // Once its SETTINGS are known, a backend's windows and how many it takes at once are what they say.
   const warm = await h2Client(gateway.port)
   assert.equal((await warm.ask(get('/h2/ok/first'))).status, 200)
+  assert.equal((await warm.ask(get('/h2/ok/half'))).status, 200)
   warm.destroy()
   await Promise.all(table.map(row => stall(row.one, row.client, row.backend, row.path)))
 })

@@ -7,6 +7,8 @@ import { measureAttacks } from '../harness/memory-attacks.ts'
 measureAttacks([
   'pipelines requests for a backend',
   'sends chunks of one byte to a backend that answers nothing',
+  'does not read an answer that a filter changes',
+  'sends chunks of one byte while a filter changes a piece',
   'does not read interim answers without end',
   'sends and does not read in a WebSocket',
   'sends DATA of one byte to /sink',

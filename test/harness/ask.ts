@@ -140,7 +140,8 @@ function readAnswer(received: string, method: string): Answered | null {
   }
 }
 
-function readChunks(text: string): { body: string; trailers: Pairs; whole: boolean } {
+/** What a body in chunks is, as far as it has come. */
+export function readChunks(text: string): { body: string; trailers: Pairs; whole: boolean } {
   let body = ''
   let at = 0
   for (;;) {

@@ -110,6 +110,22 @@ const http1: readonly Attack[] = [
     name: 'has a backend answer while a response filter waits',
     run: socket => void socket.write(request('GET /looking')),
   },
+  {
+    name: 'does not read an answer that a filter changes',
+    run: socket => void socket.write(request('GET /changing')),
+  },
+  {
+    name: 'has a backend answer while a filter changes a piece',
+    run: socket => void socket.write(request('GET /stuck')),
+  },
+  {
+    name: 'sends chunks of one byte while a filter changes a piece',
+    run: socket => flood(socket, oneByteChunks, chunkedPost('/stuck')),
+  },
+  {
+    name: 'sends chunks of one byte that a filter reads',
+    run: socket => flood(socket, oneByteChunks, chunkedPost('/reading')),
+  },
   { name: 'does not read interim answers without end', run: socket => void socket.write(request('GET /interim')) },
   {
     name: 'pipelines behind a request that is not answered',
@@ -178,7 +194,7 @@ const connect = (path: string): Pairs => [
 ]
 
 const http2: readonly Attack[] = [
-  ...['/silent', '/sink', '/unconnected', '/asking', '/silent2'].map(path => ({
+  ...['/silent', '/sink', '/unconnected', '/asking', '/silent2', '/stuck', '/reading'].map(path => ({
     name: `sends DATA of one byte to ${path}`,
     streams,
     run: (socket: net.Socket) => {

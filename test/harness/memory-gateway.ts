@@ -70,6 +70,25 @@ function configOf(backends: Backends, state: string, memory: string): ConfigInpu
             filters: [{ name: 'looking', response: never }],
             timeouts: { total: '4s' },
           },
+          {
+            match: { path: '/changing' },
+            to: [at('flood')],
+            filters: [{ name: 'changing', responseBody: () => ({ chunk: async bytes => bytes }) }],
+          },
+          {
+            match: { path: '/stuck' },
+            to: [at('flood')],
+            filters: [
+              { name: 'stuck', responseBody: () => ({ chunk: never }), requestBody: () => ({ chunk: never }) },
+            ],
+            timeouts: { filter: '10m' },
+          },
+          {
+            match: { path: '/reading' },
+            to: [at('sink')],
+            filters: [{ name: 'reading', request: x => x.request.readBody(65_536, 'prefix').then(never) }],
+            timeouts: { filter: '10m' },
+          },
           ...['silent', 'sink', 'flood', 'interim', 'pages', 'tunnel'].map(name => ({
             match: { path: `/${name}` },
             to: [at(name)],

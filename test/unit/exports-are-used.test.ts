@@ -13,6 +13,8 @@ const root = path.resolve(import.meta.dirname, '../..')
 const forTests: Readonly<Record<string, string>> = {
   'src/acme/revoke.ts revokeByKey': 'how a test makes a CA suggest an early renewal',
   'src/certs/ca/local-ca.ts memoryCa': 'a local CA of any age, which a folder on disk cannot be',
+  'src/proxy/exchange/hold-body.ts holdBody':
+    'for stages that look at a body before it goes on, of which no feature has one yet',
   'src/wire/hello-reader.ts peekHello': 'the verdict on a whole hello, as the reference for the one read in pieces',
   'src/wire/ja4.ts ja4Raw': 'the published vectors give this form, which shows what a wrong hash is made of',
 }

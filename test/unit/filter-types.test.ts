@@ -22,6 +22,18 @@ it('a filter is typed where it is written, and a misspelt field does not compile
         attempt: x => x.request.headers.set('a', `${x.id}`),
         response: x => x.response?.headers.delete('a'),
       },
+      {
+        name: 'bodies',
+        request: async x => ((await x.request.readBody(10, 'prefix')).length > 5 ? { status: 400 } : null),
+        requestBody: () => ({ chunk: bytes => bytes, end: async () => 'end' }),
+        responseBody: x => (x.response?.status === 200 ? { chunk: async () => {} } : null),
+      },
+      // @ts-expect-error a piece is bytes, text or nothing
+      { name: 'piece', requestBody: () => ({ chunk: () => 5 }) },
+      // @ts-expect-error a transform has a chunk
+      { name: 'transform', responseBody: () => ({ end: () => 'x' }) },
+      // @ts-expect-error the choice is refuse or prefix
+      x => x.request.readBody(10, 'cut').then(() => null),
       // @ts-expect-error path is misspelt
       x => (x.request.paht === '/' ? { status: 403 } : null),
       // @ts-expect-error path is misspelt in a phase
@@ -52,5 +64,5 @@ it('a filter is typed where it is written, and a misspelt field does not compile
   // @ts-expect-error a number is no filter
   const wrong: FilterInput = 5
   assert.equal(wrong, 5)
-  assert.equal(config.filters?.length, 15)
+  assert.equal(config.filters?.length, 19)
 })

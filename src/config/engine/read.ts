@@ -303,7 +303,7 @@ function readFilter(node: Node, reader: Reader): Filter | undefined {
   )
 }
 
-const phases = ['request', 'attempt', 'response', 'done'] as const
+const phases = ['request', 'requestBody', 'attempt', 'response', 'responseBody', 'done'] as const
 
 /** A phase that is misspelt would never run, and one that is no function would fail every request. */
 function filterProblem(filter: Filter): { readonly what: string; readonly hint: string } | null {

@@ -48,6 +48,11 @@ export class ExchangeDeadline implements Timed {
   private pausedAt = 0
   private over = false
   private who: string | null = null
+  /** The filter that the request waits for */
+  private requestWho: string | null = null
+  /** The client has sent all of the request */
+  private complete: boolean
+  private readonly streams: boolean
   /** The rate counts from here; moved by as long as the client was stopped */
   private rateSince: number
   private totalAt = Number.POSITIVE_INFINITY
@@ -61,7 +66,9 @@ export class ExchangeDeadline implements Timed {
     this.answerAt = now
     this.requestAt = now
     this.rateSince = now
-    if (hasBody(head)) this.request = head.grpc ? 'stream' : head.expectContinue ? 'expecting' : 'sending'
+    this.streams = head.grpc
+    this.complete = !hasBody(head)
+    if (!this.complete) this.request = head.grpc ? 'stream' : head.expectContinue ? 'expecting' : 'sending'
   }
 
   /** From here on the route's timeouts count, and what a gRPC call allows itself. */
@@ -96,13 +103,14 @@ export class ExchangeDeadline implements Timed {
   }
 
   answerMoved(): void {
-    this.answerAt = this.deadlines.now
+    // A backend that sends on while it is being stopped gives a filter no more time.
+    if (this.answer !== 'responseTransform') this.answerAt = this.deadlines.now
   }
 
   requestMoved(bytes: number): void {
     this.bytes += bytes
-    // What had been read before the client was stopped does not make the backend read.
-    if (this.request !== 'untaken') this.requestAt = this.deadlines.now
+    // What had been read before the client was stopped does not make the backend read, nor a filter settle.
+    if (this.request !== 'untaken' && this.request !== 'requestTransform') this.requestAt = this.deadlines.now
     if (this.request === 'expecting') this.sends()
   }
 
@@ -117,7 +125,7 @@ export class ExchangeDeadline implements Timed {
     this.paused = true
     this.pausedAt = this.deadlines.now
     this.owner.attempts.peerReads()
-    if (this.request === 'stream') return
+    if (this.request === 'stream' || this.request === 'requestTransform') return
     this.request = 'untaken'
     this.requestAt = this.pausedAt
     this.arm()
@@ -128,12 +136,34 @@ export class ExchangeDeadline implements Timed {
     this.paused = false
     this.rateSince += this.deadlines.now - this.pausedAt
     if (this.request === 'untaken') this.sends()
-    else this.requestAt = this.deadlines.now
+    else if (this.request !== 'requestTransform') this.requestAt = this.deadlines.now
+  }
+
+  /** A filter has promised what becomes of a piece of the request body, or of its end. */
+  requestTransform(who: string): void {
+    if (this.request !== 'requestTransform') this.requestAt = this.deadlines.now
+    this.request = 'requestTransform'
+    this.requestWho = who
+    this.arm()
+  }
+
+  requestTransformed(): void {
+    if (this.request !== 'requestTransform') return
+    this.request = this.streams ? 'stream' : this.paused ? 'untaken' : 'sending'
+    this.requestAt = this.deadlines.now
+    if (this.complete) this.requestEnded()
+    else this.arm()
+  }
+
+  responseTransformed(): void {
+    if (this.answer === 'responseTransform') this.wait('responseBody')
   }
 
   requestEnded(): void {
-    this.request = 'ended'
+    this.complete = true
     this.paused = false
+    if (this.request === 'requestTransform') return
+    this.request = 'ended'
     if (this.answer !== 'responseHead') return
     this.answerAt = this.deadlines.now
     this.arm()
@@ -153,7 +183,7 @@ export class ExchangeDeadline implements Timed {
       return
     }
     if (this.totalAt <= now) this.owner.timedOut(callTimeoutError(this.times.totalMs, this.grpcTimeout), 'backend')
-    else if (this.answerDue() <= now) this.end(answerPhases[this.answer])
+    else if (this.answerDue() <= now) this.end(answerPhases[this.answer], this.who)
     else if (this.request !== 'ended') this.endRequest(this.request, now)
   }
 
@@ -182,7 +212,8 @@ export class ExchangeDeadline implements Timed {
 
   private look(): void {
     if (this.answer === 'unread' && this.owner.downstream.peerReads()) this.answerMoved()
-    if (this.paused && this.owner.attempts.peerReads()) this.requestAt = this.deadlines.now
+    if (!this.paused || !this.owner.attempts.peerReads()) return
+    if (this.request !== 'requestTransform') this.requestAt = this.deadlines.now
   }
 
   private answerDue(): number {
@@ -198,7 +229,8 @@ export class ExchangeDeadline implements Timed {
   private requestDue(): number {
     const { request } = this
     // Before there is a backend, or a stage that reads it, nothing can take the body: what the answer waits for has to happen first.
-    if (request === 'ended' || !isTaken[this.answer]) return Number.POSITIVE_INFINITY
+    if (request === 'ended' || (!isTaken[this.answer] && request !== 'requestTransform'))
+      return Number.POSITIVE_INFINITY
     const since = request === 'stream' && this.answerAt > this.requestAt ? this.answerAt : this.requestAt
     const idle = this.deadlines.from(since, requestPhases[request].ms(this.times, this.all))
     return request === 'sending' ? Math.min(idle, this.rateDue()) : idle
@@ -217,7 +249,7 @@ export class ExchangeDeadline implements Timed {
 
   private endRequest(phase: Exclude<RequestPhase, 'ended'>, now: number): void {
     if (phase !== 'sending' || this.rateDue() > now) {
-      this.end(requestPhases[phase])
+      this.end(requestPhases[phase], phase === 'requestTransform' ? this.requestWho : this.who)
       return
     }
     const least = this.route?.bodyRateBytes ?? 0
@@ -225,9 +257,9 @@ export class ExchangeDeadline implements Timed {
     this.owner.timedOut(new ProxyError('REQUEST_TIMEOUT', why), 'client')
   }
 
-  private end({ error, why, ms, timeout, whom }: (typeof answerPhases)[AnswerPhase]): void {
+  private end({ error, why, ms, timeout, whom }: (typeof answerPhases)[AnswerPhase], named: string | null): void {
     const within = `within ${timeout} (${ms(this.times, this.all)} ms)`
-    const who = this.who ?? this.owner.attempts.endpoint?.label ?? 'the endpoint'
+    const who = named ?? this.owner.attempts.endpoint?.label ?? 'the endpoint'
     this.owner.timedOut(new ProxyError(error, `${why(who)} ${within}`), whom)
   }
 }
@@ -242,6 +274,7 @@ const isTaken: Readonly<Record<AnswerPhase, boolean>> = {
   responseHead: true,
   responseFilter: false,
   responseBody: true,
+  responseTransform: true,
   unread: true,
 }
 

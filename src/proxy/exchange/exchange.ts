@@ -9,7 +9,7 @@
  */
 import { nowMs } from '../../base/deadlines.ts'
 import { type ErrorCode, messageOf, ProxyError } from '../../base/errors.ts'
-import type { Filter, Filters, Reply } from '../../model/filter.ts'
+import type { Reply } from '../../model/filter.ts'
 import type { Link } from '../../model/link.ts'
 import type { Route, RouteTimeouts } from '../../model/route.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
@@ -26,9 +26,9 @@ import { upgradeOf } from '../seam/websocket.ts'
 import { WhenDone } from '../seam/when-done.ts'
 import { answerLength, answerText } from './answer-head.ts'
 import { type DeadlineOwner, ExchangeDeadline } from './exchange-deadline.ts'
+import type { FilterHost } from './filter-host.ts'
 import { FilterPhases } from './filter-phases.ts'
-import { faultPlace } from './filter-run.ts'
-import { type FilterHost, runAttemptFilters, runFilterStage } from './filter-stage.ts'
+import { runAttemptFilters } from './filter-stage.ts'
 import { httpChallenge } from './http-challenge.ts'
 import { locate } from './locate.ts'
 import { refuse } from './origins.ts'
@@ -63,6 +63,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
   forwardText = ''
   hostField: string | null = null
   finished = false
+  answersItself = false
   /** The whole request has come */
   requestComplete: boolean
   /** The origin that asks an upstream puts itself here */
@@ -149,15 +150,12 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
 
   // What origins and stages ask for
 
-  runFilters(filters: Filters, inner: Origin, sink: Sink): RequestSink {
-    return runFilterStage(this, filters, inner, sink)
-  }
-
   answerThrough(sink: Sink, answer: OwnAnswer): void {
     if (sink === this) {
       this.giveOwn(answer, null)
       return
     }
+    this.answersItself = true
     this.downstream.cork()
     writeThrough(sink, untunnelled(answer, this), this.head.method)
     this.downstream.uncork()
@@ -360,15 +358,6 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
     this.errorWhy = error.message
     const { fault, status } = error.row
     if (!this.answered && fault === 'client' && status !== 404 && status !== 421) this.downstream.closeAfter()
-  }
-
-  filterWaits(phase: 'requestFilter' | 'responseFilter', filter: Filter): void {
-    this.deadline.wait(phase, faultPlace(filter))
-    if (phase === 'requestFilter') this.pauseBody()
-  }
-
-  filterFault(filter: Filter, error: unknown): void {
-    this.services.events.fault(faultPlace(filter), error)
   }
 
   /** Goes on after a promise, unless the client has left meanwhile. */

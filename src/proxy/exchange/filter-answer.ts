@@ -3,6 +3,7 @@
  * would find a string in the place of a reply. Everything here throws TypeError, which ends the exchange with a 500
  * and a record that names the filter.
  */
+import type { BodyTransform } from '../../model/filter.ts'
 import { gatewayNames } from '../../wire/field-names.ts'
 import { Fields } from '../../wire/fields.ts'
 import { reasonOf } from '../../wire/heads.ts'
@@ -42,6 +43,31 @@ export function nothingNow(phase: string, returned: unknown): void {
   // The error is this promise, whatever becomes of it: its rejection must not end the process.
   returned.then(undefined, () => {})
   throw new TypeError(`${phase} returned a promise: this phase cannot wait`)
+}
+
+/** What a filter does with a body, or null where it leaves it as it is. */
+export function transformOf(phase: string, returned: unknown): BodyTransform | null {
+  if (returned === undefined || returned === null) return null
+  if (isThenable(returned)) {
+    returned.then(undefined, () => {})
+    throw new TypeError(`${phase} returned a promise: this phase cannot wait, its transform can`)
+  }
+  const { chunk, end } = returned as Partial<BodyTransform>
+  if (typeof chunk !== 'function' || (end !== undefined && typeof end !== 'function'))
+    throw new TypeError(`${phase} returned ${shown(returned)}: it takes nothing, or { chunk(bytes), end() }`)
+  return returned as BodyTransform
+}
+
+/** What a transform gives in the place of a piece. */
+export function bodyOutput(returned: unknown): Buffer | null | Promise<Buffer | null> {
+  return isThenable(returned) ? Promise.resolve(returned).then(pieceOf) : pieceOf(returned)
+}
+
+function pieceOf(given: unknown): Buffer | null {
+  if (given === undefined || given === null) return null
+  if (typeof given === 'string') return Buffer.from(given)
+  if (given instanceof Uint8Array) return Buffer.from(given.buffer, given.byteOffset, given.length)
+  throw new TypeError(`the transform returned ${shown(given)}: it takes a Uint8Array, a string or nothing`)
 }
 
 /** A status for an answer with content or without. Throws TypeError on one that ends no exchange. */

@@ -9,7 +9,8 @@ import type { Connection } from '../../model/connection.ts'
 import type { Filter, FilterExchange } from '../../model/filter.ts'
 import { Fields } from '../../wire/fields.ts'
 import type { Events } from '../seam/services.ts'
-import { answerOf, type BodyUnderWay, nothingNow, nothingOf } from './filter-answer.ts'
+import type { NamedTransform } from './body-chain.ts'
+import { answerOf, type BodyUnderWay, nothingNow, nothingOf, transformOf } from './filter-answer.ts'
 import { runDone, runFilters } from './filter-run.ts'
 import { filterView, type Viewed } from './filter-view.ts'
 import type { OwnAnswer } from './respond.ts'
@@ -24,7 +25,11 @@ export interface PhaseCalls {
   /** Wraps what goes on after a promise */
   resumed(next: () => void): void
   failed(filter: Filter, error: unknown): void
+  /** Of the request phase only */
+  readBody?(filter: Filter, limit: number, past: 'refuse' | 'prefix'): Promise<Uint8Array>
 }
+
+type Failed = { readonly filter: Filter; readonly error: unknown }
 
 /** The request as the request phase has left it. */
 type Before = {
@@ -40,16 +45,23 @@ export class FilterPhases {
   private readonly view: FilterExchange
   private before: Before | null = null
   private readonly body: BodyUnderWay = { reader: null }
+  /** Whose request phase it is */
+  private current: Filter | null = null
+  private calls: PhaseCalls | null = null
 
   constructor(exchange: Viewed, connection: Connection) {
     this.exchange = exchange
-    this.view = filterView(exchange, connection)
+    this.view = filterView(exchange, connection, (limit, past = 'refuse') => this.readBody(limit, past))
   }
 
   request(filters: readonly Filter[], calls: PhaseCalls): void {
     const { view, body } = this
+    this.calls = calls
     runFilters<OwnAnswer | null>(filters, {
-      call: filter => answerOf(filter.request?.(view), body),
+      call: filter => {
+        this.current = filter
+        return answerOf(filter.request?.(view), body)
+      },
       took: answer => {
         if (answer !== null) calls.answered(answer)
         return answer !== null
@@ -62,7 +74,7 @@ export class FilterPhases {
   }
 
   /** @returns the filter that has failed, or null */
-  attempt(filters: readonly Filter[]): { readonly filter: Filter; readonly error: unknown } | null {
+  attempt(filters: readonly Filter[]): Failed | null {
     this.beginTry()
     for (const filter of filters) {
       try {
@@ -72,6 +84,20 @@ export class FilterPhases {
       }
     }
     return null
+  }
+
+  /** @returns what the filters want a body to go through, or the filter that has failed */
+  transforms(filters: readonly Filter[], phase: 'requestBody' | 'responseBody'): NamedTransform[] | Failed {
+    const found: NamedTransform[] = []
+    for (const filter of filters) {
+      try {
+        const transform = transformOf(phase, filter[phase]?.(this.view))
+        if (transform !== null) found.push({ filter, transform })
+      } catch (error) {
+        return { filter, error }
+      }
+    }
+    return found
   }
 
   response(filters: readonly Filter[], calls: PhaseCalls): void {
@@ -91,6 +117,12 @@ export class FilterPhases {
     this.body.reader?.cancel().catch(() => {})
     this.body.reader = null
     runDone(filters, this.view, error, events)
+  }
+
+  private readBody(limit: number, past: 'refuse' | 'prefix'): Promise<Uint8Array> {
+    const { calls, current } = this
+    if (calls?.readBody && current) return calls.readBody(current, limit, past)
+    return Promise.reject(new TypeError('readBody is for the request phase'))
   }
 
   private beginTry(): void {

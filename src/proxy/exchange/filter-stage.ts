@@ -1,65 +1,54 @@
 /**
- * The filters of a route as a stage: the request phase before the inner origin is asked, the response phase before the head
- * of its answer goes on. What the backend sends while a filter waits is held, and the backend stopped.
+ * The filters of a route as a stage: the request phase before the inner origin is asked, with what it reads of the body; the
+ * body through the transforms of filters; and the answer through a FilteredSink.
  */
-import { messageOf, ProxyError } from '../../base/errors.ts'
-import type { Share } from '../../base/memory-budget.ts'
+import type { ProxyError } from '../../base/errors.ts'
+import type { HeldBytes } from '../../base/held-bytes.ts'
 import type { Filter, Filters } from '../../model/filter.ts'
-import {
-  needsNoBody,
-  type Origin,
-  type RequestSink,
-  type Sink,
-  type Stage,
-  type StagedExchange,
-  WrappedSink,
-} from '../../model/stage.ts'
+import { needsNoBody, type Origin, type RequestSink, type Sink, type Stage } from '../../model/stage.ts'
 import type { Fields } from '../../wire/fields.ts'
-import type { ResponseHead } from '../../wire/heads.ts'
-import type { FilterPhases, PhaseCalls } from './filter-phases.ts'
+import { hasBody } from '../seam/backend.ts'
+import { BodyChain, type BodyOwner } from './body-chain.ts'
+import { type FilterHost, filterFailed } from './filter-host.ts'
+import type { PhaseCalls } from './filter-phases.ts'
+import { FilterReader } from './filter-reader.ts'
 import { faultPlace } from './filter-run.ts'
-import { HeldAnswer } from './held-answer.ts'
+import { FilteredSink } from './filtered-sink.ts'
 import { PendingRequest } from './pending-request.ts'
 import type { OwnAnswer } from './respond.ts'
-
-/** An exchange whose filters can be run. */
-export interface FilterHost extends StagedExchange {
-  readonly filterPhases: FilterPhases
-  readonly share: Share
-  responseHead: ResponseHead | null
-  responseBodyless: boolean
-  filterWaits(phase: 'requestFilter' | 'responseFilter', filter: Filter): void
-  filterFault(filter: Filter, error: unknown): void
-  resumed(next: () => void): void
-  answerThrough(sink: Sink, answer: OwnAnswer): void
-}
 
 export const filterStage =
   (filters: Filters): Stage =>
   inner =>
   (exchange, sink) =>
-    exchange.runFilters(filters, inner, sink)
-
-/** @returns where the request body goes */
-export function runFilterStage(host: FilterHost, filters: Filters, inner: Origin, sink: Sink): RequestSink {
-  return new FilterCall(host, filters, inner, sink).begin()
-}
+    // Every exchange of the data plane is one.
+    new FilterCall(exchange as FilterHost, filters, inner, sink).begin()
 
 /** The phase before each try. @returns why one has ended the exchange, or null */
 export function runAttemptFilters(host: FilterHost, filters: readonly Filter[]): ProxyError | null {
   const failed = host.filterPhases.attempt(filters)
-  if (failed === null) return null
-  host.filterFault(failed.filter, failed.error)
-  return filterError(failed.filter, failed.error)
+  return failed === null ? null : filterFailed(host, failed.filter, failed.error)
 }
 
-class FilterCall implements PhaseCalls {
+/** The filters of one exchange. */
+class FilterCall implements PhaseCalls, BodyOwner, RequestSink {
+  /** What the request body goes through, if any filter wants it to */
+  private chain: BodyChain | null = null
+  /** The inner origin's; null before that has returned */
+  private request: RequestSink | null = null
   private readonly host: FilterHost
   private readonly filters: Filters
   private readonly inner: Origin
   private readonly sink: Sink
-  private request: RequestSink | null = null
   private pending: PendingRequest | null = null
+  private reader: FilterReader | null = null
+  /** Whose promise the request phase waits for */
+  private waiting: Filter | null = null
+  private filtered: FilteredSink | null = null
+  private droppedEarly = false
+  private resumedEarly = false
+  /** Where the request goes on; null before the request phase is over */
+  private next: RequestSink | null = null
 
   constructor(host: FilterHost, filters: Filters, inner: Origin, sink: Sink) {
     this.host = host
@@ -72,15 +61,36 @@ class FilterCall implements PhaseCalls {
     const { request } = this.filters
     if (request.length === 0) this.finished()
     else this.host.filterPhases.request(request, this)
-    if (this.request !== null) return this.request
-    this.pending = new PendingRequest(this.host.share, this.sink, error => this.host.failThrough(this.sink, error))
-    return this.pending
+    return this.next ?? this.holder()
   }
 
+  // The request phase
+
   finished(): void {
-    const { response } = this.filters
-    const sink = response.length === 0 ? this.sink : new FilteredSink(this.host, response, this.sink, this)
-    this.goOn(this.inner(this.host, sink))
+    const { response, requestBody, responseBody } = this.filters
+    const { host } = this
+    const transforms = hasBody(host.head) ? host.filterPhases.transforms(requestBody, 'requestBody') : []
+    if (!Array.isArray(transforms)) {
+      this.failed(transforms.filter, transforms.error)
+      return
+    }
+    const bodies = transforms.length + responseBody.length > 0
+    if (bodies || response.length > 0) this.filtered = new FilteredSink(host, this.filters, this.sink, this)
+    if (transforms.length > 0) {
+      // How long it will be is not known any more.
+      host.head.contentLength = -1
+      host.head.chunked = true
+    }
+    const inner = this.inner(host, this.filtered ?? this.sink)
+    this.request = inner
+    if (transforms.length > 0) {
+      this.chain = new BodyChain(transforms, host.share, this, inner)
+      host.onDone(() => this.chain?.drop())
+    }
+    // What was asked of the inner origin before it had returned its request side.
+    if (this.droppedEarly) inner.drop()
+    else if (this.resumedEarly) inner.resumeAnswer()
+    this.goOn(bodies ? this : inner)
   }
 
   answered(answer: OwnAnswer): void {
@@ -89,7 +99,10 @@ class FilterCall implements PhaseCalls {
   }
 
   waits(filter: Filter): void {
-    this.host.filterWaits('requestFilter', filter)
+    this.waiting = filter
+    if (this.reader?.reading) return
+    this.host.deadline.wait('requestFilter', faultPlace(filter))
+    this.host.pauseBody()
   }
 
   resumed(next: () => void): void {
@@ -98,101 +111,95 @@ class FilterCall implements PhaseCalls {
 
   failed(filter: Filter, error: unknown): void {
     this.goOn(needsNoBody)
-    this.host.filterFault(filter, error)
-    this.host.failThrough(this.sink, filterError(filter, error))
+    const why = this.reader?.refused(error) ?? filterFailed(this.host, filter, error)
+    this.host.failThrough(this.sink, why)
   }
 
-  /** The filters of the response have let it go on. */
+  readBody(filter: Filter, limit: number, past: 'refuse' | 'prefix'): Promise<Uint8Array> {
+    this.reader ??= new FilterReader(this.host, this.sink, this.holder(), () => {
+      if (this.waiting !== null) this.waits(this.waiting)
+    })
+    return this.reader.read(filter, limit, past)
+  }
+
+  // The request body, where a filter has to do with bodies
+
+  data(bytes: Buffer, from: number, to: number): boolean {
+    return (this.chain ?? (this.request as RequestSink)).data(bytes, from, to)
+  }
+
+  dataHeld(held: HeldBytes): boolean {
+    const { chain } = this
+    if (chain === null) return (this.request as RequestSink).dataHeld(held)
+    const open = held.each((bytes, from, to) => chain.data(bytes, from, to))
+    held.clear()
+    return open
+  }
+
+  end(trailers: Fields | null): void {
+    ;(this.chain ?? this.request)?.end(trailers)
+  }
+
+  flush(): boolean {
+    return this.request?.flush() !== false
+  }
+
+  resumeAnswer(): void {
+    this.chain?.remind()
+    if (this.filtered?.resume() !== true) this.resumeInner()
+  }
+
   resumeInner(): void {
-    this.request?.resumeAnswer()
+    if (this.request === null) this.resumedEarly = true
+    else this.request.resumeAnswer()
   }
 
-  /** A filter of the response has ended the exchange: nothing of the inner origin is wanted any more. */
-  dropInner(): void {
-    this.request?.drop()
+  fail(error: ProxyError): void {
+    this.chain?.drop()
+    this.request?.fail(error)
+  }
+
+  drop(): void {
+    this.chain?.drop()
+    if (this.request === null) this.droppedEarly = true
+    else this.request.drop()
+  }
+
+  /** The inner origin can take more. @returns whether a transform stands before it */
+  innerDrained(): boolean {
+    if (this.chain === null) return false
+    this.chain.resume()
+    this.request?.flush()
+    return true
+  }
+
+  bodyDrained(): void {
+    this.sink.requestDrained()
+  }
+
+  bodyWaits(filter: Filter): void {
+    this.host.deadline.requestTransform(faultPlace(filter))
+  }
+
+  bodySettled(): void {
+    this.host.deadline.requestTransformed()
+  }
+
+  bodyFailed(filter: Filter, error: unknown): void {
+    this.drop()
+    this.filtered?.abort(filterFailed(this.host, filter, error))
+  }
+
+  /** What comes of the body before it is known where it goes. */
+  private holder(): PendingRequest {
+    const { host, sink } = this
+    this.pending ??= new PendingRequest(host.share, sink, error => host.failThrough(sink, error))
+    return this.pending
   }
 
   private goOn(request: RequestSink): void {
-    this.request = request
+    this.next = request
+    this.reader?.close()
     this.pending?.flowInto(request)
-  }
-}
-
-const filterError = (filter: Filter, error: unknown): ProxyError =>
-  new ProxyError('FILTER_FAILED', `${faultPlace(filter)}: ${messageOf(error)}`, error)
-
-class FilteredSink extends WrappedSink implements PhaseCalls {
-  private readonly host: FilterHost
-  private readonly filters: readonly Filter[]
-  private readonly call: FilterCall
-  private waiting: ResponseHead | null = null
-  private bodyless = false
-  private held: HeldAnswer | null = null
-
-  constructor(host: FilterHost, filters: readonly Filter[], sink: Sink, call: FilterCall) {
-    super(sink)
-    this.host = host
-    this.filters = filters
-    this.call = call
-  }
-
-  override answer(head: ResponseHead, bodyless: boolean): void {
-    const { host } = this
-    this.waiting = head
-    this.bodyless = bodyless
-    this.held = new HeldAnswer(host.share)
-    host.responseHead = head
-    host.responseBodyless = bodyless
-    host.onDone(() => this.held?.drop())
-    host.filterPhases.response(this.filters, this)
-  }
-
-  override data(bytes: Uint8Array, from: number, to: number): boolean {
-    if (this.held === null) return this.sink.data(bytes, from, to)
-    this.held.data(bytes as Buffer, from, to)
-    return false
-  }
-
-  override end(trailers: Fields | null): void {
-    if (this.held === null) this.sink.end(trailers)
-    else this.held.end(trailers)
-  }
-
-  /** While its head is held the client has seen nothing of the answer, and gets the error's page instead. */
-  override abort(error: ProxyError): void {
-    const { held } = this
-    this.held = null
-    held?.drop()
-    if (held === null) this.sink.abort(error)
-    else this.host.failThrough(this.sink, error)
-  }
-
-  finished(): void {
-    const { held } = this
-    this.held = null
-    this.sink.answer(this.waiting as ResponseHead, this.bodyless)
-    if (held === null) return
-    const open = held.sendTo(this.sink)
-    if (held.ended) this.sink.end(held.trailers)
-    else if (open) this.call.resumeInner()
-  }
-
-  answered(): void {}
-
-  waits(filter: Filter): void {
-    this.host.filterWaits('responseFilter', filter)
-  }
-
-  resumed(next: () => void): void {
-    this.host.resumed(next)
-  }
-
-  failed(filter: Filter, error: unknown): void {
-    const { held } = this
-    this.held = null
-    held?.drop()
-    this.host.filterFault(filter, error)
-    this.call.dropInner()
-    this.host.failThrough(this.sink, filterError(filter, error))
   }
 }

@@ -17,7 +17,9 @@ export interface Viewed extends FilteredRequest {
   readonly responseBodyless: boolean
 }
 
-export function filterView(exchange: Viewed, connection: Connection): FilterExchange {
+type ReadBody = FilterExchange['request']['readBody']
+
+export function filterView(exchange: Viewed, connection: Connection, readBody: ReadBody): FilterExchange {
   return {
     get id() {
       return exchange.id
@@ -46,6 +48,7 @@ export function filterView(exchange: Viewed, connection: Connection): FilterExch
         exchange.forwardQuery = query === '' ? '' : checkedTarget(query, '?')
       },
       headers: new RequestFields(exchange),
+      readBody,
     },
     get response() {
       const head = exchange.responseHead

@@ -32,6 +32,7 @@ export type AnswerPhase =
   | 'responseHead'
   | 'responseFilter'
   | 'responseBody'
+  | 'responseTransform'
   | 'unread'
 
 export const answerPhases: Readonly<Record<AnswerPhase, Rule>> = {
@@ -96,6 +97,14 @@ export const answerPhases: Readonly<Record<AnswerPhase, Rule>> = {
     error: 'UPSTREAM_IDLE',
     why: who => `${who} sent nothing`,
   },
+  /** The backend is stopped meanwhile */
+  responseTransform: {
+    whom: 'gateway',
+    timeout: 'timeouts.filter',
+    ms: route => route.filterMs,
+    error: 'FILTER_TIMEOUT',
+    why: who => `${who} did not settle its promise for a piece of the response body`,
+  },
   unread: {
     whom: 'reader',
     timeout: 'timeouts.idle',
@@ -106,7 +115,7 @@ export const answerPhases: Readonly<Record<AnswerPhase, Rule>> = {
 }
 
 /** What the request waits for. */
-export type RequestPhase = 'sending' | 'expecting' | 'untaken' | 'stream' | 'ended'
+export type RequestPhase = 'sending' | 'expecting' | 'untaken' | 'requestTransform' | 'stream' | 'ended'
 
 export const requestPhases: Readonly<Record<Exclude<RequestPhase, 'ended'>, Rule>> = {
   /** Up to the end of the trailers; limits.bodyRate counts as well */
@@ -132,6 +141,14 @@ export const requestPhases: Readonly<Record<Exclude<RequestPhase, 'ended'>, Rule
     ms: route => route.idleMs,
     error: 'UPSTREAM_IDLE',
     why: who => `${who} read nothing of the request body`,
+  },
+  /** The client is stopped meanwhile, if it has more to send */
+  requestTransform: {
+    whom: 'gateway',
+    timeout: 'timeouts.filter',
+    ms: route => route.filterMs,
+    error: 'FILTER_TIMEOUT',
+    why: who => `${who} did not settle its promise for a piece of the request body`,
   },
   /** A call of gRPC may say nothing for as long as it likes, as long as one of both sides says something */
   stream: {
