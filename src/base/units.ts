@@ -35,6 +35,31 @@ const durationWords: readonly (readonly [RegExp, keyof typeof durationUnits])[] 
   [/^(d|days?)$/i, 'd'],
 ]
 
+const perUnits = { s: 1, m: 60, h: 3600, d: 86_400 } as const
+
+export const percentPattern = '[0-9]+(\\.[0-9]+)?%'
+export const ratePattern = '[0-9]+(\\.[0-9]+)?/(s|m|h|d)'
+
+/** `50%` is 50, or null where the text is not a percentage. */
+export function parsePercent(text: string): number | null {
+  const found = /^([0-9]{1,9}(?:\.[0-9]{1,9})?)%$/.exec(text)
+  return found ? Number(found[1]) : null
+}
+
+/** How many a second: `100/s` is 100, `30/m` is 0.5; or null where the text is not a rate. */
+export function parseRate(text: string): number | null {
+  const found = /^([0-9]{1,12}(?:\.[0-9]{1,9})?)\/(s|m|h|d)$/.exec(text)
+  return found ? Number(found[1]) / perUnits[found[2] as keyof typeof perUnits] : null
+}
+
+/** What somebody who wrote `100 rps`, `100/sec` or `30 per minute` meant, or null. For hints only. */
+export function suggestRate(text: string): string | null {
+  const found = /^([0-9]+(?:\.[0-9]+)?) *(?:(rps)|(?:\/|per) *([A-Za-z]+))$/i.exec(text.trim())
+  if (!found) return null
+  const unit = found[2] ? 's' : durationWords.find(([form]) => form.test(found[3] as string))?.[1]
+  return unit === undefined || unit === 'ms' ? null : `${found[1]}/${unit}`
+}
+
 /** What somebody who wrote `5min`, `1.5s`, `1h30m` or `30 seconds` meant, or null. For hints only. */
 export function suggestDuration(text: string): string | null {
   const parts = [...text.trim().matchAll(/([0-9]+(?:\.[0-9]+)?) *([A-Za-z]+) */g)]

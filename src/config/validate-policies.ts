@@ -1,8 +1,8 @@
 /** TLS policies: those of the file are built on others, and every name that is used must be one. */
 import { policies as named, type Policy, tlsVersions } from '../model/policies.ts'
 import type { Raw } from './engine/infer.ts'
+import { unknownName } from './engine/mistakes.ts'
 import type { Problems } from './engine/problem.ts'
-import { unknownName } from './engine/read.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import type { policyShape } from './schema/policy.ts'
 

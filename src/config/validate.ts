@@ -37,7 +37,7 @@ type Origin = {
 /** undefined when there are errors among the problems. */
 export function validate(tree: Node, origin: Origin, problems: Problems): Config | undefined {
   const { folder, filesLater } = origin
-  const reader: Reader = { problems, folder, filesLater, files: new Map(), defaults: new Map() }
+  const reader: Reader = { problems, folder, filesLater, files: new Map(), defaults: new Map(), shapes: new Map() }
   const raw = readObject(tree, configShape, reader) as Raw<typeof configShape> | undefined
   if (!raw) return undefined
   const listen = validateListeners(raw.listen ?? [], childOf(tree, 'listen'), problems)

@@ -34,7 +34,14 @@ function problemsOfValue(yaml: string, key: string, kind: Kind): string[] {
   // 32 bytes in base64url: what the strictest of them takes.
   const names = [...yaml.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => [name, 'A'.repeat(43)])
   const node = childOf(parseText(yaml, 'row', Object.fromEntries(names), problems)!, key)
-  readValue(node!, kind, { problems, folder: '/', filesLater: false, files: new Map(), defaults: new Map() })
+  readValue(node!, kind, {
+    problems,
+    folder: '/',
+    filesLater: false,
+    files: new Map(),
+    defaults: new Map(),
+    shapes: new Map(),
+  })
   return problems.list().flatMap(problem => (problem.message.endsWith('does not exist') ? [] : [problem.message]))
 }
 

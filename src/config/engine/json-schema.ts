@@ -1,5 +1,5 @@
 /** The JSON Schema (2020-12) of a configuration, from the rows: for editors, and `sallyport schema`. */
-import { durationPattern, sizePattern } from '../../base/units.ts'
+import { durationPattern, percentPattern, ratePattern, sizePattern } from '../../base/units.ts'
 import type { Kind, Row, Shape, Words } from './kinds.ts'
 
 type JsonSchema = { readonly [key: string]: unknown }
@@ -53,6 +53,10 @@ function ofKind(kind: Kind, definitions: Record<string, JsonSchema>): JsonSchema
       const bytes = { type: 'integer', minimum: kind.min, maximum: kind.max }
       return { anyOf: [{ type: 'string', pattern: `^${sizePattern}$` }, bytes, ...words(kind.words), variable] }
     }
+    case 'percent':
+      return { anyOf: [{ type: 'string', pattern: `^${percentPattern}$` }, ...words(kind.words), variable] }
+    case 'rate':
+      return { anyOf: [{ type: 'string', pattern: `^${ratePattern}$` }, ...words(kind.words), variable] }
     case 'choice':
       return { anyOf: [{ enum: kind.of }, variable] }
     case 'list': {
@@ -60,7 +64,7 @@ function ofKind(kind: Kind, definitions: Record<string, JsonSchema>): JsonSchema
       return kind.single ? { anyOf: [ofKind(kind.of, definitions), list] } : list
     }
     case 'object': {
-      const name = kind.shape.name.replaceAll(' ', '-')
+      const name = definitionOf(kind.shape.name)
       if (!Object.hasOwn(definitions, name)) {
         // First the name: a shape may hold itself.
         definitions[name] = {}
@@ -68,6 +72,8 @@ function ofKind(kind: Kind, definitions: Record<string, JsonSchema>): JsonSchema
       }
       return { $ref: `#/$defs/${name}` }
     }
+    case 'nested':
+      return { $ref: `#/$defs/${definitionOf(kind.shape)}` }
     case 'map':
       return { type: 'object', additionalProperties: ofKind(kind.of, definitions) }
     case 'either': {
@@ -78,6 +84,8 @@ function ofKind(kind: Kind, definitions: Record<string, JsonSchema>): JsonSchema
       return {}
   }
 }
+
+const definitionOf = (shape: string): string => shape.replaceAll(' ', '-')
 
 function words(known: Words | undefined): JsonSchema[] {
   return known ? [{ enum: Object.keys(known) }] : []

@@ -13,7 +13,15 @@ export type Kind =
   | { readonly type: 'duration'; readonly words?: Words; readonly maxMs?: number }
   /** Becomes bytes in a field named `<key>Bytes` */
   | { readonly type: 'size'; readonly min: number; readonly max: number; readonly words?: Words }
-  | { readonly type: 'choice'; readonly of: readonly (string | number)[]; readonly unsupported?: Unsupported }
+  /** `50%`: becomes 50 in a field named `<key>Percent` */
+  | { readonly type: 'percent'; readonly min: number; readonly max: number; readonly words?: Words }
+  /** `100/s`, `30/m`, `1000/h`: becomes a number in a field named `<key>PerSecond` */
+  | { readonly type: 'rate'; readonly words?: Words }
+  | {
+      readonly type: 'choice'
+      readonly of: readonly (string | number | boolean)[]
+      readonly unsupported?: Unsupported
+    }
   /** Must exist and be readable, or with `url` be an http or https URL; becomes an absolute path in a field named `<key>File` */
   | { readonly type: 'file'; readonly url?: true }
   /** Becomes an absolute path; need not exist */
@@ -21,10 +29,12 @@ export type Kind =
   /** At least one; `single`: one may be written without the brackets */
   | { readonly type: 'list'; readonly of: Kind; readonly single?: true; readonly empty?: true }
   | { readonly type: 'object'; readonly shape: Shape }
-  /** Free keys of a form; becomes a Map */
+  /** An object of the shape with this name, which this one stands in: how a shape holds itself */
+  | { readonly type: 'nested'; readonly shape: string }
+  /** Free keys of a form, as in a map by status; becomes a Map */
   | {
       readonly type: 'map'
-      readonly key: (text: string) => Formed<string>
+      readonly key: (text: string) => Formed<string | number>
       readonly keyName: string
       readonly of: Kind
     }
@@ -58,11 +68,14 @@ export type Shape = {
   readonly unsupported?: Unsupported
 }
 
+const units = { duration: 'Ms', size: 'Bytes', percent: 'Percent', rate: 'PerSecond', file: 'File' } as const
+
+/** What a kind of value appends to the name of its field: the unit. */
+export type Units = typeof units
+
 /** The field of a value in config.ts: the unit is in its name. */
 export function fieldOf(key: string, kind: Kind): string {
-  if (kind.type === 'duration') return `${key}Ms`
-  if (kind.type === 'size') return `${key}Bytes`
-  return kind.type === 'file' ? `${key}File` : key
+  return kind.type in units ? `${key}${units[kind.type as keyof Units]}` : key
 }
 
 /** Keeps the literal types of rows, from which infer.ts tells what users write and what is read. */

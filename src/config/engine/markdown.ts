@@ -85,6 +85,10 @@ function takes(kind: Kind): string {
         kind.max === Number.MAX_SAFE_INTEGER ? 'size' : `size, ${formatSize(kind.min)} to ${formatSize(kind.max)}`
       return `${range}${orWords(kind.words)}`
     }
+    case 'percent':
+      return `${kind.min}% to ${kind.max}%${orWords(kind.words)}`
+    case 'rate':
+      return `rate${orWords(kind.words)}`
     case 'choice':
       return kind.of.map(word => `\`${word}\``).join(', ')
     case 'file':
@@ -94,7 +98,9 @@ function takes(kind: Kind): string {
     case 'list':
       return kind.single ? `list of ${takes(kind.of)}, or one` : `list of ${takes(kind.of)}`
     case 'object':
-      return `[${kind.shape.name}](#${kind.shape.name.toLowerCase().replaceAll(' ', '-')})`
+      return linkTo(kind.shape.name)
+    case 'nested':
+      return linkTo(kind.shape)
     case 'map':
       return `map of ${kind.keyName} to ${takes(kind.of)}`
     case 'either':
@@ -103,6 +109,8 @@ function takes(kind: Kind): string {
       return 'filter, or function'
   }
 }
+
+const linkTo = (shape: string): string => `[${shape}](#${shape.toLowerCase().replaceAll(' ', '-')})`
 
 function byDefault(row: Row): string {
   if (row.defaultDocs) return row.defaultDocs

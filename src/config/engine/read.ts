@@ -5,19 +5,12 @@
  */
 import { accessSync, constants, statSync } from 'node:fs'
 import path from 'node:path'
-import {
-  formatDuration,
-  formatSize,
-  maxDurationMs,
-  parseDuration,
-  parseSize,
-  suggestDuration,
-  suggestSize,
-} from '../../base/units.ts'
 import type { Filter } from '../../model/filter.ts'
-import { fieldOf, type Kind, type Row, type Shape, type Unsupported, type Words } from './kinds.ts'
-import { didYouMean, nearest } from './nearest.ts'
+import { fieldOf, type Kind, type Row, type Shape, type Unsupported } from './kinds.ts'
+import { lastKey, orList, wrongKind } from './mistakes.ts'
+import { didYouMean } from './nearest.ts'
 import type { Problems } from './problem.ts'
+import { readAmount } from './read-amounts.ts'
 import { brokenValue, type Node, type Place } from './tree.ts'
 
 export type Reader = {
@@ -30,11 +23,14 @@ export type Reader = {
   readonly files: Map<string, string | null>
   /** Defaults as read, by row */
   readonly defaults: Map<Row, unknown>
+  /** By name, those that what is read stands in: a shape may hold itself */
+  readonly shapes: Map<string, Shape>
 }
 
 /** Reads by a shape, into one field per row. */
 export function readObject(node: Node, shape: Shape, reader: Reader): Record<string, unknown> | undefined {
   if (node.kind !== 'map') return wrongKind(node, `a map with ${orList(Object.keys(shape.rows))}`, reader)
+  reader.shapes.set(shape.name, shape)
   const fields: Record<string, unknown> = {}
   for (const key in shape.rows) {
     const row = shape.rows[key]!
@@ -92,13 +88,13 @@ export function readValue(node: Node, kind: Kind, reader: Reader, example?: stri
       return wrongKind(node, 'true or false', reader, hint)
     }
     case 'integer':
-      return readInteger(node, kind, reader)
     case 'duration':
-      return readDuration(node, kind, reader)
     case 'size':
-      return readSize(node, kind, reader)
+    case 'percent':
+    case 'rate':
+      return readAmount(node, kind, reader)
     case 'choice': {
-      if (node.kind === 'scalar' && kind.of.includes(node.value as string | number)) return node.value
+      if (node.kind === 'scalar' && kind.of.includes(node.value as string | number | boolean)) return node.value
       const word = node.kind === 'scalar' ? String(node.value) : ''
       const unsupported =
         kind.unsupported && Object.hasOwn(kind.unsupported, word) ? kind.unsupported[word] : undefined
@@ -118,6 +114,8 @@ export function readValue(node: Node, kind: Kind, reader: Reader, example?: stri
       return readList(node, kind, reader, example)
     case 'object':
       return readObject(node, kind.shape, reader)
+    case 'nested':
+      return readObject(node, reader.shapes.get(kind.shape) as Shape, reader)
     case 'map':
       return readMap(node, kind, reader)
     case 'either': {
@@ -161,59 +159,6 @@ function readText(node: Node, wanted: string, reader: Reader): string | undefine
   return wrongKind(node, /^an? |^the /.test(wanted) ? wanted : `a string (${wanted})`, reader, hint)
 }
 
-function readInteger(node: Node, kind: Kind & { type: 'integer' }, reader: Reader): unknown {
-  const value = node.kind === 'scalar' ? node.value : null
-  if (typeof value === 'string' && kind.words && Object.hasOwn(kind.words, value)) return kind.words[value]
-  if (typeof value === 'number' && Number.isInteger(value)) {
-    if (value >= kind.min && value <= kind.max) return value
-    reader.problems.error(node.at, `${lastKey(node.at)} is ${kind.min} to ${kind.max}, not ${value}`)
-    return undefined
-  }
-  const hint = typeof value === 'string' && /^[0-9]+$/.test(value) ? 'write it without quotes' : undefined
-  return wrongKind(node, `a whole number${orWords(kind.words)}`, reader, hint)
-}
-
-function readDuration(node: Node, kind: Kind & { type: 'duration' }, reader: Reader): unknown {
-  const { words, maxMs = maxDurationMs } = kind
-  const value = node.kind === 'scalar' ? node.value : null
-  if (typeof value === 'string' && words && Object.hasOwn(words, value)) return words[value]
-  const ms = typeof value === 'string' ? parseDuration(value) : null
-  if (ms === null) {
-    const meant = typeof value === 'string' ? suggestDuration(value) : null
-    const hint =
-      meant !== null
-        ? `write ${meant}`
-        : typeof value === 'number'
-          ? `with its unit: ${value}s or ${value}ms?`
-          : undefined
-    return wrongKind(node, `a duration as in 250ms, 30s, 5m, 12h or 1d${orWords(words)}`, reader, hint)
-  }
-  if (ms >= 1 && ms <= maxMs) return ms
-  const hint = words && ms === 0 ? `for no such timeout write ${Object.keys(words).join(' or ')}` : undefined
-  reader.problems.error(node.at, `${lastKey(node.at)} is 1ms to ${formatDuration(maxMs)}, not ${value}`, hint)
-  return undefined
-}
-
-function readSize(node: Node, kind: Kind & { type: 'size' }, reader: Reader): unknown {
-  const value = node.kind === 'scalar' ? node.value : null
-  if (typeof value === 'string' && kind.words && Object.hasOwn(kind.words, value)) return kind.words[value]
-  const number = typeof value === 'number' && Number.isSafeInteger(value) ? value : null
-  const bytes = typeof value === 'string' ? parseSize(value) : number
-  if (bytes === null) {
-    const meant = typeof value === 'string' ? suggestSize(value) : null
-    const hint = meant === null ? undefined : `write ${meant}`
-    return wrongKind(node, `a size as in 512b, 16kb or 1mb${orWords(kind.words)}`, reader, hint)
-  }
-  if (bytes >= kind.min && bytes <= kind.max) return bytes
-  const hint = kind.words && bytes === 0 ? `for no limit write ${Object.keys(kind.words).join(' or ')}` : undefined
-  const most =
-    kind.max === Number.MAX_SAFE_INTEGER
-      ? 'at most 2^53 bytes'
-      : `${formatSize(kind.min)} to ${formatSize(kind.max)}`
-  reader.problems.error(node.at, `${lastKey(node.at)} is ${most}, not ${value}`, hint)
-  return undefined
-}
-
 /** A list whose broken items are left out, or undefined where nothing is left of it. */
 function readList(node: Node, kind: Kind & { type: 'list' }, reader: Reader, example?: string): unknown {
   if (node.kind !== 'list') {
@@ -227,17 +172,21 @@ function readList(node: Node, kind: Kind & { type: 'list' }, reader: Reader, exa
   }
   // Objects keep their places in the list, also broken ones: later checks find their nodes by index.
   const values = node.items.map(item => readValue(item, kind.of, reader))
-  if (kind.of.type === 'object') return values
+  if (kind.of.type === 'object' || kind.of.type === 'nested') return values
   const whole = values.filter(value => value !== undefined)
   return whole.length === 0 && values.length > 0 ? undefined : whole
 }
 
-function readMap(node: Node, kind: Kind & { type: 'map' }, reader: Reader): Map<string, unknown> | undefined {
+function readMap(
+  node: Node,
+  kind: Kind & { type: 'map' },
+  reader: Reader,
+): Map<string | number, unknown> | undefined {
   if (node.kind !== 'map') return wrongKind(node, `a map of ${kind.keyName}s`, reader)
-  const map = new Map<string, unknown>()
+  const map = new Map<string | number, unknown>()
   for (const [key, entry] of node.entries) {
     const value = readValue(entry.value, kind.of, reader)
-    const name = formed(kind.key(key), entry.key, reader) as string | undefined
+    const name = formed(kind.key(key), entry.key, reader) as string | number | undefined
     if (name === undefined) continue
     if (map.has(name))
       reader.problems.error(entry.key, `${key} is written twice`, 'upper and lower case are the same here')
@@ -328,39 +277,4 @@ function formed(result: { ok: unknown } | { wrong: string; hint?: string }, at: 
 
 function reportUnsupported(at: Place, unsupported: Unsupported[string], reader: Reader): undefined {
   reader.problems.error(at, `not supported yet: ${unsupported.what}`, unsupported.hint)
-}
-
-function wrongKind(node: Node, wanted: string, reader: Reader, hint?: string): undefined {
-  const what = node.at.path === '' ? 'the configuration' : lastKey(node.at)
-  reader.problems.error(node.at, `${what} takes ${wanted}, not ${describe(node)}`, hint)
-}
-
-function describe(node: Node): string {
-  if (node.kind === 'list') return 'a list'
-  if (node.kind === 'map') return 'a map'
-  if (node.kind === 'code') return typeof node.value === 'function' ? 'a function' : 'an object with code'
-  const text = JSON.stringify(node.value)
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text
-}
-
-/** The name a message uses: the last word of the path, with its index. */
-function lastKey(at: Place): string {
-  return /[^.]*$/.exec(at.path)![0] || 'the configuration'
-}
-
-function orList(words: readonly (string | number)[], last = 'or'): string {
-  return words.length < 2
-    ? String(words[0] ?? 'nothing')
-    : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`
-}
-
-function orWords(words: Words | undefined): string {
-  return words ? `, or ${Object.keys(words).join(' or ')}` : ''
-}
-
-/** For a name that refers to something: `known` are the names there are. */
-export function unknownName(name: string, known: readonly string[]): string | undefined {
-  const close = nearest(name, known)
-  if (close !== null) return `did you mean ${close}?`
-  return known.length > 0 && known.length <= 8 ? `there are ${orList(known, 'and')}` : undefined
 }
