@@ -6,7 +6,7 @@ export const alertsShape = shape({
   name: 'alerts',
   docs:
     'One POST with JSON for each event: `certificate-expiring`, `certificate-expired`, `certificate-broken`, `renewal-failed`. An ' +
-    'alert that is not answered with 2xx within ten seconds is tried again four times in some six minutes. ' +
+    'alert that is not answered with 2xx within `timeout` is tried again four times in some six minutes. ' +
     'docs/certificates.md has the fields.',
   rows: {
     url: {
@@ -38,6 +38,12 @@ export const alertsShape = shape({
       // biome-ignore lint/suspicious/noTemplateCurlyInString: as it is written in a file
       docs: 'Sent as `Authorization: Bearer`. Take it from the environment, as in `token: ${NAME}`.',
       example: 'k7b2f0c9',
+    },
+    timeout: {
+      kind: { type: 'duration', maxMs: 300_000 },
+      default: '10s',
+      docs: 'How long the receiver may take to answer.',
+      example: '30s',
     },
     ca: {
       kind: { type: 'file' },

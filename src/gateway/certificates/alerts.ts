@@ -31,21 +31,21 @@ export type AlertTarget = {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly ca: string | null
+  readonly timeoutMs: number
 }
 
 /** Throws UsageError where the CA cannot be read. */
-export function alertTarget({ url, headers, token, caFile }: AlertsConfig): AlertTarget {
+export function alertTarget({ url, headers, token, caFile, timeoutMs }: AlertsConfig): AlertTarget {
   const all: Record<string, string> = Object.fromEntries(headers)
   if (token !== null) all['authorization'] = `Bearer ${token}`
   try {
-    return { url, headers: all, ca: caFile === null ? null : readFileSync(caFile, 'utf8') }
+    return { url, headers: all, ca: caFile === null ? null : readFileSync(caFile, 'utf8'), timeoutMs }
   } catch (error) {
     throw new UsageError(`${caFile}: cannot be read: ${messageOf(error)}`)
   }
 }
 
 export const mostWaiting = 200
-const answerMs = 10_000
 /** Before the second try, the third, ... */
 const pausesMs: readonly number[] = [2_000, 15_000, 60_000, 300_000]
 
@@ -141,14 +141,14 @@ const bodyOf = ({ event, leaf, source, sites, why }: Alert, now: number): string
   })
 
 /** Resolves with any 2xx; rejects with everything else. */
-async function post({ url, headers, ca }: AlertTarget, body: string): Promise<void> {
+async function post({ url, headers, ca, timeoutMs }: AlertTarget, body: string): Promise<void> {
   const { status } = await request(url, {
     method: 'POST',
     headers: { ...headers, 'content-type': 'application/json' },
     body,
     agent: null,
     ca,
-    timeoutMs: answerMs,
+    timeoutMs,
     maxBytes: 0,
     signal: null,
   })

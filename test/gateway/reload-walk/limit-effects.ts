@@ -120,6 +120,7 @@ const alerts: Table = {
       look: running => target(running)?.headers,
       sees: { 'x-team': 'a', authorization: 'Bearer b-token' },
     },
+    'alerts.timeout': { to: '30s', look: running => target(running)?.timeoutMs, sees: 30_000 },
     'alerts.ca': { to: otherCa.file, look: running => target(running)?.ca, sees: otherCa.certificatePem },
   },
 }

@@ -33,7 +33,9 @@ type Parts = {
     readonly internalCa: { readonly running: { readonly key: string; readonly server: object } | null }
   }
   readonly reports: {
-    readonly alerts: { readonly target: { url: string; headers: object; ca: string | null } | null }
+    readonly alerts: {
+      readonly target: { url: string; headers: object; ca: string | null; timeoutMs: number } | null
+    }
     readonly expiry: { readonly alertDays: readonly number[] }
   }
   readonly tickets: { readonly lifetimeSeconds: number; windows(): readonly object[] }
