@@ -7,7 +7,7 @@
  * says nothing. What the server says in an error is cut and stripped before it goes anywhere; the password goes nowhere.
  */
 import { isIP } from 'node:net'
-import { createClient, RESP_TYPES } from '@redis/client'
+import type { createClient } from '@redis/client'
 import { nowMs } from '../base/deadlines.ts'
 import { messageOf } from '../base/errors.ts'
 import { StorageError } from '../model/storage.ts'
@@ -77,6 +77,9 @@ export class RedisLink {
   /** Resolves when the first attempt has ended, either way. */
   async open(): Promise<void> {
     const { server, deadlineMs, prepare, message } = this.#options
+    // Loaded by whoever has a Redis: it would be a fifth of the start of a process on Node.
+    const { createClient, RESP_TYPES } = await import('@redis/client')
+    if (this.#closed) return
     const client = createClient(clientOptions(server, deadlineMs))
     this.#opening = client
     client.on('error', error => this.#down(client, error))
