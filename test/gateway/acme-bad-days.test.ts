@@ -1,4 +1,5 @@
 /** CAs, clocks, disks and values on bad days: the old certificate serves, and one record says what happens next and when. */
+
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -12,6 +13,7 @@ import { type Started, startGateway } from '../harness/gateway.ts'
 import { type GatewayProcess, spawnGateway } from '../harness/gateway-process.ts'
 import { dueRecord, fingerprintOf, seedCertificate } from '../harness/kept-certificate.ts'
 import { freePort } from '../harness/ports.ts'
+import { until } from '../harness/until.ts'
 
 const name = 'shop.test'
 const value = `certificates/${name}.ecdsa`
@@ -162,7 +164,7 @@ describe('a CA that answers', () => {
     const started = await start()
     const old = await shown(started.port)
     const asked = () => fake.count('authz')
-    while (asked() < 4) await new Promise(resolve => setTimeout(resolve, 10))
+    await until(() => asked() >= 4)
     assert.equal(await shown(started.port), old)
     const answers = () =>
       readdirSync(path.join(state, 'storage', 'challenges')).filter(each => !each.startsWith('~'))

@@ -1,4 +1,5 @@
 /** The admin listener: metrics that follow real traffic and certificates, probes, its bounds, and several workers. */
+
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
@@ -18,6 +19,8 @@ import { readExposition, type Scraped } from '../harness/exposition.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import { freePort } from '../harness/ports.ts'
 import { rawTcp, rawTls } from '../harness/raw.ts'
+import { main, readyOf } from '../harness/sallyport.ts'
+import { eventually } from '../harness/until.ts'
 
 const ca = testCa()
 const routes = [{ respond: { body: 'yes' } }]
@@ -80,30 +83,24 @@ async function scrape(port: number): Promise<Scraped> {
 }
 
 /** Scrapes until it holds; what is scraped may be some milliseconds old. */
-async function scrapeUntil(
-  port: number,
-  holds: (scraped: Scraped) => boolean,
-  withinMs = 10_000,
-): Promise<Scraped> {
-  const deadline = performance.now() + withinMs
-  for (;;) {
-    const scraped = await scrape(port)
-    if (holds(scraped)) return scraped
-    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${holds}\n${show(scraped)}`)
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
+async function scrapeUntil(port: number, holds: (scraped: Scraped) => boolean): Promise<Scraped> {
+  let scraped = await scrape(port)
+  await eventually(
+    () => `${holds}\n${show(scraped)}`,
+    async () => holds(scraped) || holds((scraped = await scrape(port))),
+  )
+  return scraped
 }
 
 const show = ({ samples }: Scraped) => samples.map(each => JSON.stringify(each)).join('\n')
 
 async function statusUntil(port: number, status: number, headers: http.OutgoingHttpHeaders = {}): Promise<Answer> {
-  const deadline = performance.now() + 10_000
-  for (;;) {
-    const answer = await ask(port, '/readyz', headers)
-    if (answer.status === status) return answer
-    if (performance.now() > deadline) throw new Error(`${answer.status}: ${answer.body}`)
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
+  let answer = await ask(port, '/readyz', headers)
+  await eventually(
+    () => `${status}, not ${answer.status}: ${answer.body}`,
+    async () => answer.status === status || (answer = await ask(port, '/readyz', headers)).status === status,
+  )
+  return answer
 }
 
 const sum = (scraped: Scraped, name: string, labels: Record<string, string> = {}): number =>
@@ -388,24 +385,13 @@ describe('the admin listener', () => {
   })
 })
 
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
-
 function run(
   file: string,
   workers: number,
 ): { child: ChildProcess; ready: Promise<void>; ended: Promise<number | null> } {
   const words = [main, 'run', '-c', file, '--workers', String(workers)]
   const child = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] })
-  let err = ''
-  const ready = new Promise<void>((resolve, reject) => {
-    child.stderr?.on('data', chunk => {
-      err += chunk
-      if (err.includes('sallyport ready')) resolve()
-    })
-    child.on('close', () => reject(new Error(err)))
-  })
-  ready.catch(() => {})
-  return { child, ready, ended: new Promise(resolve => child.on('close', resolve)) }
+  return { child, ready: readyOf(child), ended: new Promise(resolve => child.on('close', resolve)) }
 }
 
 describe('of two workers', () => {

@@ -2,6 +2,7 @@
  * Whoever reads the log stops reading: the gateway serves on, obeys signals, counts what it had to drop, and says so when
  * the reader is back. With a socket as standard output (as of systemd), which both runtimes' `spawn` makes, and with a pipe.
  */
+
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,9 +13,8 @@ import { Output } from '../../src/base/output.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 import { freePort } from '../harness/ports.ts'
 import { rawTcp } from '../harness/raw.ts'
+import { main, readyOf } from '../harness/sallyport.ts'
 import { eventually } from '../harness/until.ts'
-
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
 
 async function run(
   stdout: 'pipe' | number,
@@ -34,13 +34,7 @@ async function run(
     }),
   )
   const child = spawn(process.execPath, [main, 'run', '-c', file], { stdio: ['ignore', stdout, 'pipe'] })
-  let err = ''
-  child.stderr?.on('data', chunk => void (err += chunk))
-  const ended = once(child, 'exit')
-  await Promise.race([
-    eventually('it is ready', () => err.includes('sallyport ready'), 40_000),
-    ended.then(() => assert.fail(err)),
-  ])
+  await readyOf(child)
   return { child, port, metrics, folder }
 }
 

@@ -1,4 +1,5 @@
 /** `sallyport ca` as a user types it. */
+
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
@@ -8,8 +9,7 @@ import { describe, test } from 'node:test'
 import { buildCsr } from '../../src/certs/x509/csr.ts'
 import { readCertificate } from '../../src/certs/x509/x509-read.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
-
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
+import { main } from '../harness/sallyport.ts'
 
 describe('sallyport ca', () => {
   const folder = temporaryFolder()

@@ -1,4 +1,5 @@
 /** Folders of certificates, expiry and readiness of a running gateway, and what the command line says of them. */
+
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
@@ -20,9 +21,9 @@ import {
   testCa,
 } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
+import { main } from '../harness/sallyport.ts'
 
 const ca = testCa()
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
 const running: Started[] = []
 const closers: (() => void)[] = []
 

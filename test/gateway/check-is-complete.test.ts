@@ -1,4 +1,5 @@
 /** What the configuration alone does not show, and `run` would refuse: `check` says it too, all at once, with its place. */
+
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -7,8 +8,8 @@ import { describe, it } from 'node:test'
 import { policies } from '../../src/model/policies.ts'
 import { offerOf } from '../../src/tls/offer.ts'
 import { issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
+import { main } from '../harness/sallyport.ts'
 
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
 const ca = testCa()
 
 function cli(verb: string, text: string): { code: number | null; out: string; err: string } {

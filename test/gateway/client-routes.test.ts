@@ -1,4 +1,5 @@
 /** Routes for some clients only: the example of docs/tls.md does what the page says, and `explain` and `check` say it too. */
+
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -9,8 +10,8 @@ import type { RouteInput } from '../../src/config/config.ts'
 import { ask, versions } from '../harness/ask.ts'
 import { type IssuedFiles, issueClientFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
+import { main } from '../harness/sallyport.ts'
 
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
 const page = readFileSync(new URL('../../docs/tls.md', import.meta.url), 'utf8')
 const example = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].find(([, text]) =>
   text?.includes('clients: require'),

@@ -1,4 +1,5 @@
 /** The command line as a user types it: what it prints, its exit codes, and what signals do. */
+
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -8,8 +9,7 @@ import { abilities } from '../../src/base/runtime.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 import { freePort } from '../harness/ports.ts'
 import { rawTls } from '../harness/raw.ts'
-
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
+import { main, readyOf } from '../harness/sallyport.ts'
 
 type Ended = { code: number | null; out: string; err: string }
 
@@ -26,14 +26,8 @@ function start(...words: string[]): {
   let out = ''
   let err = ''
   child.stdout.on('data', chunk => void (out += chunk))
-  const ready = new Promise<void>((resolve, reject) => {
-    child.stderr.on('data', chunk => {
-      err += chunk
-      if (err.includes('sallyport ready')) resolve()
-    })
-    child.on('close', () => reject(new Error(err)))
-  })
-  ready.catch(() => {})
+  child.stderr.on('data', chunk => void (err += chunk))
+  const ready = readyOf(child, () => out)
   const ended = new Promise<Ended>(resolve => child.on('close', code => resolve({ code, out, err })))
   return { child, ended, err: () => err, ready }
 }

@@ -2,6 +2,7 @@
  * What HTTP/2 gateways were broken with, frame by frame: each ends its own connection with the right code and a record
  * that names the rule, while backend, memory and everybody else's requests stay well.
  */
+
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type Started, startGateway } from '../harness/gateway.ts'
@@ -22,6 +23,7 @@ import {
   uint32,
 } from '../harness/h2.ts'
 import { ok, type RecordingBackend, rawTcp, recordingBackend } from '../harness/raw.ts'
+import { eventually } from '../harness/until.ts'
 
 const CALM = 11
 const PROTOCOL = 1
@@ -142,7 +144,10 @@ describe('resets', () => {
   }
 
   it('leave nothing behind at the backend', async () => {
-    while (atBackend() > 20) await new Promise(resolve => setImmediate(resolve))
+    await eventually(
+      () => `at most 20 connections at the backend, not ${atBackend()}`,
+      () => atBackend() <= 20,
+    )
   })
 })
 

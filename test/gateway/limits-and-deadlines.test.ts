@@ -68,7 +68,7 @@ describe('limits', () => {
   })
 
   it('of connections per client: one past it is closed', async () => {
-    while (gateway.gateway.connections > 0) await new Promise(resolve => setImmediate(resolve))
+    await until(() => gateway.gateway.connections === 0)
     const open = await Promise.all(Array.from({ length: 30 }, () => rawTls(gateway.port).catch(() => null)))
     const refused = await rawTls(gateway.port).then(
       () => false,
@@ -80,7 +80,7 @@ describe('limits', () => {
     for (const client of open) client?.destroy()
     for (const client of open) await client?.closed()
     // The gateway hears of it a moment later, and the next test is the same client.
-    while (gateway.gateway.connections > 0) await new Promise(resolve => setImmediate(resolve))
+    await until(() => gateway.gateway.connections === 0)
   })
 })
 

@@ -1,9 +1,11 @@
 /** When all connections together hold too much, those that hold the most are reset, and the others do not notice. */
+
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import { END_HEADERS, frameBytes, get, h2Client, post, type RawH2, type } from '../harness/h2.ts'
 import { ok, type RecordingBackend, rawTcp, recordingBackend } from '../harness/raw.ts'
+import { eventually } from '../harness/until.ts'
 
 let gateway: Started
 let quick: RecordingBackend
@@ -72,6 +74,10 @@ describe('the memory budget', () => {
   })
 
   it('counts nothing any more once they are gone', async () => {
-    while (gateway.gateway.budget.total > 0) await new Promise(resolve => setImmediate(resolve))
+    const total = () => gateway.gateway.budget.total
+    await eventually(
+      () => `nothing is held, not ${total()} bytes`,
+      () => total() === 0,
+    )
   })
 })

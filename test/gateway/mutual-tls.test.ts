@@ -1,4 +1,5 @@
 /** Client certificates: who gets in, on new and resumed sessions and on open connections, and what backends are told. */
+
 import assert from 'node:assert/strict'
 import { createHash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
@@ -11,6 +12,7 @@ import { type Started, startGateway } from '../harness/gateway.ts'
 import { get, h2Client } from '../harness/h2.ts'
 import { listServer } from '../harness/list-server.ts'
 import { ok, type RecordingBackend, rawTls, recordingBackend } from '../harness/raw.ts'
+import { eventually } from '../harness/until.ts'
 
 const ca = testCa('Partners')
 const other = testCa('Others')
@@ -331,7 +333,7 @@ describe('sessions', () => {
     const fresh = crlFile(ca, [bob.chainPem])
     renameSync(fresh, openCrl)
     // It counts within a second.
-    while ((await open2.ask(head)).status === 200) await new Promise(resolve => setImmediate(resolve))
+    await eventually('the new list counts', async () => (await open2.ask(head)).status !== 200)
     assert.equal((await open2.ask(head)).status, 403)
     open1.send(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
     await open1.until(text => text.startsWith('HTTP/1.1 403 '))
@@ -368,7 +370,7 @@ describe('a list from a URL', () => {
     await without.stop()
     web.serve(readFileSync(crlFile(ca, [carol.chainPem])))
     const own = await start()
-    while ((await code(own, alice)) !== 200) await new Promise(resolve => setImmediate(resolve))
+    await eventually('the list has been fetched', async () => (await code(own, alice)) === 200)
     assert.equal(await code(own, carol), 0)
     assert.ok(web.asked >= 2)
     await own.stop()

@@ -1,9 +1,9 @@
 /** `sallyport probe`: what it finds behind each policy, and what it says of servers that fall short or are none. */
+
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
-import path from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import tls from 'node:tls'
 import { readFlight } from '../../src/cli/probe/flight.ts'
@@ -12,8 +12,8 @@ import { offerOf } from '../../src/tls/offer.ts'
 import { readServerAnswer } from '../../src/wire/server-hello.ts'
 import { expiredFiles, intermediateCa, issueFiles, rootCa, testCa } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
+import { main } from '../harness/sallyport.ts'
 
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
 const ca = testCa()
 const names = ['modern', 'intermediate', 'legacy', 'ELBSecurityPolicy-TLS-1-2-2017-01']
 const hostOf = (name: string) => `${name.toLowerCase()}.test`

@@ -2,6 +2,7 @@
  * Sessions are taken up again under rotated keys: within the windows that are kept, in another worker, after a reload and
  * a restart, and never under other terms. Where the TLS library takes no ticket keys, only that nothing is promised.
  */
+
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,6 +16,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import { createGateway, type Gateway } from '../../src/index.ts'
 import { issueClientFiles, issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
 import { freePort } from '../harness/ports.ts'
+import { main, readyOf } from '../harness/sallyport.ts'
 
 const ca = testCa('Servers')
 const partners = testCa('Partners')
@@ -156,7 +158,6 @@ describe('on a runtime that takes ticket keys', { skip: !abilities.ticketKeys },
 
 describe('two workers', { skip: !abilities.ticketKeys }, () => {
   it('take up the sessions of each other', async () => {
-    const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
     const folder = temporaryFolder('sallyport-state-')
     const port = await freePort()
     const file = path.join(folder, 'sallyport.json')
@@ -166,14 +167,8 @@ describe('two workers', { skip: !abilities.ticketKeys }, () => {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     let said = ''
-    await new Promise<void>((resolve, reject) => {
-      child.stderr?.on('data', chunk => {
-        said += chunk
-        if (said.includes('sallyport ready')) resolve()
-      })
-      child.on('close', () => reject(new Error(said)))
-    })
-    child.removeAllListeners('close')
+    child.stderr?.on('data', chunk => void (said += chunk))
+    await readyOf(child)
     try {
       for (const version of versions) {
         const { session } = await visit(port, 'a.test', version)

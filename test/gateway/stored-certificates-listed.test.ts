@@ -1,4 +1,5 @@
 /** `sallyport certs list` where no gateway runs: what file storage has for the sites' names, only read. */
+
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,8 +9,8 @@ import { temporaryFolder } from '../harness/certificates.ts'
 import { type FakeAcme, fakeAcme } from '../harness/fake-acme.ts'
 import { startGateway } from '../harness/gateway.ts'
 import { fingerprintOf } from '../harness/kept-certificate.ts'
+import { main } from '../harness/sallyport.ts'
 
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
 const routes = [{ respond: { status: 200, body: 'hello' } }]
 type Row = { readonly names: string[]; readonly sites: string[]; readonly state: string; readonly problem: string }
 type Ended = { readonly code: number | null; readonly out: string; readonly err: string }

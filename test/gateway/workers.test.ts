@@ -54,7 +54,7 @@ const catchesHangup = (pid: number): boolean =>
   1
 
 const allGone = (pids: readonly number[]) =>
-  eventually(`the processes ${pids} have ended`, () => !pids.some(isAlive), 30_000)
+  eventually(`the processes ${pids} have ended`, () => !pids.some(isAlive))
 
 async function bodyAt(port: number): Promise<string> {
   const client = await raw(port)
@@ -78,7 +78,7 @@ describe('workers', () => {
   it('live through SIGHUPs that come while they start, and serve what was read last', async () => {
     const at = await place()
     const gateway = start(configuration(at, 'one'))
-    await eventually('signals are caught', () => catchesHangup(gateway.child.pid as number), 30_000)
+    await eventually('signals are caught', () => catchesHangup(gateway.child.pid as number))
     // Long before the workers are ready.
     await eventually(
       'many signals while it starts',
@@ -169,7 +169,7 @@ describe('workers', () => {
     const at = await place()
     const gateway = start(configuration(at, 'old'))
     const supervisor = gateway.child.pid as number
-    await eventually('a worker is there', () => childrenOf(supervisor).length > 0, 30_000)
+    await eventually('a worker is there', () => childrenOf(supervisor).length > 0)
     await gateway.kill()
     // Standard error is theirs as well: when it has closed, all have ended. Only then does `kill` resolve.
     assert.deepEqual(processesOf(at.state), [])

@@ -1,11 +1,12 @@
 /** A gateway as a process of its own, `sallyport run`, with its log at hand: to be killed. */
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { temporaryFolder } from './certificates.ts'
-
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
+import { main, readyOf } from './sallyport.ts'
+import { noticed } from './until.ts'
 
 type LogRecord = Record<string, unknown>
 
@@ -54,18 +55,11 @@ export function spawnGateway(
   const look = () => {
     for (const each of [...waiting]) each()
   }
-  const ready = new Promise<void>((resolve, reject) => {
-    child.stderr.on('data', chunk => {
-      err += chunk
-      if (err.includes('sallyport ready')) resolve()
-    })
-    child.on('close', () => {
-      over = true
-      reject(new Error(`it ended: ${err}${out}`))
-      look()
-    })
+  child.stderr.on('data', chunk => void (err += chunk))
+  child.on('close', () => {
+    over = true
+    look()
   })
-  ready.catch(() => {})
   child.stdout.on('data', chunk => {
     out += chunk
     look()
@@ -85,21 +79,19 @@ export function spawnGateway(
   return {
     child,
     file,
-    ready,
+    ready: readyOf(child, () => out),
     logs,
     said: () => `${err}${out}`,
     logged: wanted =>
-      new Promise((resolve, reject) => {
-        const each = () => {
+      noticed(
+        () => `a record for ${wanted}: ${err}${out}`,
+        waiting,
+        () => {
           const found = logs().find(wanted)
-          if (found === undefined && !over) return
-          waiting.delete(each)
-          if (found === undefined) reject(new Error(`it ended without that record: ${err}${out}`))
-          else resolve(found)
-        }
-        waiting.add(each)
-        each()
-      }),
+          if (found === undefined && over) throw new Error(`it ended without that record: ${err}${out}`)
+          return found
+        },
+      ),
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
   }

@@ -6,6 +6,7 @@ import type { ConfigInput, ListenInput } from '../../src/config/config.ts'
 import type { GatewayOptions } from '../../src/gateway/gateway.ts'
 import { createGateway, type Gateway } from '../../src/index.ts'
 import { temporaryFolder } from './certificates.ts'
+import { noticed } from './until.ts'
 
 export type Started = {
   readonly gateway: Gateway
@@ -61,16 +62,11 @@ export async function startGateway(
     caFile,
     logs,
     logged: wanted =>
-      new Promise(resolve => {
-        const look = () => {
-          const found = logs().find(wanted)
-          if (found === undefined) return
-          waiting.delete(look)
-          resolve(found)
-        }
-        waiting.add(look)
-        look()
-      }),
+      noticed(
+        () => `a record for ${wanted}; the last are ${text.slice(-2_000)}`,
+        waiting,
+        () => logs().find(wanted),
+      ),
     async stop() {
       await gateway.drain(0)
     },

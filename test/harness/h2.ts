@@ -8,6 +8,7 @@ import tls from 'node:tls'
 import { HpackDecoder } from '../../src/wire/hpack-decoder.ts'
 import type { HpackField } from '../../src/wire/hpack-field.ts'
 import { closeAll, itemAt, rawTcp, rawTls } from './raw.ts'
+import { noticed } from './until.ts'
 
 export const type = {
   data: 0,
@@ -202,19 +203,14 @@ export class RawH2 {
 
   /** Resolves when `wanted` holds; rejects when the connection closes before. */
   until(wanted: () => boolean, what = 'what was waited for'): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const check = () => {
-        if (wanted()) resolve()
-        else if (this.closedWith !== null)
-          reject(
-            new Error(`closed (${this.closedWith.error?.message ?? 'no error'}) before ${what}: ${this.said()}`),
-          )
-        else return
-        this.waiting.delete(check)
-      }
-      this.waiting.add(check)
-      check()
-    })
+    const look = () => {
+      if (wanted()) return true
+      if (this.closedWith === null) return undefined
+      throw new Error(`closed (${this.closedWith.error?.message ?? 'no error'}) before ${what}: ${this.said()}`)
+    }
+    const held = noticed(() => `${what} (${wanted}), but ${this.said()}`, this.waiting, look).then(() => {})
+    held.catch(() => {})
+    return held
   }
 
   /** The code of the GOAWAY that came before the connection was closed, or null. */

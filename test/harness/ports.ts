@@ -2,8 +2,10 @@
  * Ports for real peers, which cannot be told to choose one themselves. They lie outside the range that the kernel takes
  * the source ports of connections from: one of that range may be in use again before the peer binds it.
  */
+
 import { readFileSync } from 'node:fs'
 import net from 'node:net'
+import { eventually } from './until.ts'
 
 const [lowest, highest] = rangeOutside()
 const taken = new Set<number>()
@@ -42,16 +44,14 @@ function rangeOutside(): readonly [number, number] {
 }
 
 /** Resolves when something accepts connections there. */
-export async function listening(port: number): Promise<void> {
-  for (;;) {
-    const ok = await new Promise<boolean>(resolve => {
+export function listening(port: number): Promise<void> {
+  const accepts = () =>
+    new Promise<boolean>(resolve => {
       const socket = net.connect(port, '127.0.0.1', () => {
         socket.destroy()
         resolve(true)
       })
       socket.on('error', () => resolve(false))
     })
-    if (ok) return
-    await new Promise(resolve => setImmediate(resolve))
-  }
+  return eventually(`something accepts connections at 127.0.0.1:${port}`, accepts)
 }

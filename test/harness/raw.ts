@@ -1,6 +1,7 @@
 /** Raw peers: clients that send bytes as they are told, and backends that record the bytes they get. */
 import net from 'node:net'
 import tls from 'node:tls'
+import { noticed } from './until.ts'
 
 export type RawClient = {
   readonly socket: net.Socket
@@ -53,27 +54,20 @@ export function wrap(socket: net.Socket): RawClient {
     },
     received: () => text,
     until: wanted =>
-      new Promise((resolve, reject) => {
-        const check = () => {
-          if (wanted(text)) resolve(text)
-          else if (closed)
-            reject(new Error(`closed (${error?.message ?? 'no error'}) after: ${JSON.stringify(text)}`))
-          else return
-          waiting.delete(check)
-        }
-        waiting.add(check)
-        check()
-      }),
+      noticed(
+        () => `${wanted}, after: ${JSON.stringify(text)}`,
+        waiting,
+        () => {
+          if (wanted(text)) return text
+          if (closed) throw new Error(`closed (${error?.message ?? 'no error'}) after: ${JSON.stringify(text)}`)
+        },
+      ),
     closed: () =>
-      new Promise(resolve => {
-        const check = () => {
-          if (!closed) return
-          waiting.delete(check)
-          resolve({ received: text, error, ended })
-        }
-        waiting.add(check)
-        check()
-      }),
+      noticed(
+        () => `the connection is closed, after: ${JSON.stringify(text)}`,
+        waiting,
+        () => (closed ? { received: text, error, ended } : undefined),
+      ),
     destroy: () => socket.destroy(),
   }
 }
@@ -112,16 +106,11 @@ export function rawTcp(port: number, options: { allowHalfOpen?: boolean } = {}):
 
 /** Resolves with the item of that index once it is there; `waiting` is called whenever one is added. */
 export function itemAt<T>(list: readonly T[], index: number, waiting: Set<() => void>): Promise<T> {
-  return new Promise(resolve => {
-    const check = () => {
-      const found = list[index]
-      if (found === undefined) return
-      waiting.delete(check)
-      resolve(found)
-    }
-    waiting.add(check)
-    check()
-  })
+  return noticed(
+    () => `number ${index} of what there are ${list.length}`,
+    waiting,
+    () => list[index],
+  )
 }
 
 /** Ends a backend with all of its connections. */

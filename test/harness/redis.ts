@@ -1,13 +1,14 @@
 /** A real redis-server of a test's own, which can be killed, stopped and started again on the same port. */
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { RedisServer } from '../../src/storage/redis-link.ts'
 import { freePort } from './ports.ts'
+import { eventually } from './until.ts'
 
 export const hasRedis = (() => {
   try {
@@ -55,13 +56,19 @@ export async function startRedis(...args: string[]): Promise<Redis> {
       '--appendonly',
       'yes',
     ]
-    child = spawn('redis-server', [...own, '--appendfsync', 'always', ...args, ...more], { stdio: 'ignore' })
-    const until = performance.now() + 10_000
-    const listening = args.includes('--tls-port') ? Number(args[args.indexOf('--tls-port') + 1]) : port
-    while (!(await accepts(listening))) {
-      if (performance.now() > until || child.exitCode !== null) throw new Error('redis-server did not start')
-      await delay(10)
-    }
+    const all = [...own, '--appendfsync', 'always', ...args, ...more]
+    const started = spawn('redis-server', all, { stdio: ['ignore', 'pipe', 'inherit'] })
+    child = started
+    let said = ''
+    started.stdout.on('data', chunk => void (said += chunk))
+    const at = args.includes('--tls-port') ? Number(args[args.indexOf('--tls-port') + 1]) : port
+    await eventually(
+      () => `redis-server accepts connections: ${said}`,
+      () => {
+        if (started.exitCode !== null) throw new Error(`redis-server did not start: ${said}`)
+        return accepts(at)
+      },
+    )
   }
   await start()
   return {

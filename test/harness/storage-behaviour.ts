@@ -1,7 +1,9 @@
 /** What every storage does, whatever it keeps values in: one list of tests that the files beside this one run over each. */
+
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { type Storage, StorageError } from '../../src/model/storage.ts'
+import { sized } from './scale.ts'
 import { eventually } from './until.ts'
 
 export type Opened = {
@@ -108,10 +110,10 @@ export function behavesAsStorage(open: () => Promise<Opened>): void {
   )
 
   it(
-    'lists a thousand',
+    'lists many',
     use(async ({ storage, other }) => {
       const keys = Array.from(
-        { length: 1_000 },
+        { length: sized(150, 1_000) },
         (_, index) => `many/${index % 7}/n${String(index).padStart(4, '0')}`,
       )
       for (let at = 0; at < keys.length; at += 50)

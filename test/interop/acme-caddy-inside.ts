@@ -129,7 +129,7 @@ function shown(servername: string): Promise<tls.PeerCertificate> {
 }
 
 const said = async (started: Started, message: string) => {
-  await until(() => started.logs().some(one => one['message'] === message), 20_000)
+  await until(() => started.logs().some(one => one['message'] === message))
   return started.logs().find(one => one['message'] === message) as Record<string, unknown>
 }
 

@@ -1,4 +1,5 @@
 /** What examples/acme/README.md says, done: its file against Pebble, and the demo with `certificate: acme` and an address. */
+
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { copyFileSync, writeFileSync } from 'node:fs'
@@ -11,6 +12,7 @@ import { demoConfig } from '../../examples/demo/config.ts'
 import { temporaryFolder, testCa } from '../harness/certificates.ts'
 import { startGateway } from '../harness/gateway.ts'
 import { type Pebble, pebbleIsMissing, startPebble } from '../harness/pebble.ts'
+import { main } from '../harness/sallyport.ts'
 import { until } from '../harness/until.ts'
 
 const top = path.resolve(import.meta.dirname, '../..')
@@ -36,7 +38,7 @@ describe('from the examples to a deployment', { skip: pebbleIsMissing || false }
     const folder = temporaryFolder('sallyport-example-')
     const file = path.join(folder, 'pebble.yaml')
     copyFileSync(path.join(top, 'examples/acme/pebble.yaml'), file)
-    const child = spawn(process.execPath, [path.join(top, 'src/cli/main.ts'), 'run', '-c', file], {
+    const child = spawn(process.execPath, [main, 'run', '-c', file], {
       env: {
         ...process.env,
         DOMAIN: 'own.test',
@@ -52,7 +54,7 @@ describe('from the examples to a deployment', { skip: pebbleIsMissing || false }
     child.stdout.on('data', chunk => void (output += chunk))
     child.stderr.on('data', chunk => void (output += chunk))
     try {
-      await until(() => output.includes('"certificate obtained"'), 30_000)
+      await until(() => output.includes('"certificate obtained"'))
       assert.match(await get(pebble.tlsPort, 'own.test', await pebble.root()), /from the backend$/)
     } catch (error) {
       throw new Error(`${(error as Error).message}\n${output}`, { cause: error })

@@ -60,7 +60,7 @@ async function start(
 }
 
 /** Processes start and Redis comes back within this. */
-const fleetMs = 30_000
+const fleetMs = 120_000
 
 const shown = (node: Node, name: string, fake: FakeAcme | null) =>
   fingerprintOf(node.port, name, fake?.ca ?? null).catch(() => null)

@@ -3,6 +3,7 @@
  * CA, and at every change of what is in storage. It always ends with a certificate, the old one serves from the first
  * moment on, and what was kept of an order is gone on with.
  */
+
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
@@ -12,6 +13,8 @@ import { type FakeAcme, fakeAcme, type RequestKind } from '../harness/fake-acme.
 import { type GatewayProcess, spawnGateway } from '../harness/gateway-process.ts'
 import { fingerprintOf, seedCertificate } from '../harness/kept-certificate.ts'
 import { freePort } from '../harness/ports.ts'
+import { isLong, sized } from '../harness/scale.ts'
+import { eventually } from '../harness/until.ts'
 
 const name = 'shop.test'
 /** Processes at the same time: a start is mostly computing. */
@@ -102,7 +105,7 @@ async function killed({ at, arm }: Killer, seeded: boolean): Promise<boolean> {
         const text = readFileSync(path.join(round.storage, `certificates/${name}.ecdsa`), 'utf8')
         return JSON.parse(text).obtainedAt > Date.now() - 86_400_000
       }
-      while (!(isDone() && (await isNew()))) await new Promise(resolve => setTimeout(resolve, 10))
+      await eventually('a new certificate is kept', async () => isDone() && (await isNew()))
       await round.shown(second.port)
       if (known) assert.equal(fake.orders.size, ordered, `${at}: ordered again, though the order was known`)
       assert.ok(fake.orders.size <= 2, `${at}: ${fake.orders.size} orders`)
@@ -157,14 +160,14 @@ const atChange = (count: number): Killer => ({
   arm(kill, _fake, storage) {
     let last = listing(storage)
     let left = count
-    const until = performance.now() + 10_000
-    const look = () => {
+    const changed = () => {
       const now = listing(storage)
-      if (now !== last && --left === 0) return kill()
+      if (now !== last) left--
       last = now
-      if (performance.now() < until) setTimeout(look, 1)
+      return left === 0
     }
-    look()
+    // A storage that changes less often than that is served from to the end: it is counted as not killed.
+    eventually(`change ${count} of storage`, changed, 10_000).then(kill, () => {})
   },
 })
 
@@ -207,7 +210,11 @@ describe('a gateway killed in the middle of an order', () => {
   })
 
   test('before or after any of them: the next process ends with a certificate', async () => {
-    const rounds = requests.flatMap((kind, index) => {
+    // Each kind of request once, or each request.
+    const chosen = requests
+      .map((kind, index) => ({ kind, index }))
+      .filter(({ kind, index }) => isLong || requests.indexOf(kind) === index)
+    const rounds = chosen.flatMap(({ kind, index }) => {
       // What only reads is the same to the CA, carried out or not.
       const resets = ['directory', 'newNonce', 'authz', 'order', 'cert'].includes(kind)
         ? ['before']
@@ -218,8 +225,11 @@ describe('a gateway killed in the middle of an order', () => {
   })
 
   test('while it writes: nothing is left damaged', async () => {
-    const changes = Array.from({ length: 10 }, (_, at) => () => killed(atChange(at + 1), at % 3 !== 0))
+    const changes = Array.from(
+      { length: sized(4, 10) },
+      (_, at) => () => killed(atChange(1 + at * sized(2, 1)), at % 3 !== 0),
+    )
     const died = await all(changes)
-    assert.ok(died > 5, `only ${died} were killed`)
+    assert.ok(died > changes.length / 2, `only ${died} were killed`)
   })
 })

@@ -1,7 +1,8 @@
 /**
- * Certificates that live for seconds, renewed five times by a gateway process while h2load, a connection that stays open
+ * Certificates that live for seconds, renewed several times by a gateway process while h2load, a connection that stays open
  * and verifying clients of both TLS versions use it: no request fails, no handshake fails, nobody is shown an expired one.
  */
+
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,16 +12,17 @@ import tls from 'node:tls'
 import { temporaryFolder, testCa } from '../harness/certificates.ts'
 import { type Pebble, pebbleIsMissing, startPebble } from '../harness/pebble.ts'
 import { type RenewalInfo, startRenewalInfo } from '../harness/renewal-info.ts'
+import { main, readyOf } from '../harness/sallyport.ts'
+import { sized } from '../harness/scale.ts'
 import { until } from '../harness/until.ts'
 
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
 const noH2load = spawnSync('h2load', ['--version']).error !== undefined
 const missing = [...(pebbleIsMissing ? [pebbleIsMissing] : []), ...(noH2load ? ['h2load'] : [])]
 const ca = testCa()
 
 /** Of a certificate. A new one is not replaced before a sixth of it (see certs/managed/plan.ts). */
 const lifeSeconds = 18
-const renewals = 5
+const renewals = sized(2, 5)
 /** One host for each TLS version, since h2load takes the highest that it is offered. */
 const hosts = { 'new.test': 'TLSv1.3', 'old.test': 'TLSv1.2' } as const
 type Host = keyof typeof hosts
@@ -62,11 +64,11 @@ describe('certificates that live for seconds', {
         const count = (message: string, name: string) =>
           gateway.logs().filter(one => one['message'] === message && one['name'] === name).length
         // A disk that many share can take its time over an fsync. A second worker picks up within a second or two.
-        await until(() => names.every(name => count('certificate obtained', name) > 0), 30_000)
+        await until(() => names.every(name => count('certificate obtained', name) > 0))
         await until(() => names.every(name => count('certificate picked up', name) >= workers - 1))
         let over = false
         const enough = () => names.every(name => (seen.get(name) as Set<string>).size > renewals)
-        const ending = until(enough, 50_000).finally(() => void (over = true))
+        const ending = until(enough, 240_000).finally(() => void (over = true))
         let probes = 0
         const probe = async (host: Host) => {
           while (!over) {
@@ -142,10 +144,7 @@ ${site('new.test', 'modern')}${site('old.test', 'old')}`,
       .slice(0, -1)
       .filter(line => line !== '')
       .map(line => JSON.parse(line) as Rec)
-  await until(() => {
-    if (child.exitCode !== null) throw new Error(err + out)
-    return err.includes('sallyport ready')
-  }, 30_000)
+  await readyOf(child, () => out)
   return {
     port,
     logs,

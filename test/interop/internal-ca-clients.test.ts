@@ -1,4 +1,5 @@
 /** The ACME server of the internal CA as standard clients see it: certbot, Caddy, and a client with an RSA account key. */
+
 import assert from 'node:assert/strict'
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto'
@@ -11,6 +12,7 @@ import { TestAcmeClient } from '../harness/acme-client.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 import { askHttps, servedCa } from '../harness/internal-ca.ts'
 import { freePort } from '../harness/ports.ts'
+import { eventually } from '../harness/until.ts'
 
 const run = promisify(execFile)
 const has = (command: string, ...args: string[]) => spawnSync(command, args).status === 0
@@ -161,13 +163,14 @@ describe('the ACME server of the internal CA', () => {
           socket.on('error', reject)
         })
       // Caddy says that it has the certificate a moment before it shows it.
-      const deadline = Date.now() + 20_000
-      let shown = await look().catch(() => null)
-      while (shown === null && Date.now() < deadline) {
-        await new Promise(resolve => setTimeout(resolve, 20))
-        shown = await look().catch(() => null)
-      }
-      assert.ok(shown, 'Caddy does not show its certificate')
+      const seen: X509Certificate[] = []
+      await eventually('Caddy shows its certificate', () =>
+        look().then(
+          certificate => seen.push(certificate) > 0,
+          () => false,
+        ),
+      )
+      const shown = seen[0] as X509Certificate
       assert.match(shown.subjectAltName ?? '', /caddy\.internal/)
       // RFC 9773 and ours: hours, not days.
       assert.ok(shown.validToDate.getTime() - Date.now() < 25 * 3_600_000)

@@ -1,4 +1,5 @@
 /** OCSP stapling with OpenSSL as responder and as client: when a response is fetched, what stays, and what clients get. */
+
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -19,6 +20,7 @@ import {
 } from '../harness/certificates.ts'
 import { startGateway } from '../harness/gateway.ts'
 import { ocspResponder, opensslResponse, type Responder, type ResponseOptions } from '../harness/ocsp-responder.ts'
+import { until } from '../harness/until.ts'
 
 const skip = spawnSync('openssl', ['version']).status === 0 ? false : 'openssl is not installed'
 const root = rootCa()
@@ -49,13 +51,6 @@ describe('staples', { skip: skip || (abilities.stapling ? false : 'this runtime 
     return { all, staple, warnings, fetched: () => all.refresh() }
   }
   const issue = () => issueFiles(ca, ['a.test'], { ocspUrl: responder.url })
-  const until = async (holds: () => boolean) => {
-    const deadline = Date.now() + 10_000
-    while (!holds()) {
-      if (Date.now() > deadline) throw new Error('it did not come to pass')
-      await new Promise(resolve => setImmediate(resolve))
-    }
-  }
 
   it('are fetched once, again at half life, kept in the state folder, and good after a restart', async () => {
     const leaf = issue()

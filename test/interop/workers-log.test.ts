@@ -1,4 +1,5 @@
 /** Workers write to one standard output: no line is torn, however much they log and however slowly it is read. */
+
 import assert from 'node:assert/strict'
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -8,9 +9,7 @@ import { promisify } from 'node:util'
 import { wholeLines } from '../../src/base/output.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 import { freePort } from '../harness/ports.ts'
-import { until } from '../harness/until.ts'
-
-const main = path.resolve(import.meta.dirname, '../../src/cli/main.ts')
+import { main, readyOf } from '../harness/sallyport.ts'
 
 test('lines of several workers are whole', {
   skip: spawnSync('h2load', ['--version']).error !== undefined && 'not installed: h2load',
@@ -25,11 +24,10 @@ test('lines of several workers are whole', {
   )
   const child = spawn(process.execPath, [main, 'run', '-c', file, '--workers', '2'])
   const ended = new Promise(resolve => child.on('close', resolve))
-  let [out, err] = ['', '']
+  let out = ''
   child.stdout.on('data', chunk => void (out += chunk))
-  child.stderr.on('data', chunk => void (err += chunk))
   try {
-    await until(() => err.includes('sallyport ready'), 30_000)
+    await readyOf(child)
     const load = ['-n', '6000', '-c', '16', '-m', '50', `https://localhost:${port}/`]
     await promisify(execFile)('h2load', load)
   } finally {

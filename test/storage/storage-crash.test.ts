@@ -19,6 +19,7 @@ import type { Readable, Writable } from 'node:stream'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openFileStorage } from '../../src/storage/files.ts'
+import { sized } from '../harness/scale.ts'
 import { isKind } from '../harness/storage-behaviour.ts'
 import { numberOf } from '../harness/storage-child.ts'
 import { eventually } from '../harness/until.ts'
@@ -53,7 +54,10 @@ class Child {
 
   says(line: string | RegExp): Promise<void> {
     const matches = (each: string) => (typeof line === 'string' ? each === line : line.test(each))
-    return eventually(`the child says ${line}, not only ${this.lines.slice(-5)}`, () => this.lines.some(matches))
+    return eventually(
+      () => `the child says ${line}, not only ${this.lines.slice(-5)}`,
+      () => this.lines.some(matches),
+    )
   }
 
   async kill(): Promise<void> {
@@ -65,27 +69,31 @@ class Child {
 const partsIn = (folder: string) =>
   readdirSync(folder, { recursive: true }).filter(name => String(name).endsWith('.part'))
 
+/** Four values are written at each. */
+const kills = sized(12, 50)
+
 describe('a process killed while it writes', () => {
-  it('leaves old values or new ones, at 200 moments', () =>
+  it('leaves old values or new ones, at many moments', () =>
     withFolder(async folder => {
       const last = new Map<string, number>()
       let halfWay = 0
       let reads = 0
       const reader = await openFileStorage(folder)
-      for (let round = 0; round < 50; round++) {
+      for (let round = 0; round < kills; round++) {
         const child = new Child('put', folder)
         await child.says('ready')
         // Half of them are killed as soon as a temporary file is seen, in the middle of a put; the others anywhere.
         const until = performance.now() + Math.random() * 25
         const seen = () => (round % 2 === 0 ? performance.now() > until : partsIn(folder).length > 0)
-        // A reader finds whole values also while they are being written.
-        do {
+        await eventually('it is the moment to kill', async () => {
+          // A reader finds whole values also while they are being written.
           for (const key of ['a/x', 'a/y', 'b/x', 'c']) {
             const value = await reader.get(key)
             if (value) numberOf(value)
             reads++
           }
-        } while (!seen() && performance.now() < until + 10_000)
+          return seen()
+        })
         await child.kill()
         halfWay += partsIn(folder).length
         for (const line of child.lines.slice(1)) {
@@ -103,8 +111,8 @@ describe('a process killed while it writes', () => {
         await storage.close()
       }
       await reader.close()
-      assert.ok(reads >= 200, `only ${reads} reads`)
-      assert.ok(halfWay > 20, `only ${halfWay} puts were interrupted half-way`)
+      assert.ok(reads >= 4 * kills, `only ${reads} reads`)
+      assert.ok(halfWay >= kills / 4, `only ${halfWay} puts were interrupted half-way`)
     }))
 })
 
@@ -157,7 +165,7 @@ describe('a full disk', () => {
 describe('a lock', () => {
   it('has one holder at a time among eight processes, a tenth of which die with it; fences grow', () =>
     withFolder(async folder => {
-      const times = 12
+      const times = sized(4, 12)
       const run = async () => {
         for (let left = 3; left > 0; left--) {
           const child = new Child('race', folder, String(times))
@@ -260,7 +268,7 @@ describe('a lock', () => {
       const [, identity] = readFileSync(path.join(locks, '1'), 'latin1').split(' ')
       await first?.release()
       let fence = 1
-      for (let round = 0; round < 60; round++) {
+      for (let round = 0; round < sized(15, 60); round++) {
         const dead = `held ${identity!.replace(/\.\d+\.\d+$/, '.4194999.5')} ${'0'.repeat(32)}\n`
         writeFileSync(path.join(locks, String(++fence)), dead)
         const got = (await Promise.all(storages.map(storage => storage.lock('l')))).filter(lease => lease !== null)

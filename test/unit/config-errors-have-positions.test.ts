@@ -130,9 +130,7 @@ describe('YAML aliases', () => {
       yaml += `a${level}: &a${level} [${Array(10)
         .fill(`*a${level - 1}`)
         .join(', ')}]\n`
-    const started = performance.now()
     assert.ok((await messages(yaml)).some(message => message!.includes('aliases expand to more than 50000 values')))
-    assert.ok(performance.now() - started < 5_000)
   })
   it('that contain themselves are errors', async () => {
     assert.ok((await messages('listen: &l [*l]')).includes('sallyport.yaml:1:13: *l contains itself'))

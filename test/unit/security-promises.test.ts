@@ -139,7 +139,7 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
   },
   'What is stored appears whole or not at all, when a process is killed or the disk is full.': {
     'storage/storage-crash': [
-      'leaves old values or new ones, at 200 moments',
+      'leaves old values or new ones, at many moments',
       'leaves the old value, nothing half, and locks that still work',
     ],
   },

@@ -116,16 +116,14 @@ describe('the reader', () => {
     assert.ok(whole.equals(two.bytes()))
   })
 
-  it('takes 64 kB one byte at a time, in one-byte records, in linear time', () => {
+  it('takes 64 kB one byte at a time, in one-byte records', () => {
     const padding = Buffer.alloc(10_000)
     const wire = records(hello({ extensions: [sni('example.com'), paddingExtension(padding)] }), 1)
     assert.ok(wire.length > 60_000 && wire.length < 65_536)
     const reader = new HelloReader(null)
-    const started = performance.now()
     let last: Peek = { kind: 'incomplete' }
     for (let at = 0; at < wire.length; at++) last = reader.push(wire.subarray(at, at + 1))
     assert.equal(helloOf(last).serverName, 'example.com')
-    assert.ok(performance.now() - started < 1000, `${performance.now() - started} ms`)
   })
 
   it('refuses empty and foreign records between fragments, wherever they come', () => {
