@@ -13,7 +13,6 @@ export function tableOf(routes: readonly RouteConfig[]): RouteTable {
       origin: () => needsNoBody,
       refused: () => needsNoBody,
       timeouts: route.timeouts,
-      maxBodyBytes: route.bodyBytes,
       bodyRateBytes: route.bodyRateBytes,
       filters: byPhase(route.filters),
       requireClient: route.requireClient,

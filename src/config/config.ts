@@ -195,7 +195,7 @@ export type RouteConfig = {
   readonly requireClient: boolean
   /** Of its own and of the levels around it, in the order in which they run */
   readonly stages: readonly StageConfig[]
-} & Pick<LimitsConfig, 'bodyBytes' | 'bodyRateBytes'>
+} & Pick<LimitsConfig, 'bodyRateBytes'>
 
 export type RouteAction =
   | { readonly kind: 'upstream'; readonly upstream: UpstreamConfig }

@@ -25,11 +25,23 @@ export type WrittenLevel = { readonly node: Node; readonly raw: Readonly<Record<
 const all = features as unknown as Readonly<Record<FeatureName, Feature>>
 const names = Object.keys(features) as FeatureName[]
 
+/** The node of an option at a level; a dot leads into a shape of its own. */
+const nodeOf = (node: Node, name: FeatureName): Node | undefined =>
+  name.split('.').reduce<Node | undefined>((at, key) => at && childOf(at, key), node)
+
+function rawOf(raw: WrittenLevel['raw'], name: FeatureName): unknown {
+  const keys = name.split('.')
+  const last = fieldOf(keys.pop() as string, all[name].row.kind)
+  let at: Readonly<Record<string, unknown>> | undefined = raw
+  for (const key of keys) at = (at[key] as typeof raw | undefined) ?? {}
+  return at[last]
+}
+
 /** The checks of what is written at one level, once. */
 export function checkStages({ node, raw }: WrittenLevel, problems: Problems): void {
   for (const name of names) {
-    const own = childOf(node, name)
-    const value = raw[fieldOf(name, all[name].row.kind)]
+    const own = nodeOf(node, name)
+    const value = own && rawOf(raw, name)
     if (own !== undefined && value !== undefined && value !== null) all[name].check?.(value as never, own, problems)
   }
 }
@@ -42,11 +54,10 @@ const nothing = { outside: [], inside: [] }
 export function stagesOf(levels: readonly WrittenLevel[]): readonly StageConfig[] {
   let stages: StageConfig[] | null = null
   for (const name of names) {
-    const field = fieldOf(name, all[name].row.kind)
     let held: { readonly values: unknown[]; readonly at: string[] } | null = null
     for (const { node, raw } of levels) {
-      const own = childOf(node, name)
-      const value = raw[field]
+      const own = nodeOf(node, name)
+      const value = own && rawOf(raw, name)
       if (own === undefined || value === undefined || value === null) continue
       if (held === null || all[name].inherits === 'replaces') held = { values: [], at: [] }
       held.values.push(value)
@@ -62,6 +73,10 @@ export function stagesOf(levels: readonly WrittenLevel[]): readonly StageConfig[
 /** Names of features that are written at this level, in the order in which they run. */
 export const writtenFeatures = (node: Node): FeatureName[] =>
   names.filter(name => childOf(node, name) !== undefined)
+
+/** Whether any of these looks at the fingerprint of the client's hello. */
+export const needsFingerprint = (stages: readonly StageConfig[]): boolean =>
+  stages.some(({ name, values }) => values.some(value => all[name].needsFingerprint?.(value as never)))
 
 /** In the order in which they run: those that also see what user filters do, and those between these and the origin. */
 export function compileStages(

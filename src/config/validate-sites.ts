@@ -22,7 +22,7 @@ type Site = Raw<typeof siteShape>
 type Route = Raw<typeof routeShape>
 
 /** What every route begins with. */
-type RouteBase = Pick<RouteConfig, 'timeouts' | 'bodyBytes' | 'bodyRateBytes' | 'filters'>
+type RouteBase = Pick<RouteConfig, 'timeouts' | 'bodyRateBytes' | 'filters'>
 
 export type SiteChecks = {
   readonly problems: Problems
@@ -96,6 +96,13 @@ function checkSiteStages(raw: Site, node: Node, problems: Problems): void {
   checkStages({ node, raw }, problems)
   const kind = ['passthrough', 'tcp'].find(key => childOf(node, key))
   if (kind === undefined) return
+  const ja4 = childOf(node, 'ja4')
+  if (ja4 && raw.ja4?.forward)
+    problems.warn(
+      placeOfKey(ja4, 'forward'),
+      `ja4.forward is for requests, and a ${kind} site serves no HTTP: it has no effect`,
+      'remove it; block works here as well',
+    )
   for (const name of writtenFeatures(node))
     problems.error(
       placeOfKey(node, name),
@@ -262,7 +269,6 @@ function validateRoute(raw: Route, node: Node, host: string, checks: SiteChecks)
   const timeouts = childOf(node, 'timeouts') ? over(base.timeouts, raw.timeouts) : base.timeouts
   const own = raw.filters.filter(filter => filter !== undefined)
   const filters = own.length > 0 ? [...base.filters, ...own] : base.filters
-  const bodyBytes = raw.limits.bodyBytes ?? base.bodyBytes
   const bodyRateBytes = raw.limits.bodyRateBytes ?? base.bodyRateBytes
   const name = `${host}${match.paths[0] ?? '/*'}`
   const requireClient = raw.clients === 'require'
@@ -276,7 +282,6 @@ function validateRoute(raw: Route, node: Node, host: string, checks: SiteChecks)
     match,
     action,
     timeouts,
-    bodyBytes,
     bodyRateBytes,
     filters,
     requireClient,

@@ -50,7 +50,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const policyNode = childOf(tree, 'policy')
   if (raw.policy !== undefined && policyNode) policies.check(raw.policy, policyNode)
   const defaults = childOf(tree, 'defaults')
-  const outer = defaults && raw.defaults ? [{ node: defaults, raw: raw.defaults }] : []
+  const outer = [{ node: tree, raw }, ...(defaults && raw.defaults ? [{ node: defaults, raw: raw.defaults }] : [])]
   for (const level of outer) checkStages(level, problems)
   const checks: SiteChecks = {
     problems,
@@ -59,7 +59,6 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     upstreams,
     base: {
       timeouts: routeTimeouts(timeouts),
-      bodyBytes: limits.bodyBytes,
       bodyRateBytes: limits.bodyRateBytes,
       filters,
     },

@@ -1,20 +1,31 @@
 /** Every feature, in the order in which they run: the first is the outermost. A new one is a folder and a line here. */
+import { bodyLimit } from './body-limit/feature.ts'
 import type { Feature } from './feature.ts'
 import { headers } from './headers/feature.ts'
 import { hsts } from './hsts/feature.ts'
+import { ja4Forward } from './ja4-forward/feature.ts'
 import { rewrite } from './rewrite/feature.ts'
 import { strip } from './strip/feature.ts'
 
-export const features = { hsts, headers, strip, rewrite } as const
+export const features = {
+  hsts,
+  headers,
+  'limits.body': bodyLimit,
+  'ja4.forward': ja4Forward,
+  strip,
+  rewrite,
+} as const
 
 export type FeatureName = keyof typeof features
 
-/** The rows of the options, for the shapes of every level where they may stand. */
+/** The rows of the options, for the shapes of every level where they may stand. One with a dot is a row of a shape of its own. */
 export const featureRows = rowsOf(features)
 
-function rowsOf<F extends Readonly<Record<string, { readonly row: Feature['row'] }>>>(
-  of: F,
-): { readonly [N in keyof F]: F[N]['row'] } {
-  const rows = Object.entries(of).map(([name, { row }]) => [name, row])
-  return Object.fromEntries(rows) as { readonly [N in keyof F]: F[N]['row'] }
+type Rows<F extends Readonly<Record<string, { readonly row: Feature['row'] }>>> = {
+  readonly [N in keyof F as N extends `${string}.${string}` ? never : N]: F[N]['row']
+}
+
+function rowsOf<F extends Readonly<Record<string, { readonly row: Feature['row'] }>>>(of: F): Rows<F> {
+  const own = Object.entries(of).filter(([name]) => !name.includes('.'))
+  return Object.fromEntries(own.map(([name, { row }]) => [name, row])) as Rows<F>
 }

@@ -32,6 +32,8 @@ export type Feature<R extends Row = Row> = {
   readonly inherits: 'adds' | 'replaces'
   /** What the rows cannot say; reported with its place. */
   check?(value: RawValue<R['kind']>, node: Node, problems: Problems): void
+  /** Whether an option looks at the fingerprint of the client's hello, which is then taken. */
+  needsFingerprint?(value: RawValue<R['kind']>): boolean
   /** @param values that hold for the route, the outermost first; at least one */
   compile(values: readonly RawValue<R['kind']>[], where: Where): Stages
   /** For `explain`: what the option does, in a few words */

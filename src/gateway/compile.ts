@@ -6,7 +6,7 @@
 import { balancer } from '../balance/all.ts'
 import type { Cas, WatchedCas } from '../certs/files/watched-cas.ts'
 import type { Config, RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
-import { compileStages } from '../config/stages.ts'
+import { compileStages, needsFingerprint } from '../config/stages.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
 import { byPhase, type Filters } from '../model/filter.ts'
@@ -154,7 +154,7 @@ export function compile(
       termsKey: termsKeyOf(policy, clients),
       policy: from.policy,
       clients,
-      fingerprints: { ...from.ja4, wanted: wantsFingerprints(from) },
+      fingerprints: { block: from.ja4.block, wanted: wantsFingerprints(from) },
       action: actionOf(from, config, tls, upstreamOf),
     }
     sites.push(site)
@@ -181,8 +181,12 @@ export function compile(
 }
 
 /** Whether anything about a site looks at fingerprints. */
-function wantsFingerprints({ ja4, action }: SiteConfig): boolean {
-  return ja4.forward || (action.kind === 'http' && action.routes.some(route => route.match.ja4.length > 0))
+function wantsFingerprints({ stages, action }: SiteConfig): boolean {
+  if (action.kind !== 'http') return false
+  return (
+    needsFingerprint(stages) ||
+    action.routes.some(route => route.match.ja4.length > 0 || needsFingerprint(route.stages))
+  )
 }
 
 function actionOf(
@@ -205,7 +209,6 @@ function actionOf(
           match: route.match,
           ...originsOf(route, from, filters, upstreamOf),
           timeouts: route.timeouts,
-          maxBodyBytes: route.bodyBytes,
           bodyRateBytes: route.bodyRateBytes,
           filters,
           requireClient: route.requireClient,

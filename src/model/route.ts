@@ -14,8 +14,6 @@ export type Route = {
   /** Answers what is refused before that: the outer stages around the error's page */
   readonly refused: Origin
   readonly timeouts: RouteTimeouts
-  /** Largest request body in bytes; Infinity for no limit */
-  readonly maxBodyBytes: number
   /** Least bytes a second of a request body, on average; 0 for none */
   readonly bodyRateBytes: number
   readonly filters: Filters

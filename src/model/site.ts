@@ -26,8 +26,6 @@ export type Site = {
 type FingerprintRules = {
   /** They are taken, for anything below or for routes */
   readonly wanted: boolean
-  /** Told to backends as X-JA4 and X-JA3 */
-  readonly forward: boolean
   /** Refused in the handshake; `*` at the end stands for anything */
   readonly block: readonly string[]
 }

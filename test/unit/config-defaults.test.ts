@@ -91,12 +91,17 @@ describe('defaults', () => {
     assert.ok(action.kind === 'http')
     const [up, rest] = action.routes
     assert.deepEqual(
-      [up!.bodyBytes, up!.timeouts.responseMs, up!.timeouts.idleMs, up!.timeouts.connectMs],
-      [Number.POSITIVE_INFINITY, 0, 7_200_000, 1_000],
+      [up!.stages, up!.timeouts.responseMs, up!.timeouts.idleMs, up!.timeouts.connectMs],
+      [
+        [{ name: 'limits.body', values: [Number.POSITIVE_INFINITY], at: ['sites[0].routes[0].limits.body'] }],
+        0,
+        7_200_000,
+        1_000,
+      ],
     )
     assert.deepEqual(
-      [rest!.bodyBytes, rest!.timeouts.responseMs, rest!.timeouts.idleMs],
-      [1_048_576, 3_000, 300_000],
+      [rest!.stages, rest!.timeouts.responseMs, rest!.timeouts.idleMs],
+      [[{ name: 'limits.body', values: [1_048_576], at: ['limits.body'] }], 3_000, 300_000],
     )
   })
 })

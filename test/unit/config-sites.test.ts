@@ -133,6 +133,20 @@ describe('a site', () => {
       ['this site is never reached: passthrough needs TLS, and every listener is cleartext'],
     )
   })
+  it('of layer 4 is told that fingerprints are not forwarded there', async () => {
+    const { warnings } = await load(
+      sites('{ host: a.test, passthrough: { to: b.test:1 }, ja4: { forward: true, block: [t13d1516h2_*] } }'),
+    )
+    assert.deepEqual(
+      warnings.map(({ path, message }) => [path, message]),
+      [
+        [
+          'sites[0].ja4.forward',
+          'ja4.forward is for requests, and a passthrough site serves no HTTP: it has no effect',
+        ],
+      ],
+    )
+  })
   it('that asks for client certificates and does not say whose is refused, never served without', async () => {
     for (const clients of ['{ verify: require }', 'off', '{}', '']) {
       const found = await first(

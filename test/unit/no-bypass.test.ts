@@ -99,7 +99,6 @@ function routeOf(name: string, path: string, requireClient: boolean): Route {
     origin: () => needsNoBody,
     refused: () => needsNoBody,
     timeouts: none,
-    maxBodyBytes: 1,
     bodyRateBytes: 0,
     filters: byPhase([]),
     requireClient,
@@ -134,7 +133,7 @@ function table(): { plans: Plan[]; snapshot: Snapshot } {
       termsKey: `${plan.policy} ${clients?.key ?? ''}`,
       policy: plan.policy,
       clients,
-      fingerprints: { wanted: false, forward: false, block: [] },
+      fingerprints: { wanted: false, block: [] },
       action: { kind: 'http', refused: () => needsNoBody, routes: routeTable(routes), tls },
     }
     for (const host of plan.hosts) names.add(host, site)

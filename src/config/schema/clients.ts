@@ -1,4 +1,5 @@
 /** Rows for client certificates: who must show one, and who it may be. */
+import { ja4Forward } from '../../features/ja4-forward/feature.ts'
 import { forwardedForms } from '../../model/client-identity.ts'
 import { clientName, clientSubject, fingerprint, ja4, spiffeId } from '../engine/forms.ts'
 import { kind, shape } from '../engine/kinds.ts'
@@ -94,12 +95,7 @@ export const ja4Shape = shape({
   name: 'ja4',
   docs: 'JA4 fingerprints tell programs apart by how they say hello in TLS. A client can imitate another: a hint, never a proof.',
   rows: {
-    forward: {
-      kind: { type: 'boolean' },
-      default: false,
-      docs: 'Tells backends, as `X-JA4` and `X-JA3`. What clients send under these names is always dropped.',
-      example: 'true',
-    },
+    forward: ja4Forward.row,
     block: {
       kind: { type: 'list', of: { type: 'string', form: ja4, write: 'JA4' }, empty: true },
       docs: 'Fingerprints that are refused before the handshake, passthrough included; one may end with `*`.',

@@ -1,4 +1,5 @@
 /** Rows for limits and timeouts: what stops one client, or one backend, from costing everybody else. */
+import { bodyLimit } from '../../features/body-limit/feature.ts'
 import { type Row, shape } from '../engine/kinds.ts'
 
 const kb = 1024
@@ -23,12 +24,7 @@ export const limitsRows = {
     docs: 'The request target; longer is a 414.',
     example: '4kb',
   },
-  body: {
-    kind: { type: 'size', min: 0, max: Number.MAX_SAFE_INTEGER, words: { none: Number.POSITIVE_INFINITY } },
-    default: 'none',
-    docs: 'A request body; larger is a 413. Bodies are passed on as they come, so a large one costs the gateway no memory.',
-    example: '10mb',
-  },
+  body: bodyLimit.row,
   connections: {
     kind: { type: 'integer', min: 1, max: 10_000_000 },
     default: 100_000,

@@ -193,10 +193,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
     if (this.finished) return
     this.bytesIn += to - from
     this.deadline.requestMoved(to - from)
-    const limit = this.route?.maxBodyBytes ?? Number.POSITIVE_INFINITY
-    if (this.bytesIn > limit)
-      this.clientFault(new ProxyError('BODY_TOO_LARGE', `more than limits.body (${limit} bytes)`))
-    else if (!this.requestSink.data(bytes, from, to)) this.pauseBody()
+    if (!this.requestSink.data(bytes, from, to)) this.pauseBody()
   }
 
   requestEnd(trailers: Fields | null): void {

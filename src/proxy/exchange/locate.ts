@@ -47,8 +47,5 @@ export function locate(exchange: Located, forwarding: Forwarding, snapshot: Snap
   if (route === null)
     return new ProxyError('NO_ROUTE', `no route of ${site.name} takes ${head.method} ${target.path}`)
   exchange.route = route
-  if (head.contentLength > route.maxBodyBytes) {
-    return new ProxyError('BODY_TOO_LARGE', `${head.contentLength} bytes, limits.body is ${route.maxBodyBytes}`)
-  }
   return null
 }

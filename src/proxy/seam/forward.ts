@@ -39,10 +39,7 @@ export class Forwarding {
     this.host = host
     this.snapshot = snapshot
     this.version = version
-    this.text =
-      forwardText(this.connection, host, version) +
-      identityLines(this.connection.identity, found.clients) +
-      fingerprintLines(this.connection, found)
+    this.text = forwardText(this.connection, host, version) + identityLines(this.connection.identity, found.clients)
     return null
   }
 
@@ -84,11 +81,6 @@ const unnamedDifference = (site: Site, opened: Site): string =>
   site.clients?.key === opened.clients?.key
     ? `policy ${site.policy} of another content`
     : 'other CAs, revocation lists or allow lists for client certificates'
-
-function fingerprintLines({ fingerprint }: Connection, { fingerprints }: Site): string {
-  if (!fingerprints.forward || fingerprint === null) return ''
-  return `x-ja4: ${fingerprint.ja4}\r\nx-ja3: ${fingerprint.ja3}\r\n`
-}
 
 function forwardText(connection: Connection, host: string | null, version: string): string {
   const { clientAddress, serverPort } = connection

@@ -80,7 +80,7 @@ const certificates: Table = {
           : running.warnings.some(text => /^ocsp: /.test(text)),
       sees: true,
     },
-    'sites[].ja4.forward': { to: true, look: running => running.site().fingerprints.forward, sees: true },
+    'sites[].ja4.forward': { to: true, look: running => running.site().fingerprints.wanted, sees: true },
     'sites[].ja4.block': {
       to: ['t13d190900_9dc949149365_*'],
       look: running => running.site().fingerprints.block,
