@@ -3,17 +3,25 @@
  *
  *     const gateway = await createGateway({ listen: [{ port: 8443 }], sites: [...] })
  *     gateway.ports // [8443]
+ *     await gateway.reload({ listen: [{ port: 8443 }], sites: [...] })
  *     await gateway.drain()
+ *
+ * docs/embedding.md has the rest.
  */
 /// <reference types="node" preserve="true" />
-import { UsageError } from './base/errors.ts'
 import type { ConfigInput } from './config/config.ts'
-import { loadConfig } from './config/load.ts'
-import { Gateway, type GatewayOptions } from './gateway/gateway.ts'
+import { hiding } from './config/hiding.ts'
+import { loadFromCode } from './gateway/from-code.ts'
+import { Gateway } from './gateway/gateway.ts'
+import type { GatewayOptions } from './gateway/gateway-options.ts'
 
+export { UsageError } from './base/errors.ts'
+export type { CertificateRow } from './certs/files/list.ts'
 export type { ConfigInput, ListenInput, RouteInput, SiteInput, UpstreamInput } from './config/config.ts'
+export { ConfigError, type Problem } from './config/engine/problem.ts'
 export { Admin, type AdminOptions } from './control/admin.ts'
-export { Gateway, type GatewayOptions } from './gateway/gateway.ts'
+export { Gateway, type Readiness } from './gateway/gateway.ts'
+export type { GatewayEvent, GatewayOptions } from './gateway/gateway-options.ts'
 export type {
   BodyOutput,
   BodyTransform,
@@ -30,15 +38,16 @@ export function defineConfig(config: ConfigInput): ConfigInput {
   return config
 }
 
-/** Starts a gateway with this configuration. Rejects with every mistake in it at once (`ConfigError`), or with what could not be bound. */
-export async function createGateway(config: ConfigInput, options: GatewayOptions = {}): Promise<Gateway> {
-  const loaded = await loadConfig({ value: config })
-  if (loaded.config.admin !== null)
-    throw new UsageError(
-      'admin: is opened by sallyport run; here, leave it out and call new Admin(gateway).open({ listen: { port, address }, token })',
-    )
-  const gateway = new Gateway(loaded.config, options)
-  for (const warning of loaded.warnings) gateway.log.write('warn', warning.message, { at: warning.path })
-  await gateway.start()
-  return gateway
+/**
+ * Starts a gateway with this configuration, or with the one in this file. Rejects with every mistake in it at once (ConfigError), or
+ * with what cannot be had (UsageError), and leaves nothing open then.
+ */
+export async function createGateway(config: ConfigInput | string, options: GatewayOptions = {}): Promise<Gateway> {
+  const loaded = await loadFromCode(config)
+  return await hiding(loaded, async () => {
+    const gateway = new Gateway(loaded.config, options)
+    for (const { message, path } of loaded.warnings) gateway.log.write('warn', message, { at: path })
+    await gateway.start()
+    return gateway
+  })
 }

@@ -9,6 +9,6 @@ export const runningHere = (gateway: Gateway): Running => ({
   gatewayPid: process.pid,
   startedAt: Date.now(),
   metrics: () => processMetrics(gateway.metrics, 1),
-  reload: () => gateway.reload(null),
+  reload: () => gateway.apply(null),
   drain: () => void gateway.drain(),
 })

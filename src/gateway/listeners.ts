@@ -5,7 +5,7 @@ import type { Log } from '../base/log.ts'
 import type { Config, ListenConfig } from '../config/config.ts'
 import type { Listener } from '../proxy/accept/listener.ts'
 
-type ListenerPlan = {
+export type ListenerPlan = {
   /** In the order of the configuration */
   readonly all: Listener[]
   readonly kept: ReadonlyMap<Listener, ListenConfig>

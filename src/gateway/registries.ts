@@ -106,6 +106,14 @@ export class Registries {
     this.keepOnly(new Set())
   }
 
+  /** Nothing is in force, and nothing is kept for it. */
+  close(): void {
+    this.closeIdle()
+    this.staples.keepOnly(new Set())
+    this.crls.keepOnly(new Set())
+    this.certificates.keepOnly(new Set())
+  }
+
   localCa(state: string): LocalCa {
     if (this.localCaOf?.state !== state) this.localCaOf = { state, ca: openLocalCa(state, this.now) }
     return this.localCaOf.ca

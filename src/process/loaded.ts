@@ -24,20 +24,3 @@ export type ServeOptions = {
 }
 
 export const workersOf = ({ workers }: Config): number => (workers === 'auto' ? os.availableParallelism() : workers)
-
-/** Runs what reads or starts a configuration: a mistake that it throws quotes no value of an environment variable. */
-export function hiding<T>({ hide }: Pick<Loaded, 'hide'>, work: () => T): T {
-  const hidden = (error: unknown) => {
-    if (error instanceof Error) error.message = hide(error.message)
-    return error
-  }
-  try {
-    const result = work()
-    if (!(result instanceof Promise)) return result
-    return result.catch(error => {
-      throw hidden(error)
-    }) as T
-  } catch (error) {
-    throw hidden(error)
-  }
-}

@@ -3,14 +3,16 @@
 import { messageOf, UsageError } from '../base/errors.ts'
 import { Output, recordsDropped } from '../base/output.ts'
 import { collectGarbage } from '../base/runtime.ts'
+import { hiding } from '../config/hiding.ts'
 import { Admin } from '../control/admin.ts'
 import type { Running } from '../control/command.ts'
 import { makeControlFolder } from '../control/folder.ts'
 import { openControl } from '../control/socket.ts'
-import { Gateway, type GatewayOptions } from '../gateway/gateway.ts'
+import { Gateway } from '../gateway/gateway.ts'
+import type { GatewayOptions } from '../gateway/gateway-options.ts'
 import { counter } from '../model/metrics.ts'
 import { noReloads, processMetrics, type Reloads } from '../observe/process-metrics.ts'
-import { hiding, type Loaded } from './loaded.ts'
+import type { Loaded } from './loaded.ts'
 
 type ServingOptions = {
   readonly loaded: Loaded
@@ -85,7 +87,7 @@ export class Serving {
       const { config } = loaded
       const prepared = options.worker === 1 ? await admin.prepare(config.admin) : null
       try {
-        await hiding(loaded, () => gateway.reload(config))
+        await hiding(loaded, () => gateway.apply(config))
       } catch (error) {
         await prepared?.discard()
         throw error

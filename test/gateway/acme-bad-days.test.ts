@@ -5,7 +5,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
-import type { GatewayOptions } from '../../src/gateway/gateway.ts'
+import type { GatewayOptions } from '../../src/gateway/gateway-options.ts'
 import { openFileStorage } from '../../src/storage/files.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 import { type FakeAcme, fakeAcme, type RequestKind, type Script } from '../harness/fake-acme.ts'
@@ -195,7 +195,7 @@ describe('a clock', () => {
       await end(wrong)
       const right = await start()
       assert.equal(await shown(right.port), first)
-      await right.gateway.reload(right.gateway.config)
+      await right.gateway.apply(right.gateway.config)
       await end(right)
       assert.equal(fake.count('newOrder'), 1)
     })

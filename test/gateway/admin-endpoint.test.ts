@@ -156,7 +156,7 @@ describe('metrics', () => {
     for (const port of ports) (await rawTls(port)).destroy()
     await scrapeUntil(at, each => each.value('sallyport_connections_accepted_total') === 2)
     const value = { listen: [{ ...listen[0], port: ports[0] }], sites: local, state: gateway.config.state }
-    await gateway.reload((await loadConfig({ value })).config)
+    await gateway.apply((await loadConfig({ value })).config)
     const scraped = await scrapeUntil(at, each => each.value('sallyport_snapshot_version') === 2)
     assert.equal(scraped.value('sallyport_connections_accepted_total'), 2)
   })

@@ -203,10 +203,10 @@ describe('a reload', () => {
     }
     const { config } = await loadConfig({ value })
     rename(next.chainPem, chain)
-    await assert.rejects(gateway.gateway.reload(config), /does not belong to/)
+    await assert.rejects(gateway.gateway.apply(config), /does not belong to/)
     assert.equal(await shown(gateway.port), print(before))
     rename(next.keyPem, key)
-    await gateway.gateway.reload(config)
+    await gateway.gateway.apply(config)
     assert.equal(await shown(gateway.port), print(next))
     const later = fresh()
     rename(later.chainPem, chain)

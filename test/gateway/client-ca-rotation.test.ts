@@ -130,7 +130,7 @@ describe('the CAs of clients', () => {
     const bad = { ...first, name: 'bad.test', hosts: ['bad.test'], certificate: { kind: 'files', pairs } }
     replaceFile(file, next.certificatePem)
     const broken = { ...config, sites: [...config.sites, bad] } as typeof config
-    await assert.rejects(gateway.gateway.reload(broken), /does not belong to/)
+    await assert.rejects(gateway.gateway.apply(broken), /does not belong to/)
     await rotated(gateway)
   })
 
@@ -153,7 +153,7 @@ describe('the CAs of clients', () => {
       }
       return { ...prepared, load }
     }
-    await gateway.gateway.reload(config)
+    await gateway.gateway.apply(config)
     await rotated(gateway)
   })
 
@@ -174,7 +174,7 @@ describe('the CAs of clients', () => {
       if (/ expired on /.test(String(words[1]))) replaceFile(file, next.certificatePem)
       write(...words)
     }
-    await gateway.gateway.reload(config)
+    await gateway.gateway.apply(config)
     log.write = write
     await rotated(gateway, 'one.test')
     await rotated(gateway, 'two.test')

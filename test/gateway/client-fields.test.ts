@@ -75,7 +75,7 @@ it('a reload changes what a listener lets through', async () => {
   assert.ok(!last.includes('api_key'))
   const listen = [{ port: started.port, address: '127.0.0.1', fields: { allow: 'api_key' } }]
   const value = { listen, sites, state: path.dirname(path.dirname(started.caFile)) }
-  await started.gateway.reload((await loadConfig({ value })).config)
+  await started.gateway.apply((await loadConfig({ value })).config)
   await ask('HTTP/1.1', started.port, { fields })
   assert.ok(last.includes('api_key: sent'), last)
   await started.stop()

@@ -48,13 +48,13 @@ acme: { email: ops@example.com, directory: "https://127.0.0.1:1/dir" }
     const before = await fingerprintOf(gateway.port, 'a.test')
     const config = await acmeConfig(gateway.gateway.config.state, '[a.test, x.b.test, c.test]')
     const moved = { ...config, listen: gateway.gateway.config.listen }
-    await gateway.gateway.reload(moved)
+    await gateway.gateway.apply(moved)
     assert.equal(await fingerprintOf(gateway.port, 'a.test'), before)
     assert.equal(await fingerprintOf(gateway.port, 'x.b.test'), before)
     await gateway.logged(record => record['message'] === 'no new certificate' && record['name'] === 'a.test')
     // What the old certificate is not good for has none.
     await assert.rejects(fingerprintOf(gateway.port, 'c.test'), /internal error|INTERNAL_ERROR|alert/i)
-    await gateway.gateway.reload(moved)
+    await gateway.gateway.apply(moved)
     assert.equal(await fingerprintOf(gateway.port, 'a.test'), before)
     const states = gateway.gateway.certificates().map(row => [row.state, row.problem !== null])
     // One certificate, for two names.

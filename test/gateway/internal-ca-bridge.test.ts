@@ -96,16 +96,16 @@ describe('a gateway with an internal CA', () => {
     initInternalCa(state, { name: 'CA', names: [] })
     const started = await start({ state, sites, ca })
     const { directory } = started.gateway.managed
-    await started.gateway.reload(started.gateway.config)
+    await started.gateway.apply(started.gateway.config)
     assert.equal(started.gateway.managed.directory, directory)
     const moved = {
       ...started.gateway.config.ca!,
       acme: { ...started.gateway.config.ca!.acme!, listen: { ...listen, port: await freePort() } },
     }
-    await started.gateway.reload({ ...started.gateway.config, ca: moved })
+    await started.gateway.apply({ ...started.gateway.config, ca: moved })
     await started.logged(record =>
       String(record['directory'] ?? record['message']).includes(`${moved.acme.listen.port}`),
     )
-    await started.gateway.reload({ ...started.gateway.config, ca: null })
+    await started.gateway.apply({ ...started.gateway.config, ca: null })
   })
 })

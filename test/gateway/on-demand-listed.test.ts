@@ -67,11 +67,11 @@ test('a name is listed when it has a certificate, for its site, once', async () 
 test('a reload leaves it in the list, and where its name becomes a host it is listed as one', async () => {
   const { config } = gateway.gateway
   const before = listed()
-  await gateway.gateway.reload({ ...config })
+  await gateway.gateway.apply({ ...config })
   assert.deepEqual(listed(), before)
   const [first, ...others] = config.sites
   assert.ok(first)
-  await gateway.gateway.reload({
+  await gateway.gateway.apply({
     ...config,
     sites: [{ ...first, hosts: [...first.hosts, 'shop.customers.test'] }, ...others],
   })

@@ -108,7 +108,7 @@ describe('a reload', () => {
       state: own.gateway.config.state,
       sites: [{ host: 'localhost', certificate: 'local', routes: [{ respond: { body: 'new' } }] }],
     }
-    await own.gateway.reload((await loadConfig({ value })).config)
+    await own.gateway.apply((await loadConfig({ value })).config)
     client.send(get('/'))
     await client.until(text => text.endsWith('new'))
     await assert.rejects(loadConfig({ value: { ...value, sites: [{ host: 'x', nonsense: 1 }] } }), /nonsense/)
@@ -203,7 +203,7 @@ describe('a listener that a reload has removed', () => {
     busy.send(get('/'))
     await (await slow.connection(0)).until(text => heads(text, 1))
     const { config } = two.gateway
-    await two.gateway.reload({ ...config, listen: config.listen.slice(0, 1) })
+    await two.gateway.apply({ ...config, listen: config.listen.slice(0, 1) })
     assert.equal(two.gateway.connections, 1)
     assert.equal(two.gateway.accepted, 1)
     assert.equal(await two.gateway.drain(50), 1)

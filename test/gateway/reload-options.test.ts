@@ -19,7 +19,7 @@ const start = (config: Partial<ConfigInput> & { listen: readonly ListenInput[] }
 async function reload({ gateway }: Started, config: Partial<ConfigInput>): Promise<void> {
   const { state } = gateway.config
   const value = { state, sites, listen: [plain], log: { access: true }, ...config }
-  await gateway.reload((await loadConfig({ value })).config)
+  await gateway.apply((await loadConfig({ value })).config)
 }
 
 /** All that comes for it */
@@ -98,7 +98,7 @@ describe('a reload', () => {
       { out: text => void formats.push(text) },
     )
     for (const format of ['text', 'json'] as const) {
-      await other.reload({ ...other.config, log: { ...other.config.log, format } })
+      await other.apply({ ...other.config, log: { ...other.config.log, format } })
       other.log.write('info', format)
       other.log.flush()
     }

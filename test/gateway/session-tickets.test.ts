@@ -147,7 +147,7 @@ describe('on a runtime that takes ticket keys', { skip: !abilities.ticketKeys },
     const { session } = await visit(port(), 'plain.test', 'TLSv1.3')
     const again = async (tickets: object) => {
       const value = config({ tickets, listen: [{ port: port(), address: '127.0.0.1' }] })
-      await gateway.reload((await loadConfig({ value })).config)
+      await gateway.apply((await loadConfig({ value })).config)
     }
     await again({ keep: 1 })
     assert.ok((await visit(port(), 'plain.test', 'TLSv1.3', session)).resumed)

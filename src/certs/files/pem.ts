@@ -25,6 +25,14 @@ export function checkChainMarkers(text: string, file: string): void {
   throw new UsageError(`${file}: ${notPem(text, 'certificate', 'openssl x509 -inform DER')}`)
 }
 
+/** A file of CAs to be trusted, as text. Throws UsageError where it holds none: nobody would be trusted by it, and nothing say why. */
+export function readCaText(file: string): string {
+  const text = readText(file)
+  checkChainMarkers(text, file)
+  certificateBlocks(text, file)
+  return text
+}
+
 /** Cheap, as above; an encrypted key is refused here already. */
 export function checkKeyMarkers(text: string, file: string): void {
   if (text.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----') || text.includes('Proc-Type: 4,ENCRYPTED')) {

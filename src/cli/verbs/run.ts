@@ -1,8 +1,8 @@
 /** `sallyport run`: the gateway of a configuration file. */
 import { UsageError } from '../../base/errors.ts'
 import type { Config } from '../../config/config.ts'
+import { hiding } from '../../config/hiding.ts'
 import { loadConfig } from '../../config/load.ts'
-import { hiding } from '../../process/loaded.ts'
 import { serve } from '../../process/serve.ts'
 import type { Words } from '../argv.ts'
 import { refuseWhatCannotRun } from '../check/refused.ts'

@@ -10,7 +10,7 @@ import { type HttpClient, httpClient } from '../../acme/http.ts'
 import { type AcmeIssuer, acmeIssuer } from '../../acme/issue.ts'
 import { type Issuers, withFallback } from '../../acme/issuers.ts'
 import { type Answers, answerSolver } from '../../acme/solve-answers.ts'
-import { readText } from '../../certs/files/pem.ts'
+import { readCaText } from '../../certs/files/pem.ts'
 import type { AcmeConfig, AcmeIssuerConfig, DnsProviderConfig } from '../../config/config.ts'
 import type { Solver } from '../../model/challenge.ts'
 
@@ -33,7 +33,7 @@ type ConfiguredAcme = {
 export function acmeIssuers(config: AcmeConfig, { account, answers, info, warn }: AcmeParts): ConfiguredAcme {
   const clients: HttpClient[] = []
   const client = (caFile: string | null, timeoutMs?: number) => {
-    const made = httpClient({ ca: caFile === null ? null : readText(caFile), timeoutMs })
+    const made = httpClient({ ca: caFile === null ? null : readCaText(caFile), timeoutMs })
     clients.push(made)
     return made
   }

@@ -5,12 +5,12 @@
  * The receiver is a stranger: redirects are not followed, its answer is not read beyond the status, and everything has a
  * deadline. Its URL and headers may hold secrets, so that the log has the origin of the URL only.
  */
-import { readFileSync } from 'node:fs'
 import os from 'node:os'
-import { messageOf, UsageError } from '../../base/errors.ts'
+import { messageOf } from '../../base/errors.ts'
 import { request } from '../../base/http-request.ts'
 import type { Log } from '../../base/log.ts'
 import { daysLeft } from '../../certs/files/list.ts'
+import { readCaText } from '../../certs/files/pem.ts'
 import type { LeafSummary } from '../../certs/x509/leaf.ts'
 import type { AlertsConfig } from '../../config/config.ts'
 
@@ -34,15 +34,11 @@ export type AlertTarget = {
   readonly timeoutMs: number
 }
 
-/** Throws UsageError where the CA cannot be read. */
+/** Throws UsageError where the CA cannot be used. */
 export function alertTarget({ url, headers, token, caFile, timeoutMs }: AlertsConfig): AlertTarget {
   const all: Record<string, string> = Object.fromEntries(headers)
   if (token !== null) all['authorization'] = `Bearer ${token}`
-  try {
-    return { url, headers: all, ca: caFile === null ? null : readFileSync(caFile, 'utf8'), timeoutMs }
-  } catch (error) {
-    throw new UsageError(`${caFile}: cannot be read: ${messageOf(error)}`)
-  }
+  return { url, headers: all, ca: caFile === null ? null : readCaText(caFile), timeoutMs }
 }
 
 export const mostWaiting = 200

@@ -1,18 +1,24 @@
 /** The one internal CA server of a process, through reloads: it goes on where nothing about it has changed. */
 
-import { messageOf } from '../../base/errors.ts'
+import { messageOf, UsageError } from '../../base/errors.ts'
+import { listenAt } from '../../base/listen-at.ts'
 import type { Log } from '../../base/log.ts'
 import { termsText } from '../../base/same-terms.ts'
 import { openInternalCa } from '../../certs/ca/internal-ca.ts'
 import type { Config } from '../../config/config.ts'
 import type { Storage } from '../../model/storage.ts'
+import { bindAlone } from '../../transport/bind-alone.ts'
 import { type InternalCaServer, startInternalCa } from './internal-ca.ts'
 
 export const servesAcme = ({ ca }: Config): boolean => ca !== null && ca.acme !== null
 
 export class InternalCaSlot {
   private readonly log: Log
-  private running: { readonly key: string; readonly server: InternalCaServer } | null = null
+  private running: {
+    readonly key: string
+    readonly listen: Address | null
+    readonly server: InternalCaServer
+  } | null = null
   /** One change after another: two at once would both start a server, and the slower one would stay, whichever it is */
   private last: Promise<void> = Promise.resolve()
 
@@ -26,14 +32,22 @@ export class InternalCaSlot {
   }
 
   /**
-   * Before a configuration is put into force. The first time the server is started here; later only what can be looked
-   * at beforehand is, since the old one may hold the port. Throws UsageError.
+   * Before a configuration is put into force. Where none runs yet, the server is started here; otherwise only what can be looked
+   * at beforehand is, since the old one holds the lock. Throws UsageError.
+   *
+   * @returns whether it was started for this configuration: if that is not put into force, close it
    */
-  async prepare(config: Config, storage: Storage | null): Promise<void> {
-    if (config.ca === null || storage === null || !servesAcme(config)) return
+  async prepare(config: Config, storage: Storage | null): Promise<boolean> {
+    if (config.ca === null || storage === null || !servesAcme(config)) return false
     await this.last
-    if (this.running === null) await this.start(config, storage)
-    else openInternalCa(config.state, config.ca.own)
+    if (this.running === null) {
+      await this.start(config, storage)
+      return true
+    }
+    openInternalCa(config.state, config.ca.own)
+    // Of several processes the one that serves is going to move.
+    if (this.directory !== null) await refuseTaken(this.running.listen, listenOf(config))
+    return false
   }
 
   /** The configuration is in force. */
@@ -69,7 +83,22 @@ export class InternalCaSlot {
   }
 
   private async start(config: Config, storage: Storage): Promise<void> {
-    this.running = { key: keyOf(config), server: await startInternalCa(config, storage, this.log) }
+    const server = await startInternalCa(config, storage, this.log)
+    this.running = { key: keyOf(config), listen: listenOf(config), server }
+  }
+}
+
+type Address = { readonly address: string; readonly port: number }
+
+const listenOf = ({ ca }: Config): Address | null => ca?.acme?.listen ?? null
+
+/** Throws UsageError where the server could not listen at its new address. An address on the port that it has is taken by itself. */
+async function refuseTaken(before: Address | null, after: Address | null): Promise<void> {
+  if (after === null || after.port === 0 || before?.port === after.port) return
+  try {
+    await listenAt(after.address, address => bindAlone(address, after.port))
+  } catch (error) {
+    throw new UsageError(`ca.acme.listen: cannot listen on ${after.address}:${after.port}: ${messageOf(error)}`)
   }
 }
 

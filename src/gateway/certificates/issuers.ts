@@ -2,7 +2,7 @@
 
 import type { Level } from '../../base/log.ts'
 import { termsText } from '../../base/same-terms.ts'
-import { readText } from '../../certs/files/pem.ts'
+import { readCaText } from '../../certs/files/pem.ts'
 import type { ManagedKey } from '../../certs/managed/records.ts'
 import type { AcmeIssuerConfig, Config, OnDemandConfig } from '../../config/config.ts'
 import type { Issuer } from '../../model/issuer.ts'
@@ -77,7 +77,7 @@ export function issuerChoices(config: Config): IssuerChoice[] {
       onDemand: null,
       wildcards: true,
       open: () => {
-        const caPem = caFile === null ? null : readText(caFile)
+        const caPem = caFile === null ? null : readCaText(caFile)
         return { issuer: vaultIssuer({ ...terms, caPem }), rollOver: async () => [], close: () => {} }
       },
     })

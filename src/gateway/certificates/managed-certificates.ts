@@ -197,6 +197,7 @@ export class ManagedCertificates implements ChallengeAnswers {
     const kept = new Map(chosen.map(each => [each.key, each.kept]))
     const of = new Map(chosen.map(each => [each.kind, each.kept]))
     const byKind = new Map<ManagedKind, Set<string>>()
+    let caStarted = false
     const seen = new Map([...of].map(([kind, { demand }]) => [kind, seenBy(config, demand)]))
     return {
       site: site => {
@@ -209,7 +210,7 @@ export class ManagedCertificates implements ChallengeAnswers {
         return siteOf(own, names, () => seen.get(kind)?.(site.name) ?? [])
       },
       load: async () => {
-        await this.internalCa.prepare(config, opened?.storage ?? null)
+        caStarted = await this.internalCa.prepare(config, opened?.storage ?? null)
         // Those that are served now stay until the new snapshot is in force.
         for (const [kind, own] of of)
           await own.renewer.keep([...new Set([...own.renewer.names(), ...(byKind.get(kind) ?? [])])])
@@ -233,8 +234,7 @@ export class ManagedCertificates implements ChallengeAnswers {
       },
       discard: async () => {
         for (const each of fresh) await each.close()
-        // Of the first start there is nothing to go back to.
-        if (this.opened === null) await this.internalCa.close()
+        if (caStarted) await this.internalCa.close()
         if (opened !== null && opened !== this.opened) await opened.storage.close().catch(() => {})
       },
     }

@@ -119,11 +119,16 @@ export class Staples {
   /** Begins to fetch. @param inUse may grow later, when certificates are read that were not needed before */
   start(inUse: ReadonlySet<string>): void {
     this.inUse = inUse
-    for (const key of this.known.keys()) if (!inUse.has(key)) this.known.delete(key)
+    this.keepOnly(inUse)
     if (this.timer !== null) return
     this.timer = setInterval(() => void this.refresh(), sweepMs)
     this.timer.unref()
     void this.refresh()
+  }
+
+  /** Forgets those of other certificates. */
+  keepOnly(used: ReadonlySet<string>): void {
+    for (const key of this.known.keys()) if (!used.has(key)) this.known.delete(key)
   }
 
   stop(): void {

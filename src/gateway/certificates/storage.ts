@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { messageOf, UsageError } from '../../base/errors.ts'
+import { readCaText } from '../../certs/files/pem.ts'
 import type { Config, RedisConfig, SecretConfig } from '../../config/config.ts'
 import type { Storage } from '../../model/storage.ts'
 import { cached } from '../../storage/cached.ts'
@@ -87,7 +88,7 @@ function openServer({
   certificate,
 }: RedisConfig): RedisServer {
   const shown = certificate && { chain: textOf(certificate.chainFile), key: textOf(certificate.keyFile) }
-  const ca = caFile === null ? null : textOf(caFile)
+  const ca = caFile === null ? null : readCaText(caFile)
   return { host, port, database, username, password, tls: tls ? { ca, certificate: shown } : null }
 }
 

@@ -66,7 +66,7 @@ export class Running {
 
   private constructor(gateway: Gateway, state: string, text: { all: string }) {
     this.gateway = gateway
-    this.parts = gateway as unknown as Parts
+    this.parts = (gateway as unknown as { parts: Parts }).parts
     this.state = state
     this.text = text
   }
@@ -85,7 +85,7 @@ export class Running {
       value: { ...config, state: (config as { state?: string }).state ?? this.state },
     })
     this.warnings = loaded.warnings.map(({ message }) => message)
-    await this.gateway.reload(loaded.config)
+    await this.gateway.apply(loaded.config)
   }
 
   /** All that comes for a request over a cleartext listener, or what went wrong instead */

@@ -1,0 +1,167 @@
+/**
+ * How a configuration comes into force. A start is a reload from nothing, so the steps stand here once, in this order:
+ *
+ *     parse, validate   config/load.ts: text or object to Config, every mistake at once
+ *     diff              what a reload cannot change is refused by name
+ *     compile           files, keys, storage, issuers, OCSP: everything that can be wrong with what is named
+ *     bind              new addresses, beside those in use
+ *     switch            assignments, none of which can fail
+ *     retire            what only the configuration before has used is let go
+ *
+ * Where a step before the switch fails, what it and the steps before it have opened is closed, and what was in force goes
+ * on: test/gateway/failed-apply.test.ts goes through them.
+ */
+import { UsageError } from '../base/errors.ts'
+import { abilities } from '../base/runtime.ts'
+import type { Config, SiteConfig } from '../config/config.ts'
+import { selfTest } from '../tls/self-test.ts'
+import { type AlertTarget, alertTarget } from './certificates/alerts.ts'
+import type { CertificateSource } from './certificates/certificates.ts'
+import type { Prepared } from './certificates/managed-certificates.ts'
+import { interimOf, withInterim } from './certificates/managed-source.ts'
+import { type Compiled, compile } from './compile.ts'
+import { heldAtMost } from './held-at-most.ts'
+import { type ListenerPlan, refuseChange } from './listeners.ts'
+import { emptySnapshot, type Parts } from './parts.ts'
+
+/** A configuration that is in force, and what was made of it. */
+export type InForce = {
+  readonly config: Config
+  readonly compiled: Compiled
+  /** Of its certificates, by site */
+  readonly sources: ReadonlyMap<string, CertificateSource>
+  /** What was warned of when it was compiled */
+  readonly warned: Set<string>
+}
+
+/** Everything that is ready for the switch. */
+type Ready = {
+  readonly compiled: Compiled
+  readonly alerts: AlertTarget | null
+  readonly plan: ListenerPlan
+}
+
+/**
+ * Throws and changes nothing if it cannot.
+ *
+ * @param before null: nothing is in force. @param given null: the same as before, with its files as they are now
+ */
+export async function apply(parts: Parts, before: InForce | null, given: Config | null): Promise<InForce> {
+  const config = given ?? (before as InForce).config
+  // The same is not warned of again.
+  const warned = given === null && before !== null ? before.warned : new Set<string>()
+  if (parts.services.draining) throw drains()
+  if (before !== null) refuseChange(before.config, config)
+  const managed = await parts.managed.prepare(config)
+  let ready: Ready
+  try {
+    ready = await prepare(parts, before, config, managed, warned)
+  } catch (error) {
+    await managed.discard()
+    forget(parts, before)
+    throw error
+  }
+  switchTo(parts, config, ready)
+  managed.commit()
+  retire(parts, ready.compiled)
+  const { compiled } = ready
+  return { config, compiled, warned, sources: sourcesOf(compiled) }
+}
+
+async function prepare(
+  parts: Parts,
+  before: InForce | null,
+  config: Config,
+  managed: Prepared,
+  warned: Set<string>,
+): Promise<Ready> {
+  const { services, listeners, registries, options } = parts
+  const compiled = compileWith(parts, before, config, managed, warned)
+  const alerts = config.alerts === null ? null : alertTarget(config.alerts)
+  await managed.load()
+  if (before === null) {
+    useTickets(parts, config)
+    if (options.selfTested !== true) await selfTest(services.transport)
+    // The first listener may accept while the last is being bound.
+    services.snapshot = compiled.snapshot
+  }
+  await registries.staples.prepare(compiled.staples)
+  const plan = listeners.plan(config.listen)
+  await listeners.bind(plan)
+  if (services.draining) {
+    for (const listener of plan.fresh) listener.stopAccepting()
+    throw drains()
+  }
+  return { compiled, alerts, plan }
+}
+
+function switchTo(parts: Parts, config: Config, { compiled, alerts, plan }: Ready): void {
+  const { services, listeners, log, events, budget, trust, reports, options, descriptors } = parts
+  services.snapshot = compiled.snapshot
+  trust.use(compiled.clientCas)
+  budget.limit = heldAtMost(config.limits, options.processes)
+  useTickets(parts, config)
+  log.use(config.log)
+  events.logAccess(config.log.access)
+  listeners.use(plan, config.listen)
+  descriptors.use(config, plan.all.length)
+  reports.use(compiled.certificates, config.alerts, alerts)
+}
+
+/** What this snapshot does not use is let go, and what it has to be kept up to date begins to be. */
+function retire({ registries }: Parts, compiled: Compiled): void {
+  registries.keepOnly(compiled.endpoints)
+  registries.crls.keepOnly(compiled.crls)
+  registries.staples.start(compiled.staples)
+  keepWatched(registries, compiled)
+}
+
+/** What an attempt that failed has opened is let go. */
+function forget({ registries, services }: Parts, before: InForce | null): void {
+  if (before === null) {
+    services.snapshot = emptySnapshot(services.snapshot)
+    registries.close()
+    return
+  }
+  registries.keepOnly(before.compiled.endpoints)
+  registries.staples.keepOnly(before.compiled.staples)
+  keepWatched(registries, before.compiled)
+}
+
+function keepWatched(registries: Parts['registries'], { certificates, clientCas }: Compiled): void {
+  const ofSites = certificates.flatMap(({ source }) => source.watched)
+  registries.certificates.keepOnly(new Set([...ofSites, ...clientCas.keys(), ...registries.watchedByEndpoints()]))
+}
+
+function compileWith(
+  { log, registries, services }: Parts,
+  before: InForce | null,
+  config: Config,
+  managed: Prepared,
+  warned: Set<string>,
+): Compiled {
+  let compiling = true
+  const said = new Set(warned)
+  const warn = (text: string) => {
+    // What warns later, as revocation lists do, has its own reasons.
+    if (compiling && said.has(text)) return
+    if (compiling) warned.add(text)
+    log.write('warn', text)
+  }
+  // Whoever moves a site from files to an issuer has the old certificate until the new one is there.
+  const ordered = (site: SiteConfig) =>
+    withInterim(managed.site(site), interimOf(site, before?.sources.get(site.name)))
+  try {
+    return compile(config, registries, services.snapshot.version + 1, warn, ordered)
+  } finally {
+    compiling = false
+  }
+}
+
+const drains = () => new UsageError('the gateway drains, and takes no configuration any more')
+
+function useTickets({ tickets }: Parts, config: Config): void {
+  if (abilities.ticketKeys) tickets.use(config.state, config.tickets)
+}
+
+const sourcesOf = ({ certificates }: Compiled) => new Map(certificates.map(({ site, source }) => [site, source]))

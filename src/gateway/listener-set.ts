@@ -1,0 +1,112 @@
+/**
+ * The listeners of a gateway: those that are bound, and those that a reload has closed while connections of theirs have not ended
+ * yet. A plan says what another configuration does to them, and nothing of it happens before `use`.
+ */
+import { CidrSet } from '../base/ip.ts'
+import type { Log } from '../base/log.ts'
+import type { ListenConfig } from '../config/config.ts'
+import { Listener } from '../proxy/accept/listener.ts'
+import type { ListenerOptions } from '../proxy/seam/holder.ts'
+import type { Services } from '../proxy/seam/services.ts'
+import { bindAll, changesProxyProtocol, type ListenerPlan, planListeners } from './listeners.ts'
+
+export class ListenerSet {
+  private bound: readonly Listener[] = []
+  private wanted: readonly ListenConfig[] = []
+  private retired: Listener[] = []
+  /** By listeners that are gone */
+  private acceptedBefore = 0
+  private readonly services: Services
+  private readonly log: Log
+  private readonly reusePort: boolean
+
+  constructor(services: Services, log: Log, reusePort: boolean) {
+    this.services = services
+    this.log = log
+    this.reusePort = reusePort
+  }
+
+  /** In the order of the configuration; those that were 0 are known once they are bound. */
+  get ports(): readonly number[] {
+    return this.bound.map(listener => listener.port)
+  }
+
+  get accepted(): number {
+    return this.all().reduce((sum, listener) => sum + listener.accepted, this.acceptedBefore)
+  }
+
+  get open(): number {
+    return this.all().reduce((sum, listener) => sum + listener.open, 0)
+  }
+
+  /** `:port` of the TLS listener that redirects lead to, or empty for 443 */
+  httpsPort(): string {
+    const tls = this.bound.find(listener => listener.options.cleartext === null)
+    return tls === undefined || tls.port === 443 ? '' : `:${tls.port}`
+  }
+
+  plan(wanted: readonly ListenConfig[]): ListenerPlan {
+    return planListeners(
+      wanted,
+      this.bound,
+      listen => new Listener(this.services, optionsOf(listen, null, this.reusePort)),
+    )
+  }
+
+  /** Binds what is new. Throws UsageError where one cannot be bound; none of them is bound then. */
+  bind({ fresh }: ListenerPlan): Promise<void> {
+    return bindAll(fresh, this.bound, this.log)
+  }
+
+  /** The plan is in force: listeners that stay have their new options, and the others are closed. */
+  use({ all, kept }: ListenerPlan, wanted: readonly ListenConfig[]): void {
+    const before = new Map(this.bound.map((listener, at) => [listener, this.wanted[at]]))
+    for (const [listener, listen] of kept) {
+      listener.options = optionsOf(listen, listener, this.reusePort)
+      if (changesProxyProtocol(before.get(listener), listen)) listener.distrust()
+    }
+    for (const listener of this.bound) {
+      if (kept.has(listener)) continue
+      listener.stopAccepting()
+      listener.drain()
+      this.retired.push(listener)
+    }
+    for (const { open, accepted } of this.retired) if (open === 0) this.acceptedBefore += accepted
+    this.retired = this.retired.filter(listener => listener.open > 0)
+    this.bound = all
+    this.wanted = wanted
+  }
+
+  drain(): void {
+    for (const listener of this.all()) {
+      listener.stopAccepting()
+      listener.drain()
+    }
+  }
+
+  /** Resets what is still open. */
+  cut(): void {
+    for (const listener of this.all()) listener.cut()
+  }
+
+  /** Closes up to `most` idle connections. @returns how many */
+  closeIdle(most: number): number {
+    let closed = 0
+    for (const listener of this.all()) closed += listener.closeIdle(most - closed)
+    return closed
+  }
+
+  private all(): readonly Listener[] {
+    return [...this.bound, ...this.retired]
+  }
+}
+
+/** @param bound where the system has chosen the port */
+const optionsOf = (listen: ListenConfig, bound: Listener | null, reusePort: boolean): ListenerOptions => ({
+  address: listen.address,
+  port: bound?.options.port ?? listen.port,
+  cleartext: listen.cleartext,
+  proxyFrom: listen.proxyProtocol === null ? null : new CidrSet(listen.proxyProtocol.from),
+  reusePort,
+  allowedFields: listen.fields === null ? null : new Set(listen.fields.allow),
+})

@@ -1,0 +1,132 @@
+/**
+ * What a gateway is made of, for as long as it lives: made once, before there is a configuration in force, and without
+ * opening anything. What a configuration does to them is in apply.ts.
+ */
+import { randomBytes } from 'node:crypto'
+import { DateField } from '../base/date-field.ts'
+import { Deadlines, nowMs } from '../base/deadlines.ts'
+import { createLog, type Log } from '../base/log.ts'
+import { MemoryBudget } from '../base/memory-budget.ts'
+import { Output, recordsDropped } from '../base/output.ts'
+import { Turn } from '../base/turn.ts'
+import type { Config } from '../config/config.ts'
+import { Metrics } from '../model/metrics.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+import { HandshakeLog } from '../observe/handshake-log.ts'
+import { RequestCounts } from '../observe/request-counts.ts'
+import type { Services } from '../proxy/seam/services.ts'
+import { TicketKeyring } from '../tls/ticket-keys.ts'
+import { currentTransport } from '../transport/current.ts'
+import { ScratchPool } from '../transport/scratch.ts'
+import { CertificateReports } from './certificates/certificate-reports.ts'
+import { ManagedCertificates } from './certificates/managed-certificates.ts'
+import { Descriptors } from './descriptor-room.ts'
+import { type LogEvents, logEvents } from './events.ts'
+import type { GatewayOptions } from './gateway-options.ts'
+import { heldAtMost } from './held-at-most.ts'
+import { openKeyLog } from './key-log.ts'
+import { ListenerSet } from './listener-set.ts'
+import { Registries } from './registries.ts'
+import { TrustWatch } from './trust-watch.ts'
+
+export type Parts = {
+  readonly options: GatewayOptions
+  readonly log: Log
+  readonly metrics: Metrics
+  /** The last that failed */
+  readonly handshakes: HandshakeLog
+  readonly events: LogEvents
+  readonly budget: MemoryBudget
+  /** Room for connections under the limit on open files */
+  readonly descriptors: Descriptors
+  readonly services: Services
+  readonly listeners: ListenerSet
+  readonly registries: Registries
+  readonly tickets: TicketKeyring
+  /** Certificates that are ordered and renewed here */
+  readonly managed: ManagedCertificates
+  readonly reports: CertificateReports
+  readonly trust: TrustWatch
+}
+
+/** In force before the first configuration: no site has any name. */
+export const emptySnapshot = ({ limits, timeouts }: Pick<Snapshot, 'limits' | 'timeouts'>): Snapshot => ({
+  version: 0,
+  site: () => null,
+  defaultSite: null,
+  limits,
+  timeouts,
+})
+
+/** @param again puts the configuration in force once more, since a file of it was replaced. @param changed some certificate was */
+export function makeParts(
+  config: Config,
+  options: GatewayOptions,
+  again: () => Promise<void>,
+  changed: () => void,
+): Parts {
+  const output = options.out ?? standardOutput(dropped => log.write('warn', recordsDropped, { dropped }))
+  const log: Log = createLog({ ...config.log, out: output })
+  const metrics = new Metrics()
+  const handshakes = new HandshakeLog()
+  const events = logEvents(log, handshakes, new RequestCounts(metrics))
+  const registries = new Registries(options.now, options.lookup)
+  const tickets = new TicketKeyring(text => log.write('warn', text), options.now)
+  const reports = new CertificateReports(log, { silent: options.reportsCertificates === false })
+  const trust = new TrustWatch(log, again)
+  registries.certificates.onChange = change => {
+    registries.renewEndpoints()
+    reports.changed(change)
+    changed()
+  }
+  registries.certificates.onCas = () => trust.changed()
+  const managed = new ManagedCertificates(log, failure => reports.renewalFailed(failure), options.now)
+  const links = { open: 0 }
+  // Connections of backends first: a client's next request costs it a new connection, and a backend's only us.
+  const closeIdle = (most: number) => {
+    const closed = registries.closePooled(most)
+    return closed + listeners.closeIdle(most - closed)
+  }
+  const descriptors = new Descriptors(log, links, closeIdle)
+  const budget = new MemoryBudget(heldAtMost(config.limits, options.processes), events.overBudget)
+  const prefix = randomBytes(5).toString('hex')
+  let ids = 0
+  const services: Services = {
+    transport: currentTransport(events.fault, openKeyLog(options.tlsKeyLog, log), tickets, links, budget),
+    budget,
+    deadlines: new Deadlines(nowMs, events.fault),
+    turn: new Turn(events.fault),
+    date: new DateField(),
+    scratch: new ScratchPool(64),
+    snapshot: emptySnapshot(config),
+    draining: false,
+    descriptors,
+    challenges: managed,
+    events,
+    nextId: () => `${prefix}-${(++ids).toString(36)}`,
+    httpsPort: () => listeners.httpsPort(),
+  }
+  const listeners: ListenerSet = new ListenerSet(services, log, options.reusePort ?? false)
+  return {
+    options,
+    log,
+    metrics,
+    handshakes,
+    events,
+    budget,
+    descriptors,
+    services,
+    listeners,
+    registries,
+    tickets,
+    managed,
+    reports,
+    trust,
+  }
+}
+
+function standardOutput(recovered: (dropped: number) => void): (text: string) => void {
+  const output = new Output(1)
+  output.onRecovered = recovered
+  return text => output.write(text)
+}
