@@ -1,5 +1,6 @@
-/** The words after `sallyport`: a verb, its arguments, its options. Unknown options are errors that name what there is. */
+/** The words after `sallyport`: a command, its arguments, its options. Unknown ones are errors that name what there is. */
 import { UsageError } from '../base/errors.ts'
+import { didYouMean } from '../config/engine/nearest.ts'
 
 export type Words = {
   readonly verb: string
@@ -7,15 +8,19 @@ export type Words = {
   readonly options: ReadonlyMap<string, string>
 }
 
-/** Options that take a value, and those that are flags, by verb. `-c` is `--config`. */
-type Accepted = { readonly values: readonly string[]; readonly flags: readonly string[] }
+/** What a command takes: options with a value, and those that are flags. `-c` is `--config`. */
+type Accepted = { readonly name: string; readonly values: readonly string[]; readonly flags: readonly string[] }
 
-export function parseWords(argv: readonly string[], accepted: (verb: string) => Accepted | null): Words {
+export function parseWords(argv: readonly string[], commands: readonly Accepted[]): Words {
   const [first = 'help', ...others] = argv
   const verb =
     first === '--help' || first === '-h' ? 'help' : first === '--version' || first === '-v' ? 'version' : first
-  const known = accepted(verb)
-  if (known === null) throw new UsageError(`there is no verb '${verb}'; 'sallyport help' lists them`)
+  const known = commands.find(({ name }) => name === verb)
+  if (known === undefined) {
+    const names = commands.map(({ name }) => name)
+    const hint = didYouMean(verb, names) ?? "'sallyport help' lists them"
+    throw new UsageError(`there is no command '${verb}'; ${hint}`)
+  }
   const options = new Map<string, string>()
   const rest: string[] = []
   for (let at = 0; at < others.length; at++) {
@@ -36,8 +41,9 @@ export function parseWords(argv: readonly string[], accepted: (verb: string) => 
       if (value === undefined) throw new UsageError(`${word} needs a value`)
       options.set(name, value)
     } else {
-      const all = [...known.values, ...known.flags].map(each => `--${each}`).join(', ')
-      throw new UsageError(`'${word}' is not an option of ${verb}${all === '' ? '' : `; it has ${all}`}`)
+      const all = [...known.values, ...known.flags].map(each => `--${each}`)
+      const hint = didYouMean(word, all) ?? (all.length === 0 ? null : `it has ${all.join(', ')}`)
+      throw new UsageError(`'${word}' is not an option of ${verb}${hint === null ? '' : `; ${hint}`}`)
     }
   }
   return { verb, rest, options }

@@ -9,7 +9,7 @@ import { printError } from './print.ts'
 import { verbs } from './verbs/all.ts'
 
 async function run(argv: readonly string[], signals: Signals | null): Promise<number> {
-  const words = parseWords(argv, verb => verbs.find(each => each.name === verb) ?? null)
+  const words = parseWords(argv, verbs)
   const verb = verbs.find(each => each.name === words.verb)
   return verb === undefined ? 2 : await verb.run(words, signals)
 }

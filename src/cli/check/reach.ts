@@ -18,8 +18,8 @@ export function reachProblems({ config, place }: Loaded): Problem[] {
           {
             severity: 'warning',
             ...place('sites', index, 'routes', at, 'match', 'path'),
-            message: `${path} takes nothing below it, and no other route does`,
-            hint: `for everything below as well, write ${wanted}`,
+            message: `${path} matches nothing below it, and no other route does`,
+            hint: `to match everything below as well, write ${wanted}`,
           },
         ]
       }),
@@ -29,8 +29,8 @@ export function reachProblems({ config, place }: Loaded): Problem[] {
     const rest: Problem = {
       severity: 'warning',
       ...place('sites', index, 'routes'),
-      message: `${site.name}: a request that none of the routes takes gets a 404`,
-      hint: 'a last route without match takes the rest, as in { to: http://10.0.0.7:8080 } or { respond: { status: 404 } }',
+      message: `${site.name}: requests that match no route get a 404`,
+      hint: 'add a last route without match, as in { to: http://10.0.0.7:8080 } or { respond: { status: 404 } }',
     }
     return [...below, rest]
   })

@@ -157,7 +157,7 @@ export function pathPattern(text: string): Formed<string> {
   if (/^[~^=]|[$\\]$|\(\?|\[[^\]]*\]|\.\*/.test(text)) {
     return {
       wrong: `${text}: paths are patterns, and regular expressions are not supported`,
-      hint: `write ${plainPattern(text)}: /a is that path alone, /a/* everything below it, and * elsewhere a part of one segment`,
+      hint: `write ${plainPattern(text)}; in a pattern, /a matches that path alone, /a/* everything below it, and * elsewhere part of a segment`,
     }
   }
   if (!text.startsWith('/')) return { wrong: `${text}: a path begins with /`, hint: `write /${text}` }

@@ -39,11 +39,11 @@ export function misplacedKey(text: string, code: string, offset: number): Mispla
   if (key === null) return null
   const levels = openLevels(lines.slice(0, index))
   if (levels.some(({ column }) => column === key.column)) return null
-  const places = levels.map(({ name, column }) => `with ${spaces(column)} it stands beside ${name}`)
+  const places = levels.map(({ name, column }) => `${spaces(column)} put it beside ${name}`)
   if (places.length === 0) return null
   return {
     offset: at + (line.length - line.trimStart().length),
-    message: `${key.name} is indented by ${spaces(key.column)}, which is no level of the keys above it`,
+    message: `${key.name} is indented by ${spaces(key.column)}, which matches none of the keys above it`,
     hint: places.slice(0, 3).join(', '),
   }
 }

@@ -35,7 +35,7 @@ const ofLibrary: Readonly<Record<string, Said | undefined>> = {
   MULTIPLE_DOCS: { message: 'a second document begins here; a configuration is one' },
   TAB_AS_INDENT: { message: 'this line is indented with a tab', hint: 'YAML takes spaces only' },
   BLOCK_AS_IMPLICIT_KEY: {
-    message: 'this value holds a colon with a space behind it, which begins a key',
+    message: 'this value contains a colon followed by a space, which YAML reads as another key',
     hint: 'put the value in quotes',
   },
 }
@@ -135,13 +135,12 @@ function readYaml(node: YamlNode | null, path: string, depth: number, reading: R
     const target = reading.anchors.get(node.source)
     if (!target || reading.open.has(target)) {
       // `host: *.example.com` is an alias in YAML, and hardly ever meant as one.
-      const hint = node.source.startsWith('.') ? `for a wildcard, quote it: "*${node.source}"` : undefined
-      problems.error(
-        at,
-        target ? `*${node.source} contains itself` : `there is no anchor &${node.source} before this`,
-        hint,
-      )
-      return nothing
+      if (target) problems.error(at, `*${node.source} contains itself`)
+      else if (node.source.startsWith('.'))
+        problems.error(at, `*${node.source} is an alias in YAML, not text`, `quote it: "*${node.source}"`)
+      else
+        problems.error(at, `*${node.source} is an alias in YAML, and there is no anchor &${node.source} before it`)
+      return { kind: 'code', at, value: brokenValue }
     }
     reading.insideAlias++
     const value = readYaml(target, path, depth + 1, reading, at.offset)
