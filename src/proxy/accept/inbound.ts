@@ -4,17 +4,16 @@
  * What cannot be understood is refused, never served under default terms.
  */
 import { nowMs } from '../../base/deadlines.ts'
-import { messageOf, ProxyError } from '../../base/errors.ts'
+import { ProxyError } from '../../base/errors.ts'
 import { Gathered } from '../../base/gathered.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { LinkHandler } from '../../model/link.ts'
-import type { Site, SiteTls } from '../../model/site.ts'
+import type { Site } from '../../model/site.ts'
 import type { ServerTls } from '../../model/tls-terms.ts'
 import type { ClientHello } from '../../wire/client-hello.ts'
 import { preface } from '../../wire/h2-frames.ts'
 import { HelloReader } from '../../wire/hello-reader.ts'
 import { fingerprintOf } from '../../wire/ja4.ts'
-import { parseProxyHeader } from '../../wire/proxy-protocol.ts'
 import { sniffProtocol } from '../../wire/sniff.ts'
 import { alertName, alertRecord, alerts } from '../../wire/tls-alert.ts'
 import { groupName } from '../../wire/tls-names.ts'
@@ -27,8 +26,10 @@ import { identify } from '../seam/client-certificate.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
 import { type EndingAlert, explainFailure } from '../seam/handshake-failure.ts'
 import { type Holder, silentMs } from '../seam/holder.ts'
+import { challengeTerms, termsRefusal } from './challenge-terms.ts'
 import { decide, negotiatedGroup } from './decide.ts'
 import { certificateLate, openingLate } from './opening-late.ts'
+import { ProxyHeaderReader } from './proxy-header-reader.ts'
 
 const stage = { proxyHeader: 0, peek: 1, acting: 2, done: 3 } as const
 
@@ -41,6 +42,7 @@ export class Inbound implements LinkHandler, Waiting {
   private readonly startedAt = nowMs()
   private stage: number = stage.peek
   private readonly held: Gathered
+  private proxyHeader: ProxyHeaderReader | null = null
   private hello: HelloReader | null = null
   private parsed: ClientHello | null = null
   private countedAs: string | null = null
@@ -56,7 +58,10 @@ export class Inbound implements LinkHandler, Waiting {
     enter(this, 'opening', services)
     services.deadlines.watch(this)
     listener.hold(this)
-    if (options.proxyFrom?.contains(connection.link.remoteAddress)) this.stage = stage.proxyHeader
+    if (options.proxyFrom?.contains(connection.link.remoteAddress)) {
+      this.stage = stage.proxyHeader
+      this.proxyHeader = new ProxyHeaderReader(connection)
+    }
   }
 
   /** Not one byte has come */
@@ -80,7 +85,7 @@ export class Inbound implements LinkHandler, Waiting {
   onData(chunk: Buffer): void {
     if (this.stage === stage.acting && this.waiting) this.keep(chunk)
     if (this.stage === stage.done || this.stage === stage.acting) return
-    if (this.stage === stage.proxyHeader) this.readProxyHeader(chunk)
+    if (this.proxyHeader !== null) this.readProxyHeader(this.proxyHeader, chunk)
     else this.peek(chunk)
   }
 
@@ -137,31 +142,16 @@ export class Inbound implements LinkHandler, Waiting {
     enter(this, 'refused', this.listener.services)
   }
 
-  private readProxyHeader(chunk: Buffer): void {
-    const bytes = this.held.length === 0 ? chunk : this.held.with(chunk)
-    const peeked = parseProxyHeader(bytes)
-    if (peeked.kind === 'malformed') {
-      this.refuse(new ProxyError('PROXY_HEADER', peeked.why))
+  private readProxyHeader(reader: ProxyHeaderReader, chunk: Buffer): void {
+    const read = reader.push(chunk)
+    if (read.kind === 'incomplete') return
+    if (read.kind === 'malformed') {
+      this.refuse(new ProxyError('PROXY_HEADER', read.why))
       return
     }
-    if (peeked.kind === 'incomplete') {
-      if (this.held.length === 0) this.held.append(chunk)
-      return
-    }
-    this.held.release()
-    const { connection } = this
-    const { source, destination } = peeked.header
-    if (source !== null) {
-      connection.clientAddress = source.address
-      connection.clientPort = source.port
-    }
-    if (destination !== null) {
-      connection.serverAddress = destination.address
-      connection.serverPort = destination.port
-    }
+    this.proxyHeader = null
     this.stage = stage.peek
-    if (!this.admit()) return
-    if (peeked.length < bytes.length) this.peek(bytes.subarray(peeked.length))
+    if (this.admit() && read.rest.length > 0) this.peek(read.rest)
   }
 
   private peek(chunk: Buffer): void {
@@ -203,6 +193,7 @@ export class Inbound implements LinkHandler, Waiting {
     this.stage = stage.acting
     const { hello } = peeked
     const bytes = reader.bytes()
+    const whole = bytes instanceof Buffer ? bytes : Buffer.from(bytes)
     this.parsed = hello
     const { connection, listener } = this
     connection.serverName = hello.serverName
@@ -218,36 +209,35 @@ export class Inbound implements LinkHandler, Waiting {
         carry(listener, connection, verdict.site, Buffer.from(bytes), () => this.release())
         return
       case 'challenge':
-        this.answerChallenge(verdict.name, Buffer.from(bytes))
+        this.negotiate(() => challengeTerms(listener.services.challenges, verdict.name), whole, null)
         return
       default:
         connection.site = verdict.site
         // Two hashes a handshake, for those who look at them.
         if (verdict.site.fingerprints.wanted || listener.services.events.exchange !== null)
           connection.fingerprint = fingerprintOf(hello)
-        this.secure(verdict.site, verdict.tls, hello, bytes)
+        connection.group = groupName(negotiatedGroup(verdict.tls, hello))
+        this.negotiate(() => verdict.tls.terms(hello, hello.serverName ?? ''), whole, verdict.site)
     }
   }
 
-  private secure(site: Site, siteTls: SiteTls, hello: ClientHello, bytes: Uint8Array): void {
-    this.connection.group = groupName(negotiatedGroup(siteTls, hello))
+  /**
+   * Looks for the terms of the handshake, which may have to be ordered or looked up: then within its deadline. Without any it fails
+   * closed, and says so where the operator looks. `site` is null for a CA that looks for the answer to a challenge.
+   */
+  private negotiate(find: () => ServerTls | Promise<ServerTls>, peeked: Buffer, site: Site | null): void {
     try {
-      const terms = siteTls.terms(hello, hello.serverName ?? '')
-      const peeked = bytes instanceof Buffer ? bytes : Buffer.from(bytes)
-      if (terms instanceof Promise) this.later(terms, peeked, site)
-      else this.handshake(terms, peeked, site)
+      const terms = find()
+      if (!(terms instanceof Promise)) this.handshake(terms, peeked, site)
+      else
+        this.wait(
+          terms,
+          ready => this.handshake(ready, this.withHeld(peeked), site),
+          error => this.withoutTerms(error, site),
+        )
     } catch (error) {
-      this.withoutCertificate(site, error)
+      this.withoutTerms(error, site)
     }
-  }
-
-  /** Waits for a certificate that is ordered on demand, within the deadline of the handshake. */
-  private later(terms: Promise<ServerTls>, peeked: Buffer, site: Site): void {
-    this.wait(
-      terms,
-      ready => this.handshake(ready, this.withHeld(peeked), site),
-      error => this.withoutCertificate(site, error),
-    )
   }
 
   /** Once `promise` settles one of the two is called, unless the client has gone or its time is over by then. */
@@ -269,11 +259,10 @@ export class Inbound implements LinkHandler, Waiting {
     )
   }
 
-  /** Fails closed, and says so where the operator looks. */
-  private withoutCertificate(site: Site, error: unknown): void {
+  private withoutTerms(cause: unknown, site: Site | null): void {
+    const { error, alert } = termsRefusal(cause, site)
     this.stage = stage.peek
-    const why = `no usable certificate for ${site.name}: ${messageOf(error)}`
-    this.refuse(new ProxyError('TLS_NO_CERTIFICATE', why, error), alerts.internal_error)
+    this.refuse(error, alert)
   }
 
   /** A client sends nothing behind its hello before it has an answer; a few bytes are not worth a fault. */
@@ -291,13 +280,20 @@ export class Inbound implements LinkHandler, Waiting {
     return whole
   }
 
-  private handshake(terms: ServerTls, peeked: Buffer, site: Site): void {
+  private handshake(terms: ServerTls, peeked: Buffer, site: Site | null): void {
     const { connection, listener } = this
     listener.services.transport.secure(connection.link, peeked, terms, error => {
       if (error !== null) {
         if (this.stage !== stage.done) this.reportFailed(error, terms, site)
         this.leave()
         this.release()
+        return
+      }
+      // tls-alpn-01: the certificate is the answer, and nothing follows.
+      if (site === null) {
+        this.leave()
+        this.release()
+        connection.link.close()
         return
       }
       connection.secure = true
@@ -312,33 +308,6 @@ export class Inbound implements LinkHandler, Waiting {
       if (site.action.kind === 'tcp') carry(listener, connection, site, null, () => this.release())
       else this.serve(connection.link.tls?.alpn === 'h2')
     })
-  }
-
-  /** tls-alpn-01: the certificate is the answer. */
-  private answerChallenge(name: string, peeked: Buffer): void {
-    const { services } = this.listener
-    const failed = () => {
-      this.stage = stage.peek
-      const error = new ProxyError('TLS_NO_ALPN', `no ACME challenge is open for ${name}`)
-      this.refuse(error, alerts.no_application_protocol)
-    }
-    if (!services.challenges.any) {
-      failed()
-      return
-    }
-    const answer = (terms: ServerTls | null) => {
-      if (terms === null) {
-        failed()
-        return
-      }
-      services.transport.secure(this.connection.link, this.withHeld(peeked), terms, error => {
-        if (error !== null && this.stage !== stage.done) this.reportFailed(error, terms, null)
-        this.leave()
-        this.release()
-        if (error === null) this.connection.link.close()
-      })
-    }
-    this.wait(services.challenges.tlsAlpn01(name), answer, failed)
   }
 
   private servePlain(bytes: Buffer): void {
@@ -382,6 +351,8 @@ export class Inbound implements LinkHandler, Waiting {
   }
 
   private leave(): void {
+    this.proxyHeader?.release()
+    this.proxyHeader = null
     this.listener.services.deadlines.unwatch(this)
     this.listener.letGo(this)
     this.held.release()
