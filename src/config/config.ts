@@ -57,6 +57,8 @@ export type Config = Over<
     readonly storage: StorageConfig
     readonly ca: CaConfig | null
     readonly vault: VaultConfig | null
+    /** Of all sites; these hold for what has no site, or could not be read */
+    readonly stages: readonly StageConfig[]
     /** `limits.connections` is written: the operator counts on as many, which the default does not mean */
     readonly countsOnConnections: boolean
   }

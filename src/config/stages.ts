@@ -3,7 +3,7 @@
  * What adds is a list, the outer level first; what chooses is the nearest one alone.
  */
 import { type FeatureName, features } from '../features/all.ts'
-import type { Feature, Where } from '../features/feature.ts'
+import type { Feature, InternalRoute, Where } from '../features/feature.ts'
 import type { Stage } from '../model/stage.ts'
 import { fieldOf } from './engine/kinds.ts'
 import type { Problems } from './engine/problem.ts'
@@ -94,4 +94,15 @@ export function compileStages(
 /** One line a level, for `explain`. */
 export function explainStage({ name, values, at }: StageConfig): string[] {
   return values.map((value, index) => `${name}: ${all[name].explain(value as never)} (${at[index]})`)
+}
+
+/** The routes that features have for themselves on a site, with the names of the features. */
+export function internalRoutes(
+  stages: readonly StageConfig[],
+  where: Where,
+  from: Readonly<Record<string, Feature>> = all,
+): (InternalRoute & { readonly feature: string })[] {
+  return stages.flatMap(({ name, values }) =>
+    (from[name]?.routes?.(values as never, where) ?? []).map(route => ({ ...route, feature: name })),
+  )
 }

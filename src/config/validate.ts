@@ -12,7 +12,7 @@ import { whole } from './engine/whole.ts'
 import { isLoopback, overlap } from './listen-address.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { configShape, logShape } from './schema.ts'
-import { checkStages } from './stages.ts'
+import { checkStages, stagesOf } from './stages.ts'
 import { validateAcme } from './validate-acme.ts'
 import { validateAdmin } from './validate-admin.ts'
 import { validateAlerts } from './validate-alerts.ts'
@@ -105,6 +105,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     limits,
     countsOnConnections: isWritten(tree, 'limits', 'connections'),
     timeouts,
+    stages: stagesOf(outer),
     filters,
     workers: raw.workers,
   }

@@ -7,7 +7,7 @@ import type { RawValue } from '../config/engine/infer.ts'
 import type { Row } from '../config/engine/kinds.ts'
 import type { Problems } from '../config/engine/problem.ts'
 import type { Node } from '../config/engine/tree.ts'
-import type { Stage } from '../model/stage.ts'
+import type { Origin, Stage } from '../model/stage.ts'
 
 /** The route that stages are compiled for. */
 export type Where = {
@@ -20,6 +20,14 @@ export type Where = {
 
 /** Stages of one feature for one route: those that also see what user filters do, and those between them and the origin. */
 type Stages = { readonly outside?: Stage; readonly inside?: Stage }
+
+/** A route that a feature has for itself: where users come back to after they have signed in, for example. */
+export type InternalRoute = {
+  readonly path: string
+  /** Empty for any */
+  readonly methods: readonly string[]
+  readonly origin: Origin
+}
 
 export type Feature<R extends Row = Row> = {
   /** One sentence, for the documentation */
@@ -36,6 +44,11 @@ export type Feature<R extends Row = Row> = {
   needsFingerprint?(value: RawValue<R['kind']>): boolean
   /** @param values that hold for the route, the outermost first; at least one */
   compile(values: readonly RawValue<R['kind']>[], where: Where): Stages
+  /**
+   * Routes of its own on a site, which come before those of the same path that are written there, with the stages of the
+   * site around them. @param values that hold for the site, at least one
+   */
+  routes?(values: readonly RawValue<R['kind']>[], where: Where): readonly InternalRoute[]
   /** For `explain`: what the option does, in a few words */
   explain(value: RawValue<R['kind']>): string
 }

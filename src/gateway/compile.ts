@@ -7,6 +7,7 @@ import { balancer } from '../balance/all.ts'
 import type { Cas, WatchedCas } from '../certs/files/watched-cas.ts'
 import type { Config, RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import { compileStages, needsFingerprint } from '../config/stages.ts'
+import type { Where } from '../features/feature.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { ClientTerms } from '../model/client-identity.ts'
 import { byPhase, type Filters } from '../model/filter.ts'
@@ -37,6 +38,7 @@ import type { ManagedSite } from './certificates/managed-certificates.ts'
 import { fromManaged } from './certificates/managed-source.ts'
 import { staplingOf } from './certificates/staples.ts'
 import { clientTerms } from './clients.ts'
+import { fallbackRoute, plainFallback, routesOfFeatures } from './fallback.ts'
 import type { Registries } from './registries.ts'
 import type { ClientCas } from './trust-watch.ts'
 
@@ -129,6 +131,7 @@ export function compile(
     return watched.current
   }
 
+  const plain = plainFallback(config)
   const names = new Names<Site>()
   const sites: Site[] = []
   let defaultSite: Site | null = null
@@ -155,7 +158,7 @@ export function compile(
       policy: from.policy,
       clients,
       fingerprints: { block: from.ja4.block, wanted: wantsFingerprints(from) },
-      action: actionOf(from, config, tls, upstreamOf),
+      action: actionOf(from, config, tls, upstreamOf, plain),
     }
     sites.push(site)
     for (const host of from.hosts) names.add(host, site)
@@ -165,6 +168,7 @@ export function compile(
     version,
     site: host => names.find(host),
     defaultSite,
+    fallback: fallbackRoute(config.stages, { paths: [], hosts: [], isDefaultSite: false }, plain),
     limits: config.limits,
     timeouts: config.timeouts,
   }
@@ -194,6 +198,7 @@ function actionOf(
   config: Config,
   tls: SiteTls | null,
   upstreamOf: (from: UpstreamConfig) => Upstream,
+  fallback: Route,
 ): SiteAction {
   const { action } = from
   switch (action.kind) {
@@ -214,15 +219,12 @@ function actionOf(
           requireClient: route.requireClient,
         } satisfies Route
       })
-      return { kind: 'http', routes: routeTable(routes), refused: refusedOf(from), tls }
+      const where: Where = { paths: [], hosts: from.hosts, isDefaultSite: from.default }
+      const own = fallbackRoute(from.stages, where, fallback)
+      const all = [...routesOfFeatures(from.stages, where, own), ...routes]
+      return { kind: 'http', routes: routeTable(all), fallback: own, tls }
     }
   }
-}
-
-/** What answers requests that no route of the site takes. */
-function refusedOf({ stages, hosts, default: isDefaultSite }: SiteConfig): Origin {
-  const { outside } = compileStages(stages, { paths: [], hosts, isDefaultSite })
-  return compose(outside, refusalOrigin)
 }
 
 /** What answers the requests of a route, with its stages around it: without any it is the plain origin. */

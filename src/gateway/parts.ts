@@ -22,6 +22,7 @@ import { CertificateReports } from './certificates/certificate-reports.ts'
 import { ManagedCertificates } from './certificates/managed-certificates.ts'
 import { Descriptors } from './descriptor-room.ts'
 import { type LogEvents, logEvents } from './events.ts'
+import { plainFallback } from './fallback.ts'
 import type { GatewayOptions } from './gateway-options.ts'
 import { heldAtMost } from './held-at-most.ts'
 import { openKeyLog } from './key-log.ts'
@@ -50,12 +51,13 @@ export type Parts = {
 }
 
 /** In force before the first configuration: no site has any name. */
-export const emptySnapshot = ({ limits, timeouts }: Pick<Snapshot, 'limits' | 'timeouts'>): Snapshot => ({
+export const emptySnapshot = (of: Pick<Snapshot, 'fallback' | 'limits' | 'timeouts'>): Snapshot => ({
   version: 0,
   site: () => null,
   defaultSite: null,
-  limits,
-  timeouts,
+  fallback: of.fallback,
+  limits: of.limits,
+  timeouts: of.timeouts,
 })
 
 /** @param again puts the configuration in force once more, since a file of it was replaced. @param changed some certificate was */
@@ -98,7 +100,7 @@ export function makeParts(
     turn: new Turn(events.fault),
     date: new DateField(),
     scratch: new ScratchPool(64),
-    snapshot: emptySnapshot(config),
+    snapshot: emptySnapshot({ ...config, fallback: plainFallback(config) }),
     draining: false,
     descriptors,
     challenges: managed,

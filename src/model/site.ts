@@ -1,8 +1,7 @@
 /** A site: host names, and how TLS ends for them. */
 import type { ClientHello } from '../wire/client-hello.ts'
 import type { ClientTerms } from './client-identity.ts'
-import type { RouteTable } from './route.ts'
-import type { Origin } from './stage.ts'
+import type { Route, RouteTable } from './route.ts'
 import type { ServerTls } from './tls-terms.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -37,8 +36,8 @@ export type SiteAction =
   | {
       readonly kind: 'http'
       readonly routes: RouteTable
-      /** Answers what no route takes, with the stages of the site */
-      readonly refused: Origin
+      /** Answers what no route takes: the error's page, with the stages of the site */
+      readonly fallback: Route
       readonly tls: SiteTls | null
     }
   | { readonly kind: 'tcp'; readonly upstream: Upstream; readonly tls: SiteTls; readonly timeouts: SpliceTimeouts }

@@ -1,4 +1,5 @@
 /** A compiled configuration: immutable, and replaced as a whole. */
+import type { Route } from './route.ts'
 import type { Site } from './site.ts'
 
 export type Snapshot = {
@@ -7,6 +8,8 @@ export type Snapshot = {
   site(host: string): Site | null
   /** Serves clients without a name, or with one that no site has */
   readonly defaultSite: Site | null
+  /** Answers what has no site, or could not be read: the error's page, with the stages of `defaults`. Of every listener */
+  readonly fallback: Route
   readonly limits: Limits
   readonly timeouts: Timeouts
 }

@@ -88,6 +88,27 @@ describe('sallyport', () => {
     assert.match((await cli('explain', 'https://b.test/', '-c', name)).out, /unrecognized_name/)
   })
 
+  it('explain says what answers where no route or site does', async () => {
+    const headers = (name: string) => `headers: { response: { set: { ${name}: b } } }`
+    const name = file(
+      `listen: [{ port: 443 }, { port: 80, cleartext: serve }]\ndefaults: { ${headers('x-all')} }\nlimits: { body: 1mb }\nsites:\n  - { host: a.test, certificate: local, ${headers('x-a')}, routes: [{ match: { path: /x }, to: "http://127.0.0.1:81" }] }\n`,
+    )
+    const stages = (out: string) => out.split('\n').filter(line => /^(stage|answer) /.test(line))
+    const limit = 'stage      limits.body: a request body has at most 1048576 bytes (limits.body)'
+    const all = 'stage      headers: set x-all of the response (defaults.headers)'
+    assert.deepEqual(stages((await cli('explain', 'https://a.test/y', '-c', name)).out), [
+      all,
+      'stage      headers: set x-a of the response (sites[0].headers)',
+      limit,
+      'answer     404',
+    ])
+    assert.deepEqual(stages((await cli('explain', 'http://b.test/', '-c', name)).out), [
+      all,
+      limit,
+      'answer     404',
+    ])
+  })
+
   it('explain fails where no listener is on the port', async () => {
     const name = file(`listen: [{ port: 443 }, { port: 80, cleartext: redirect }]\n${site('a.test')}`)
     const { code, err } = await cli('explain', 'https://a.test:9443/', '-c', name)

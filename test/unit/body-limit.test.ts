@@ -13,7 +13,11 @@ const { outside } = features['limits.body'].compile([100, 4], { paths: [], hosts
 function ask(head: Partial<RequestHead>) {
   const asked = new Asked()
   const sink = new Noted()
-  const exchange = { head: requestHead(head), failThrough: (to: Sink, error: ProxyError) => to.abort(error) }
+  const exchange = {
+    head: requestHead(head),
+    refusal: null,
+    failThrough: (to: Sink, error: ProxyError) => to.abort(error),
+  }
   const request = outside?.(() => asked)(exchange as unknown as StagedExchange, sink)
   assert.ok(request)
   return { asked, sink, request, send: (text: string) => request.data(Buffer.from(text), 0, text.length) }

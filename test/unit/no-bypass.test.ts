@@ -134,7 +134,7 @@ function table(): { plans: Plan[]; snapshot: Snapshot } {
       policy: plan.policy,
       clients,
       fingerprints: { wanted: false, block: [] },
-      action: { kind: 'http', refused: () => needsNoBody, routes: routeTable(routes), tls },
+      action: { kind: 'http', fallback: routeOf('fallback', '/*', false), routes: routeTable(routes), tls },
     }
     for (const host of plan.hosts) names.add(host, site)
     if (plan.default) defaultSite = site
@@ -146,6 +146,7 @@ function table(): { plans: Plan[]; snapshot: Snapshot } {
       version: 1,
       site: host => names.find(host),
       defaultSite,
+      fallback: routeOf('fallback', '/*', false),
       limits,
       timeouts: {} as Snapshot['timeouts'],
     },
@@ -264,7 +265,7 @@ it(`no request reaches a route whose client terms its connection did not meet: $
           query: '',
           host: host.toLowerCase(),
           route: null as Route | null,
-          refused: null,
+          refusing: snapshot.fallback,
         }
         if (locate(exchange, forwarding, snapshot) !== null) continue
         reached++

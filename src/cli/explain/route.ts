@@ -4,7 +4,8 @@
  */
 import { ProxyError } from '../../base/errors.ts'
 import type { ClientsConfig, RouteConfig, UpstreamConfig } from '../../config/config.ts'
-import { explainStage } from '../../config/stages.ts'
+import { explainStage, internalRoutes, type StageConfig } from '../../config/stages.ts'
+import type { Where } from '../../features/feature.ts'
 import type { ClientIdentity, ClientMatch } from '../../model/client-identity.ts'
 import { Fields } from '../../wire/fields.ts'
 import { parseTarget } from '../../wire/target.ts'
@@ -20,6 +21,10 @@ type Asked = {
   /** Over TLS, where a certificate can be shown */
   readonly secure: boolean
   readonly clients: ClientsConfig | null
+  /** What the site puts around the requests that none of its routes takes */
+  readonly stages: readonly StageConfig[]
+  /** The site */
+  readonly where: Where
 }
 
 export function sayRoute(say: Say, routes: readonly RouteConfig[], asked: Asked): void {
@@ -27,6 +32,14 @@ export function sayRoute(say: Say, routes: readonly RouteConfig[], asked: Asked)
   const target = parseTarget(method, url.pathname)
   if (target instanceof ProxyError) {
     say('answer', `400 (${target.message})`)
+    return
+  }
+  const own = internalRoutes(asked.stages, asked.where).find(
+    ({ path, methods }) => path === target.path && (methods.length === 0 || methods.includes(method)),
+  )
+  if (own !== undefined) {
+    say('route', `${own.path}, which ${own.feature} has for itself`)
+    sayStages(say, asked.stages)
     return
   }
   if (target.path !== url.pathname) say('path', `${target.path} (normal form, routed on and forwarded)`)
@@ -50,7 +63,7 @@ export function sayRoute(say: Say, routes: readonly RouteConfig[], asked: Asked)
   if (forAll === null) {
     const why = `takes ${method} ${target.path}${others}`
     say('route', `none of ${routes.length} ${why} (routes with header conditions are tried without headers)`)
-    say('answer', '404')
+    sayFallback(say, asked.stages)
     return
   }
   say('route', `${forAll.name} (${conditionsOf(forAll)})${others}`)
@@ -110,11 +123,21 @@ function conditionsOf({ match }: RouteConfig): string {
 }
 
 function sayAction(say: Say, { filters, action, stages }: RouteConfig): void {
-  for (const stage of stages) for (const line of explainStage(stage)) say('stage', line)
+  sayStages(say, stages)
   if (filters.length > 0) say('filters', filters.map(filter => filter.name).join(', '))
   if (action.kind === 'upstream') sayUpstream(say, action.upstream)
   else if (action.kind === 'redirect') say('answer', `${action.status} to ${action.to.text}`)
   else say('answer', `${action.status} from the configuration`)
+}
+
+function sayStages(say: Say, stages: readonly StageConfig[]): void {
+  for (const stage of stages) for (const line of explainStage(stage)) say('stage', line)
+}
+
+/** The route that answers what no other takes. */
+export function sayFallback(say: Say, stages: readonly StageConfig[]): void {
+  sayStages(say, stages)
+  say('answer', '404')
 }
 
 export function sayUpstream(say: Say, { name, balance, endpoints, scheme, tls }: UpstreamConfig): void {

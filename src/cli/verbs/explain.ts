@@ -6,7 +6,7 @@ import type { Policy } from '../../model/policies.ts'
 import { Names } from '../../route/names.ts'
 import { canonicalHost } from '../../wire/host.ts'
 import { handshakeText, refusal } from '../explain/clients.ts'
-import { sayRoute, sayUpstream } from '../explain/route.ts'
+import { sayFallback, sayRoute, sayUpstream } from '../explain/route.ts'
 import { print } from '../print.ts'
 import type { Verb } from '../verb.ts'
 
@@ -65,7 +65,8 @@ function explainUrl(config: Config, url: URL, method: string): string[] {
   const site = named ?? config.sites.find(each => each.default) ?? null
   if (site === null) {
     say('site', `none has the name ${host}, and none is the default`)
-    say('answer', secure ? 'TLS alert unrecognized_name' : '404')
+    if (secure) say('answer', 'TLS alert unrecognized_name')
+    else sayFallback(say, config.stages)
     return lines
   }
   const by = named === null ? 'the default site' : site.hosts.includes(host) ? 'exact name' : 'wildcard'
@@ -117,6 +118,13 @@ function explainUrl(config: Config, url: URL, method: string): string[] {
     sayUpstream(say, site.action.upstream)
     return lines
   }
-  sayRoute(say, site.action.routes, { url, method, secure, clients: site.clients })
+  sayRoute(say, site.action.routes, {
+    url,
+    method,
+    secure,
+    clients: site.clients,
+    stages: site.stages,
+    where: { paths: [], hosts: site.hosts, isDefaultSite: site.default },
+  })
   return lines
 }

@@ -23,7 +23,7 @@ export const bodyLimit = feature({
 function bodyLimitStage(limit: number): Stage {
   return inner => (exchange, sink) => {
     const { chunked, contentLength } = exchange.head
-    if (contentLength > limit) {
+    if (contentLength > limit && exchange.refusal === null) {
       const why = `${contentLength} bytes, limits.body is ${limit}`
       exchange.failThrough(sink, new ProxyError('BODY_TOO_LARGE', why))
       return needsNoBody

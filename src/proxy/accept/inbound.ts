@@ -17,7 +17,7 @@ import { fingerprintOf } from '../../wire/ja4.ts'
 import { sniffProtocol } from '../../wire/sniff.ts'
 import { alertName, alertRecord, alerts } from '../../wire/tls-alert.ts'
 import { groupName } from '../../wire/tls-names.ts'
-import { writeError } from '../exchange/respond.ts'
+import { writeRefusal } from '../exchange/refuse.ts'
 import { Http1Server } from '../http1/serve-http1.ts'
 import { serveRedirect } from '../http1/serve-redirect.ts'
 import { Http2Server } from '../http2/server.ts'
@@ -336,8 +336,10 @@ export class Inbound implements LinkHandler, Waiting {
 
   /** Cleartext HTTP on a TLS port: a 400 that says what to do. */
   private helpPlain(): void {
-    writeError(this.connection.link, 'PLAIN_HTTP_ON_TLS_PORT', this.listener.services.nextId())
-    this.refuse(new ProxyError('PLAIN_HTTP_ON_TLS_PORT', 'cleartext HTTP on a port that speaks TLS'))
+    const { services } = this.listener
+    const error = new ProxyError('PLAIN_HTTP_ON_TLS_PORT', 'cleartext HTTP on a port that speaks TLS')
+    writeRefusal(services, this.connection, error, services.nextId())
+    this.refuse(error)
   }
 
   private reportFailed(failed: ProxyError, terms: ServerTls, site: Site | null): void {

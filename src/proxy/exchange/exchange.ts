@@ -13,7 +13,7 @@ import type { Reply } from '../../model/filter.ts'
 import type { Link } from '../../model/link.ts'
 import type { Route, RouteTimeouts } from '../../model/route.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
-import type { Origin, RequestSink, Sink } from '../../model/stage.ts'
+import type { RequestSink, Sink } from '../../model/stage.ts'
 import { Fields } from '../../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../../wire/heads.ts'
 import { hasBody } from '../seam/backend.ts'
@@ -46,7 +46,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
   forwardQuery = ''
   host: string
   route: Route | null = null
-  refused: Origin | null = null
+  refusing: Route
   refusal: ProxyError | null = null
   status = 0
   errorCode: ErrorCode | null = null
@@ -84,6 +84,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
   constructor(services: Services, downstream: Downstream, head: RequestHead) {
     this.services = services
     this.snapshot = services.snapshot
+    this.refusing = this.snapshot.fallback
     this.downstream = downstream
     this.head = head
     this.host = head.host ?? ''
@@ -93,7 +94,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
   }
 
   get timeouts(): RouteTimeouts {
-    return (this.route as Route).timeouts
+    return (this.route ?? this.refusing).timeouts
   }
 
   get id(): string {
@@ -136,6 +137,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
   private begin(): void {
     const error = locate(this, this.downstream.forwarding, this.snapshot)
     if (error !== null) {
+      this.deadline.routed(this.refusing, null)
       this.request = refuse(this, error)
       return
     }

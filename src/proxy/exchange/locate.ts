@@ -3,7 +3,6 @@ import { ProxyError } from '../../base/errors.ts'
 import type { Route } from '../../model/route.ts'
 import type { Site } from '../../model/site.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
-import type { Origin } from '../../model/stage.ts'
 import type { RequestHead } from '../../wire/heads.ts'
 import { parseTarget } from '../../wire/target.ts'
 import { clientProblem } from '../seam/client-certificate.ts'
@@ -17,8 +16,8 @@ interface Located {
   query: string
   host: string
   route: Route | null
-  /** Who answers where the request is refused; null before its site is known */
-  refused: Origin | null
+  /** Who answers where the request is refused: the fallback route of its listener or site, or the route that would take it */
+  refusing: Route
 }
 
 /** @returns why there is no route, or null */
@@ -41,7 +40,7 @@ export function locate(exchange: Located, forwarding: Forwarding, snapshot: Snap
     action.kind === 'http'
       ? action.routes.find(head.method, target.path, target.query, head.fields, connection)
       : null
-  exchange.refused = route?.refused ?? (action.kind === 'http' ? action.refused : null)
+  if (action.kind === 'http') exchange.refusing = route ?? action.fallback
   const problem = clientProblem(connection, site, route)
   if (problem !== null) return problem
   if (route === null)

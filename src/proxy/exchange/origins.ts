@@ -1,6 +1,7 @@
 /** The origins of routes that answer here: a redirect, a fixed response, a refusal. proxy/upstream has the other one. */
 import type { ProxyError } from '../../base/errors.ts'
 import type { Reply } from '../../model/filter.ts'
+import type { Route } from '../../model/route.ts'
 import { needsNoBody, type Origin, type RequestSink, type Sink, type StagedExchange } from '../../model/stage.ts'
 import { atLastHop } from './max-forwards.ts'
 
@@ -31,12 +32,10 @@ export const refusalOrigin: Origin = (exchange, sink) => {
   return needsNoBody
 }
 
-/** Refuses a request with what its site or route puts around errors, as far as that is known. */
+/** Refuses a request with what its route puts around errors, or the fallback route of its site or listener. */
 export function refuse(exchange: Refusable, error: ProxyError): RequestSink {
   exchange.refusal = error
-  if (exchange.refused !== null) return exchange.refused(exchange, exchange)
-  exchange.abort(error)
-  return needsNoBody
+  return exchange.refusing.refused(exchange, exchange)
 }
 
-type Refusable = StagedExchange & Sink & { refusal: ProxyError | null; readonly refused: Origin | null }
+type Refusable = StagedExchange & Sink & { refusal: ProxyError | null; readonly refusing: Pick<Route, 'refused'> }

@@ -78,16 +78,15 @@ export function errorAnswer(code: ErrorCode, accept: string | null, id: string):
   return { status, reason, text, length: bytes.length, body: bytes }
 }
 
-/** A whole answer on a connection that carries no other after it. @returns its status */
-export function writeError(link: Link, code: ErrorCode, id: string): number {
-  const { status, reason, text, body } = errorAnswer(code, null, id)
+/** A whole answer on a connection that carries no other after it. */
+export function writeWhole(link: Link, { status, reason, text, body }: OwnAnswer): void {
+  const date = hasDate(text) ? '' : dateLineAt(Date.now())
   link.cork()
   link.writeText(
-    `HTTP/1.1 ${status} ${reason}\r\n${text}${dateLineAt(Date.now())}content-length: ${body.length}\r\nconnection: close\r\n\r\n`,
+    `HTTP/1.1 ${status} ${reason}\r\n${text}${date}content-length: ${body.length}\r\nconnection: close\r\n\r\n`,
   )
   link.write(body)
   link.uncork()
-  return status
 }
 
 /** A whole answer of our own into a sink. */

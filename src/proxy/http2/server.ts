@@ -4,6 +4,7 @@
  * request that is under way towards us is lost: GOAWAY for all there may be, and once a PING has come back, for those
  * that came.
  */
+import { hasDate } from '../../base/date-field.ts'
 import { ProxyError } from '../../base/errors.ts'
 import type { Connection } from '../../model/connection.ts'
 import { h2Error, maxStreamId, preface } from '../../wire/h2-frames.ts'
@@ -12,7 +13,7 @@ import { RequestBlock } from '../../wire/h2-request-head.ts'
 import { TrailerBlock } from '../../wire/h2-response-head.ts'
 import { setting } from '../../wire/h2-settings.ts'
 import type { HpackSink } from '../../wire/hpack-decoder.ts'
-import { errorAnswer } from '../exchange/respond.ts'
+import { earlyAnswer } from '../exchange/early-answer.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
 import { Forwarding } from '../seam/forward.ts'
 import type { Drainable } from '../seam/holder.ts'
@@ -270,9 +271,9 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
   /** Answers a sound request that we do not serve, without an exchange. */
   private refuse(serving: ServerStream, error: ProxyError): void {
     const id = this.services.nextId()
-    const { status, reason, text, body } = errorAnswer(error.code, null, id)
+    const { status, reason, text, body } = earlyAnswer(this.services, this.connection, error, id)
     this.report(error, status, id)
-    serving.head(status, reason, text + this.services.date.line, body.length, false)
+    serving.head(status, reason, hasDate(text) ? text : text + this.services.date.line, body.length, false)
     serving.data(body, 0, body.length)
     serving.end(null)
   }
