@@ -115,7 +115,7 @@ export class Orders {
       const value = found.wildcard ? `*.${found.identifier.value}` : found.identifier.value
       if (!preauthorized(value))
         throw unauthorized(
-          `${value} is no longer on the list of the external account, and was not proved; order anew`,
+          `${value} is no longer on the allow list of the external account, and was not validated; create a new order`,
         )
     }
   }
@@ -138,7 +138,8 @@ export class Orders {
       )
     }
     const external = externalAccounts.get(account.external)
-    if (external === undefined) throw unauthorized('the external account that the account was made with is gone')
+    if (external === undefined)
+      throw unauthorized('the external account that this account is bound to no longer exists')
     return external.allow
   }
 

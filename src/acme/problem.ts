@@ -102,7 +102,7 @@ export function kindOf({ type, status }: Problem): IssueFailure {
 function userAction(instance: unknown, link: string | string[] | undefined): string {
   const terms = /<([^<>\s]{1,500})>\s*;\s*rel="?terms-of-service"?/.exec([link ?? ''].flat().join(', '))?.[1]
   const page = excerpt(instance) || excerpt(terms)
-  return `; somebody must act${page && `: visit ${page}`}, then this is tried again`
+  return `; manual action is required${page && `: visit ${page}`}; the order is then tried again`
 }
 
 function value(answer: HttpAnswer, key: string): unknown {

@@ -21,7 +21,7 @@ const firstRetryMs = 2
 const lastRetryMs = 50
 
 /** What the log says when its reader is back. */
-export const recordsDropped = 'log records dropped: whoever reads the log was too slow'
+export const recordsDropped = 'log records dropped: the reader of the log was too slow'
 
 type OutputOptions = {
   /** Other processes write here too: lines leave in pieces of at most PIPE_BUF, so that none of them is torn */

@@ -35,7 +35,7 @@ export const logShape = shape({
     level: {
       kind: { type: 'choice', of: ['debug', 'info', 'warn', 'error'] },
       default: 'info',
-      docs: 'The least that is logged; access records are not affected.',
+      docs: 'The lowest level that is logged; access records are not affected.',
       example: 'warn',
     },
   },
@@ -43,7 +43,7 @@ export const logShape = shape({
 
 const defaultsShape = shape({
   name: 'defaults',
-  docs: 'Options that stand on sites and routes too. What each does to the same one of an outer level is said with it.',
+  docs: 'Options that can also be set on a site or a route. Each option says how an inner value combines with an outer one.',
   rows: featureRows,
 })
 
@@ -60,67 +60,69 @@ export const configShape = shape({
     sites: {
       kind: { type: 'list', of: { type: 'object', shape: siteShape } },
       required: true,
-      docs: 'Host names, and how TLS ends for each.',
+      docs: 'Host names, and how TLS is handled for each.',
       example: '[{ host: shop.example.com, certificate: local, to: "http://10.0.0.5:3000" }]',
     },
     defaults: {
       kind: { type: 'object', shape: defaultsShape },
       default: {},
-      docs: 'What happens to the requests of every site, unless a site or a route says otherwise.',
+      docs: 'Defaults for the requests of every site; a site or a route can add to them or override them.',
       example: '{ headers: { response: { remove: [server] } } }',
     },
     upstreams: {
       kind: { type: 'map', key: upstreamName, keyName: 'name', of: { type: 'object', shape: upstreamShape } },
-      docs: 'Upstreams with names, shared by routes as `to: NAME`.',
+      docs: 'Named upstreams, shared by routes as `to: NAME`.',
       example: '{ orders: { endpoints: [http://10.0.4.1:80, http://10.0.4.2:80] } }',
     },
     policy: {
       kind: { type: 'string', form: policyName, write: 'policy' },
       default: 'intermediate',
-      docs: 'The TLS policy of sites that name none. `sallyport policies` lists them.',
+      docs: 'The TLS policy for sites that do not set one. `sallyport policies` lists them.',
       example: 'modern',
     },
     policies: {
       kind: { type: 'map', key: policyName, keyName: 'name', of: { type: 'object', shape: policyShape } },
-      docs: 'TLS policies of your own.',
+      docs: 'Your own TLS policies.',
       example: '{ ours: { extends: intermediate, groups: [X25519MLKEM768, X25519] } }',
     },
     tickets: {
       kind: { type: 'object', shape: ticketsShape },
       default: {},
-      docs: 'Keys of TLS session tickets, with which clients take up sessions again. On Node only.',
+      docs: 'Keys for TLS session tickets, which let clients resume sessions. Node only.',
       example: '{ rotate: 6h, keep: 4 }',
     },
     log: {
       kind: { type: 'object', shape: logShape },
       default: {},
-      docs: 'What is logged, and how.',
+      docs: 'What is logged, and in which format.',
       example: '{ format: text }',
     },
     alerts: {
       kind: { type: 'object', shape: alertsShape },
-      docs: 'A webhook that is told of certificates that near their end, or cannot be read or renewed.',
+      docs: 'A webhook that is called when certificates are about to expire, or cannot be read or renewed.',
       example: '{ url: "https://hooks.example.com/tls" }',
     },
     admin: {
       kind: { type: 'object', shape: adminShape },
-      docs: 'Metrics and probes, over HTTP. None when left out.',
+      docs: 'Metrics and probes over HTTP. Off by default.',
       example: '{ listen: { port: 9090 } }',
     },
     state: {
       kind: { type: 'folder' },
       defaultDocs: '`$STATE_DIRECTORY`, else `.sallyport` beside the file',
-      docs: 'The folder for what must outlive the process: the local CA, the root of ticket keys, OCSP responses. Made when first needed.',
+      docs:
+        'The folder for everything that must outlive the process: the local CA, the root of the ticket keys, OCSP responses. Created ' +
+        'when first needed.',
       example: '/var/lib/sallyport',
     },
     acme: {
       kind: { type: 'object', shape: acmeShape },
-      docs: "Certificates from an ACME CA. Let's Encrypt when left out, for the sites that say `certificate: acme`.",
+      docs: "Certificates from an ACME CA, for sites with `certificate: acme`. Let's Encrypt by default.",
       example: '{ email: ops@example.com }',
     },
     storage: {
       kind: { type: 'object', shape: storageShape },
-      docs: 'Where certificates live, for one gateway or for a fleet. Files in `state` when left out.',
+      docs: 'Where certificates are stored, for one gateway or a fleet. Files in `state` by default.',
       example: '{ redis: rediss://redis.internal:6379/0 }',
     },
     ca: {
@@ -147,12 +149,12 @@ export const configShape = shape({
     },
     filters: {
       kind: { type: 'list', of: { type: 'filter' }, empty: true },
-      docs: 'Filters of every route; TypeScript only.',
+      docs: 'Filters for every route; TypeScript only.',
     },
     workers: {
       kind: { type: 'integer', min: 1, max: 1024, words: { auto: 'auto' } },
       default: 1,
-      docs: 'Processes that take connections; `auto` is one per core. `--workers` overrides it.',
+      docs: 'Worker processes that accept connections; `auto` is one per core. `--workers` overrides it.',
       example: 'auto',
     },
   },

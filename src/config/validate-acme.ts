@@ -29,7 +29,7 @@ export function validateAcme(
   const asking = sites.filter(({ site }) => site.certificate?.kind === 'acme')
   // A site with a mistake in it is not among them, and may be the one.
   if (asking.length === 0 && node && !problems.failed)
-    problems.warn(placeOfKey(tree, 'acme'), 'no site says certificate: acme, so that nothing is ordered')
+    problems.warn(placeOfKey(tree, 'acme'), 'no site has certificate: acme, so nothing is ordered')
   if (asking.length === 0 && !node) return null
   const section = raw ?? (readDefaults(acmeShape, reader) as Raw<typeof acmeShape>)
   const { email, directory, challenges, dns, keys, fallback, onDemand } = section

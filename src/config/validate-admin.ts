@@ -33,7 +33,7 @@ export function validateAdmin(
     if (token === null)
       problems.warn(
         place,
-        `whoever reaches ${own.address} reads metrics and the names of certificates: there is no token`,
+        `anyone who can reach ${own.address} can read metrics and certificate names: there is no token`,
         'add admin.token, or leave the address out: 127.0.0.1',
       )
     else problems.note(place, 'metrics and the token go over the network in cleartext')

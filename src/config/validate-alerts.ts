@@ -22,7 +22,7 @@ export function validateAlerts(
     problems.error(placeOfKey(node, 'ca'), 'ca is for https, and the url is http', 'write https://, or remove ca')
   const { hostname } = new URL(url)
   if (plain && hostname !== 'localhost' && hostname !== '[::1]' && !hostname.startsWith('127.'))
-    problems.warn(placeOf(node, 'url'), 'alerts go out in cleartext: whoever is on the path reads and forges them')
+    problems.warn(placeOf(node, 'url'), 'alerts are sent in cleartext: anyone on the path can read and forge them')
   for (const name of headers.keys()) {
     if (ownHeaders.has(name) || (name === 'authorization' && token !== null)) {
       const why = name === 'authorization' ? 'token sets authorization' : `${name} is set by the gateway itself`

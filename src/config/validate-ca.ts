@@ -37,7 +37,7 @@ export function validateCa(
   if (acmeNode && raw.acme && raw.allow?.length === 0 && (raw.acme.externalAccounts?.size ?? 0) === 0)
     problems.warn(
       placeOfKey(node, 'acme'),
-      'whoever answers for a name gets a certificate for it, whatever the name',
+      'anyone who passes a challenge for a name gets a certificate for it, whatever the name',
       'give ca an allow list, as in allow: ["*.internal"], or acme.externalAccounts',
     )
   const read = whole(caShape, raw)
@@ -64,7 +64,7 @@ function validateAcme(
   const some = [...(raw.externalAccounts?.values() ?? [])].some(each => each?.allow?.length !== 0)
   if (raw.challenges?.length === 0 && !some) {
     const hint = 'give challenges: [http-01], or externalAccounts with allow lists'
-    problems.error(placeOf(node, 'challenges'), 'nobody can get a certificate: there are no challenges', hint)
+    problems.error(placeOf(node, 'challenges'), 'no certificate can be issued: there are no challenges', hint)
   }
   const read = whole(acmeServerShape, raw)
   return read && { ...read, networks: read.networks.length === 0 ? null : read.networks }

@@ -37,8 +37,8 @@ export function validateClients(
 export function warnUseless(route: Node, problems: Problems): void {
   problems.warn(
     placeOfKey(route, 'clients'),
-    'clients: require has no effect beside match.client: whoever does not match is not refused, but goes to the next route',
-    'remove it, and say in a route behind this one what becomes of the others, as in { match: { path: ... }, respond: { status: 403 } }',
+    'clients: require has no effect together with match.client: a client that does not match is not refused, but falls through to the next route',
+    'remove it, and add a route after this one for the other clients, as in { match: { path: ... }, respond: { status: 403 } }',
   )
 }
 

@@ -55,7 +55,7 @@ export class Policies {
     } else if (policy.minVersion === 'TLSv1.3' && childOf(node, 'ciphers')) {
       problems.error(
         placeOfKey(node, 'ciphers'),
-        `${name} begins with TLS 1.3, and ciphers are those of TLS 1.2 and older: the list would have no effect`,
+        `${name} starts at TLS 1.3, and ciphers are for TLS 1.2 and older: the list would have no effect`,
         'remove ciphers, or set minVersion: TLSv1.2; the ciphers of TLS 1.3 are not chosen',
       )
     } else if (policy.minVersion !== 'TLSv1.3' && policy.ciphers.length === 0) {

@@ -62,7 +62,7 @@ function wrongWith(folder: string, found: Stats): string | null {
         ? `is open to others (mode ${(found.mode & 0o777).toString(8)})`
         : null
   if (wrong === null) return null
-  return `${folder}: the folder of the control sockets ${wrong}; remove it (a gateway makes it anew), or set 'state' to another folder`
+  return `${folder}: the folder of the control sockets ${wrong}; remove it (the gateway creates it again), or set 'state' to another folder`
 }
 
 /** The sockets that are there, of processes that may be gone. */

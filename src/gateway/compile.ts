@@ -97,7 +97,7 @@ export function compile(
   }
   const warnOfWeak = (option: string, file: string, { weak }: Cas): void => {
     for (const one of weak)
-      warnOnce(`${file}: ${one}: what it has issued is refused, unless ${option} says weak: allow`)
+      warnOnce(`${file}: ${one}: certificates issued by it are refused, unless ${option} says weak: allow`)
   }
   const crls = registries.crls.attempt(warn)
   const offers = new Map<string, Policy>()

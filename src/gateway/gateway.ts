@@ -93,7 +93,7 @@ export class Gateway {
   start(): Promise<void> {
     return this.inTurn(() => {
       if (this.inForce !== null)
-        throw new UsageError('the gateway has been started; reload puts another configuration into force')
+        throw new UsageError('the gateway has been started; use reload to apply another configuration')
       return this.first
     })
   }

@@ -13,7 +13,7 @@ export function openKeyLog(file: string | undefined, log: Log): KeyLog {
   } catch (error) {
     throw new UsageError(`--tls-keylog ${file}: ${messageOf(error)}`)
   }
-  const message = 'SESSION SECRETS ARE WRITTEN TO A FILE: whoever reads it can read all traffic with clients'
+  const message = 'SESSION SECRETS ARE WRITTEN TO A FILE: anyone who can read it can decrypt all client traffic'
   log.write('error', message, { file })
   return line => void writeSync(descriptor, line)
 }

@@ -52,7 +52,7 @@ export class TrustWatch {
 
   private failed(why: string): void {
     if (why !== this.told) {
-      this.log.write('error', 'new CAs of clients cannot be put into force', {
+      this.log.write('error', 'changed client CAs could not be applied', {
         source: this.staleFiles().map(({ file }) => file),
         why,
         now: 'those before stay',

@@ -10,7 +10,10 @@ const connectionsRefused = counter(
   'sallyport_connections_without_descriptor_total',
   'Connections from clients that were closed at once, since no file descriptor could be spared for them.',
 )
-const draining = gauge('sallyport_draining', '1 while the process finishes its work and takes no more.')
+const draining = gauge(
+  'sallyport_draining',
+  '1 while the process is draining: it finishes its work and accepts no new connections.',
+)
 const snapshotVersion = gauge(
   'sallyport_snapshot_version',
   'Configurations applied since start, including the current one.',

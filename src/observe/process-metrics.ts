@@ -18,7 +18,7 @@ export const noReloads = (): Reloads => ({ done: 0, failed: 0, lastFailed: false
 const reloadsTotal = counter('sallyport_reloads_total', 'Reloads of the configuration.', ['outcome'])
 const lastReloadFailed = gauge(
   'sallyport_last_reload_failed',
-  '1 where the last reload failed and the configuration before it stays in force.',
+  '1 if the last reload failed, so that the previous configuration is still in use.',
 )
 
 export function readReloads(metrics: Metrics, reloads: Reloads): void {

@@ -27,7 +27,7 @@ type ServingOptions = {
 
 const recordsDroppedTotal = counter(
   'sallyport_log_records_dropped_total',
-  'Log records dropped because whoever reads standard output was too slow.',
+  'Log records dropped because the reader of standard output was too slow.',
 )
 
 /** How long the last lines of the log may take to be read. */
@@ -106,7 +106,7 @@ export class Serving {
   rejected(why: string): void {
     this.reloads.failed++
     this.reloads.lastFailed = true
-    this.gateway.log.write('error', 'reload failed; the configuration in force stays', { why })
+    this.gateway.log.write('error', 'reload failed; the current configuration stays in use', { why })
   }
 
   /** Drains and ends the process; at once when it is asked again. */

@@ -149,7 +149,9 @@ export class KeyRing {
       all = [...all, made.entry]
     }
     if (all.length > maxEntries)
-      throw new UsageError(`${this.#storage.name}: ${recordKey} has ${maxEntries} keys, and takes no more`)
+      throw new UsageError(
+        `${this.#storage.name}: ${recordKey} has ${maxEntries} keys, which is the most it can hold`,
+      )
     const text = recordText(all)
     // First, so that a process killed here does not come back with another key.
     await this.#keepCopy(text)

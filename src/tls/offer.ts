@@ -30,7 +30,9 @@ export function offerOf(policy: Policy): Offer {
     throw refuse(`it has none of the ciphers for TLS 1.2${elsewhere()}`)
   const unwanted = allSuites.filter(suite => !policy.suites.includes(suite))
   if (policy.maxVersion === 'TLSv1.3' && unwanted.length > 0 && !choosesSuites()) {
-    throw refuse(`its TLS library offers ${unwanted.join(', ')} in TLS 1.3 whatever it is told${elsewhere()}`)
+    throw refuse(
+      `its TLS library offers ${unwanted.join(', ')} in TLS 1.3 regardless of its settings${elsewhere()}`,
+    )
   }
   const warnings =
     lost.length > 0 ? [`policy ${policy.name}: ${name} does not have ${lost.join(', ')}; left out`] : []

@@ -128,6 +128,6 @@ async function mustNot(what: string, result: Promise<Error | null>): Promise<voi
 function fail(what: string): never {
   throw new UsageError(
     `the TLS self-test failed on ${runtime.name} ${runtime.version}: ${what}. ` +
-      'Sallyport does not start on a runtime whose TLS does not do what it is told; use the version in package.json.',
+      'Sallyport does not start on a runtime whose TLS ignores its settings; use the version in package.json.',
   )
 }

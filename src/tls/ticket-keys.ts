@@ -68,7 +68,7 @@ export class TicketKeyring implements TicketKeys {
     let root = this.root ?? this.fresh()
     if (root.window > clock + keep || clock - root.window > mostSteps) {
       const where = this.file === null ? 'the clock has jumped' : `the clock and ${this.file.file} are far apart`
-      this.warn(`${where}; TLS sessions begin anew, and resume only within this process`)
+      this.warn(`${where}; TLS sessions start afresh, and resume only within this process`)
       this.file = null
       this.kept = []
       root = this.fresh()

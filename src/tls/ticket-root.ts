@@ -59,7 +59,7 @@ export class TicketRootFile {
     const found = /^(\d{1,15}) ([0-9a-f]{64})\n$/.exec(readFileSync(this.file, 'latin1'))
     const secret = Buffer.from(found?.[2] ?? '', 'hex')
     if (found === null || secret.every(byte => byte === 0))
-      throw new Error('is damaged; remove it, and sessions begin anew')
+      throw new Error('is damaged; remove it: sessions then start afresh')
     return { window: Number(found[1]), secret }
   }
 

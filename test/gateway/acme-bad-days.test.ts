@@ -243,7 +243,7 @@ describe('a full disk', () => {
     // Enough for the key, too little for the URL of the order beside it.
     const first = await run(1)
     const old = await shown(first.port)
-    const record = await first.logged(says('storage fails; the certificate in force stays'))
+    const record = await first.logged(says('storage fails; the current certificate stays in use'))
     assert.match(String(record['why']), /EFBIG|too large/i)
     assert.ok(Date.parse(String(record['next'])) > Date.now())
     assert.equal(await shown(first.port), old)

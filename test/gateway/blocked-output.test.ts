@@ -88,7 +88,7 @@ describe('a gateway whose standard output nobody reads', () => {
         .split('\n')
         .map(line => JSON.parse(line) as Record<string, unknown>)
       const told = lines.filter(
-        ({ message }) => message === 'log records dropped: whoever reads the log was too slow',
+        ({ message }) => message === 'log records dropped: the reader of the log was too slow',
       )
       assert.equal(
         told.reduce((sum, each) => sum + Number(each['dropped']), 0),

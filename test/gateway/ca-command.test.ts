@@ -65,7 +65,7 @@ describe('sallyport ca', () => {
       ca('revoke', 'a.internal', '--reason', 'keyCompromise', ...here).out,
       /^revoked [0-9a-f]{32} \(a\.internal\)/,
     )
-    assert.match(ca('revoke', 'a.internal', ...here).err, /no certificate in force/)
+    assert.match(ca('revoke', 'a.internal', ...here).err, /no valid certificate/)
     assert.match(ca('revoke', listed[0].serial, ...here).out, /revoked/)
     assert.match(ca('list', ...here).out, /a\.internal +server +revoked: keyCompromise/)
     assert.match(ca('crl', ...here).out, /^-----BEGIN X509 CRL-----/)

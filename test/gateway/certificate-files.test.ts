@@ -100,7 +100,7 @@ describe('a pair that is replaced', () => {
     writeFileSync(chain, next.chainPem.slice(0, half))
     const record = await broken(gateway, /cut off/)
     assert.equal(record['source'], chain)
-    assert.match(String(record['now']), /the certificate in force stays: localhost, until /)
+    assert.match(String(record['now']), /the current certificate stays in use: localhost, until /)
     assert.match(String(record['next']), /looked at again/)
     assert.equal(await shown(gateway.port), print(before))
     assert.equal(gateway.gateway.certificates()[0]?.state, 'broken')

@@ -97,7 +97,9 @@ describe('a folder of certificates', () => {
     await gateway.logged(said('certificate removed', 'shop.crt'))
     assert.equal(await shown(port, 'shop.example.test'), print(wild))
     for (const name of ['wild.crt', 'wild.key']) rmSync(path.join(folder, name))
-    await gateway.logged(said('certificate files are gone, and nothing else has their names', 'wild.crt'))
+    await gateway.logged(
+      said('certificate files were removed, and no other certificate covers their names', 'wild.crt'),
+    )
     assert.equal(await shown(port, 'shop.example.test'), print(wild))
   })
 

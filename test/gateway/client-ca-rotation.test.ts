@@ -112,12 +112,12 @@ describe('the CAs of clients', () => {
     const gateway = await start([site('in.test', file, { crl })])
     assert.deepEqual([await statusOf(gateway, old), await statusOf(gateway, fresh)], [200, 0])
     replaceFile(file, next.certificatePem)
-    const failed = await gateway.logged(said('new CAs of clients cannot be put into force'))
+    const failed = await gateway.logged(said('changed client CAs could not be applied'))
     assert.match(String(failed['why']), /list\.crl: .*not signed by/)
     assert.deepEqual([await statusOf(gateway, old), await statusOf(gateway, fresh)], [200, 0])
     crlFile(next, [], { file: crl })
     await rotated(gateway)
-    assert.equal(gateway.logs().filter(said('new CAs of clients cannot be put into force')).length, 1)
+    assert.equal(gateway.logs().filter(said('changed client CAs could not be applied')).length, 1)
   })
 
   it('that were read by a reload which then fails are put into force all the same', async () => {

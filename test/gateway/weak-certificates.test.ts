@@ -72,7 +72,7 @@ describe('weak certificates of clients', () => {
     const { message } = await gateway.logged(each =>
       /Short root has an RSA key of 1024 bits/.test(String(each['message'])),
     )
-    assert.match(String(message), /what it has issued is refused, unless clients says weak: allow/)
+    assert.match(String(message), /certificates issued by it are refused, unless clients says weak: allow/)
   })
 
   async function served(host: string, client: Crafted, more: tls.ConnectionOptions = {}): Promise<boolean> {

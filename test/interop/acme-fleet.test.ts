@@ -237,7 +237,7 @@ describe('gateways whose Redis goes away', { skip: hasRedis ? false : 'no redis-
     await first.logged(saysSome(/^redis .*; trying again until it is back$/))
     const again = await restarted(second, terms)
     assert.equal(await shown(again, 'killed.test', fake), due)
-    const record = await again.logged(says('storage fails; the certificate in force stays'))
+    const record = await again.logged(says('storage fails; the current certificate stays in use'))
     assert.match(String(record['why']), /redis 127\.0\.0\.1/)
     assert.ok(Date.parse(String(record['next'])) > Date.now() - 60_000)
     const { size } = fake.orders

@@ -209,7 +209,7 @@ for (const version of ['-tls1_2', '-tls1_3']) {
         below,
         `${whoIs('below')} is signed by no CA in clients\\.ca: .*the client must send that too$`,
       ),
-      no('one that signed itself', own, `${whoIs('self.test')} is signed by itself`),
+      no('one that signed itself', own, `${whoIs('self.test')} is self-signed`),
       no('one for servers', forServers, `${whoIs('a server')} is not for clients: `),
       no(
         'a revoked one',

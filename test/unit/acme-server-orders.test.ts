@@ -162,8 +162,8 @@ describe('an order', () => {
       finalized.map(body => body.status),
       [403, 403, 'valid'],
     )
-    assert.match(finalized[0].detail, /pay\.internal is no longer on the list/)
-    assert.match(finalized[1].detail, /\*\.shop\.internal is no longer on the list/)
+    assert.match(finalized[0].detail, /pay\.internal is no longer on the allow list/)
+    assert.match(finalized[1].detail, /\*\.shop\.internal is no longer on the allow list/)
   })
 
   test('is for names that are names', async () => {

@@ -53,7 +53,7 @@ describe('acme', () => {
     assert.equal((await load(text)).config.acme, null)
     const { config, warnings } = await load(`${text}acme: { email: a@b.example }\n`)
     assert.equal(config.acme?.issuers[0]?.email, 'a@b.example')
-    assert.match(warnings[0]?.message ?? '', /no site says certificate: acme/)
+    assert.match(warnings[0]?.message ?? '', /no site has certificate: acme/)
   })
 
   it('takes everything there is', async () => {

@@ -18,7 +18,7 @@ describe('admin', () => {
   it('warns of an address that others reach, and with a token notes that it is cleartext', async () => {
     for (const address of ['0.0.0.0', '"::"', '10.0.0.1']) {
       const { warnings } = await load(of(`{ listen: { port: 9090, address: ${address} } }`))
-      assert.match(warnings.map(formatProblem).join(), /:6:41: warning: whoever reaches .* there is no token/s)
+      assert.match(warnings.map(formatProblem).join(), /:6:41: warning: anyone who can reach .* there is no token/s)
       const { warnings: guarded } = await load(
         of(`{ listen: { port: 9090, address: ${address} }, token: ${token} }`),
       )

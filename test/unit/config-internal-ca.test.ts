@@ -54,7 +54,7 @@ describe('ca', () => {
       ['ca: { acme: { listen: { port: 443 }, host: ca.internal } }', /already has port 443/],
       ['ca: { acme: { listen: { port: 1 } } }', /host is missing/],
       ['ca: { acme: { host: ca.internal } }', /listen is missing/],
-      [acme('challenges: []'), /nobody can get a certificate/],
+      [acme('challenges: []'), /no certificate can be issued/],
       [acme('challenges: [http-02]'), /challenges\[0\] takes/],
       [acme('externalAccounts: { team: { key: c2VjcmV0 } }'), /the key has 6 bytes, and needs at least 32/],
       [acme('externalAccounts: { team: { key: "sec ret" } }'), /the key is not base64url/],
@@ -73,7 +73,7 @@ describe('ca', () => {
       assert.doesNotMatch(found.join(), /c2VjcmV0|sec ret/)
     }
     const { warnings } = await load(`${base}ca: { acme: { listen: { port: 1 }, host: ca.internal } }`)
-    assert.match(warnings[0]?.message ?? '', /whoever answers for a name/)
+    assert.match(warnings[0]?.message ?? '', /anyone who passes a challenge for a name/)
   })
 })
 

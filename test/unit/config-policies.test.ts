@@ -96,7 +96,7 @@ describe('policies of a file', () => {
     'ELBSecurityPolicy-2016-08 has no suites for TLS 1.3': [
       'policies: { ours: { extends: ELBSecurityPolicy-2016-08, maxVersion: TLSv1.3 } }',
     ],
-    'sallyport.yaml:2:38: ours begins with TLS 1.3, and ciphers are those of TLS 1.2 and older': [
+    'sallyport.yaml:2:38: ours starts at TLS 1.3, and ciphers are for TLS 1.2 and older': [
       'policies: { ours: { extends: modern, ciphers: [ECDHE-RSA-AES128-GCM-SHA256] } }',
     ],
     'ours has no ciphers for TLS 1.2': ['policies: { ours: { extends: modern, minVersion: TLSv1.2 } }'],

@@ -178,7 +178,7 @@ describe('the map', () => {
       short: [
         /^redirect: client to gateway: HTTP in the open, port 80/,
         /port 80.*off this host/,
-        /nobody is verified/,
+        /no verification/,
       ],
     },
     'a cleartext listener that refuses the only site': {
@@ -186,7 +186,7 @@ describe('the map', () => {
       short: [
         /^refused: client to gateway: HTTP in the open, port 80/,
         /port 80.*off this host/,
-        /^refused: client to gateway: nobody is verified/,
+        /^refused: client to gateway: no verification/,
       ],
     },
     'unsealed Redis elsewhere': {
@@ -200,7 +200,7 @@ describe('the map', () => {
     'unsealed Redis here': { top: 'storage: { redis: "redis://127.0.0.1" }', short: [null, null, null] },
     'sealed Redis elsewhere': {
       top: 'storage: { redis: "redis://10.0.0.9", seal: { passphrase: aaaaaaaaaaaaaaaaaaaa } }',
-      short: [/nobody is verified; values are sealed/, null, /nobody is verified; values are sealed/],
+      short: [/no verification; values are sealed/, null, /no verification; values are sealed/],
     },
     'sealed Redis elsewhere, with a password': {
       top: 'storage: { redis: "redis://10.0.0.9", password: p, seal: { passphrase: aaaaaaaaaaaaaaaaaaaa } }',

@@ -193,7 +193,7 @@ function parsePair(pair: CaPair, file: string, keyFile: string, now: number): Pa
   if (now > fields.notAfter) {
     const day = new Date(fields.notAfter).toISOString().slice(0, 10)
     throw new UsageError(
-      `${file}: the local CA expired on ${day}; remove the folder for a new one, which must then be trusted anew`,
+      `${file}: the local CA expired on ${day}; remove the folder to get a new one, which must then be trusted again`,
     )
   }
   return { pem, x509, fields, key }

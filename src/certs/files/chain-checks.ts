@@ -34,7 +34,7 @@ export function checkSignatures(chain: readonly Parsed[], file: string): void {
   if (index < 0) return
   throw new UsageError(
     `${file}: certificate ${index + 1} (${subjectOf(chain[index] as Parsed)}) is signed with ${brokenHashOf(chain[index] as Parsed, index)}, ` +
-      'which anybody can forge; have it issued anew',
+      'which anyone can forge; have it reissued',
   )
 }
 

@@ -38,7 +38,7 @@ export function checkKeyMarkers(text: string, file: string): void {
   if (text.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----') || text.includes('Proc-Type: 4,ENCRYPTED')) {
     const quoted = shellQuote(file)
     throw new UsageError(
-      `${file}: the private key is encrypted, and nobody can type its passphrase when the gateway starts; decrypt it with: ` +
+      `${file}: the private key is encrypted, and the gateway cannot ask for its passphrase; decrypt it with: ` +
         `(umask 077; openssl pkey -in ${quoted} -out ${shellQuote(`${file}.plain`)})`,
     )
   }

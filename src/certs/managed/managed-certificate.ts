@@ -146,7 +146,7 @@ export class ManagedCertificate {
       this.problem = messageOf(error)
       this.wasAway = error instanceof StorageError && error.kind === 'away'
       if (signal.aborted) return
-      const state = this.bundle === null ? 'there is no certificate yet' : 'the certificate in force stays'
+      const state = this.bundle === null ? 'there is no certificate yet' : 'the current certificate stays in use'
       this.options.log('error', `storage fails; ${state}`, {
         ...this.named,
         why: messageOf(error),
@@ -156,7 +156,7 @@ export class ManagedCertificate {
   }
 
   private planned(forced: boolean): Step {
-    if (forced) return { kind: 'order', why: 'somebody asks for it' }
+    if (forced) return { kind: 'order', why: 'it was requested' }
     return plan(this.standing(), this.options.now(), this.options.renewBeforeMs)
   }
 

@@ -41,7 +41,7 @@ export function plan(standing: Standing, now: number, renewBeforeMs: number | nu
     return { kind: 'wait', until: failures.nextAt, why: `after ${failures.count} failed in a row` }
   }
   if (certificate === null) return { kind: 'order', why: 'there is none yet' }
-  if (certificate.elsewhere) return { kind: 'order', why: 'the one in force is of another issuer' }
+  if (certificate.elsewhere) return { kind: 'order', why: 'the current one is from another issuer' }
   // Where it was obtained by this clock since, it is this clock that is behind, and another order would not help.
   if (certificate.notBefore > now + skewMs && certificate.obtainedAt > now + skewMs)
     return { kind: 'order', why: 'it is not valid yet: it was made while the clock ran ahead' }

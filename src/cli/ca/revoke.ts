@@ -112,14 +112,14 @@ export async function revokeCertificate(words: Words): Promise<number> {
   const found = bySerial.length > 0 ? bySerial : byName
   if (found.length === 0)
     throw new UsageError(
-      `no certificate in force has the serial number or name ${what}; sallyport ca list has them all`,
+      `no valid certificate has the serial number or name ${what}; sallyport ca list shows all of them`,
     )
   for (const record of found) {
     const done = await authority.revoke(record.serial, reasons[word as ReasonName])
     const names = namesText([...record.names, ...record.uris])
     print(`${done ? 'revoked' : 'was revoked before:'} ${record.serial} (${names})\n`)
   }
-  print(`Whoever checks learns of it from the next list: sallyport ca crl --out FILE\n`)
+  print(`Clients and servers learn of it from the next revocation list: sallyport ca crl --out FILE\n`)
   return 0
 }
 

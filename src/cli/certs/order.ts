@@ -56,7 +56,7 @@ const textOf = (renewed: readonly commands.Renewed[]): string =>
   renewed
     .map(({ names, notAfter, issuer }) => {
       const left = durationText(notAfter - Date.now())
-      return `${names.join(', ')}: a new certificate of ${issuer} is in force, for ${left}\n`
+      return `${names.join(', ')}: a new certificate from ${issuer} is in use, valid for ${left}\n`
     })
     .join('')
 

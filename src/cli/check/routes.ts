@@ -23,8 +23,8 @@ export function routeProblems({ config, place }: Loaded): Problem[] {
         {
           severity: 'warning',
           ...place('sites', index, 'routes', at, 'match', 'client'),
-          message: `${path} is not closed to others: ${whoElse(site)}, and who does not match here, gets ${does(other)} from the route ${other.name}`,
-          hint: `to refuse them, put { match: { path: ${path} }, respond: { status: 403 } } behind it`,
+          message: `${path} is not closed to others: ${whoElse(site)} gets ${does(other)} from the route ${other.name}`,
+          hint: `to refuse them, add { match: { path: ${path} }, respond: { status: 403 } } after it`,
         },
       ]
     })
@@ -33,8 +33,8 @@ export function routeProblems({ config, place }: Loaded): Problem[] {
 
 const whoElse = ({ clients }: SiteConfig): string =>
   clients?.mode === 'require'
-    ? `whoever has a certificate of ${clients.ca.join(', ')}`
-    : 'everybody, without a certificate too'
+    ? `a client that does not match here but has a certificate from ${clients.ca.join(', ')}`
+    : 'a client that does not match here, even one without a certificate,'
 
 function does({ action }: RouteConfig): string {
   if (action.kind === 'upstream') return `what ${action.upstream.name} serves`

@@ -58,7 +58,7 @@ export const plain = (from: string, to: string, how: string, onHost: boolean): H
   to,
   encrypted: false,
   how,
-  verified: 'nobody is verified',
+  verified: 'no verification',
   serverVerified: false,
   mutual: false,
   key: null,

@@ -101,7 +101,7 @@ function redisPath(config: Config, redis: RedisConfig): Path {
   )
   const safe = sealed && password === null
   return {
-    ...own('storage', 'connection', { ...hop, encrypted: safe, verified: `nobody is verified; ${values}` }),
+    ...own('storage', 'connection', { ...hop, encrypted: safe, verified: `no verification; ${values}` }),
     plaintext: [...(sealed ? [] : ['in Redis']), ...(safe ? [] : onTheWay(hop))],
     missing: ['to encrypt it: rediss:// and ca', ...(sealed ? [] : ['to keep private keys from Redis: seal'])],
   }
@@ -139,7 +139,7 @@ function dnsPath(config: Config, provider: DnsProviderConfig): Path {
     case 'program': {
       const hop = {
         ...plain('gateway', shown(config, provider.file), 'a program, started on this host', true),
-        verified: 'what it connects to is not known here',
+        verified: 'what it connects to is not known',
       }
       return own(name, 'connection', hop)
     }
@@ -183,7 +183,7 @@ function adminPath({ listen, token }: NonNullable<Config['admin']>): Path {
   const how = `HTTP in the open, port ${listen.port}${token === null ? '' : ', and the token with it'}`
   const hop = {
     ...plain('scrapers', 'gateway', how, isLoopback(listen.address)),
-    verified: token === null ? 'nobody is verified' : 'clients by a token',
+    verified: token === null ? 'no verification' : 'clients by a token',
   }
   return {
     ...own('admin', 'listener', hop),
@@ -224,7 +224,7 @@ function toUrl(config: Config, name: string, url: string, { caFile, proof }: Pee
   }
   const hop = {
     ...plain('gateway', where, 'HTTP in the open', isLoopback(host)),
-    verified: `nobody is verified by TLS; ${proof}`,
+    verified: `not verified by TLS; ${proof}`,
   }
   return {
     ...own(name, 'connection', hop),

@@ -12,7 +12,7 @@ export const policies: Verb = {
   usage: 'policies [NAME] [-c FILE] [--json]',
   summary: 'the TLS policies: versions, ciphers and groups, with their sources',
   details:
-    'With a name: that one in full, and what of it this runtime cannot offer. -c FILE adds those of a configuration.',
+    'With a name, shows that policy in full, and what this runtime cannot offer of it. -c FILE adds the policies of a configuration.',
   values: ['config'],
   flags: ['json'],
   async run(words) {

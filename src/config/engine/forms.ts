@@ -255,8 +255,8 @@ function clientText(text: string, example: string): Formed<string> {
     return { wrong: `${JSON.stringify(text)} holds characters that no such name has` }
   const star = text.indexOf('*')
   if (star < 0 || star === text.length - 1) return { ok: text }
-  const hint = `only a * at the end stands for anything, as in ${example}; write out the names, or go by issuer`
-  return { wrong: `${text}: a * stands only at the end`, hint }
+  const hint = `a * is a wildcard only at the end, as in ${example}; list the names, or match by issuer`
+  return { wrong: `${text}: a * may stand only at the end`, hint }
 }
 
 /** A name of subjectAltName. DNS names are held in lower case; what has a user or a scheme keeps its spelling. */
@@ -274,7 +274,7 @@ export function spiffeId(text: string): Formed<string> {
   if (!/^spiffe:\/\/[a-z0-9._-]+(?:\/[A-Za-z0-9._/-]*)?\*?$/.test(text))
     return {
       wrong: `${text} is not a SPIFFE id`,
-      hint: 'as in spiffe://example.org/ns/shop/sa/web; only a * at the end stands for anything',
+      hint: 'as in spiffe://example.org/ns/shop/sa/web; a * is a wildcard only at the end',
     }
   return { ok: text }
 }
@@ -360,6 +360,6 @@ export function passphrase(text: string): Formed<string> {
   if ([...text].length >= 12) return { ok: text }
   return {
     wrong: 'a passphrase has at least 12 characters',
-    hint: 'whoever has a copy of the storage can guess at it for ever; openssl rand -base64 24 makes a good one',
+    hint: 'anyone with a copy of the storage can keep guessing it offline; openssl rand -base64 24 makes a good one',
   }
 }

@@ -30,7 +30,7 @@ const tsigShape = shape({
 
 const propagationShape = shape({
   name: 'propagation',
-  docs: 'The CA is told to look only when all name servers of the zone (or the `resolvers`) show the record.',
+  docs: 'The CA is asked to validate only once all name servers of the zone (or the `resolvers`) return the record.',
   rows: {
     timeout: {
       kind: { type: 'duration', words: { none: 0 } },

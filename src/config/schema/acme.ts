@@ -15,7 +15,9 @@ import { dnsShape } from './acme-dns.ts'
 
 const externalAccountShape = shape({
   name: 'externalAccount',
-  docs: 'External account binding: what a CA gives its customers, so that it knows the account that is made (RFC 8555 section 7.3.4).',
+  docs:
+    'External account binding: credentials that a CA gives to its customers, to link the new account to theirs (RFC 8555 section ' +
+    '7.3.4).',
   rows: {
     keyId: {
       kind: { type: 'string', form: secretText, write: 'key identifier' },
@@ -34,22 +36,26 @@ const externalAccountShape = shape({
 
 const email = row({
   kind: { type: 'string', form: emailAddress, write: 'e-mail address' },
-  docs: 'Where the CA writes to when something is wrong with the account. Not required by most; recommended.',
+  docs: 'Where the CA can reach you when something is wrong with the account. Recommended; most CAs do not require it.',
   example: 'ops@example.com',
 })
 const ca = row({
   kind: { type: 'file' },
-  docs: 'PEM: CAs trusted for the TLS of a private directory, beside the public ones. It does not say whose certificates are issued.',
+  docs:
+    'PEM file with CAs to trust, in addition to the public ones, for the TLS connection to a private directory. It does not affect ' +
+    'which certificates are issued.',
   example: 'acme-api-ca.pem',
 })
 const externalAccount = row({
   kind: { type: 'object', shape: externalAccountShape },
-  docs: 'For CAs that make accounts for customers only.',
+  docs: 'External account binding, for CAs that only create accounts for their customers.',
   example: '{ keyId: kid-1, key: zWNDZM6eQGHWpSRTPal5eIUYFTu7EajV }',
 })
 const profile = row({
   kind: { type: 'string', form: profileName, write: 'profile' },
-  docs: "One of the CA's certificate profiles, as `tlsserver` or `shortlived` (six days) of Let's Encrypt. One that the CA does not have is an error of the order.",
+  docs:
+    "One of the CA's certificate profiles, such as Let's Encrypt's `tlsserver` or `shortlived` (six days). If the CA does not have " +
+    'the profile, the order fails.',
   example: 'shortlived',
 })
 
@@ -83,7 +89,7 @@ const onDemandShape = shape({
     },
     allow: {
       kind: { type: 'list', of: { type: 'string', form: namePattern, write: 'name' }, single: true, empty: true },
-      docs: 'Names that may have one without being asked about; `*.` stands for one label.',
+      docs: 'Names that get a certificate without asking; `*.` matches one label.',
       example: '["*.customers.example.com"]',
     },
     perMinute: {
@@ -109,60 +115,64 @@ const onDemandShape = shape({
 
 export const acmeShape = shape({
   name: 'acme',
-  docs: 'Certificates for sites that say `certificate: acme`, ordered and renewed by themselves. See [acme.md](acme.md).',
+  docs: 'Certificates for sites with `certificate: acme`, ordered and renewed automatically. See [acme.md](acme.md).',
   rows: {
     email,
     directory: {
       kind: { type: 'string', form: directoryUrl, write: 'URL' },
       default: 'https://acme-v02.api.letsencrypt.org/directory',
-      docs: "The CA, by the URL of its directory; Let's Encrypt when left out.",
+      docs: "The directory URL of the CA; Let's Encrypt by default.",
       example: 'https://acme.example/dir',
     },
     ca,
     challenges: {
       kind: { type: 'list', of: { type: 'choice', of: challengeKinds } },
       defaultDocs: '`[dns-01]` with `dns`, else `[tls-alpn-01, http-01]` as far as there are listeners for them',
-      docs: 'How names are proved, best first. `http-01` is answered on cleartext listeners, `tls-alpn-01` on TLS listeners, `dns-01` by `dns`. A kind that has failed for a name is tried after the others.',
+      docs:
+        'How control of a name is proved, in order of preference. `http-01` is answered on cleartext listeners, `tls-alpn-01` on TLS ' +
+        'listeners, `dns-01` through `dns`. A challenge that has failed for a name is tried after the others.',
       example: '[http-01]',
     },
     dns: {
       kind: { type: 'object', shape: dnsShape },
-      docs: 'How TXT records are set for `dns-01`, which wildcard certificates need.',
+      docs: 'How TXT records are set for `dns-01`, which wildcard certificates require.',
       example: '{ provider: program, program: ./dns.sh }',
     },
     profile,
     keys: {
       kind: { type: 'list', of: { type: 'choice', of: ['ecdsa', 'rsa'] } },
       defaultDocs: '`[ecdsa]`',
-      docs: 'Keys of certificates: ECDSA P-256, and RSA 2048 beside it for clients that know no other. Each is an order of its own.',
+      docs: 'Key types: ECDSA P-256, and optionally RSA 2048 beside it for clients that support nothing else. Each is ordered separately.',
       example: '[ecdsa, rsa]',
     },
     externalAccount,
     fallback: {
       kind: { type: 'list', of: { type: 'object', shape: fallbackShape } },
-      docs: 'Further CAs, in the order in which they are asked.',
+      docs: 'Further CAs, tried in this order.',
       example: '[{ directory: "https://acme.zerossl.com/v2/DV90" }]',
     },
     staging: {
       kind: { type: 'string', form: stagingUrl, write: 'URL' },
       defaultDocs: "Let's Encrypt's own for its directory, else none",
-      docs: 'A directory for trials. After a failed challenge the next try goes there first, and to the real one only when it has succeeded: failures count against rate limits. `none`: no such trials.',
+      docs:
+        'A staging directory for trials. After a failed challenge the next attempt goes there first, and to the real directory only ' +
+        'once it has succeeded, because failures count against rate limits. `none`: no trials.',
       example: 'none',
     },
     preferredChain: {
       kind: { type: 'string', form: plainText, write: 'common name' },
-      docs: 'Where the CA offers several chains: the one whose last certificate was issued by this common name.',
+      docs: 'If the CA offers several chains: choose the one whose last certificate was issued by this common name.',
       example: 'ISRG Root X1',
     },
     renewBefore: {
       kind: { type: 'duration', maxMs: 365 * 86_400_000 },
       defaultDocs: 'when the CA says so (ARI, RFC 9773), else with a third of the lifetime left',
-      docs: 'How long before its end a certificate is renewed at the latest; sooner when the CA says so. Up to 365d.',
+      docs: 'Renew at the latest this long before expiry; sooner if the CA says so. Up to 365d.',
       example: '20d',
     },
     onDemand: {
       kind: { type: 'object', shape: onDemandShape },
-      docs: 'Certificates for names that come first in a handshake.',
+      docs: 'Certificates for names that are first seen in a handshake.',
       example: '{ ask: "http://127.0.0.1:5555/may-have-certificate" }',
     },
   },

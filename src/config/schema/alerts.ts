@@ -5,22 +5,22 @@ import { shape } from '../engine/kinds.ts'
 export const alertsShape = shape({
   name: 'alerts',
   docs:
-    'One POST with JSON for each event: `certificate-expiring`, `certificate-expired`, `certificate-broken`, `renewal-failed`. An ' +
-    'alert that is not answered with 2xx within `timeout` is tried again four times in some six minutes. ' +
-    'docs/certificates.md has the fields.',
+    'One POST with JSON per event: `certificate-expiring`, `certificate-expired`, `certificate-broken`, `renewal-failed`. An alert ' +
+    'that gets no 2xx response within `timeout` is retried four times over about six minutes. docs/certificates.md lists the ' +
+    'fields.',
   rows: {
     url: {
       kind: { type: 'string', form: webhookUrl, write: 'URL' },
       required: true,
-      docs: 'Where to. It may hold a secret: only its origin is ever logged.',
+      docs: 'Where alerts are sent. The URL may contain a secret: only its origin is ever logged.',
       example: 'https://hooks.example.com/tls',
     },
     days: {
       kind: { type: 'list', of: { type: 'integer', min: 1, max: 365 } },
       defaultDocs: '`[30, 14, 7, 3, 1]`',
       docs:
-        'Days before the end of a certificate, each told once. Those beyond a third of its life do not count, and one that lives ' +
-        'less than 30 days has a single threshold: a sixth of its life. The end itself is always told.',
+        'Days before a certificate expires; each is reported once. Days beyond a third of its lifetime are ignored, and a certificate ' +
+        'that lives less than 30 days has a single threshold: a sixth of its lifetime. The expiry itself is always reported.',
       example: '[14, 3]',
     },
     headers: {
@@ -42,12 +42,12 @@ export const alertsShape = shape({
     timeout: {
       kind: { type: 'duration', maxMs: 300_000 },
       default: '10s',
-      docs: 'How long the receiver may take to answer.',
+      docs: 'How long the receiver may take to respond.',
       example: '30s',
     },
     ca: {
       kind: { type: 'file' },
-      docs: 'The CA of the receiver, PEM. The CAs that the runtime trusts, when left out.',
+      docs: 'PEM file with the CA of the receiver. By default the CAs that the runtime trusts.',
       example: 'internal-ca.pem',
     },
   },

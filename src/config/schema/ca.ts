@@ -12,7 +12,7 @@ const listenShape = shape({
     port: {
       kind: { type: 'integer', min: 0, max: 65_535 },
       required: true,
-      docs: '0 lets the system choose.',
+      docs: '0 lets the system choose a free port.',
       example: '9443',
     },
     address: {
@@ -52,7 +52,7 @@ export const acmeServerShape = shape({
     listen: {
       kind: { type: 'object', shape: listenShape },
       required: true,
-      docs: 'Where it listens.',
+      docs: 'Where to listen.',
       example: '{ port: 9443 }',
     },
     host: {
@@ -98,7 +98,9 @@ export const acmeServerShape = shape({
     networks: {
       kind: { type: 'list', of: { type: 'string', form: addressRange, write: 'address or range' }, single: true },
       defaultDocs: 'everything but loopback, link-local, multicast and unspecified addresses',
-      docs: 'Where http-01 and tls-alpn-01 may connect to: whoever may order makes the server connect to the names of the order.',
+      docs:
+        'Networks that http-01 and tls-alpn-01 may connect to: anyone who can place an order makes the server connect to the names in ' +
+        'it.',
       example: '[10.0.0.0/8]',
     },
     resolve: {
@@ -122,40 +124,42 @@ export const acmeServerShape = shape({
 
 export const caShape = shape({
   name: 'ca',
-  docs: 'The internal CA: certificates for backends and their clients. `sallyport ca init` makes it; docs/internal-ca.md is the way from there.',
+  docs:
+    'The internal CA: certificates for backends and their clients. Create it with `sallyport ca init`; docs/internal-ca.md ' +
+    'continues from there.',
   rows: {
     chain: {
       kind: { type: 'file' },
       defaultDocs: 'the intermediate that `sallyport ca init` makes in the state folder',
-      docs: 'An intermediate of your own in PEM, then what is between it and its root.',
+      docs: 'PEM file with your own intermediate, followed by any certificates between it and its root.',
       example: 'issuing-ca.pem',
     },
     key: {
       kind: { type: 'file' },
-      docs: 'Its private key, not encrypted; with `chain`.',
+      docs: 'The private key of `chain`, unencrypted.',
       example: 'issuing-ca.key',
     },
     lifetime: {
       kind: { type: 'duration' },
       default: '24h',
-      docs: 'How long a certificate from the ACME server lives; at least 5m. Clients renew at two thirds of it.',
+      docs: 'Lifetime of certificates from the ACME server; at least 5m. Clients renew after two thirds of it.',
       example: '12h',
     },
     maxLifetime: {
       kind: { type: 'duration' },
       defaultDocs: 'the same as `lifetime`',
-      docs: 'The longest that an ACME client may ask for (`notAfter`).',
+      docs: 'The longest lifetime that an ACME client may request (`notAfter`).',
       example: '7d',
     },
     allow: {
       kind: names,
       defaultDocs: 'every name that the certificate of the CA permits',
-      docs: 'Names that the ACME server gives at all; `*.internal` is everything below `internal`.',
+      docs: 'Names for which the ACME server issues certificates; `*.internal` is everything below `internal`.',
       example: '["*.internal", 10.0.0.0/8]',
     },
     acme: {
       kind: { type: 'object', shape: acmeServerShape },
-      docs: 'Serves ACME.',
+      docs: 'Serves ACME to clients.',
       example: '{ listen: { port: 9443 }, host: ca.internal }',
     },
   },

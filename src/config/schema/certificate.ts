@@ -11,7 +11,7 @@ export const keyPairShape = shape({
       docs: 'The certificate, then the intermediates that lead to its CA.',
       example: 'shop.pem',
     },
-    key: { kind: { type: 'file' }, required: true, docs: 'Its private key, not encrypted.', example: 'shop.key' },
+    key: { kind: { type: 'file' }, required: true, docs: 'Its private key, unencrypted.', example: 'shop.key' },
   },
 })
 
@@ -19,21 +19,21 @@ export const keyPairShape = shape({
 export const certificateShape = shape({
   name: 'certificate',
   docs:
-    'Where the certificate of a site comes from: `chain` and `key`, or `directory`. Files that are replaced are taken up within ' +
-    'seconds, without a reload; docs/certificates.md has the details.',
+    'Where the certificate of a site comes from: `chain` and `key`, or `directory`. Replaced files are picked up within seconds, ' +
+    'without a reload; see docs/certificates.md.',
   rows: {
     chain: {
       kind: { type: 'file' },
       docs: 'The certificate, then the intermediates that lead to its CA, in PEM.',
       example: 'shop.pem',
     },
-    key: { kind: { type: 'file' }, docs: 'Its private key in PEM, not encrypted.', example: 'shop.key' },
+    key: { kind: { type: 'file' }, docs: 'Its private key in PEM, unencrypted.', example: 'shop.key' },
     directory: {
       kind: { type: 'folder' },
       docs:
-        'A folder of certificates with their keys, and the folders in it: `NAME.crt` (`.pem`, `.cer`) with `NAME.key`, ' +
-        '`fullchain.pem` with `privkey.pem`, or a `.pem` that holds both. The best one for the name that the client asks for ' +
-        'is shown: exact before wildcard, then the one that ends last.',
+        'A folder of certificates with their keys, subfolders included: `NAME.crt` (`.pem`, `.cer`) with `NAME.key`, `fullchain.pem` ' +
+        'with `privkey.pem`, or a `.pem` that contains both. For each name the best certificate is used: an exact name before a ' +
+        'wildcard, then the one that expires last.',
       example: '/etc/certs',
     },
   },

@@ -6,7 +6,9 @@ import { kind, shape } from '../engine/kinds.ts'
 
 const clientMatchShape = shape({
   name: 'client',
-  docs: 'A client by its certificate: all that is written must hold. A value may end with `*`; nowhere else does it stand for anything.',
+  docs:
+    'A client, by its certificate: all fields that are set must match. A value may end with `*` as a wildcard; a `*` elsewhere is ' +
+    'not special.',
   rows: {
     san: {
       kind: { type: 'string', form: clientName, write: 'name' },
@@ -38,54 +40,54 @@ export const clientMatchKind = kind({ type: 'list', of: { type: 'object', shape:
 export const clientsShape = shape({
   name: 'clients',
   docs:
-    'Mutual TLS: clients show a certificate in the handshake. A connection that was opened under one set of these terms carries ' +
-    'requests for hosts with the same terms and no others (421). Over a cleartext listener nobody can show a certificate: a site with ' +
-    '`verify: require`, or a route with `clients: require`, answers 403 there; other routes of a site with `verify: optional` are served.',
+    'Mutual TLS: clients present a certificate in the handshake. A connection opened under one set of these terms carries requests ' +
+    'only for hosts with the same terms (421). Clients cannot present a certificate over a cleartext listener: there, a site with ' +
+    '`verify: require` or a route with `clients: require` answers 403; other routes of a site with `verify: optional` are served.',
   rows: {
     ca: {
       kind: { type: 'list', of: { type: 'file' }, single: true },
       required: true,
-      docs: 'PEM files with the CAs that may have issued the certificates of clients. They are watched: new CAs count within seconds.',
+      docs: 'PEM files with the CAs that may have issued client certificates. They are watched: changes take effect within seconds.',
       example: 'partners.pem',
     },
     verify: {
       kind: { type: 'choice', of: ['off', 'optional', 'require'] },
       default: 'require',
       docs:
-        '`require`: no handshake without a certificate that verifies. `optional`: one may be shown, and then it must verify; ' +
-        'routes may say `clients: require`. `off`: none is asked for.',
+        '`require`: the handshake fails without a certificate that verifies. `optional`: a certificate may be presented, and must then ' +
+        'verify; routes can say `clients: require`. `off`: none is requested.',
       example: 'optional',
     },
     crl: {
       kind: { type: 'list', of: { type: 'file', url: true }, single: true },
       docs:
-        'Revocation lists, PEM or DER, signed by one of the CAs: files, or URLs that are fetched again when half of their time is ' +
-        'over. A new list counts within a second, on open connections too; an older one never takes its place. A certificate ' +
-        'whose issuer has no list here, or one that has ended, is refused; so all are until a URL has been fetched for the first ' +
-        'time. CAs between it and the root are judged by the lists of theirs, where they are here. Complete lists, not deltas: ' +
-        'one that leaves certificates out is refused.',
+        'Revocation lists, PEM or DER, signed by one of the CAs: files, or URLs that are fetched again after half of their validity. A ' +
+        'new list takes effect within a second, on open connections too; an older list never replaces a newer one. A certificate is ' +
+        'refused if its issuer has no list here or an expired one, or if a URL has not been fetched yet. Intermediate CAs are checked ' +
+        "against their issuers' lists, where those are given. Lists must be complete: delta lists and lists that leave certificates out " +
+        'are refused.',
       example: 'partners.crl',
     },
     forward: {
       kind: { type: 'list', of: { type: 'choice', of: forwardedForms }, empty: true },
       docs:
-        'How the backend is told who the client is: `client-cert` is `Client-Cert` and `Client-Cert-Chain` (RFC 9440), `xfcc` is ' +
-        '`X-Forwarded-Client-Cert`, `x-client-cert` is the PEM in URL encoding, `x-client-dn` the subject. What clients send under ' +
-        'these names is always dropped.',
+        'How the backend learns who the client is: `client-cert` is `Client-Cert` and `Client-Cert-Chain` (RFC 9440), `xfcc` is ' +
+        '`X-Forwarded-Client-Cert`, `x-client-cert` is the URL-encoded PEM, `x-client-dn` is the subject. Fields with these names are ' +
+        'always dropped from what clients send.',
       example: '[client-cert, x-client-dn]',
     },
     allow: {
       kind: clientMatchKind,
-      docs: 'Who may connect, of all whose certificate verifies: any of these. Everybody, when left out.',
+      docs: 'Which clients may connect, out of those whose certificate verifies: any of these. By default all of them.',
       example: '[{ san: billing.internal }, { spiffe: "spiffe://example.org/ns/shop/*" }]',
     },
     weak: {
       kind: { type: 'choice', of: ['refuse', 'allow'] },
       default: 'refuse',
       docs:
-        'Certificates that prove nothing any more, of the client or of a CA above it: an RSA key below 2048 bits, a DSA key, a curve ' +
-        'below 224 bits, a signature with SHA-1 or MD5. The own signature of a CA in `ca` does not count; its key does. ' +
-        '`sallyport check` warns about `allow`.',
+        'Whether to accept a client certificate, or a CA above it, that is too weak to prove anything: an RSA key below 2048 bits, a ' +
+        'DSA key, a curve below 224 bits, a signature with SHA-1 or MD5. The self-signature of a CA in `ca` does not count; its key ' +
+        'does. `sallyport check` warns about `allow`.',
       example: 'allow',
     },
   },
@@ -93,12 +95,12 @@ export const clientsShape = shape({
 
 export const ja4Shape = shape({
   name: 'ja4',
-  docs: 'JA4 fingerprints tell programs apart by how they say hello in TLS. A client can imitate another: a hint, never a proof.',
+  docs: 'JA4 fingerprints identify programs by their TLS ClientHello. A client can imitate another: a fingerprint is a hint, not proof.',
   rows: {
     forward: ja4Forward.row,
     block: {
       kind: { type: 'list', of: { type: 'string', form: ja4, write: 'JA4' }, empty: true },
-      docs: 'Fingerprints that are refused before the handshake, passthrough included; one may end with `*`.',
+      docs: 'Fingerprints that are refused before the handshake, passthrough included; an entry may end with `*`.',
       example: '[t13d190900_9dc949149365_*]',
     },
   },

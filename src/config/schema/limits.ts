@@ -9,54 +9,58 @@ export const limitsRows = {
   head: {
     kind: { type: 'size', min: kb, max: mb },
     default: '32kb',
-    docs: 'Request line and header fields together, and of a backend the same; more is a 431, or a 502.',
+    docs: "Size of the request line and header fields together (431), and of a backend's response head (502).",
     example: '16kb',
   },
   headers: {
     kind: { type: 'integer', min: 10, max: 10_000 },
     default: 100,
-    docs: 'Fields in a head; more is a 431, or of a backend a 502.',
+    docs: 'Number of fields in a head: more is a 431, or a 502 if the backend sent them.',
     example: '200',
   },
   uri: {
     kind: { type: 'size', min: 64, max: mb },
     default: '8kb',
-    docs: 'The request target; longer is a 414.',
+    docs: 'Length of the request target; longer is a 414.',
     example: '4kb',
   },
   body: bodyLimit.row,
   connections: {
     kind: { type: 'integer', min: 1, max: 10_000_000 },
     default: 100_000,
-    docs: 'Open connections per listener; further ones are closed at once. The limit on open files of the process must allow two for each.',
+    docs:
+      "Open connections per listener; further ones are closed at once. The process's limit on open files must allow two per " +
+      'connection.',
     example: '20000',
   },
   connectionsPerClient: {
     kind: { type: 'integer', min: 1, max: 10_000_000, words: { none: Number.POSITIVE_INFINITY } },
     default: 20_000,
     docs:
-      'Open connections per client address and listener. The default only keeps one address from taking every connection, for a load ' +
-      'balancer or a whole company may be one address; facing the internet directly, 1000 is plenty.',
+      'Open connections per client address and listener. The default only keeps one address from taking every connection, because a ' +
+      'load balancer or a whole company may share one address; facing the internet directly, 1000 is plenty.',
     example: '1000',
   },
   bodyRate: {
     kind: { type: 'size', min: 1, max: 1024 * mb, words: { none: 0 } },
     default: '240b',
     docs:
-      'Least bytes a second of a request body, on average after `timeouts.bodyGrace`; slower is a 408. While the backend does not ' +
-      'read, the time stands still. gRPC calls are exempt: `timeouts.idle` watches over them.',
+      'Minimum rate of a request body in bytes per second, averaged after `timeouts.bodyGrace`; slower is a 408. Time during which ' +
+      'the backend does not read does not count. gRPC calls are exempt: `timeouts.idle` applies to them.',
     example: '1kb',
   },
   hello: {
     kind: { type: 'size', min: 4 * kb, max: mb },
     default: '64kb',
-    docs: 'The TLS ClientHello, over all its records. Post-quantum ones take about 2kb. On Bun more than 16kb counts for passthrough sites alone: its TLS library takes no longer one.',
+    docs:
+      'Size of the TLS ClientHello over all its records. Post-quantum ones take about 2kb. On Bun, more than 16kb applies only to ' +
+      'passthrough sites: its TLS library accepts no longer one.',
     example: '32kb',
   },
   streams: {
     kind: { type: 'integer', min: 1, max: 100_000 },
     default: 128,
-    docs: 'HTTP/2 requests open at once on one connection; further ones are refused, and clients send them again.',
+    docs: 'Concurrent HTTP/2 requests per connection; further ones are refused, and clients retry them.',
     example: '256',
   },
   memory: {
@@ -64,8 +68,8 @@ export const limitsRows = {
     default: 'auto',
     defaultDocs: 'what the cgroup allows, else what the machine has',
     docs:
-      'Memory of the gateway, all its processes together. When what is held for connections ([memory.md](memory.md)) is more than half ' +
-      'of it, the connection that holds the most is reset, with a line in the log, until it is not.',
+      'Memory of the gateway, over all its processes. When the memory held for connections ([memory.md](memory.md)) exceeds half of ' +
+      'it, the connections that hold the most are reset one by one, each with a log record, until it does not.',
     example: '512mb',
   },
 } as const satisfies Record<string, Row>
@@ -82,84 +86,84 @@ export const timeoutsRows = {
   handshake: {
     kind: { type: 'duration' },
     default: '10s',
-    docs: 'From a connection to its finished TLS handshake, with the PROXY header and the ClientHello.',
+    docs: 'From accepting a connection to the end of its TLS handshake, including the PROXY header and the ClientHello.',
     example: '5s',
   },
   head: {
     kind: { type: 'duration' },
     default: '10s',
-    docs: 'From the first byte of a request head to its last; then a 408.',
+    docs: 'From the first byte of a request head to the last; then a 408.',
     example: '5s',
   },
   bodyIdle: {
     kind: { type: 'duration' },
     default: '30s',
-    docs: 'Silence in the middle of a request body; then a 408. gRPC calls are exempt: `timeouts.idle` watches over them.',
+    docs: 'No data in the middle of a request body; then a 408. gRPC calls are exempt: `timeouts.idle` applies to them.',
     example: '10s',
   },
   bodyGrace: {
     kind: { type: 'duration' },
     default: '5s',
-    docs: 'How long a request body may be slower than `limits.bodyRate`.',
+    docs: 'How long a request body may stay below `limits.bodyRate`.',
     example: '20s',
   },
   keepAlive: {
     kind: { type: 'duration' },
     default: '60s',
-    docs: "Between requests on a client's connection; then it is closed.",
+    docs: 'Idle time between requests on a client connection; then it is closed.',
     example: '15s',
   },
   connect: {
     kind: { type: 'duration' },
     default: '5s',
-    docs: 'Connecting to an endpoint, with TLS where asked; then a 504.',
+    docs: 'Connecting to an endpoint, including TLS where used; then a 504.',
     example: '1s',
   },
   response: {
     kind: { type: 'duration', words: none },
     default: '60s',
-    docs: "From the end of the request to the backend's response head; then a 504. Interim (1xx) answers do not extend it.",
+    docs: "From the end of the request to the backend's response head; then a 504. Interim (1xx) responses do not extend it.",
     example: '5m',
   },
   idle: {
     kind: { type: 'duration', words: none },
     default: '5m',
     docs:
-      'Silence in both directions: in a response body, a gRPC call, a WebSocket, a passthrough or a tcp connection; and a peer that ' +
-      'reads nothing of what waits for it.',
+      'No data in either direction: in a response body, a gRPC call, a WebSocket, a passthrough or tcp connection; also a peer that ' +
+      'does not read any of the data waiting for it.',
     example: '1h',
   },
   filter: {
     kind: { type: 'duration', words: none },
     default: '30s',
-    docs: 'How long one filter may take to settle its promise; then a 504, with its name in the log.',
+    docs: 'How long a filter may take to settle its promise; then a 504, and the log names the filter.',
     example: '2s',
   },
   total: {
     kind: { type: 'duration', words: none },
     default: 'none',
-    docs: 'A whole exchange, from the request head to the last byte of the response; WebSockets are exempt.',
+    docs: 'A whole exchange, from the request head to the last byte of the response. WebSockets are exempt.',
     example: '10m',
   },
   poolIdle: {
     kind: { type: 'duration' },
     default: '30s',
-    docs: 'How long an unused backend connection is kept. Keep it under what the backends allow, or they close it first.',
+    docs: "How long an idle backend connection is kept. Keep it below the backends' own timeout, or they close the connection first.",
     example: '10s',
   },
   drain: {
     kind: { type: 'duration' },
     default: '30s',
-    docs: 'On SIGTERM: how long exchanges under way may take before their connections are cut.',
+    docs: 'On SIGTERM: how long open exchanges may take to finish before their connections are closed.',
     example: '2m',
   },
   resolve: {
     kind: { type: 'duration' },
     default: '30s',
     docs:
-      'How long the addresses of an endpoint count. A name that is in use is looked up again before that, without anybody waiting; after a ' +
-      'pause a new connection waits for the answer, for a second at most. A look-up that fails keeps the last answer. ' +
-      'Connections to addresses that a name does not have any more are closed when they are idle.',
+      'How long the resolved addresses of an endpoint are used. A name in use is resolved again in the background before that; after ' +
+      'a pause, a new connection waits for the answer for at most a second. If a lookup fails, the last answer is kept. Connections ' +
+      'to addresses that the name no longer has are closed once they are idle.',
     example: '5s',
   },
 } as const satisfies Record<string, Row>

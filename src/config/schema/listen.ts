@@ -6,12 +6,14 @@ import { shape } from '../engine/kinds.ts'
 
 const proxyProtocolShape = shape({
   name: 'proxyProtocol',
-  docs: 'The PROXY protocol (v1 or v2) of a load balancer in front. From the peers listed a header is required, from others it is refused.',
+  docs:
+    'The PROXY protocol (v1 or v2), as sent by a load balancer in front. Peers in `from` must send the header; from all others it ' +
+    'is refused.',
   rows: {
     from: {
       kind: { type: 'list', of: { type: 'string', form: addressRange, write: 'address range' }, single: true },
       required: true,
-      docs: 'The load balancers.',
+      docs: 'Addresses of the load balancers.',
       example: '[10.0.0.0/8]',
     },
   },
@@ -19,12 +21,16 @@ const proxyProtocolShape = shape({
 
 const listenFieldsShape = shape({
   name: 'listenFields',
-  docs: 'What clients may send beside what is carried anyway. Decided before there is a route, so it stands on the listener.',
+  docs:
+    'Request fields that clients may send although they are dropped by default. It is set on the listener, because it is decided ' +
+    'before a route is known.',
   rows: {
     allow: {
       kind: { type: 'list', of: { type: 'string', form: allowedField, write: 'field name' }, single: true },
       required: true,
-      docs: 'Names in full, also with `_` or `.`. Not those that frame a message, belong to one connection, or are written by the gateway.',
+      docs:
+        'Full field names, which may contain `_` or `.`. Fields that frame a message, belong to one connection or are written by the ' +
+        'gateway are not allowed.',
       example: '[x-client-ip, api_key]',
     },
   },
@@ -46,7 +52,7 @@ function allowedField(text: string): Formed<string> {
 
 export const listenShape = shape({
   name: 'listen',
-  docs: 'An address and port that takes connections: TLS, unless `cleartext` says otherwise. Every site is on every listener.',
+  docs: 'An address and port that accepts connections: TLS, unless `cleartext` is set. Every site is served on every listener.',
   rows: {
     address: {
       kind: { type: 'string', form: ipAddress, write: 'IP address' },
@@ -57,7 +63,7 @@ export const listenShape = shape({
     port: {
       kind: { type: 'integer', min: 0, max: 65_535 },
       required: true,
-      docs: '0 lets the system choose.',
+      docs: '0 lets the system choose a free port.',
       example: '443',
     },
     proxyProtocol: {
@@ -67,13 +73,13 @@ export const listenShape = shape({
     },
     fields: {
       kind: { type: 'object', shape: listenFieldsShape },
-      docs: 'Fields that are dropped from what clients send (client-fields.md), and are not here.',
+      docs: 'Request fields to let through that are otherwise dropped ([client-fields.md](client-fields.md)).',
       example: '{ allow: [x-client-ip, api_key] }',
     },
     cleartext: {
       kind: { type: 'choice', of: ['redirect', 'serve'] },
       defaultDocs: 'TLS',
-      docs: 'HTTP without TLS: `redirect` answers 308 to https, `serve` serves the sites.',
+      docs: 'HTTP without TLS: `redirect` answers with a 308 to https, `serve` serves the sites.',
       example: 'redirect',
     },
   },

@@ -5,12 +5,12 @@ import { shape } from '../engine/kinds.ts'
 
 export const policyShape = shape({
   name: 'policy',
-  docs: 'A TLS policy of your own: a named one (`sallyport policies` lists them) with single fields changed.',
+  docs: 'Your own TLS policy: a named one (`sallyport policies` lists them) with individual fields changed.',
   rows: {
     extends: {
       kind: { type: 'string', form: policyName, write: 'policy' },
       required: true,
-      docs: 'The policy that everything else is taken from.',
+      docs: 'The policy that all other fields are taken from.',
       example: 'intermediate',
     },
     minVersion: {
@@ -25,17 +25,17 @@ export const policyShape = shape({
     },
     ciphers: {
       kind: { type: 'list', of: { type: 'choice', of: knownCiphers } },
-      docs: 'Ciphers of TLS 1.2 and older, OpenSSL names. Those of TLS 1.3 are not chosen.',
+      docs: 'Ciphers for TLS 1.2 and older, by their OpenSSL names. The ciphers of TLS 1.3 cannot be chosen.',
       example: '[ECDHE-ECDSA-AES256-GCM-SHA384, ECDHE-RSA-AES256-GCM-SHA384]',
     },
     groups: {
       kind: { type: 'list', of: { type: 'choice', of: Object.keys(groupIds) } },
-      docs: 'Key exchange groups, most wanted first.',
+      docs: 'Key exchange groups, in order of preference.',
       example: '[X25519MLKEM768, X25519]',
     },
     order: {
       kind: { type: 'choice', of: ['client', 'server'] },
-      docs: 'Whose order of ciphers counts, in TLS 1.2 and older.',
+      docs: 'Whose cipher preference wins, in TLS 1.2 and older.',
       example: 'server',
     },
   },

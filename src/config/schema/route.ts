@@ -12,8 +12,9 @@ import { targetKind } from './upstream.ts'
 export const matchShape = shape({
   name: 'match',
   docs:
-    'Which requests: all that is written must hold, and of a list any one. The most specific route wins, whatever the order in ' +
-    'the file: an exact path before a pattern, a longer prefix before a shorter one, then the one with more conditions.',
+    'Which requests: every condition that is set must match, and any one value of a list. The most specific route is used, ' +
+    'regardless of the order in the file: an exact path before a pattern, a longer prefix before a shorter one, then the one with ' +
+    'more conditions.',
   rows: {
     path: {
       kind: { type: 'list', of: { type: 'string', form: pathPattern, write: 'path' }, single: true },
@@ -111,7 +112,7 @@ const inherit = <R extends Row>({ default: _, ...rest }: R) => ({ ...rest, defau
 
 const routeLimitsShape = shape({
   name: 'limits of a route',
-  docs: 'In place of the limits for all routes.',
+  docs: 'Overrides the limits for all routes.',
   rows: { body: inherit(body), bodyRate: inherit(bodyRate) },
 })
 
@@ -120,13 +121,13 @@ type RouteTimeoutRows = { readonly [N in (typeof routeTimeoutNames)[number]]: In
 
 const routeTimeoutsShape = shape({
   name: 'timeouts of a route',
-  docs: 'In place of the timeouts for all routes.',
+  docs: 'Overrides the timeouts for all routes.',
   rows: Object.fromEntries(routeTimeoutNames.map(name => [name, inherit(timeoutsRows[name])])) as RouteTimeoutRows,
 })
 
 export const routeShape = shape({
   name: 'route',
-  docs: 'Requests, and exactly one of `to`, `redirect` and `respond`.',
+  docs: 'Which requests, and exactly one of `to`, `redirect` and `respond`.',
   rows: {
     match: {
       kind: { type: 'object', shape: matchShape },
@@ -137,7 +138,7 @@ export const routeShape = shape({
     },
     to: {
       kind: targetKind,
-      docs: 'The backends: a URL, a list of them, the name of an upstream, or an upstream in place.',
+      docs: 'The backends: a URL, a list of URLs, the name of an upstream, or an inline upstream.',
       example: 'http://10.0.0.7:8080',
     },
     redirect: {
@@ -152,7 +153,7 @@ export const routeShape = shape({
     },
     clients: {
       kind: { type: 'choice', of: ['require'] },
-      docs: 'With `clients: { verify: optional }` on the site: this route is for clients with a certificate only, others get a 403.',
+      docs: 'On a site with `clients: { verify: optional }`: only clients with a certificate may use this route; others get a 403.',
       example: 'require',
     },
     timeouts: {
@@ -169,7 +170,7 @@ export const routeShape = shape({
     },
     filters: {
       kind: { type: 'list', of: { type: 'filter' }, empty: true },
-      docs: 'Filters of this route, after those of the configuration; TypeScript only.',
+      docs: 'Filters of this route, run after those of the configuration; TypeScript only.',
     },
     ...featureRows,
   },

@@ -48,31 +48,31 @@ const sealShape = shape({
 export const storageShape = shape({
   name: 'storage',
   docs:
-    'Where certificates, accounts and challenge answers live: files in the state folder, or Redis (or Valkey) for a fleet that shares ' +
-    'them. See [storage](storage.md).',
+    'Where certificates, accounts and challenge answers are stored: files in the state folder, or Redis (or Valkey) for a fleet ' +
+    'that shares them. See [storage](storage.md).',
   rows: {
     redis: {
       kind: { type: 'string', form: redisUrl, write: 'URL' },
       defaultDocs: 'files in `state`',
       docs:
-        '`redis://HOST:PORT/DATABASE`, or `rediss://` with TLS. A user name and password may stand in front of the host; characters ' +
-        'other than letters and digits are then percent-encoded.',
+        '`redis://HOST:PORT/DATABASE`, or `rediss://` with TLS. It may include a user name and password before the host, with ' +
+        'everything but letters and digits percent-encoded.',
       example: 'rediss://redis.internal:6379/0',
     },
     ca: {
       kind: { type: 'file' },
-      docs: "PEM file with the CAs that may have signed the server's certificate; no others count.",
+      docs: "PEM file with the CAs that may have signed the server's certificate; no others are trusted.",
       example: 'redis-ca.pem',
     },
     certificate: {
       kind: { type: 'object', shape: keyPairShape },
-      docs: 'What the gateway shows when the server asks for a client certificate, as Redis does unless told otherwise.',
+      docs: 'The client certificate that the gateway presents if the server asks for one, which Redis does by default.',
       example: '{ chain: redis-client.pem, key: redis-client.key }',
     },
     prefix: {
       kind: { type: 'string', form: redisPrefix, write: 'text' },
       default: 'sallyport',
-      docs: 'Stands in front of every key, with a `:`; gateways with the same prefix are one fleet.',
+      docs: 'Prefix of every key, followed by a `:`; gateways with the same prefix form one fleet.',
       example: 'edge-eu',
     },
     username: {
@@ -89,13 +89,13 @@ export const storageShape = shape({
       kind: { type: 'duration', maxMs: 300_000 },
       default: '15s',
       docs:
-        'How long a node that died keeps others from going on with what it did; it renews its locks three times as often. From 1s to 5m, ' +
+        'How long the lock of a node that died blocks the others; a live node renews its locks three times as often. From 1s to 5m, and ' +
         'longer than Redis ever takes to answer.',
       example: '30s',
     },
     seal: {
       kind: { type: 'object', shape: sealShape },
-      docs: 'Seals values at rest. Off when left out.',
+      docs: 'Encrypts stored values. Off by default.',
       example: `{ passphrase: ${variable('SEAL_PASSPHRASE')} }`,
     },
   },

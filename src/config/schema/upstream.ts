@@ -15,55 +15,57 @@ const balanceRow = row({
 
 const upstreamTlsShape = shape({
   name: 'tls to backends',
-  docs: 'TLS to `https://` endpoints. The certificate is verified against its name and a trusted CA unless you say otherwise.',
+  docs: 'TLS to `https://` endpoints. The certificate must match the name and a trusted CA unless you configure otherwise.',
   rows: {
     ca: {
       kind: { type: 'file' },
       defaultDocs: 'the CAs the runtime trusts',
-      docs: 'PEM file with the CAs that may have signed the backend certificate; no others count. It is watched, as `certificate` is.',
+      docs:
+        "PEM file with the CAs that may have signed the backend's certificate; no others are trusted. The file is watched, like those " +
+        'of `certificate`.',
       example: 'internal.pem',
     },
     serverName: {
       kind: { type: 'string', form: serverName, write: 'host name' },
       defaultDocs: "the endpoint's host",
-      docs: 'The name that is asked for (SNI) and that the certificate must have.',
+      docs: 'The server name that is sent (SNI) and that the certificate must have.',
       example: 'pay.internal',
     },
     spiffe: {
       kind: { type: 'list', of: { type: 'string', form: backendSpiffeId, write: 'SPIFFE id' }, single: true },
       docs:
-        'The backend is verified by SPIFFE id: its certificate is signed by one of the CAs in `ca`, which must be given, and has one ' +
-        'of these as its only URI. An id may end with `/*`, for everything below. Its name is then not verified, unless ' +
-        '`serverName` is written too.',
+        'Verifies the backend by SPIFFE id: its certificate must be signed by one of the CAs in `ca`, which is required, and must have ' +
+        'one of these ids as its only URI. An id may end with `/*`, which matches everything below. The host name is then not verified, ' +
+        'unless `serverName` is set too.',
       example: '[spiffe://example.org/ns/shop/sa/pay, spiffe://example.org/ns/x/*]',
     },
     certificate: {
       kind: { type: 'object', shape: keyPairShape },
       docs:
-        'What the gateway shows when the backend asks for a client certificate. Files that are replaced are taken up within ' +
-        'seconds, without a reload; docs/certificates.md has the details.',
+        'The client certificate that the gateway presents if the backend asks for one. Replaced files are picked up within seconds, ' +
+        'without a reload; see docs/certificates.md.',
       example: '{ chain: gw.pem, key: gw.key }',
     },
     verify: {
       kind: { type: 'boolean' },
       default: true,
-      docs: 'With `false` anyone on the path can pose as the backend; `sallyport check` warns about it.',
+      docs: 'With `false`, anyone on the network path can pose as the backend; `sallyport check` warns about it.',
     },
     weak: {
       kind: { type: 'choice', of: ['refuse', 'allow'] },
       default: 'refuse',
       docs:
-        'Backend certificates that prove nothing any more, or a CA above them: an RSA key below 2048 bits, a DSA key, a curve below ' +
-        '224 bits, a signature with SHA-1 or MD5. The own signature of a trusted CA does not count; its key does. ' +
-        '`sallyport check` warns about `allow`.',
+        'Whether to accept a backend certificate, or a CA above it, that is too weak to prove anything: an RSA key below 2048 bits, a ' +
+        'DSA key, a curve below 224 bits, a signature with SHA-1 or MD5. The self-signature of a trusted CA does not count; its key ' +
+        'does. `sallyport check` warns about `allow`.',
       example: 'allow',
     },
     commonName: {
       kind: { type: 'choice', of: ['refuse', 'allow'] },
       default: 'refuse',
       docs:
-        'Whether the name of the backend may stand in the common name of a certificate that has no DNS name in subjectAltName ' +
-        '(RFC 9525 forbids it). `sallyport check` warns about `allow`.',
+        "Whether the backend's name may be taken from the common name of a certificate without a DNS name in subjectAltName (RFC 9525 " +
+        'forbids it). `sallyport check` warns about `allow`.',
       example: 'allow',
     },
   },
@@ -71,12 +73,12 @@ const upstreamTlsShape = shape({
 
 const poolShape = shape({
   name: 'pool',
-  docs: 'Connections to backends are kept and used again; `timeouts.poolIdle` says for how long.',
+  docs: 'Connections to backends are kept open and reused; `timeouts.poolIdle` limits for how long.',
   rows: {
     idle: {
       kind: { type: 'integer', min: 0, max: 1_000_000 },
       default: 2048,
-      docs: 'Idle connections kept per endpoint; 0 opens a new one for every request.',
+      docs: 'Idle connections kept per endpoint; 0 opens a new connection for every request.',
       example: '64',
     },
   },
@@ -84,34 +86,36 @@ const poolShape = shape({
 
 export const upstreamShape = shape({
   name: 'upstream',
-  docs: 'A set of backends that answer alike: under `upstreams` with a name, or in place of any `to` of a route or site.',
+  docs: 'A set of interchangeable backends: under `upstreams` with a name, or inline in any `to` of a route or site.',
   rows: {
     endpoints: {
       kind: { type: 'list', of: { type: 'string', form: endpointUrl, write: 'URL' }, single: true },
       required: true,
-      docs: 'Where the backends are, all `http://`, all `https://` or all `h2c://` (HTTP/2 without TLS), without a path. Names are looked up again every `timeouts.resolve`.',
+      docs:
+        'The backends, all `http://`, all `https://` or all `h2c://` (HTTP/2 without TLS), without a path. Names are resolved again ' +
+        'every `timeouts.resolve`.',
       example: '[http://10.0.4.1:80, http://10.0.4.2:80]',
     },
     balance: balanceRow,
     tls: {
       kind: { type: 'object', shape: upstreamTlsShape },
       default: {},
-      docs: 'How TLS to `https://` endpoints is verified.',
+      docs: 'How the TLS of `https://` endpoints is verified.',
       example: '{ ca: internal.pem, serverName: pay.internal }',
     },
-    pool: { kind: { type: 'object', shape: poolShape }, default: {}, docs: 'How many connections are kept.' },
+    pool: { kind: { type: 'object', shape: poolShape }, default: {}, docs: 'How many idle connections are kept.' },
     host: {
       kind: { type: 'choice', of: ['preserve', 'endpoint'] },
       default: 'preserve',
-      docs: 'The `Host` that backends see: as the client sent it, or the name (and port) of the endpoint.',
+      docs: 'The `Host` sent to backends: the one the client sent, or the name (and port) of the endpoint.',
       example: 'endpoint',
     },
     http: {
       kind: { type: 'choice', of: ['auto', 1, 2] },
       default: 'auto',
       docs:
-        'The HTTP version that backends are spoken to in. `auto`: over `https://` HTTP/2 where the backend agrees to it (ALPN), else ' +
-        'HTTP/1.1; over `http://` HTTP/1.1. `2` over `http://` is HTTP/2 without TLS and without asking, as is `h2c://`.',
+        'The HTTP version used with the backends. `auto`: over `https://` HTTP/2 if the backend agrees to it (ALPN), otherwise ' +
+        'HTTP/1.1; over `http://` HTTP/1.1. `2` over `http://` is HTTP/2 without TLS and without negotiation, the same as `h2c://`.',
       example: '2',
     },
   },
@@ -129,7 +133,7 @@ export const upstreamShape = shape({
 
 export const layer4Shape = shape({
   name: 'passthrough and tcp',
-  docs: 'Where the bytes of a layer-4 site go: still encrypted (`passthrough`) or decrypted (`tcp`).',
+  docs: 'Where a layer-4 site forwards its bytes: still encrypted (`passthrough`) or decrypted (`tcp`).',
   rows: {
     to: {
       kind: { type: 'list', of: { type: 'string', form: hostPort, write: 'host:port' }, single: true },
@@ -140,7 +144,9 @@ export const layer4Shape = shape({
     balance: balanceRow,
     proxyProtocol: {
       kind: { type: 'choice', of: ['v1', 'v2'] },
-      docs: 'Begin every connection with a PROXY header of this version, so that the backend sees the client. The backend must expect it.',
+      docs:
+        'Start every connection with a PROXY header of this version, which tells the backend who the client is. The backend must expect ' +
+        'it.',
       example: 'v2',
     },
   },

@@ -22,7 +22,7 @@ const appRoleShape = shape({
     },
     secretIdFile: {
       kind: { type: 'file' },
-      docs: 'A file with the secret id, read anew for each login.',
+      docs: 'File with the secret id, read again for each login.',
       example: 'secret-id',
     },
     mount: {
@@ -47,7 +47,7 @@ const kubernetesShape = shape({
     jwtFile: {
       kind: { type: 'file' },
       defaultDocs: '`/var/run/secrets/kubernetes.io/serviceaccount/token`',
-      docs: 'The token of the service account, read anew for each login.',
+      docs: 'File with the token of the service account, read again for each login.',
       example: '/var/run/secrets/tokens/vault',
     },
     mount: {
@@ -71,7 +71,7 @@ export const authShape = shape({
     },
     tokenFile: {
       kind: { type: 'file' },
-      docs: 'A file that Vault Agent keeps fresh; read anew for each use.',
+      docs: 'File that Vault Agent keeps up to date; read again for each use.',
       example: '/run/vault/token',
     },
     approle: {
@@ -95,7 +95,7 @@ export const vaultShape = shape({
     address: {
       kind: { type: 'string', form: vaultAddress, write: 'URL' },
       required: true,
-      docs: 'Where Vault is; `http://` only on this machine.',
+      docs: 'URL of Vault; `http://` only on this machine.',
       example: 'https://vault.internal:8200',
     },
     mount: {
@@ -107,13 +107,13 @@ export const vaultShape = shape({
     role: {
       kind: { type: 'string', form: vaultPath, write: 'role' },
       required: true,
-      docs: 'The role that certificates are signed by.',
+      docs: 'The role used to sign certificates.',
       example: 'web',
     },
     ttl: {
       kind: { type: 'duration' },
       defaultDocs: 'what the role says',
-      docs: 'How long certificates should live.',
+      docs: 'Requested lifetime of certificates.',
       example: '72h',
     },
     namespace: {

@@ -25,7 +25,7 @@ export const handshakes: Command<null, Part, Output> = {
   },
   verb: {
     usage: 'handshakes',
-    summary: 'why handshakes failed lately, grouped by cause',
+    summary: 'why recent handshakes failed, grouped by cause',
     details:
       'Of a running gateway, which is found by the state folder of its configuration; the last 500 of each process.',
     show: ({ groups, total }) => ({ text: handshakesText(groups, total) }),

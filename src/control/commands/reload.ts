@@ -16,7 +16,7 @@ export const reload: Command<null, null, Reloaded> = {
   merge: ([reply]) => (reply?.error === undefined ? { reloaded: true } : { reloaded: false, error: reply.error }),
   verb: {
     usage: 'reload',
-    summary: 'put the configuration into force again, without disturbing open connections',
+    summary: 'read the configuration again and apply it, without disturbing open connections',
     details: 'The same as SIGHUP, but says whether it worked: exit code 1 and the reason where it did not.',
     show: ({ reloaded, error }) =>
       reloaded ? { text: 'reloaded\n' } : { text: '', problem: `not reloaded: ${error}\n`, exitCode: 1 },

@@ -9,7 +9,7 @@ export const bodyLimit = feature({
   row: {
     kind: { type: 'size', min: 0, max: Number.MAX_SAFE_INTEGER, words: { none: Number.POSITIVE_INFINITY } },
     default: 'none',
-    docs: 'A request body; larger is a 413. Bodies are passed on as they come, so a large one costs the gateway no memory.',
+    docs: 'Size of a request body; larger is a 413. Bodies are streamed, so a large body costs the gateway no memory.',
     example: '10mb',
   },
   inherits: 'replaces',

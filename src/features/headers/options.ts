@@ -75,7 +75,7 @@ const responseShape = shape({
 
 export const headersShape = shape({
   name: 'headers',
-  docs: 'Fields that are set, added and removed. What a site and a route write adds up, the site first. Values are [templates](templates.md).',
+  docs: "Fields to set, add or remove. Changes of a site and a route add up, the site's first. Values are [templates](templates.md).",
   rows: {
     request: {
       kind: { type: 'object', shape: requestShape },

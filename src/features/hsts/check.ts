@@ -26,7 +26,7 @@ export function checkHsts(
     const hint = 'make sure that every one of them has https'
     problems.note(
       placeOf(node, 'subdomains'),
-      `subdomains: hosts that are not served here are held to it too; ${hint}`,
+      `subdomains: it also applies to hosts that are not served here; ${hint}`,
     )
   }
 }

@@ -12,7 +12,7 @@ export const hsts = feature({
   docs: 'Tells browsers to use https only (RFC 6797).',
   row: {
     kind: { type: 'object', shape: hstsShape },
-    docs: 'Tells browsers to use https only (RFC 6797). Off when left out.',
+    docs: 'Tells browsers to use https only (RFC 6797). Off by default.',
     example: '{ maxAge: 31536000 }',
   },
   inherits: 'replaces',

@@ -7,7 +7,7 @@ export const ja4Forward = feature({
   row: {
     kind: { type: 'boolean' },
     default: false,
-    docs: 'Tells backends, as `X-JA4` and `X-JA3`. What clients send under these names is always dropped.',
+    docs: 'Sends the fingerprints to backends as `X-JA4` and `X-JA3`. Fields with these names are always dropped from what clients send.',
     example: 'true',
   },
   inherits: 'replaces',

@@ -8,28 +8,28 @@ import { feature } from '../feature.ts'
 
 const rewriteShape = shape({
   name: 'rewrite',
-  docs: 'Gives the backend another path. The query stays. A path that `from` does not match stays as well.',
+  docs: 'Rewrites the path for the backend. The query is unchanged, and so is a path that `from` does not match.',
   rows: {
     from: {
       kind: { type: 'string', form: pathPattern, write: 'path' },
       required: true,
-      docs: 'A pattern as in `match.path`, held against the whole path, after `strip`.',
+      docs: 'A pattern as in `match.path`, matched against the whole path, after `strip`.',
       example: '/v1/*',
     },
     to: {
       kind: { type: 'string', form: pathPattern, write: 'path' },
       required: true,
-      docs: 'The path in its place. Each `*` is what the `*` of `from` in the same place took.',
+      docs: 'The new path. Each `*` is replaced by what the `*` in the same position of `from` matched.',
       example: '/internal/*',
     },
   },
 })
 
 export const rewrite = feature({
-  docs: 'Gives the backend another path, by a pattern: `rewrite: { from: /v1/*, to: /internal/* }`.',
+  docs: 'Rewrites the path for the backend. The query is unchanged, and so is a path that `from` does not match.',
   row: {
     kind: { type: 'object', shape: rewriteShape },
-    docs: 'Another path for the backend, by a pattern.',
+    docs: 'Rewrites the path for the backend, by a pattern.',
     example: '{ from: /v1/*, to: /internal/* }',
   },
   inherits: 'replaces',
@@ -45,7 +45,7 @@ export const rewrite = feature({
     else if (childOf(node, 'to') && value.to.endsWith('/*') !== value.from.endsWith('/*') && wanted > 0)
       problems.error(
         placeOf(node, 'to'),
-        'a last /* takes everything below, and a * elsewhere a part of one segment: one cannot stand for the other',
+        'a final /* matches everything below, and any other * part of one segment: one cannot replace the other',
         'end both with /*, or neither',
       )
   },

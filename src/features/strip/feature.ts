@@ -19,8 +19,8 @@ export const strip = feature({
   row: {
     kind: { type: 'list', of: { type: 'string', form: prefix, write: 'path' }, single: true },
     docs:
-      'A prefix that is taken off the path before the backend is asked, or several, of which the first that fits is. Whole segments ' +
-      'only: `/api` does not touch `/apis`. Routes match the path as it was asked for, and the log has that one.',
+      'A prefix to remove from the path before the request is forwarded; with several, the first that matches. Only whole segments ' +
+      'match: `/api` does not affect `/apis`. Routes and the log see the original path.',
     example: '/api',
   },
   inherits: 'replaces',

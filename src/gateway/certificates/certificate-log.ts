@@ -23,7 +23,7 @@ export function logChange(log: Log, change: CertificateChange): void {
       const now =
         leaf === null
           ? 'no certificate can be shown in its place'
-          : `the certificate in force stays: ${shown(leaf.names).join(', ')}, until ${dateOf(leaf)}`
+          : `the current certificate stays in use: ${shown(leaf.names).join(', ')}, until ${dateOf(leaf)}`
       log.write('warn', 'certificate files cannot be used', {
         source,
         why,
@@ -44,10 +44,10 @@ export function logChange(log: Log, change: CertificateChange): void {
       })
       return
     case 'stays':
-      log.write('warn', 'certificate files are gone, and nothing else has their names', {
+      log.write('warn', 'certificate files were removed, and no other certificate covers their names', {
         source: change.source,
         names: shown(change.leaf?.names ?? []),
-        now: 'the certificate stays in force until it expires or another has its names',
+        now: 'the certificate stays in use until it expires or another one covers its names',
       })
       return
     case 'problem':
@@ -66,7 +66,7 @@ function logCas(log: Log, source: string, look: CasChange): void {
     log.write('warn', 'a file of trusted CAs cannot be used', {
       source,
       why: look.why,
-      now: 'those in force stay',
+      now: 'the current ones stay in use',
       next: 'it is looked at again every few seconds',
     })
   }

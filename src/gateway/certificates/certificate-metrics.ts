@@ -40,8 +40,13 @@ export async function certificateMetrics(listed: readonly ListedCertificate[], n
   }
   const one = (value: number): Sample[] => [{ labels: '', value }]
   return (
-    family('sallyport_certificates', 'gauge', 'Certificates that are in force or should be.', one(listed.length)) +
-    family('sallyport_certificates_expired', 'gauge', 'Certificates in force that have expired.', one(expired)) +
+    family(
+      'sallyport_certificates',
+      'gauge',
+      'Certificates in use, and configured ones that could not be loaded.',
+      one(listed.length),
+    ) +
+    family('sallyport_certificates_expired', 'gauge', 'Certificates in use that have expired.', one(expired)) +
     family(
       'sallyport_certificates_broken',
       'gauge',

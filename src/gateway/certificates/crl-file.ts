@@ -43,7 +43,7 @@ export class CrlFile implements CrlSource {
 
   current(now: number): readonly Crl[] {
     if (performance.now() >= this.lookAt) this.look(now)
-    if (this.problem !== null) this.tell(`${this.problem}; the last good CRL stays in force`)
+    if (this.problem !== null) this.tell(`${this.problem}; the last good CRL stays in use`)
     return this.lists
   }
 

@@ -19,7 +19,7 @@ export function renewLists(
       null,
     )
     if (newest === null) return next
-    refused.push(`${crlText(next)} is older than ${crlText(newest)}, which stays in force`)
+    refused.push(`${crlText(next)} is older than ${crlText(newest)}, which stays in use`)
     return newest
   })
   if (omitted === 'goes') return { lists: [...new Set(lists)], refused }
@@ -29,7 +29,9 @@ export function renewLists(
     known => !lists.some(next => next.issuerDer.equals(known.issuerDer) && next.thisUpdate >= known.thisUpdate),
   )
   for (const crl of left)
-    refused.push(`${crlText(crl)} is not there any more; it stays in force until it ends, and refuses then`)
+    refused.push(
+      `${crlText(crl)} was removed; it stays in use until it expires, and clients are refused after that`,
+    )
   return { lists: [...new Set([...lists, ...left])], refused }
 }
 

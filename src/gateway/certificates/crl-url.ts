@@ -69,7 +69,7 @@ export class CrlUrl implements CrlSource {
       .catch(error => {
         const none = this.lists.length === 0
         this.dueIn(none ? Math.min(againMs, firstAgainMs * 2 ** Math.min(this.failures++, 10)) : againMs, now, mono)
-        const stays = none ? 'clients are refused until it can' : 'the last good CRL stays in force'
+        const stays = none ? 'clients are refused until it can' : 'the last good CRL stays in use'
         this.tell(`${this.url}: cannot be fetched: ${messageOf(error)}; ${stays}`)
       })
       .finally(() => {

@@ -248,7 +248,7 @@ export class ManagedCertificates implements ChallengeAnswers {
         if (name !== undefined) return { renewer: each, name, issuer }
       }
     }
-    throw new Error(`${host} has no certificate that the gateway orders by itself`)
+    throw new Error(`${host} has no certificate that the gateway orders itself`)
   }
 }
 

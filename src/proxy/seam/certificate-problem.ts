@@ -18,7 +18,7 @@ const problems: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: noIssuer,
   SELF_SIGNED_CERT_IN_CHAIN: 'is signed by a root that is not in clients.ca: add that root there',
   DEPTH_ZERO_SELF_SIGNED_CERT:
-    'is signed by itself and not in clients.ca: have it issued by a CA that is, or add it there',
+    'is self-signed and not in clients.ca: have it issued by a CA that is, or add it there',
   CERT_SIGNATURE_FAILURE:
     "has a signature that is not its CA's: another CA of the same name has signed it, or it is forged; compare the keys of both",
   CERT_CHAIN_TOO_LONG: 'has too many CAs above it: have it issued by one nearer to the root',
@@ -99,7 +99,7 @@ function read(leaf: Buffer): X509Certificate | null {
 }
 
 const whoseOf = ({ subject, issuer }: X509Certificate): string =>
-  `${name(subject) || 'without a subject'}, issued by ${name(issuer) || 'nobody'}`
+  `${name(subject) || 'without a subject'}, issued by ${name(issuer) || 'an unnamed issuer'}`
 
 const longestName = 200
 

@@ -23,7 +23,8 @@ type Cause = {
   readonly from?: 'client'
 }
 
-const trust = 'add the CA of our certificate to what it trusts, or give the site a certificate of a CA that it does'
+const trust =
+  'add the CA of our certificate to its trust store, or give the site a certificate from a CA that it trusts'
 
 /** Alerts that the client has sent. Both libraries write `tlsv1 alert unknown ca`, and say `alert` of none that they have sent. */
 const fromClient: readonly Cause[] = (
@@ -94,7 +95,7 @@ const fromUs: readonly Cause[] = [
   cause(
     /inappropriate fallback/,
     'inappropriate_fallback',
-    'the client has come back with an older version than it could have (TLS_FALLBACK_SCSV)',
+    'the client retried with an older version than it supports (TLS_FALLBACK_SCSV)',
   ),
   cause(
     /decryption failed|bad record mac/,

@@ -34,7 +34,7 @@ export function handshakeMismatch(hello: ClientHello, terms: ServerTls, policy: 
     return {
       alert: 'inappropriate_fallback',
       why:
-        `the client has come back with an older version than policy ${policy} offers (TLS_FALLBACK_SCSV, RFC 7507): ` +
+        `the client retried with an older version than policy ${policy} offers (TLS_FALLBACK_SCSV, RFC 7507): ` +
         'its first try was broken off on the way; look at what stands between it and the gateway',
     }
   }
