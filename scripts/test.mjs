@@ -3,7 +3,7 @@
 // `--unit` runs the tests without peers on Bun alone. `--long` runs those of test/long, and with all of it those that do less
 // otherwise (test/harness/scale.ts). `--bun`, `--node`: one runtime. Further words filter by file name.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { conditions, findBun } from '../bin/runtime.mjs'
@@ -60,7 +60,25 @@ function count(report, runtime) {
 }
 
 ensureInstalled(root, { dev: true })
-const env = { ...process.env, FORCE_COLOR: '0', SALLYPORT_TEST: '1', ...(long && { SALLYPORT_TEST_LONG: '1' }) }
+/**
+ * Where tests write: in memory, where there is room. Most of them wait for fsync, and the disk of a busy machine takes its time.
+ * A long run is on the disk.
+ */
+function temporaryFolder() {
+  if (long || !existsSync('/dev/shm')) return null
+  const { bavail, bsize } = statfsSync('/dev/shm')
+  return bavail * bsize > 1e9 ? mkdtempSync('/dev/shm/sallyport-tests-') : null
+}
+
+const temporary = temporaryFolder()
+process.on('exit', () => temporary && rmSync(temporary, { recursive: true, force: true }))
+const env = {
+  ...process.env,
+  ...(temporary && { TMPDIR: temporary }),
+  FORCE_COLOR: '0',
+  SALLYPORT_TEST: '1',
+  ...(long && { SALLYPORT_TEST_LONG: '1' }),
+}
 if (!unit) {
   ensureInstalled(path.join(root, 'test/runtime'), { dev: true })
   const missing = ensurePeers(peers)
