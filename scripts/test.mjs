@@ -100,7 +100,8 @@ if (files.length === 0) {
   console.error('no test file has such a name')
   process.exit(1)
 }
-const jobs = Math.max(2, os.availableParallelism())
+// One more than there are processors, since many tests wait for a deadline.
+const jobs = os.availableParallelism() + 1
 if (only !== '--node') {
   const report = path.join(os.tmpdir(), `sallyport-bun-${process.pid}.xml`)
   const args = [

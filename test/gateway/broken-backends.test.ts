@@ -87,7 +87,7 @@ after(async () => {
 for (const version of versions)
   describe(`a client of ${version} has its answer from a backend that`, () => {
     for (const [name, [status, error, why]] of Object.entries(table))
-      it(name, { timeout: 15_000 }, async () => {
+      it(name, async () => {
         const path = `/${versions.indexOf(version)}`
         const answer = await ask(version, gateway.port, { host: hostOf(name), path })
         const record = await gateway.logged(each => each['host'] === hostOf(name) && each['path'] === path)

@@ -35,7 +35,7 @@ for (const alpn of ['http/1.1', 'h2'])
       ['bad record of TLS 1.2', /bad record mac|decrypt/i],
       ['plaintext', /./],
     ] as const)
-      it(`a client that sends a ${what} gets an alert, and is logged`, { timeout: 20_000 }, async () => {
+      it(`a client that sends a ${what} gets an alert, and is logged`, async () => {
         const before = ended().length
         const { error } = await client(alpn, what)
         assert.match(error, alert)
@@ -43,7 +43,7 @@ for (const alpn of ['http/1.1', 'h2'])
         assert.match(String(ended()[before]?.['why']), /^the peer broke the TLS stream: /)
       })
 
-    it('a client of TLS 1.2 that wants to renegotiate is refused', { timeout: 20_000 }, async () => {
+    it('a client of TLS 1.2 that wants to renegotiate is refused', async () => {
       const { renegotiated, error } = await client(alpn, 'renegotiate')
       assert.equal(renegotiated, false)
       assert.match(error, /renegotiation/i)

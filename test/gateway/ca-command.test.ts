@@ -139,7 +139,7 @@ ca:
     const text = (host: string) =>
       `listen: [{ port: 0 }]\nstate: host\nsites: [{ host: a.test, certificate: local, to: "http://127.0.0.1:1" }]\nca: { allow: ["*.internal"], acme: { listen: { port: 0 }, host: ${host} } }\n`
     const ask = (verb: string) =>
-      spawnSync(process.execPath, [main, verb, '-c', file], { cwd: folder, encoding: 'utf8', timeout: 20_000 })
+      spawnSync(process.execPath, [main, verb, '-c', file], { cwd: folder, encoding: 'utf8', timeout: 300_000 })
     writeFileSync(file, text('localhost'))
     const before = ask('check')
     assert.deepEqual([before.status, /warning: there is no internal CA in/.test(before.stderr)], [0, true])

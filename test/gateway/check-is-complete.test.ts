@@ -16,7 +16,7 @@ function cli(verb: string, text: string): { code: number | null; out: string; er
   const file = path.join(temporaryFolder(), 'sallyport.yaml')
   writeFileSync(file, text)
   const words = [main, verb, '-c', file]
-  const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8', timeout: 20_000 })
+  const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8', timeout: 300_000 })
   return { code: status, out: stdout, err: stderr.replaceAll(`${path.dirname(file)}/`, '') }
 }
 

@@ -41,7 +41,7 @@ describe("Caddy's ACME server", {
     const inside = path.join(import.meta.dirname, 'acme-caddy-inside.ts')
     const words = ['-n', '-m', 'sh', '-c', script, 'sh', resolver, process.execPath, inside]
     output = await new Promise<string>(resolve => {
-      execFile('unshare', words, { timeout: 50_000 }, (error, out, err) => resolve(`${out}${err}${error ?? ''}`))
+      execFile('unshare', words, { timeout: 300_000 }, (error, out, err) => resolve(`${out}${err}${error ?? ''}`))
     })
     for (const line of output.split('\n')) {
       if (!line.startsWith('{"name"')) continue

@@ -141,7 +141,7 @@ describe('a full disk', () => {
       const file = path.join(folder, 'full.ts')
       writeFileSync(file, script)
       const run = (shell: string) =>
-        spawnSync('sh', ['-c', shell, 'sh', process.execPath, file, folder], { encoding: 'utf8', timeout: 20_000 })
+        spawnSync('sh', ['-c', shell, 'sh', process.execPath, file, folder], { encoding: 'utf8', timeout: 300_000 })
       const expected = { kinds: ['full', 'full'], left: [], number: 1, fence: 2 }
       // The limit on the size of a file, which is there everywhere (EFBIG): in blocks of 512 bytes.
       mkdirSync(path.join(folder, 'limited'))
@@ -153,7 +153,7 @@ describe('a full disk', () => {
       const full = spawnSync(
         'unshare',
         ['-m', 'sh', '-c', `${mounts} && exec "$1" "$2" "$3/tmpfs"`, 'sh', process.execPath, file, folder],
-        { encoding: 'utf8', timeout: 20_000 },
+        { encoding: 'utf8', timeout: 300_000 },
       )
       assert.deepEqual(JSON.parse(full.stdout || 'null'), expected, full.stderr)
     } finally {
