@@ -35,7 +35,7 @@ before(async () => {
       },
     ],
     limits: { head: 2000, headers: 20, uri: 500, connectionsPerClient: 30 },
-    timeouts: { handshake: '300ms', head: '300ms', bodyIdle: '300ms', keepAlive: '300ms' },
+    timeouts: { handshake: '2s', head: '1s', bodyIdle: '1s', keepAlive: '1s' },
   })
 })
 
