@@ -11,17 +11,16 @@ const cache = path.join(root, 'node_modules/.cache')
 const runner = path.join(root, 'scripts/suite-process.mjs')
 /** So many files, then a fresh process: what a file leaves behind does not add up. */
 const filesOfAProcess = 24
-/** A file that takes longer stands still. */
-const fileMs = 300_000
 /** Sockets that are closing may take their time; a process that has not ended by then holds something that no test closed. */
 const endMs = 60_000
 const ownProcess = /process\.(memoryUsage|chdir|umask|env\[[^\]]+\] = )/
 
 /**
- * @param {{ binary: string, files: string[], jobs: number, env: NodeJS.ProcessEnv }} options
+ * @param {{ binary: string, files: string[], jobs: number, fileMs: number, env: NodeJS.ProcessEnv }} options a file that takes
+ *   longer than `fileMs` stands still
  * @returns {Promise<{ reports: string[], problems: string[] }>} JUnit reports, and what went wrong beside tests
  */
-export async function runOnNode({ binary, files, jobs, env: given }) {
+export async function runOnNode({ binary, files, jobs, fileMs, env: given }) {
   // A test starts hundreds of processes: what they compile is kept, and they do not load a few hundred modules each.
   const env = { ...given, NODE_COMPILE_CACHE: path.join(cache, 'node-compile'), ...bundled() }
   const [alone, together] = [[], []]
@@ -37,7 +36,7 @@ export async function runOnNode({ binary, files, jobs, env: given }) {
       if (file === undefined) return
       const report = path.join(os.tmpdir(), `sallyport-node-${process.pid}-${reports.length}.xml`)
       reports.push(report)
-      problems.push(...(await runProcess({ binary, report, file, rest, env })))
+      problems.push(...(await runProcess({ binary, report, file, rest, fileMs, env })))
     }
   }
   await Promise.all(Array.from({ length: jobs }, work))
@@ -66,7 +65,7 @@ function slowFirst(files) {
 }
 
 /** Runs `file` and then what it takes from `rest`, until that is empty or the process has had enough. @returns problems */
-function runProcess({ binary, report, file, rest, env }) {
+function runProcess({ binary, report, file, rest, fileMs, env }) {
   const args = ['--disable-warning=ExperimentalWarning', ...conditions, `--test-timeout=${fileMs}`]
   args.push('--test-reporter=junit', `--test-reporter-destination=${report}`)
   args.push('--test-reporter=dot', '--test-reporter-destination=stdout', runner)

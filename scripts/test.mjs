@@ -102,6 +102,8 @@ if (files.length === 0) {
 }
 // One more than there are processors, since many tests wait for a deadline.
 const jobs = os.availableParallelism() + 1
+/** Ends what would stand still for ever: a test on Bun, a file on Node. */
+const fileMs = long ? 1_800_000 : 300_000
 if (only !== '--node') {
   const report = path.join(os.tmpdir(), `sallyport-bun-${process.pid}.xml`)
   const args = [
@@ -110,7 +112,7 @@ if (only !== '--node') {
     '--parallel',
     String(jobs),
     '--timeout',
-    '300000',
+    String(fileMs),
     '--only-failures',
     '--reporter=junit',
     `--reporter-outfile=${report}`,
@@ -125,7 +127,7 @@ if (!unit && only !== '--bun') {
   if (!binary) failures.push('tests on Node 26 (no Node 26 for this machine)')
   else {
     await step('tests on Node', async () => {
-      const { reports, problems } = await runOnNode({ binary, files, jobs, env })
+      const { reports, problems } = await runOnNode({ binary, files, jobs, fileMs, env })
       let failed = 0
       for (const report of reports) failed += count(report, 'Node')
       return problems[0] ?? (failed > 0 ? `${failed} tests` : null)

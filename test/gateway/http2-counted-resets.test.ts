@@ -286,7 +286,7 @@ describe('an early answer reaches its client', () => {
           '-sS',
           '--http2',
           '--max-time',
-          '20',
+          '300',
           '--cacert',
           gateway.caFile,
           '-o',
