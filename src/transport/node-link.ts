@@ -16,6 +16,9 @@ import type { FaultSink } from './transport.ts'
 /** A TLSSocket knows the socket it wraps. */
 export type WithParent = Socket & { _parent?: Socket | null }
 
+/** As `net.Socket` stops a handle itself; `resume()` starts it again (26.10). */
+type WithHandle = Socket & { _handle?: { reading: boolean; readStop(): number } | null }
+
 /** Writes that Node may have under way: each may be a view of a buffer of 64 kB. */
 const writesAtMost = 16
 
@@ -28,6 +31,8 @@ export class NodeLink implements Link, Ending {
   closed = false
   /** A handshake is under way: whatever ends it, its server reports it, with the reason */
   securing = false
+  /** `pause()` is to stop the very next read: of a plain connection that we opened */
+  stopsAtOnce = false
   readonly remoteAddress: string
   readonly remotePort: number
   readonly share: Share
@@ -162,6 +167,11 @@ export class NodeLink implements Link, Ending {
 
   pause(): void {
     this.socket.pause()
+    // Only a stream with something buffered stops its handle; before that it would read once more, up to 64 kB.
+    const handle = this.stopsAtOnce ? (this.socket as WithHandle)._handle : null
+    if (!handle?.reading) return
+    handle.reading = false
+    handle.readStop()
   }
 
   resume(): void {

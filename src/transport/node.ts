@@ -116,10 +116,13 @@ export function nodeTransport(
 
     connect(target: ConnectTarget, handler: LinkHandler): Link {
       const { address, port, tls: terms } = target
-      const raw = net.connect({ host: address, port, allowHalfOpen: true, noDelay: true })
+      // What a paused link has read waits at its sink, which may be full: the stream is to read nothing ahead.
+      const ahead = { readableHighWaterMark: 0 }
+      const raw = net.connect({ host: address, port, allowHalfOpen: true, noDelay: true, ...ahead })
       counted(raw)
       const socket = terms === null ? raw : secureSocket(raw, terms)
       const link = new NodeLink(handler, socket, address, port, fault, budget)
+      link.stopsAtOnce = terms === null
       let reached = false
       let open = false
       const failed = (error: Error) => {
