@@ -12,7 +12,7 @@ type Fault = 'client' | 'upstream' | 'gateway'
  * `idempotent`: the request may have been seen; only methods that RFC 9110 section 9.2.2 calls idempotent go again.
  * `no`: never tried again.
  */
-type Retry = 'yes' | 'idempotent' | 'no'
+export type Retry = 'yes' | 'idempotent' | 'no'
 
 export type ErrorRow = {
   /** HTTP status the client gets, 0 where no HTTP answer is possible (layer 4, or the client is gone) */

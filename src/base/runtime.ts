@@ -78,14 +78,14 @@ export type BunApi = {
     allowHalfOpen?: boolean
     socket: BunHandlers
   }): BunListener
-  connect(options: {
-    hostname: string
-    port: number
-    data: unknown
-    allowHalfOpen?: boolean
-    tls?: BunTls
-    socket: BunHandlers
-  }): Promise<BunSocket>
+  connect(
+    options: ({ hostname: string; port: number } | { unix: string }) & {
+      data: unknown
+      allowHalfOpen?: boolean
+      tls?: BunTls
+      socket: BunHandlers
+    },
+  ): Promise<BunSocket>
   gc(force: boolean): void
   file(descriptor: number): { writer(): { end(): unknown } }
 }

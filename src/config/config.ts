@@ -226,7 +226,18 @@ export type UpstreamConfig = Over<
   }
 >
 
-/** `host` is a name or an IP address without brackets. */
-export type EndpointConfig = { readonly host: string; readonly port: number }
+export type EndpointConfig = {
+  /** A name or an IP address without brackets; the path of a Unix socket */
+  readonly host: string
+  /** 0 for a Unix socket */
+  readonly port: number
+  readonly unix?: true
+}
+
+/** As logs, `explain` and `map` show it */
+export function endpointLabel({ host, port, unix }: EndpointConfig): string {
+  if (unix) return `unix:${host}`
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
 
 export type UpstreamTlsConfig = Upstream['tls']

@@ -181,8 +181,8 @@ function checkSpiffe(tls: NonNullable<Written['tls']>, node: Node, problems: Pro
   return false
 }
 
-function withoutScheme(endpoint: Endpoint): EndpointConfig {
-  return { host: endpoint.host, port: endpoint.port }
+function withoutScheme({ scheme: _scheme, ...endpoint }: Endpoint): EndpointConfig {
+  return endpoint
 }
 
 function checkRepeated(endpoints: readonly Endpoint[], node: Node, key: string, problems: Problems): void {

@@ -110,7 +110,7 @@ function switchTo(parts: Parts, config: Config, { compiled, alerts, plan }: Read
 
 /** What this snapshot does not use is let go, and what it has to be kept up to date begins to be. */
 function retire({ registries }: Parts, compiled: Compiled): void {
-  registries.keepOnly(compiled.endpoints)
+  registries.upstreams.keepOnly(compiled.upstreams)
   registries.crls.keepOnly(compiled.crls)
   registries.staples.start(compiled.staples)
   keepWatched(registries, compiled)
@@ -123,14 +123,14 @@ function forget({ registries, services }: Parts, before: InForce | null): void {
     registries.close()
     return
   }
-  registries.keepOnly(before.compiled.endpoints)
+  registries.upstreams.keepOnly(before.compiled.upstreams)
   registries.staples.keepOnly(before.compiled.staples)
   keepWatched(registries, before.compiled)
 }
 
 function keepWatched(registries: Parts['registries'], { certificates, clientCas }: Compiled): void {
   const ofSites = certificates.flatMap(({ source }) => source.watched)
-  registries.certificates.keepOnly(new Set([...ofSites, ...clientCas.keys(), ...registries.watchedByEndpoints()]))
+  registries.certificates.keepOnly(new Set([...ofSites, ...clientCas.keys(), ...registries.upstreams.watched()]))
 }
 
 function compileWith(

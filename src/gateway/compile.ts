@@ -2,8 +2,6 @@
  * Configuration to snapshot. Everything that can fail does so here, before anything is replaced: files that cannot be
  * read, keys that do not match. The result is immutable and knows nothing of configuration.
  */
-
-import { balancer } from '../balance/all.ts'
 import type { Cas, WatchedCas } from '../certs/files/watched-cas.ts'
 import type { Config, RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import { compileStages, needsFingerprint } from '../config/stages.ts'
@@ -16,10 +14,10 @@ import type { Route } from '../model/route.ts'
 import type { Site, SiteAction, SiteTls } from '../model/site.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { compose, type Origin } from '../model/stage.ts'
-import type { Endpoint, Upstream } from '../model/upstream.ts'
 import { filterStage } from '../proxy/exchange/filter-stage.ts'
 import { redirectOrigin, refusalOrigin, replyOrigin } from '../proxy/exchange/origins.ts'
 import { upstreamOrigin } from '../proxy/upstream/origin.ts'
+import type { Upstream } from '../proxy/upstream/upstream.ts'
 import { restOf } from '../route/captures.ts'
 import { routeTable } from '../route/match.ts'
 import { Names } from '../route/names.ts'
@@ -48,7 +46,7 @@ const eagerSites = 200
 export type Compiled = {
   readonly snapshot: Snapshot
   readonly sites: readonly Site[]
-  readonly endpoints: ReadonlySet<Endpoint>
+  readonly upstreams: readonly Upstream[]
   /** Keys of staples; grows when a certificate is read later */
   readonly staples: ReadonlySet<string>
   /** Of sites, and of upstreams that ask for one */
@@ -67,22 +65,11 @@ export function compile(
   managed: (site: SiteConfig) => ManagedSite,
 ): Compiled {
   const upstreams = new Map<UpstreamConfig, Upstream>()
-  const endpoints = new Set<Endpoint>()
   const staples = new Set<string>()
   const upstreamOf = (from: UpstreamConfig): Upstream => {
     const known = upstreams.get(from)
     if (known !== undefined) return known
-    const own = from.endpoints.map(each => registries.endpoint(from, each, config.timeouts.resolveMs))
-    for (const endpoint of own) endpoints.add(endpoint)
-    const upstream: Upstream = {
-      name: from.name,
-      scheme: from.scheme,
-      endpoints: own,
-      pick: balancer(from.balance, own),
-      maxIdle: from.pool.idle,
-      hostHeader: from.host,
-      proxyProtocol: from.proxyProtocol,
-    }
+    const upstream = registries.upstreams.upstream(from, config.timeouts.resolveMs)
     upstreams.set(from, upstream)
     return upstream
   }
@@ -181,7 +168,7 @@ export function compile(
         source: toUpstream(tls.certificate, registries.certificates, warnOnce),
       })
   }
-  return { snapshot, sites, endpoints, staples, certificates, clientCas, crls: crls.used }
+  return { snapshot, sites, upstreams: [...upstreams.values()], staples, certificates, clientCas, crls: crls.used }
 }
 
 /** Whether anything about a site looks at fingerprints. */

@@ -1,5 +1,5 @@
 /** What whoever makes a gateway decides beside its configuration, and what it hears of it. */
-import type { Lookup } from './addresses.ts'
+import type { Lookup } from '../proxy/upstream/dns-source.ts'
 
 export type GatewayOptions = {
   /** Several processes bind the same ports */

@@ -72,12 +72,12 @@ export function makeParts(
   const metrics = new Metrics()
   const handshakes = new HandshakeLog()
   const events = logEvents(log, handshakes, new RequestCounts(metrics))
-  const registries = new Registries(options.now, options.lookup)
+  const registries = new Registries(options.now, options.lookup, log)
   const tickets = new TicketKeyring(text => log.write('warn', text), options.now)
   const reports = new CertificateReports(log, { silent: options.reportsCertificates === false })
   const trust = new TrustWatch(log, again)
   registries.certificates.onChange = change => {
-    registries.renewEndpoints()
+    registries.upstreams.renew()
     reports.changed(change)
     changed()
   }
@@ -86,7 +86,7 @@ export function makeParts(
   const links = { open: 0 }
   // Connections of backends first: a client's next request costs it a new connection, and a backend's only us.
   const closeIdle = (most: number) => {
-    const closed = registries.closePooled(most)
+    const closed = registries.upstreams.closePooled(most)
     return closed + listeners.closeIdle(most - closed)
   }
   const descriptors = new Descriptors(log, links, closeIdle)

@@ -62,19 +62,19 @@ export function bunTransport(bun: BunApi, fault: FaultSink, links: LinkCount, bu
     },
 
     connect(target: ConnectTarget, handler: LinkHandler): Link {
-      const link = new BunLink(handler, null, target.address, target.port, pool, links, budget)
+      const { address, port, unix } = target
+      const link = new BunLink(handler, null, address, port, pool, links, budget)
       const terms = target.tls
       link.clientTls = terms
       const connecting = bun.connect({
-        hostname: target.address,
-        port: target.port,
+        ...(unix === true ? { unix: address } : { hostname: address, port }),
         data: link,
         allowHalfOpen: true,
         socket: terms === null ? connectingPlain : connectingTls,
         ...(terms === null ? {} : { tls: clientTls(terms) }),
       })
       // The same failure reaches `connectError`; the promise is only kept from being unhandled.
-      connecting.catch(error => link.onClosed(connectError(target.address, target.port, error)))
+      connecting.catch(error => link.onClosed(connectError(address, port, error)))
       return link
     },
 

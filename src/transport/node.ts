@@ -115,10 +115,11 @@ export function nodeTransport(
     },
 
     connect(target: ConnectTarget, handler: LinkHandler): Link {
-      const { address, port, tls: terms } = target
+      const { address, port, unix, tls: terms } = target
+      const to = unix === true ? { path: address } : { host: address, port, noDelay: true }
       // What a paused link has read waits at its sink, which may be full: the stream is to read nothing ahead.
       const ahead = { readableHighWaterMark: 0 }
-      const raw = net.connect({ host: address, port, allowHalfOpen: true, noDelay: true, ...ahead })
+      const raw = net.connect({ ...to, allowHalfOpen: true, ...ahead } as net.NetConnectOpts)
       counted(raw)
       const socket = terms === null ? raw : secureSocket(raw, terms)
       const link = new NodeLink(handler, socket, address, port, fault, budget)

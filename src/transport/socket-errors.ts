@@ -11,6 +11,10 @@ const reasonOf = (error: unknown): string => {
   return code && message && !message.includes(code) ? `${code}: ${message}` : (message ?? code ?? 'no reason given')
 }
 
+/** A Unix socket has a path for an address, and no port. */
+const placeOf = (address: string, port: number): string =>
+  address.startsWith('/') ? `unix:${address}` : `${address}:${port}`
+
 export function connectError(address: string, port: number, error: unknown): ProxyError {
   const reason = (error as Coded)?.code ?? ''
   const code: ErrorCode =
@@ -19,12 +23,16 @@ export function connectError(address: string, port: number, error: unknown): Pro
       : reason === 'EMFILE' || reason === 'ENFILE'
         ? 'NO_DESCRIPTORS'
         : 'CONNECT_REFUSED'
-  return new ProxyError(code, `connect to ${address}:${port}: ${reasonOf(error)}`, error)
+  return new ProxyError(code, `connect to ${placeOf(address, port)}: ${reasonOf(error)}`, error)
 }
 
 /** A failed handshake toward a backend: the reason is the peer's certificate, or its TLS. */
 export function clientHandshakeError(address: string, port: number, error: unknown): ProxyError {
-  return new ProxyError('UPSTREAM_TLS', `TLS handshake with ${address}:${port}: ${plainTlsReason(error)}`, error)
+  return new ProxyError(
+    'UPSTREAM_TLS',
+    `TLS handshake with ${placeOf(address, port)}: ${plainTlsReason(error)}`,
+    error,
+  )
 }
 
 /**

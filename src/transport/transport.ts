@@ -22,9 +22,11 @@ export type Listening = {
 }
 
 export type ConnectTarget = {
-  /** IP address */
+  /** IP address; of a Unix socket its path */
   readonly address: string
+  /** 0 for a Unix socket */
   readonly port: number
+  readonly unix?: boolean
   /** TLS toward the backend, or null for plain TCP */
   readonly tls: ClientTls | null
 }

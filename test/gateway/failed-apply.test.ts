@@ -20,7 +20,10 @@ import { rawTcp } from '../harness/raw.ts'
 type Kept = {
   readonly parts: {
     readonly registries: {
-      readonly endpoints: ReadonlyMap<string, unknown>
+      readonly upstreams: {
+        readonly byName: ReadonlyMap<string, unknown>
+        readonly destinations: ReadonlyMap<string, unknown>
+      }
       readonly crls: { readonly size: number }
       readonly staples: { readonly known: ReadonlyMap<string, unknown>; readonly timer: unknown }
       readonly certificates: {
@@ -35,9 +38,10 @@ type Kept = {
 
 function keptBy(gateway: Gateway) {
   const { registries, managed } = (gateway as unknown as Kept).parts
-  const { endpoints, crls, staples, certificates } = registries
+  const { upstreams, crls, staples, certificates } = registries
   return {
-    endpoints: endpoints.size,
+    upstreams: upstreams.byName.size,
+    destinations: upstreams.destinations.size,
     crls: crls.size,
     staples: staples.known.size,
     sweeping: staples.timer !== null,
@@ -50,7 +54,8 @@ function keptBy(gateway: Gateway) {
 }
 
 const nothing = {
-  endpoints: 0,
+  upstreams: 0,
+  destinations: 0,
   crls: 0,
   staples: 0,
   sweeping: false,

@@ -21,7 +21,6 @@ const layers: readonly (readonly string[])[] = [
   [
     'proxy',
     'route',
-    'balance',
     'filters',
     'tls',
     'certs',

@@ -10,8 +10,11 @@ export type Formed<T> = { readonly ok: T } | { readonly wrong: string; readonly 
 
 export type Endpoint = {
   readonly scheme: 'http' | 'https' | 'h2c' | 'tcp'
+  /** A name or an IP address without brackets; the path of a Unix socket */
   readonly host: string
+  /** 0 for a Unix socket */
   readonly port: number
+  readonly unix?: true
 }
 
 /** What `to` may be as one string. */

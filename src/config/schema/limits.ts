@@ -161,9 +161,10 @@ export const timeoutsRows = {
     kind: { type: 'duration' },
     default: '30s',
     docs:
-      'How long the resolved addresses of an endpoint are used. A name in use is resolved again in the background before that; after ' +
-      'a pause, a new connection waits for the answer for at most a second. If a lookup fails, the last answer is kept. Connections ' +
-      'to addresses that the name no longer has are closed once they are idle.',
+      'How long the addresses of a backend name are used before it is resolved again: less if DNS gives them a shorter TTL, but at ' +
+      'least a second. Names are resolved in the background; only the first request for a name waits, or the first after ten minutes ' +
+      'without any. If a lookup fails, the last addresses are kept. An address that the name no longer has gets no new requests: idle ' +
+      'connections to it are closed, and open exchanges finish.',
     example: '5s',
   },
 } as const satisfies Record<string, Row>

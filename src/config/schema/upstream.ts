@@ -1,5 +1,5 @@
 /** Rows for upstreams: sets of backends, named or in place. */
-import { algorithms, balanceNames } from '../../balance/all.ts'
+import { algorithms, balanceNames } from '../../proxy/upstream/balance/all.ts'
 import { backendSpiffeId, endpointUrl, hostPort, serverName, target } from '../engine/forms.ts'
 import { kind, row, shape } from '../engine/kinds.ts'
 import { keyPairShape } from './certificate.ts'
@@ -9,7 +9,9 @@ const balanceRow = row({
   default: 'round-robin',
   docs: `Which endpoint is next. ${Object.entries(algorithms)
     .map(([name, { docs }]) => `\`${name}\`: ${docs}.`)
-    .join(' ')} One that has just refused a connection is tried last for ten seconds.`,
+    .join(
+      ' ',
+    )} One that has just refused a connection is tried last for ten seconds. Each address of a name counts as an endpoint.`,
   example: 'least-requests',
 })
 
@@ -78,7 +80,7 @@ const poolShape = shape({
     idle: {
       kind: { type: 'integer', min: 0, max: 1_000_000 },
       default: 2048,
-      docs: 'Idle connections kept per endpoint; 0 opens a new connection for every request.',
+      docs: 'Idle connections kept per endpoint, which means per address; 0 opens a new connection for every request.',
       example: '64',
     },
   },
@@ -92,8 +94,8 @@ export const upstreamShape = shape({
       kind: { type: 'list', of: { type: 'string', form: endpointUrl, write: 'URL' }, single: true },
       required: true,
       docs:
-        'The backends, all `http://`, all `https://` or all `h2c://` (HTTP/2 without TLS), without a path. Names are resolved again ' +
-        'every `timeouts.resolve`.',
+        'The backends, all `http://`, all `https://` or all `h2c://` (HTTP/2 without TLS), without a path. Each address of a ' +
+        'name is an endpoint of its own; `timeouts.resolve` says when names are resolved again.',
       example: '[http://10.0.4.1:80, http://10.0.4.2:80]',
     },
     balance: balanceRow,

@@ -129,11 +129,6 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
     return this.link
   }
 
-  /** Where it leads */
-  get address(): string {
-    return this.link.remoteAddress
-  }
-
   /** A drain or a reload has no use for it any more. */
   close(): void {
     this.link.close()

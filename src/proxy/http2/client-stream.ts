@@ -4,7 +4,6 @@
  */
 import { ProxyError } from '../../base/errors.ts'
 import type { Link } from '../../model/link.ts'
-import type { Endpoint } from '../../model/upstream.ts'
 import { Fields } from '../../wire/fields.ts'
 import { h2Error } from '../../wire/h2-frames.ts'
 import type { ResponseBlock } from '../../wire/h2-response-head.ts'
@@ -15,10 +14,18 @@ import type { Session } from './session.ts'
 import { Stream, type StreamUser } from './stream.ts'
 import { StreamLink } from './stream-link.ts'
 
+/** The endpoint that a connection leads to. */
+export interface Http2Peer {
+  readonly label: string
+  readonly http: 'auto' | 1 | 2
+  /** Null where it is spoken to in cleartext */
+  readonly tls: object | null
+}
+
 /** The connection that an exchange was given room on. */
 interface CarryingConnection {
   readonly session: Session
-  readonly endpoint: Endpoint
+  readonly endpoint: Http2Peer
   nextId(): number
   giveBack(): void
   whenSettled(stream: ClientStream): void

@@ -6,7 +6,6 @@
 import { ProxyError } from '../../base/errors.ts'
 import { TokenBucket } from '../../base/token-bucket.ts'
 import type { Link } from '../../model/link.ts'
-import type { Endpoint } from '../../model/upstream.ts'
 import { h2Error, h2ErrorName, maxStreamId, preface } from '../../wire/h2-frames.ts'
 import { ResponseBlock, TrailerBlock } from '../../wire/h2-response-head.ts'
 import { setting } from '../../wire/h2-settings.ts'
@@ -14,7 +13,7 @@ import type { HpackSink } from '../../wire/hpack-decoder.ts'
 import type { Backend } from '../seam/backend.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
 import type { Services } from '../seam/services.ts'
-import { ClientStream } from './client-stream.ts'
+import { ClientStream, type Http2Peer } from './client-stream.ts'
 import type { SessionRole } from './role.ts'
 import { Session } from './session.ts'
 import type { Stream } from './stream.ts'
@@ -38,7 +37,7 @@ export class Http2Client implements SessionRole, Waiting {
   watchIndex = -1
   readonly isServer = false
   readonly session: Session
-  readonly endpoint: Endpoint
+  readonly endpoint: Http2Peer
   private readonly services: Services
   private readonly home: Http2Home
   /** Exchanges that were taken and have not opened their stream yet */
@@ -54,7 +53,7 @@ export class Http2Client implements SessionRole, Waiting {
   private waiting: ClientStream[] = []
 
   /** @param connectMs within which its SETTINGS have to come */
-  constructor(services: Services, endpoint: Endpoint, home: Http2Home, link: Link, connectMs: number) {
+  constructor(services: Services, endpoint: Http2Peer, home: Http2Home, link: Link, connectMs: number) {
     this.connectMs = connectMs
     this.services = services
     this.endpoint = endpoint
@@ -107,11 +106,6 @@ export class Http2Client implements SessionRole, Waiting {
     if (this.corked === stream) return
     this.corked?.uncork()
     this.corked = stream
-  }
-
-  /** Where it leads */
-  get address(): string {
-    return this.session.link.remoteAddress
   }
 
   /** A drain or a reload has no use for it any more: it ends with its last exchange. */

@@ -1,69 +1,33 @@
 /**
- * The backend's side of one exchange: which endpoint, over which connection, and whether another try is safe. Another
- * try is made only where the error's row allows it, the method is idempotent if the request may have been seen, none
- * of the response has come, and the request can be sent once more from its first byte: what was sent of its body is
- * kept until then, up to 64 kB.
+ * The backend's side of one exchange: which endpoint, over which connection, and another one where that is safe (retry.ts). What was
+ * sent of the request's body is kept until the answer begins, up to 64 kB.
  *
  * Request body that comes before there is a backend for it waits here too, and its source is stopped meanwhile.
  */
 import { nowMs } from '../../base/deadlines.ts'
-import { ProxyError } from '../../base/errors.ts'
+import type { ProxyError } from '../../base/errors.ts'
 import { HeldBytes } from '../../base/held-bytes.ts'
-import type { Share } from '../../base/memory-budget.ts'
-import type { RouteTimeouts } from '../../model/route.ts'
 import type { RequestSink, Sink } from '../../model/stage.ts'
-import type { Endpoint, Upstream } from '../../model/upstream.ts'
 import type { Fields } from '../../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../../wire/heads.ts'
-import type { ExchangeDeadline } from '../exchange/exchange-deadline.ts'
 import { type Backend, type BackendUser, hasBody } from '../seam/backend.ts'
 import type { BackendSide } from '../seam/backend-side.ts'
 import type { Services } from '../seam/services.ts'
+import { type AttemptsOwner, hostFor } from './attempts-owner.ts'
+import type { AddressWaiter } from './destination.ts'
+import type { Endpoint } from './endpoint.ts'
 import { InterimAnswers } from './interim.ts'
+import type { Picked } from './picked.ts'
 import { type Opening, poolOf, type Waiter } from './pool.ts'
+import { isRefusal } from './retry.ts'
 import { Switching } from './switching.ts'
-
-/** The exchange that the attempts are made for. */
-export interface AttemptsOwner {
-  readonly services: Services
-  /** Of the client's connection */
-  readonly share: Share
-  readonly head: RequestHead
-  readonly host: string
-  readonly forwardPath: string
-  readonly forwardQuery: string
-  readonly forwardText: string
-  /** The Host field that a stage or filter has set, or null */
-  readonly hostField: string | null
-  /** The upgrade that the backend is asked for, or null */
-  readonly upgrade: string | null
-  readonly timeouts: RouteTimeouts
-  readonly deadline: ExchangeDeadline
-  readonly downstream: {
-    readonly connection: { readonly serverName: string | null }
-    cork(): void
-    uncork(): void
-  }
-  readonly finished: boolean
-  /** 0 where nobody measures */
-  readonly startedAt: number
-  headAt: number
-  /** Runs the attempt filters. @returns why one has ended the exchange, or null */
-  beforeAttempt(): ProxyError | null
-  upstreamSwitches(): void
-  pauseBody(): void
-  failThrough(sink: Sink, error: ProxyError): void
-}
+import type { Upstream } from './upstream.ts'
 
 const none: readonly Endpoint[] = []
-/** RFC 9110 section 9.2.2 */
-const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
-/** The first one included; a set of a hundred dead endpoints is not tried to its end. */
-const maxAttempts = 4
 /** Bytes of a request body that are kept for another try */
 const keptAtMost = 65_536
 
-export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide {
+export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, Picked, AddressWaiter {
   count = 0
   endpoint: Endpoint | null = null
   /** The backend that gave the answer has a connection that carries others too */
@@ -74,6 +38,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide {
   private readonly upstream: Upstream
   private backend: Backend | null = null
   private opening: Opening | null = null
+  private waitsForAddresses = false
   private tried: readonly Endpoint[] = none
   private trailers: Fields | null = null
   /** The body so far; null where none has come */
@@ -101,7 +66,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide {
   }
 
   begin(): void {
-    this.attempt(this.upstream)
+    this.attempt(null)
   }
 
   data(bytes: Buffer, from: number, to: number): boolean {
@@ -168,6 +133,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide {
   drop(): void {
     this.opening?.cancel(this)
     this.opening = null
+    this.waitsForAddresses = false
     this.release()?.abort()
   }
 
@@ -175,6 +141,28 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide {
   done(): void {
     this.forget()
     if (this.endpoint !== null) this.endpoint.active--
+  }
+
+  // Picked
+
+  get clientAddress(): string {
+    return this.owner.downstream.connection.clientAddress
+  }
+
+  get host(): string {
+    return this.owner.host
+  }
+
+  get path(): string {
+    return this.owner.path
+  }
+
+  get query(): string {
+    return this.owner.query
+  }
+
+  field(name: string): string | null {
+    return this.owner.head.fields.get(name)
   }
 
   // BackendUser: what the request says, and what comes back
@@ -260,30 +248,26 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide {
   /** This try has failed: another one, where that is safe. */
   backendFailed(error: ProxyError): void {
     if (this.owner.finished) return
+    const { endpoint } = this
+    // The time of this exchange is over, maybe before that of the connection which is made for it.
+    if (this.opening !== null && endpoint !== null && isRefusal(error.code)) endpoint.avoid()
     this.drop()
-    const { upstream } = this
-    const { retry } = error.row
-    const again = retry === 'yes' || (retry === 'idempotent' && idempotent.has(this.owner.head.method))
-    if (this.answered || !again || !this.keeping || this.count >= maxAttempts) {
+    const replayable = !this.answered && this.keeping
+    const again = this.upstream.retry.again(error.code, this.count, this.owner.head.method, replayable)
+    if (again === 'no' || endpoint === null) {
       this.giveUp(error)
       return
     }
-    const endpoint = this.endpoint as Endpoint
-    if (error.code === 'STALE_CONNECTION' || error.code === 'UPSTREAM_GOAWAY') {
-      // The endpoint is well, only the connection had aged: once more, on a new one.
+    if (again === 'same' && !endpoint.gone) {
       this.count++
       this.owner.deadline.wait('connect')
-      this.open(upstream, endpoint)
+      this.open(endpoint)
       return
     }
     this.tried = [...this.tried, endpoint]
-    if (this.tried.length >= upstream.endpoints.length) {
-      this.giveUp(error)
-      return
-    }
     endpoint.active--
     this.endpoint = null
-    this.attempt(upstream)
+    this.attempt(error)
     // Nobody else is about to: this is not a turn in which the client has sent something.
     this.flushNow()
   }
@@ -292,7 +276,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide {
 
   connected(backend: Backend): void {
     this.opening = null
-    this.send(this.upstream, backend)
+    this.send(backend)
     this.flushNow()
   }
 
@@ -302,13 +286,24 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide {
   }
 
   openAgain(): void {
-    this.open(this.upstream, this.endpoint as Endpoint)
+    this.open(this.endpoint as Endpoint)
   }
 
-  private attempt(upstream: Upstream): void {
-    const endpoint = upstream.pick(this.tried)
+  addressesCame(): void {
+    if (!this.waitsForAddresses) return
+    this.waitsForAddresses = false
+    this.attempt(null)
+    this.flushNow()
+  }
+
+  /** @param failed why another try is made */
+  private attempt(failed: ProxyError | null): void {
+    const { upstream } = this
+    const endpoint = upstream.pick(this, this.tried)
     if (endpoint === null) {
-      this.giveUp(new ProxyError('NO_ENDPOINT', `${upstream.name} has no endpoint left to try`))
+      this.waitsForAddresses = upstream.set.awaitMore(this)
+      if (this.waitsForAddresses) this.owner.deadline.wait('connect')
+      else this.giveUp(failed ?? upstream.set.problem(upstream.name))
       return
     }
     endpoint.active++
@@ -316,21 +311,21 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide {
     this.count++
     const pooled = poolOf(endpoint, this.services).take(this.owner.upgrade !== null)
     if (pooled !== null) {
-      this.send(upstream, pooled)
+      this.send(pooled)
       return
     }
     this.owner.deadline.wait('connect')
-    this.open(upstream, endpoint)
+    this.open(endpoint)
   }
 
-  private open(upstream: Upstream, endpoint: Endpoint): void {
+  private open(endpoint: Endpoint): void {
     const { timeouts, upgrade } = this.owner
     const pool = poolOf(endpoint, this.services)
-    pool.maxIdle = upstream.maxIdle
+    pool.maxIdle = this.upstream.terms.maxIdle
     this.opening = pool.open(this, timeouts.connectMs, upgrade !== null)
   }
 
-  private send(upstream: Upstream, backend: Backend): void {
+  private send(backend: Backend): void {
     this.backend = backend
     const { owner } = this
     owner.deadline.wait('responseHead')
@@ -339,7 +334,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide {
       this.fail(failed)
       return
     }
-    backend.send(this, owner.hostField ?? hostFor(owner, upstream, this.endpoint as Endpoint))
+    backend.send(this, owner.hostField ?? hostFor(owner, this.upstream, this.endpoint as Endpoint))
     if (hasBody(owner.head)) this.sendKept(backend)
   }
 
@@ -371,10 +366,4 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide {
     if (this.requestEnded) backend.endBody(this.trailers)
     else if (open) this.backendDrained()
   }
-}
-
-/** HTTP/1.0 may come without a Host, and HTTP/1.1 may not be sent without one. */
-function hostFor({ host, downstream }: AttemptsOwner, { hostHeader }: Upstream, { label }: Endpoint): string {
-  if (hostHeader !== 'preserve') return label
-  return host === '' ? (downstream.connection.serverName ?? label) : host
 }

@@ -6,12 +6,12 @@
 import { ProxyError } from '../../base/errors.ts'
 import type { Link } from '../../model/link.ts'
 import type { ClientTls } from '../../model/tls-terms.ts'
-import type { Endpoint, EndpointPool } from '../../model/upstream.ts'
 import { BackendHttp1 } from '../http1/backend-http1.ts'
 import { Http2Client } from '../http2/client.ts'
 import type { Backend } from '../seam/backend.ts'
 import type { Services } from '../seam/services.ts'
 import { Dial } from './dial.ts'
+import type { Endpoint, EndpointPool } from './endpoint.ts'
 
 /** Who waits for a connection. */
 export interface Waiter {
@@ -27,7 +27,10 @@ export interface Opening {
 }
 
 export function poolOf(endpoint: Endpoint, services: Services): Pool {
-  endpoint.pool ??= new Pool(endpoint, services)
+  if (endpoint.pool === null) {
+    endpoint.pool = new Pool(endpoint, services)
+    if (endpoint.gone) endpoint.pool.close()
+  }
   return endpoint.pool as Pool
 }
 
@@ -65,7 +68,8 @@ class Pool implements EndpointPool {
   open(waiter: Waiter, connectMs: number, upgrade: boolean): Opening {
     const { endpoint } = this
     // Where both are possible, HTTP/1.1 is what every backend upgrades from.
-    if (upgrade && endpoint.http === 'auto') return new OwnOpening(this, waiter, connectMs, endpoint.http1Tls)
+    if (upgrade && endpoint.http === 'auto')
+      return new OwnOpening(this, waiter, connectMs, endpoint.spoken.http1Tls)
     if (this.speaksHttp1) return new OwnOpening(this, waiter, connectMs, endpoint.tls)
     if (this.shared?.full !== false) this.shared = new SharedOpening(this, endpoint.tls, connectMs, upgrade)
     this.shared.join(waiter)
@@ -88,21 +92,10 @@ class Pool implements EndpointPool {
     return this.idle.length + this.sessions.length
   }
 
-  retire(): void {
-    const { addresses } = this.endpoint
-    for (const connection of this.idle.filter(each => !addresses.has(each.address))) {
-      this.leave(connection)
-      connection.close()
-    }
-    for (const session of this.sessions.filter(each => !addresses.has(each.address))) session.close()
-  }
-
   // What connections tell their pool
 
   rest(connection: BackendHttp1): boolean {
     if (this.closed || this.idle.length >= this.maxIdle || this.services.draining) return false
-    // The name has moved meanwhile.
-    if (!this.endpoint.addresses.has(connection.address)) return false
     this.idle.push(connection)
     return true
   }
@@ -124,6 +117,11 @@ class Pool implements EndpointPool {
     this.closed = true
     for (const connection of this.idle.splice(0)) connection.close()
     for (const session of this.sessions.splice(0)) session.close()
+  }
+
+  /** The pool was closed while the connection was made: it ends with the exchanges that have waited for it. */
+  usedUp(session: Http2Client): void {
+    if (this.closed) session.close()
   }
 
   private made(link: Link, connectMs: number): Made | ProxyError {
@@ -154,7 +152,11 @@ class OwnOpening implements Opening {
     this.dial = pool.dial(tls, connectMs, made => {
       if (made instanceof ProxyError) waiter.connectFailed(made)
       else if (made instanceof BackendHttp1) waiter.connected(made)
-      else waiter.connected(made.take(false) as Backend)
+      else {
+        const backend = made.take(false) as Backend
+        pool.usedUp(made)
+        waiter.connected(backend)
+      }
     })
   }
 
@@ -205,6 +207,7 @@ class SharedOpening implements Opening {
       if (backend !== null) waiter.connected(backend)
       else waiter.openAgain()
     }
-    if (single !== null && made instanceof BackendHttp1) made.rest()
+    if (made instanceof Http2Client) this.pool.usedUp(made)
+    else if (single !== null) made.rest()
   }
 }

@@ -73,7 +73,8 @@ const limits: Table = {
       given: { 'sites[].routes': [{ to: 'http://localhost:1' }] },
       to: '7s',
       look: ({ upstream }) =>
-        (upstream.endpoints[0]!.addresses as unknown as { terms: { resolveMs: number } }).terms.resolveMs,
+        (upstream.set.destinations[0] as unknown as { source: { terms: { resolveMs: number } } }).source.terms
+          .resolveMs,
       sees: 7_000,
     },
   },

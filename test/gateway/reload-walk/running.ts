@@ -10,7 +10,7 @@ import type { Site } from '../../../src/model/site.ts'
 import type { Snapshot } from '../../../src/model/snapshot.ts'
 import type { Sink, StagedExchange } from '../../../src/model/stage.ts'
 import type { ServerTls } from '../../../src/model/tls-terms.ts'
-import type { Upstream } from '../../../src/model/upstream.ts'
+import type { Upstream } from '../../../src/proxy/upstream/upstream.ts'
 import type { ClientHello } from '../../../src/wire/client-hello.ts'
 import { Fields } from '../../../src/wire/fields.ts'
 import { temporaryFolder } from '../../harness/certificates.ts'
@@ -154,7 +154,7 @@ export class Running {
   /** What the first route, or the layer-4 site, asks */
   get upstream(): Upstream {
     const { action } = this.site()
-    if (action.kind !== 'http') return action.upstream
+    if (action.kind !== 'http') return action.upstream as Upstream
     const asked: Upstream[] = []
     const enough = new Error('this exchange is not carried out')
     const exchange = {

@@ -1,21 +1,23 @@
 /** Rows of backends, in each of the places where they may be written, and of layer-4 sites. */
 import { X509Certificate } from 'node:crypto'
-import type { Upstream } from '../../../src/model/upstream.ts'
+import type { Endpoint } from '../../../src/proxy/upstream/endpoint.ts'
 import { craft, rsa } from '../../harness/weak-certificates.ts'
 import { type Effect, type Table, under } from './effect.ts'
 import { ca, longer, one, otherCa, textOf, two, workload } from './peers.ts'
 import type { Running } from './running.ts'
 
 const tcp = (port: number) => `127.0.0.1:${port}`
-const endpoint = ({ upstream }: Running) => upstream.endpoints[0] as Upstream['endpoints'][number]
-const tls = (running: Running) => endpoint(running).tls as NonNullable<Upstream['endpoints'][number]['tls']>
-const labels = ({ upstream }: Running) => upstream.endpoints.map(({ label }) => label)
+const endpoint = ({ upstream }: Running) => upstream.set.endpoints[0] as Endpoint
+const tls = (running: Running) => endpoint(running).tls as NonNullable<Endpoint['tls']>
+const labels = ({ upstream }: Running) => upstream.set.endpoints.map(({ label }) => label)
+/** No algorithm that is asked here looks at the request. */
+const request = { clientAddress: '127.0.0.1', host: 'a.test', path: '/', query: '', field: () => null }
 
 /** Which endpoints are chosen while the first is busy */
 function chosen({ upstream }: Running): number {
-  const busy = upstream.endpoints[0] as Upstream['endpoints'][number]
+  const busy = upstream.set.endpoints[0] as Endpoint
   busy.active += 5
-  const picked = new Set([upstream.pick([]), upstream.pick([])])
+  const picked = new Set([upstream.pick(request, []), upstream.pick(request, [])])
   busy.active -= 5
   return picked.size
 }
@@ -61,8 +63,8 @@ const backends: Readonly<Record<string, Effect>> = {
   'tls.verify': { to: false, look: running => tls(running).verify, sees: false },
   'tls.weak': { given: { 'tls.commonName': 'allow' }, to: 'allow', look: judged(weak.pem), sees: null },
   'tls.commonName': { given: { 'tls.weak': 'allow' }, to: 'allow', look: judged(nameless.pem), sees: null },
-  'pool.idle': { to: 3, look: ({ upstream }) => upstream.maxIdle, sees: 3 },
-  host: { to: 'endpoint', look: ({ upstream }) => upstream.hostHeader, sees: 'endpoint' },
+  'pool.idle': { to: 3, look: ({ upstream }) => upstream.terms.maxIdle, sees: 3 },
+  host: { to: 'endpoint', look: ({ upstream }) => upstream.terms.hostHeader, sees: 'endpoint' },
   http: { to: 1, look: running => [endpoint(running).http, tls(running).alpn], sees: [1, ['http/1.1']] },
 }
 
@@ -78,7 +80,7 @@ const layer4 = (prefix: string): Record<string, Effect> =>
     '': { to: { to: [tcp(2)] }, look: labels, sees: [tcp(2)] },
     '.to': { to: [tcp(2)], look: labels, sees: [tcp(2)] },
     '.balance': { given: { '.to': [tcp(1), tcp(2)] }, to: 'least-requests', look: chosen, sees: 1 },
-    '.proxyProtocol': { to: 'v2', look: running => running.upstream.proxyProtocol, sees: 'v2' },
+    '.proxyProtocol': { to: 'v2', look: running => running.upstream.terms.proxyProtocol, sees: 'v2' },
   })
 
 export const upstreams: readonly Table[] = [

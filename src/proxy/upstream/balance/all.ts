@@ -1,11 +1,10 @@
 /** Every balancing algorithm, by the name it has in the configuration: a new one is a file and a line here. */
-import type { Endpoint, Pick } from '../model/upstream.ts'
-import { avoiding, type Choose } from './avoid.ts'
+import { avoiding, type Choose, type Pick } from './avoid.ts'
 import { leastRequests } from './least-requests.ts'
 import { random } from './random.ts'
 import { roundRobin } from './round-robin.ts'
 
-type Algorithm = { readonly docs: string; readonly choose: (endpoints: readonly Endpoint[]) => Choose }
+type Algorithm = { readonly docs: string; readonly choose: () => Choose }
 
 export const algorithms = {
   'round-robin': { docs: 'each in turn', choose: roundRobin },
@@ -13,12 +12,11 @@ export const algorithms = {
     docs: 'the one with the fewest requests (or connections) under way, and among equals each in turn',
     choose: leastRequests,
   },
-  random: { docs: 'any, each as likely as another', choose: endpoints => random(endpoints) },
+  random: { docs: 'any, each as likely as another', choose: () => random() },
 } as const satisfies Readonly<Record<string, Algorithm>>
 
 export type BalanceName = keyof typeof algorithms
 export const balanceNames = Object.keys(algorithms) as BalanceName[]
 
 /** How an upstream picks its endpoints: by the algorithm of this name, and those that have just refused last. */
-export const balancer = (name: BalanceName, endpoints: readonly Endpoint[]): Pick =>
-  avoiding(algorithms[name].choose(endpoints))
+export const balancer = (name: BalanceName): Pick => avoiding(algorithms[name].choose())

@@ -1,0 +1,63 @@
+/**
+ * An upstream: endpoints that can stand in for each other, and how one is picked. It outlives snapshots: one whose terms a reload
+ * leaves as they are is the same object afterwards, and one whose terms have changed keeps the destinations that have not.
+ */
+import { type BalanceName, balancer } from './balance/all.ts'
+import type { Pick } from './balance/avoid.ts'
+import type { Destination } from './destination.ts'
+import type { Endpoint } from './endpoint.ts'
+import { EndpointSet } from './endpoint-set.ts'
+import type { Picked } from './picked.ts'
+import { compileRetry, type RetryPolicy } from './retry.ts'
+
+export type UpstreamTerms = {
+  /** As in the configuration; also where it stands there, if it has no name */
+  readonly name: string
+  readonly scheme: 'http' | 'https' | 'tcp'
+  readonly balance: BalanceName
+  /** Idle connections kept for each endpoint */
+  readonly maxIdle: number
+  /** What the Host field says toward the backend */
+  readonly hostHeader: 'preserve' | 'endpoint'
+  readonly proxyProtocol: 'v1' | 'v2' | null
+}
+
+export class Upstream {
+  readonly terms: UpstreamTerms
+  readonly name: string
+  readonly set: EndpointSet
+  readonly retry: RetryPolicy = defaultRetry
+  private readonly choose: Pick
+
+  constructor(terms: UpstreamTerms, destinations: readonly Destination[], named: readonly Destination[]) {
+    this.terms = terms
+    this.name = terms.name
+    this.set = new EndpointSet(destinations, named)
+    this.choose = balancer(terms.balance)
+  }
+
+  pick(request: Picked, excluded: readonly Endpoint[]): Endpoint | null {
+    return this.choose(this.set.endpoints, request, excluded)
+  }
+
+  /** Whether it would be made again from these */
+  isMadeOf(terms: UpstreamTerms, destinations: readonly Destination[]): boolean {
+    const own = this.set.destinations
+    return (
+      termNames.every(name => this.terms[name] === terms[name]) &&
+      own.length === destinations.length &&
+      own.every((each, at) => each === destinations[at])
+    )
+  }
+}
+
+const termNames: readonly (keyof UpstreamTerms)[] = [
+  'name',
+  'scheme',
+  'balance',
+  'maxIdle',
+  'hostHeader',
+  'proxyProtocol',
+]
+
+const defaultRetry = compileRetry({ tries: 4, refusals: 8 })
