@@ -1,4 +1,5 @@
 /** What whoever makes a gateway decides beside its configuration, and what it hears of it. */
+import type { ShareSource } from '../model/shared-limit.ts'
 import type { Lookup } from '../proxy/upstream/dns-source.ts'
 
 export type GatewayOptions = {
@@ -17,6 +18,8 @@ export type GatewayOptions = {
   readonly selfTested?: boolean
   /** Processes that share `limits.memory`; one when left out */
   readonly processes?: number
+  /** Hands out units of limits that hold for all of these processes together; each has them for itself when left out */
+  readonly shares?: ShareSource | null
   /** The clock by which ticket keys, OCSP responses and certificates that are ordered here age, milliseconds since 1970; the system's when left out */
   readonly now?: () => number
   /** Looks up the names of backends; the system's resolver when left out */

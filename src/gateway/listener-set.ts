@@ -2,12 +2,15 @@
  * The listeners of a gateway: those that are bound, and those that a reload has closed while connections of theirs have not ended
  * yet. A plan says what another configuration does to them, and nothing of it happens before `use`.
  */
+import { nowMs } from '../base/deadlines.ts'
 import { CidrSet } from '../base/ip.ts'
 import type { Log } from '../base/log.ts'
 import type { ListenConfig } from '../config/config.ts'
+import { SharedLimit, type ShareSource } from '../model/shared-limit.ts'
 import { Listener } from '../proxy/accept/listener.ts'
 import type { ListenerOptions } from '../proxy/seam/holder.ts'
 import type { Services } from '../proxy/seam/services.ts'
+import type { GatewayOptions } from './gateway-options.ts'
 import { bindAll, changesProxyProtocol, type ListenerPlan, planListeners } from './listeners.ts'
 
 export class ListenerSet {
@@ -19,11 +22,15 @@ export class ListenerSet {
   private readonly services: Services
   private readonly log: Log
   private readonly reusePort: boolean
+  private readonly shares: ShareSource | null
+  /** `limits.connections` of each address that was ever listened at: units are held under its name */
+  private readonly rooms = new Map<string, SharedLimit>()
 
-  constructor(services: Services, log: Log, reusePort: boolean) {
+  constructor(services: Services, log: Log, { reusePort = false, shares = null }: GatewayOptions) {
     this.services = services
     this.log = log
     this.reusePort = reusePort
+    this.shares = shares
   }
 
   /** In the order of the configuration; those that were 0 are known once they are bound. */
@@ -49,7 +56,7 @@ export class ListenerSet {
     return planListeners(
       wanted,
       this.bound,
-      listen => new Listener(this.services, optionsOf(listen, null, this.reusePort)),
+      listen => new Listener(this.services, optionsOf(listen, null, this.reusePort), this.roomOf(listen)),
     )
   }
 
@@ -94,6 +101,15 @@ export class ListenerSet {
     let closed = 0
     for (const listener of this.all()) closed += listener.closeIdle(most - closed)
     return closed
+  }
+
+  private roomOf({ address, port }: ListenConfig): SharedLimit {
+    const key = `connections ${address}:${port}`
+    // Of two that the system chooses a port for, each has its own.
+    if (port === 0) return new SharedLimit(key, null, nowMs)
+    const room = this.rooms.get(key) ?? new SharedLimit(key, this.shares, nowMs)
+    this.rooms.set(key, room)
+    return room
   }
 
   private all(): readonly Listener[] {

@@ -108,7 +108,7 @@ export function makeParts(
     nextId: () => `${prefix}-${(++ids).toString(36)}`,
     httpsPort: () => listeners.httpsPort(),
   }
-  const listeners: ListenerSet = new ListenerSet(services, log, options.reusePort ?? false)
+  const listeners: ListenerSet = new ListenerSet(services, log, options)
   return {
     options,
     log,

@@ -15,6 +15,10 @@ export type ToWorker =
   | { readonly kind: 'drain' }
   /** The answer to `ask` */
   | { readonly kind: 'answer'; readonly id: number; readonly error: string | null }
+  /** The answer to `take`: units of a common limit (shares.ts) */
+  | { readonly kind: 'granted'; readonly id: number; readonly units: number }
+  /** Others need units: the worker gives up those that it does not use, and says how many in `recalled` */
+  | { readonly kind: 'recall'; readonly id: number; readonly key: string }
 
 export type ToSupervisor =
   /** The worker reads its messages */
@@ -25,6 +29,16 @@ export type ToSupervisor =
   | { readonly kind: 'ask'; readonly id: number }
   /** The same: drain the whole gateway */
   | { readonly kind: 'stop' }
+  /** Units of what `key` limits to `limit` in all workers together */
+  | {
+      readonly kind: 'take'
+      readonly id: number
+      readonly key: string
+      readonly wanted: number
+      readonly limit: number
+    }
+  | { readonly kind: 'give'; readonly key: string; readonly units: number }
+  | { readonly kind: 'recalled'; readonly id: number; readonly units: number }
 
 /** Set in the environment of workers: their number, from 1. */
 const workerVariable = 'SALLYPORT_WORKER'

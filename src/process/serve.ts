@@ -48,7 +48,7 @@ async function serveAlone(
 ): Promise<number> {
   const reload = inTurn(() => serving.reload(again))
   const drain = () => serving.drain()
-  const serving: Serving = new Serving({ loaded, worker: 1, workers: 1, tlsKeyLog, reload, drain })
+  const serving: Serving = new Serving({ loaded, worker: 1, workers: 1, tlsKeyLog, shares: null, reload, drain })
   await serving.start()
   signals.use({
     reload: () => void reload().catch(() => {}),

@@ -11,6 +11,7 @@ import { openControl } from '../control/socket.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import type { GatewayOptions } from '../gateway/gateway-options.ts'
 import { counter } from '../model/metrics.ts'
+import type { ShareSource } from '../model/shared-limit.ts'
 import { noReloads, processMetrics, type Reloads } from '../observe/process-metrics.ts'
 import type { Loaded } from './loaded.ts'
 
@@ -20,6 +21,8 @@ type ServingOptions = {
   readonly worker: number
   readonly workers: number
   readonly tlsKeyLog: string | undefined
+  /** Of limits that workers keep together; null for a single process */
+  readonly shares: ShareSource | null
   /** What the control socket asks for: of the whole gateway */
   readonly reload: () => Promise<void>
   readonly drain: () => void
@@ -43,12 +46,12 @@ export class Serving {
   private stopping = false
 
   constructor(options: ServingOptions) {
-    const { loaded, worker, workers, tlsKeyLog } = options
+    const { loaded, worker, workers, tlsKeyLog, shares } = options
     this.options = options
     this.output = new Output(1, { shared: workers > 1 })
     const out = (text: string) => this.output.write(text)
     const reportsCertificates = worker === 1
-    const shared: GatewayOptions = { reusePort: workers > 1, out, reportsCertificates, processes: workers }
+    const shared: GatewayOptions = { reusePort: workers > 1, out, reportsCertificates, processes: workers, shares }
     this.gateway = new Gateway(loaded.config, tlsKeyLog === undefined ? shared : { ...shared, tlsKeyLog })
     this.output.onRecovered = dropped => this.gateway.log.write('warn', recordsDropped, { dropped })
     this.gateway.metrics.read(recordsDroppedTotal, () => this.output.dropped)

@@ -16,6 +16,7 @@ import { inTurn } from './in-turn.ts'
 import type { Loaded } from './loaded.ts'
 import { Ports } from './ports.ts'
 import { refuseControlFolder } from './serving.ts'
+import { SupervisorShares } from './shares.ts'
 import type { Signals } from './signals.ts'
 import { Worker } from './worker-process.ts'
 
@@ -31,6 +32,8 @@ export class Supervisor {
   private readonly log = new Output(1, { shared: true })
   private readonly ports = new Ports()
   private readonly workers = new Set<Worker>()
+  /** What workers keep together */
+  private readonly shares = new SupervisorShares<Worker>(({ child }, message) => sendToWorker(child, message))
   private config: Config
   /** In force */
   private source: ConfigSource
@@ -111,6 +114,11 @@ export class Supervisor {
           error => sendToWorker(worker.child, { kind: 'answer', id: message.id, error: messageOf(error) }),
         )
         return
+      case 'take':
+      case 'give':
+      case 'recalled':
+        this.shares.took(worker, message)
+        return
       case 'stop':
         this.drain()
     }
@@ -129,6 +137,7 @@ export class Supervisor {
   private left(worker: Worker, code: number | null): void {
     if (!this.workers.delete(worker)) return
     worker.gone()
+    this.shares.left(worker)
     this.unblock()
     if (!this.stopping && !this.announced) {
       // It never came up: the reason is on standard error, and another would say the same.

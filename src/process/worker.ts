@@ -9,10 +9,12 @@ import { onSupervisor, sendToSupervisor, type ToWorker } from './channel.ts'
 import { inTurn } from './in-turn.ts'
 import { type ServeOptions, workersOf } from './loaded.ts'
 import { Serving } from './serving.ts'
+import { WorkerShares } from './shares.ts'
 import type { Signals } from './signals.ts'
 
 export async function work(number: number, signals: Signals, options: ServeOptions): Promise<number> {
   const asked = new Map<number, (error: string | null) => void>()
+  const shares = new WorkerShares(sendToSupervisor)
   let ids = 0
   let serving: Serving | null = null
   let started: (source: ConfigSource) => void = () => {}
@@ -45,6 +47,10 @@ export async function work(number: number, signals: Signals, options: ServeOptio
       case 'answer':
         asked.get(message.id)?.(message.error)
         asked.delete(message.id)
+        return
+      case 'granted':
+      case 'recall':
+        shares.took(message)
     }
   }
   onSupervisor(take, () => {
@@ -67,6 +73,7 @@ export async function work(number: number, signals: Signals, options: ServeOptio
     loaded,
     worker: number,
     workers: workersOf(loaded.config),
+    shares,
     tlsKeyLog: options.tlsKeyLog,
     reload,
     drain: () => sendToSupervisor({ kind: 'stop' }),

@@ -29,8 +29,8 @@ export const limitsRows = {
     kind: { type: 'integer', min: 1, max: 10_000_000 },
     default: 100_000,
     docs:
-      "Open connections per listener; further ones are closed at once. The process's limit on open files must allow two per " +
-      'connection.',
+      'Open connections per listener, over all workers; further ones are closed at once. The limit on open files of a process must ' +
+      'allow two per connection.',
     example: '20000',
   },
   connectionsPerClient: {

@@ -46,6 +46,8 @@ export class Inbound implements LinkHandler, Waiting {
   private hello: HelloReader | null = null
   private parsed: ClientHello | null = null
   private countedAs: string | null = null
+  /** It has a unit of limits.connections */
+  entered = false
   /** The certificate is being looked up or ordered; what comes meanwhile is held */
   private waiting = false
 
@@ -67,6 +69,11 @@ export class Inbound implements LinkHandler, Waiting {
   /** Not one byte has come */
   private get isSilent(): boolean {
     return this.stage === stage.peek && this.held.length === 0 && this.hello === null
+  }
+
+  /** The client is gone, or was told to go */
+  get isOver(): boolean {
+    return this.stage === stage.done
   }
 
   /** Counts the connection under its client's address, now that it is known. */
@@ -365,7 +372,7 @@ export class Inbound implements LinkHandler, Waiting {
 
   private release(): void {
     if (this.countedAs === '\0') return
-    this.listener.closed(this.countedAs ?? '')
+    this.listener.closed(this.countedAs ?? '', this.entered)
     this.countedAs = '\0'
   }
 }

@@ -5,6 +5,7 @@
 import { ProxyError } from '../../base/errors.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Link } from '../../model/link.ts'
+import type { SharedLimit } from '../../model/shared-limit.ts'
 import type { Listening } from '../../transport/transport.ts'
 import type { Drainable, Holder, ListenerOptions } from '../seam/holder.ts'
 import type { Services } from '../seam/services.ts'
@@ -26,9 +27,13 @@ export class Listener implements Holder {
   open = 0
   accepted = 0
 
-  constructor(services: Services, options: ListenerOptions) {
+  private readonly room: SharedLimit
+
+  /** @param room keeps limits.connections, with other processes that listen at the same address */
+  constructor(services: Services, options: ListenerOptions, room: SharedLimit) {
     this.services = services
     this.options = options
+    this.room = room
   }
 
   get port(): number {
@@ -88,8 +93,9 @@ export class Listener implements Holder {
     for (const held of [...this.held]) held.cut()
   }
 
-  closed(client: string): void {
+  closed(client: string, entered: boolean): void {
     this.open--
+    if (entered) this.room.leave()
     const count = (this.perClient.get(client) ?? 1) - 1
     if (count <= 0) this.perClient.delete(client)
     else this.perClient.set(client, count)
@@ -128,13 +134,36 @@ export class Listener implements Holder {
       handshakeMs: 0,
     }
     const inbound = new Inbound(this, connection)
-    const { connections } = services.snapshot.limits
-    if (this.open > connections) {
-      inbound.refuse(
-        new ProxyError('TOO_MANY_CONNECTIONS', `limits.connections (${connections}) on port ${this.port}`),
-      )
+    const entered = this.room.enter(services.snapshot.limits.connections)
+    if (entered === true) this.enter(inbound, link, options)
+    else if (entered === false) this.refuse(inbound)
+    else {
+      // The other processes are asked: nothing is read meanwhile.
+      link.pause()
+      entered
+        .then(granted => this.decided(inbound, link, options, granted))
+        .catch(error => services.events.fault('limits.connections', error))
+    }
+  }
+
+  private decided(inbound: Inbound, link: Link, options: ListenerOptions, granted: boolean): void {
+    if (inbound.isOver) {
+      if (granted) this.room.leave()
       return
     }
-    if (options.proxyFrom === null || !options.proxyFrom.contains(link.remoteAddress)) inbound.admit()
+    link.resume()
+    if (granted) this.enter(inbound, link, options)
+    else this.refuse(inbound)
+  }
+
+  private enter(inbound: Inbound, link: Link, { proxyFrom }: ListenerOptions): void {
+    inbound.entered = true
+    if (proxyFrom === null || !proxyFrom.contains(link.remoteAddress)) inbound.admit()
+  }
+
+  private refuse(inbound: Inbound): void {
+    const { connections } = this.services.snapshot.limits
+    const where = `limits.connections (${connections}) on port ${this.port}`
+    inbound.refuse(new ProxyError('TOO_MANY_CONNECTIONS', where))
   }
 }

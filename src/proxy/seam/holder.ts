@@ -37,6 +37,6 @@ export interface Holder {
    * @returns false when the client has as many as it may
    */
   count(client: string): boolean
-  /** Of every connection that was accepted, exactly once. `client` is the address it was counted under. */
-  closed(client: string): void
+  /** Of every connection that was accepted, exactly once. `client` is the address it was counted under, and `entered` whether it has a unit of `limits.connections`. */
+  closed(client: string, entered: boolean): void
 }
