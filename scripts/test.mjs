@@ -37,8 +37,8 @@ const run =
     return done.status === 0 ? null : (done.status ?? done.signal)
   }
 
-/** A file that imports test/harness/scale.ts does more in a long run. */
-const scales = file => /from '.*\/(scale|storage-behaviour)\.ts'/.test(readFileSync(path.join(root, file), 'utf8'))
+/** Whether a file does more in a long run (test/harness/scale.ts). */
+const scales = file => /\b(sized\(|isLong|behavesAsStorage\()/.test(readFileSync(path.join(root, file), 'utf8'))
 
 function testFiles() {
   const files = []
