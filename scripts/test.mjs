@@ -72,6 +72,7 @@ function temporaryFolder() {
 
 const temporary = temporaryFolder()
 process.on('exit', () => temporary && rmSync(temporary, { recursive: true, force: true }))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1))
 const env = {
   ...process.env,
   ...(temporary && { TMPDIR: temporary }),
