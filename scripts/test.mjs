@@ -3,7 +3,7 @@
 // `--unit` runs the tests without peers on Bun alone. `--long` runs those of test/long, and with all of it those that do less
 // otherwise (test/harness/scale.ts). `--bun`, `--node`: one runtime. Further words filter by file name.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { conditions, findBun } from '../bin/runtime.mjs'
@@ -67,7 +67,11 @@ ensureInstalled(root, { dev: true })
 function temporaryFolder() {
   if (long || !existsSync('/dev/shm')) return null
   const { bavail, bsize } = statfsSync('/dev/shm')
-  return bavail * bsize > 1e9 ? mkdtempSync('/dev/shm/sallyport-tests-') : null
+  if (bavail * bsize < 1e9) return null
+  const folder = mkdtempSync('/dev/shm/sallyport-tests-')
+  // As /tmp: a peer may run as another user.
+  chmodSync(folder, 0o1777)
+  return folder
 }
 
 const temporary = temporaryFolder()
