@@ -72,11 +72,13 @@ function runProcess({ binary, report, file, rest, fileMs, env }) {
   const child = spawn(binary, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const had = []
   let problem = null
+  let over = false
   let watch
   const deal = () => {
     clearTimeout(watch)
     const next = had.length === 0 ? file : had.length < filesOfAProcess ? rest.shift() : undefined
     if (next === undefined) {
+      over = true
       const last = `after ${had.join(', ')}`
       watch = giveUp(endMs, `a process on Node did not end by itself: something was left open ${last}`)
       child.disconnect()
@@ -98,7 +100,7 @@ function runProcess({ binary, report, file, rest, fileMs, env }) {
     child.on('exit', (code, signal) => {
       clearTimeout(watch)
       // 1: a test failed, which the report tells.
-      if (problem === null && code !== 0 && code !== 1)
+      if (problem === null && (!over || (code !== 0 && code !== 1)))
         problem = `a process on Node ended with ${code ?? signal} in ${had.at(-1)}`
       resolve(problem === null ? [] : [problem])
     })

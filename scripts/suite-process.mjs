@@ -8,7 +8,7 @@ process.on('message', file =>
     try {
       await import(pathToFileURL(file).href)
     } catch (error) {
-      it('loads', () => {
+      it(`${file} loads`, () => {
         throw error
       })
     }

@@ -135,7 +135,7 @@ if (!unit && only !== '--bun') {
       const { reports, problems } = await runOnNode({ binary, files, jobs, fileMs, env })
       let failed = 0
       for (const report of reports) failed += count(report, 'Node')
-      return problems[0] ?? (failed > 0 ? `${failed} tests` : null)
+      return problems.join('; ') || (failed > 0 ? `${failed} tests` : null)
     })
   }
 }
