@@ -1,7 +1,8 @@
-/** A configuration of ten thousand sites is loaded in CPU time that grows with its sites, not with their square. */
+/** A configuration of thousands of sites is loaded in CPU time that grows with its sites, not with their square. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { loadConfig } from '../../src/config/load.ts'
+import { sized } from '../harness/scale.ts'
 import { withFolder } from './config-folder.ts'
 
 function sites(count: number): string {
@@ -27,11 +28,20 @@ async function cpuMs(count: number): Promise<number> {
   return ms
 }
 
-describe('ten thousand sites, each with an upstream', () => {
-  it('cost less than six times what a quarter of them costs', async () => {
+const count = sized(1_000, 2_500)
+
+describe('thousands of sites, each with an upstream', () => {
+  it('cost less than eight times what a quarter of them costs', async () => {
     await cpuMs(500)
-    const quarter = await cpuMs(2_500)
-    const all = await cpuMs(10_000)
-    assert.ok(all < 6 * quarter, `2,500 sites: ${quarter} ms of CPU, 10,000: ${all} ms`)
+    const least = { quarter: Number.POSITIVE_INFINITY, all: Number.POSITIVE_INFINITY }
+    // A busy machine only ever adds to a measurement. What takes the square of it costs sixteen times as much.
+    for (let attempt = 0; attempt < 4 && !(least.all < 8 * least.quarter); attempt++) {
+      least.quarter = Math.min(least.quarter, await cpuMs(count))
+      least.all = Math.min(least.all, await cpuMs(4 * count))
+    }
+    assert.ok(
+      least.all < 8 * least.quarter,
+      `${count} sites: ${least.quarter} ms of CPU, ${4 * count}: ${least.all} ms`,
+    )
   })
 })
