@@ -202,7 +202,7 @@ describe('a redis with bad days', { skip }, () => {
       for (let time = 0; time < 3; time++) {
         await redis.kill()
         await eventually('it is noticed', () => notices.some(text => /cannot|closed|ECONN/.test(text)))
-        await isAway(storage, 'known')
+        await isAway(storage, 'unknown')
         told.length = 0
         await redis.start()
         await eventually(
