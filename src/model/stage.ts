@@ -7,9 +7,15 @@
  * wrap the request side (to see, change or hold the body). A stage that does not apply to an exchange returns what the inner
  * origin returned, so that it costs nothing more.
  *
- * Re-entrancy: whoever is called may call back before it returns. An origin may answer, whole, before it has returned its
- * request side; a sink that is written to may be drained within the same call; after `end` or `abort` nothing more is
- * written to a sink, and what comes late for it is dropped. test/unit/stages.test.ts has exchanges without sockets.
+ * Re-entrancy. Whoever is called may call back before it returns:
+ * - An origin may answer, in part or whole, before it has returned its request side. Whoever called it remembers what is asked of
+ *   that side meanwhile (`resumeAnswer`, `drop`), and does it then.
+ * - A sink may be drained within the call that answers `false`: the `false` means nothing then. Whoever stops a source for it
+ *   notes first whether that has happened.
+ * - A source that is let go on may send within the call that lets it. So pieces are handed on before their source is let go on, and
+ *   what comes during a call is taken up behind it: nothing overtakes.
+ * - After `end`, `abort`, `fail` or `drop` nothing more is written, and what comes late is dropped.
+ * test/unit/stages-call-back.test.ts holds this with exchanges without sockets, for every order of calls.
  */
 import type { ProxyError } from '../base/errors.ts'
 import type { HeldBytes } from '../base/held-bytes.ts'
@@ -101,7 +107,7 @@ export interface StagedExchange {
   failThrough(sink: Sink, error: ProxyError): void
   /** Answers through a sink with a reply of the gateway's own. */
   replyThrough(sink: Sink, reply: Reply): void
-  /** Called exactly once, when the exchange is over; `error` is what ended it, or null. */
+  /** Called exactly once, when the exchange is over, or at once where it is; `error` is what ended it, or null. */
   onDone(done: (error: ProxyError | null) => void): void
 }
 

@@ -13,6 +13,7 @@ const root = path.resolve(import.meta.dirname, '../..')
 const forTests: Readonly<Record<string, string>> = {
   'src/acme/revoke.ts revokeByKey': 'how a test makes a CA suggest an early renewal',
   'src/certs/ca/local-ca.ts memoryCa': 'a local CA of any age, which a folder on disk cannot be',
+  'src/proxy/exchange/fork.ts forkExchange': 'for mirrors, hedges and caches, of which there is none yet',
   'src/proxy/exchange/hold-body.ts holdBody':
     'for stages that look at a body before it goes on, of which no feature has one yet',
   'src/wire/hello-reader.ts peekHello': 'the verdict on a whole hello, as the reference for the one read in pieces',

@@ -118,6 +118,8 @@ class BodyStep implements BodyTarget {
 
   resume(): void {
     this.full = false
+    // Whoever stopped the source, with or without this one: it is told.
+    this.stopped = true
     this.goOn()
   }
 

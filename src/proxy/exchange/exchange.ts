@@ -13,7 +13,7 @@ import type { Reply } from '../../model/filter.ts'
 import type { Link } from '../../model/link.ts'
 import type { Route, RouteTimeouts } from '../../model/route.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
-import type { RequestSink, Sink } from '../../model/stage.ts'
+import type { Origin, RequestSink, Sink } from '../../model/stage.ts'
 import { Fields } from '../../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../../wire/heads.ts'
 import { hasBody } from '../seam/backend.ts'
@@ -63,7 +63,10 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
   forwardText = ''
   hostField: string | null = null
   finished = false
+  private endedBy: ProxyError | null = null
   answersItself = false
+  /** It is asked beside another one (fork.ts): no client waits for it */
+  forked = false
   /** The whole request has come */
   requestComplete: boolean
   /** The origin that asks an upstream puts itself here */
@@ -77,6 +80,10 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
   private request: RequestSink | null = null
   /** What came of the request before that */
   private early: PendingRequest | null = null
+  /** The request side was drained, perhaps within the call that answers `false` */
+  private requestRoom = false
+  /** The client could take more before the origin had returned */
+  private drainedEarly = false
   private whenDone: WhenDone | null = null
   private madePhases: FilterPhases | null = null
   private ownId = ''
@@ -121,17 +128,15 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
   }
 
   start(): void {
-    const { secure } = this.downstream.connection
-    const challenge = httpChallenge(this.services.challenges, secure, this.head)
-    if (challenge === null) {
-      this.begin()
-      return
+    const challenge = httpChallenge(this.services.challenges, this.connection.secure, this.head)
+    if (challenge === null) this.begin()
+    else {
+      this.deadline.wait('challenge')
+      challenge.then(
+        reply => this.resumed(() => (reply === null ? this.begin() : this.giveOwn(replyAnswer(reply), null))),
+        error => this.resumed(() => this.fail(new ProxyError('INTERNAL', messageOf(error), error))),
+      )
     }
-    this.deadline.wait('challenge')
-    challenge.then(
-      reply => this.resumed(() => (reply === null ? this.begin() : this.giveOwn(replyAnswer(reply), null))),
-      error => this.resumed(() => this.fail(new ProxyError('INTERNAL', messageOf(error), error))),
-    )
   }
 
   private begin(): void {
@@ -146,8 +151,13 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
     this.forwardText = this.downstream.forwarding.text
     const route = this.route as unknown as Route
     this.deadline.routed(route, this.head.grpcTimeout)
-    this.request = route.origin(this, this)
+    this.ask(route.origin, this)
+  }
+
+  ask(origin: Origin, sink: Sink): void {
+    this.request = origin(this, sink)
     this.early?.flowInto(this.request)
+    if (this.drainedEarly) this.request.resumeAnswer()
   }
 
   // What origins and stages ask for
@@ -172,13 +182,17 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
       this.fail(error)
       return
     }
+    if (this.forked) {
+      sink.abort(error)
+      return
+    }
     this.note(error)
     this.answerThrough(sink, failureAnswer(error, this.head, this.id))
   }
 
   onDone(done: (error: ProxyError | null) => void): void {
-    this.whenDone ??= new WhenDone()
-    this.whenDone.add(done)
+    if (this.finished) done(this.endedBy)
+    else (this.whenDone ??= new WhenDone()).add(done)
   }
 
   timedOut(error: ProxyError, whom: WaitedFor): void {
@@ -195,7 +209,8 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
     if (this.finished) return
     this.bytesIn += to - from
     this.deadline.requestMoved(to - from)
-    if (!this.requestSink.data(bytes, from, to)) this.pauseBody()
+    this.requestRoom = false
+    if (!this.requestSink.data(bytes, from, to) && !this.requestRoom) this.pauseBody()
   }
 
   requestEnd(trailers: Fields | null): void {
@@ -207,7 +222,8 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
 
   /** The client has sent what came in this turn of the event loop. */
   flushRequest(): void {
-    if (this.request?.flush() === false) this.pauseBody()
+    this.requestRoom = false
+    if (this.request?.flush() === false && !this.requestRoom) this.pauseBody()
   }
 
   /** The request turned out to be bad, or too slow, after it had begun. */
@@ -226,7 +242,8 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
 
   downstreamDrained(): void {
     this.deadline.read()
-    this.request?.resumeAnswer()
+    if (this.request === null) this.drainedEarly = true
+    else this.request.resumeAnswer()
   }
 
   // From the attempts and their backend
@@ -269,6 +286,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
   finish(error: ProxyError | null): void {
     if (this.finished) return
     this.finished = true
+    this.endedBy = error
     this.early?.drop()
     this.deadline.stop()
     this.attempts.done()
@@ -276,6 +294,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
     this.whenDone?.tell(error, this.services.events.fault)
     const done = this.route?.filters.done ?? []
     if (done.length > 0 || this.madePhases !== null) this.filterPhases.done(done, error, this.services.events)
+    if (this.forked) return
     this.services.events.answered(this.status)
     this.services.events.exchange?.(this)
   }
@@ -322,6 +341,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
   }
 
   requestDrained(): void {
+    this.requestRoom = true
     if (!this.finished) this.resumeBody()
   }
 

@@ -24,6 +24,8 @@ export class PendingRequest implements RequestSink {
   private told: Held | null = null
   /** The source was told to wait */
   private stopped = false
+  /** The answer was let go on before its origin had returned */
+  private resumed = false
 
   /**
    * @param sink is told when more can be taken
@@ -65,6 +67,7 @@ export class PendingRequest implements RequestSink {
   flowInto(target: RequestSink): void {
     this.target = target
     this.told = null
+    if (this.resumed) target.resumeAnswer()
     const { held } = this
     const some = held.length > 0
     this.held = new HeldBytes(null)
@@ -111,7 +114,8 @@ export class PendingRequest implements RequestSink {
   }
 
   resumeAnswer(): void {
-    this.target?.resumeAnswer()
+    if (this.target === null) this.resumed = true
+    else this.target.resumeAnswer()
   }
 
   fail(error: ProxyError): void {

@@ -48,6 +48,8 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
   private interimAnswers: InterimAnswers | null = null
   /** Where the answer goes */
   private readonly sink: Sink
+  /** It was drained, perhaps within the call that answers `false` */
+  private answerRoom = false
   /** The head of an answer has gone there */
   private answered = false
   private switching: Switching | null = null
@@ -108,6 +110,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
   }
 
   resumeAnswer(): void {
+    this.answerRoom = true
     this.backend?.resume()
   }
 
@@ -221,7 +224,8 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
     const { owner } = this
     if (owner.finished) return
     owner.deadline.answerMoved()
-    if (this.sink.data(bytes, from, to) === false) this.backend?.pause()
+    this.answerRoom = false
+    if (!this.sink.data(bytes, from, to) && !this.answerRoom) this.backend?.pause()
   }
 
   backendEnd(trailers: Fields | null): void {
