@@ -1,5 +1,5 @@
 /** Upstreams, from rows to config.ts: names are resolved to shared objects, and what belongs together is checked. */
-import type { EndpointConfig, UpstreamConfig } from './config.ts'
+import { type EndpointConfig, endpointLabel, type UpstreamConfig } from './config.ts'
 import type { Endpoint, Target } from './engine/forms.ts'
 import type { Raw, RawValue, Read } from './engine/infer.ts'
 import { unknownName } from './engine/mistakes.ts'
@@ -127,6 +127,15 @@ function build(name: string, raw: Written, node: Node, problems: Problems): Upst
     return undefined
   }
   if (tls?.spiffe !== undefined && tls.spiffe.length > 0 && !checkSpiffe(tls, node, problems)) return undefined
+  const unnamed = scheme === 'https' && endpoints.find(each => each.unix === true)
+  if (unnamed && tls?.verify !== false && (tls?.serverName ?? null) === null && tls?.spiffe?.length === 0) {
+    problems.error(
+      placeOf(node, 'endpoints'),
+      `https+unix:${unnamed.host}: a path is no name that a certificate could be verified for`,
+      'write tls: { serverName: the name in the certificate }, or tls: { spiffe }',
+    )
+    return undefined
+  }
   if (tls?.verify === false) {
     const hint = 'give tls.ca the CA of the backend instead'
     problems.warn(
@@ -188,8 +197,8 @@ function withoutScheme({ scheme: _scheme, ...endpoint }: Endpoint): EndpointConf
 function checkRepeated(endpoints: readonly Endpoint[], node: Node, key: string, problems: Problems): void {
   if (endpoints.length < 2) return
   const seen = new Set<string>()
-  for (const { host, port } of endpoints) {
-    const name = `${host}:${port}`
+  for (const endpoint of endpoints) {
+    const name = endpointLabel(withoutScheme(endpoint))
     if (seen.has(name))
       problems.warn(placeOf(node, key), `the endpoint ${name} is listed twice`, 'it gets twice the requests')
     seen.add(name)

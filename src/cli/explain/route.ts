@@ -3,7 +3,7 @@
  * that may be the one is said, with the clients that get there; the last one is for everybody else.
  */
 import { ProxyError } from '../../base/errors.ts'
-import type { ClientsConfig, RouteConfig, UpstreamConfig } from '../../config/config.ts'
+import { type ClientsConfig, endpointLabel, type RouteConfig, type UpstreamConfig } from '../../config/config.ts'
 import { explainStage, internalRoutes, type StageConfig } from '../../config/stages.ts'
 import type { Where } from '../../features/feature.ts'
 import type { ClientIdentity, ClientMatch } from '../../model/client-identity.ts'
@@ -142,9 +142,9 @@ export function sayFallback(say: Say, stages: readonly StageConfig[]): void {
 
 export function sayUpstream(say: Say, { name, balance, endpoints, scheme, tls }: UpstreamConfig): void {
   say('upstream', `${name} (${balance})`)
-  for (const { host, port } of endpoints) {
-    const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
-    const how = tls === null ? (scheme === 'http' ? 'plain HTTP' : 'TCP') : `TLS, ${verifiedText(tls, host)}`
-    say('endpoint', `${address} (${how})`)
+  for (const endpoint of endpoints) {
+    const how =
+      tls === null ? (scheme === 'http' ? 'plain HTTP' : 'TCP') : `TLS, ${verifiedText(tls, endpoint.host)}`
+    say('endpoint', `${endpointLabel(endpoint)} (${how})`)
   }
 }

@@ -3,13 +3,14 @@
  * behind them the hops of the gateway itself (services.ts), read from a configuration. Pure; the same model is drawn
  * as text, as JSON and as a picture, and judged by `--require`.
  */
-import type {
-  ClientsConfig,
-  Config,
-  RouteConfig,
-  SiteConfig,
-  UpstreamConfig,
-  UpstreamTlsConfig,
+import {
+  type ClientsConfig,
+  type Config,
+  endpointLabel,
+  type RouteConfig,
+  type SiteConfig,
+  type UpstreamConfig,
+  type UpstreamTlsConfig,
 } from '../../config/config.ts'
 import { type Policy, versionRange } from '../../model/policies.ts'
 import { type Hop, isLoopback, type Path, plain, shown } from './hops.ts'
@@ -187,14 +188,14 @@ function tlsHop(config: Config, to: string, upstream: UpstreamConfig): Hop {
   }
 }
 
-const endpointsOf = (upstream: UpstreamConfig): string =>
-  upstream.endpoints.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(', ')
+const endpointsOf = (upstream: UpstreamConfig): string => upstream.endpoints.map(endpointLabel).join(', ')
 
 const onWire = (where: string, upstream: UpstreamConfig): string[] => [
   `on the way to ${where}${isOnHost(upstream) ? ' (which does not leave this host)' : ''}`,
 ]
 
-const isOnHost = (upstream: UpstreamConfig): boolean => upstream.endpoints.every(({ host }) => isLoopback(host))
+const isOnHost = (upstream: UpstreamConfig): boolean =>
+  upstream.endpoints.every(({ host, unix }) => unix === true || isLoopback(host))
 export const requirements = ['end-to-end', 'no-plaintext-offhost', 'mtls'] as const
 export type Requirement = (typeof requirements)[number]
 

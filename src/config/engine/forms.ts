@@ -5,6 +5,7 @@
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
 import { isSpiffeId } from '../../model/spiffe.ts'
+import { unixEndpoint } from './unix-endpoint.ts'
 
 export type Formed<T> = { readonly ok: T } | { readonly wrong: string; readonly hint?: string }
 
@@ -96,8 +97,10 @@ function portOf(text: string): number | null {
   return port >= 1 && port <= 65_535 ? port : null
 }
 
-/** `http://host:port`, `https://host:port` or `h2c://host:port`; the port may be left out. */
+/** `http://host:port`, `https://host:port` or `h2c://host:port`; the port may be left out. Or a Unix socket: unix-endpoint.ts. */
 export function endpointUrl(text: string): Formed<Endpoint> {
+  const unix = unixEndpoint(text)
+  if (unix !== null) return unix
   const found = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)(.*)$/s.exec(text)
   if (!found) {
     const hint = parseHostPort(text) ? `write http://${text}, or https://${text}` : 'as in http://10.0.0.5:3000'
@@ -111,9 +114,7 @@ export function endpointUrl(text: string): Formed<Endpoint> {
         ? `WebSockets pass through http endpoints: write ${scheme === 'ws' ? 'http' : 'https'}://`
         : scheme === 'h2'
           ? 'HTTP/2 over TLS is https://, where ALPN chooses it; without TLS it is h2c://'
-          : scheme === 'unix'
-            ? 'backends are reached over TCP in this version'
-            : 'for raw TCP, give the site tcp: { to: [host:port] }'
+          : 'for raw TCP, give the site tcp: { to: [host:port] }'
     return { wrong: `${text}: an endpoint is http://, https:// or h2c://`, hint }
   }
   if (authority.includes('@'))

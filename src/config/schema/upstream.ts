@@ -95,7 +95,9 @@ export const upstreamShape = shape({
       required: true,
       docs:
         'The backends, all `http://`, all `https://` or all `h2c://` (HTTP/2 without TLS), without a path. Each address of a ' +
-        'name is an endpoint of its own; `timeouts.resolve` says when names are resolved again.',
+        'name is an endpoint of its own; `timeouts.resolve` says when names are resolved again. A backend on a Unix socket is ' +
+        '`http+unix:/run/app.sock`, or `https+unix:` or `h2c+unix:` and an absolute path; with `https+unix:` `tls.serverName` is ' +
+        'required, unless the backend is verified by `tls.spiffe`.',
       example: '[http://10.0.4.1:80, http://10.0.4.2:80]',
     },
     balance: balanceRow,

@@ -252,13 +252,13 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
   /** This try has failed: another one, where that is safe. */
   backendFailed(error: ProxyError): void {
     if (this.owner.finished) return
-    const { endpoint } = this
+    const { endpoint, waitsForAddresses } = this
     // The time of this exchange is over, maybe before that of the connection which is made for it.
     if (this.opening !== null && endpoint !== null && isRefusal(error.code)) endpoint.avoid()
     this.drop()
     const replayable = !this.answered && this.keeping
     const again = this.upstream.retry.again(error.code, this.count, this.owner.head.method, replayable)
-    if (again === 'no' || endpoint === null) {
+    if (again === 'no' || endpoint === null || waitsForAddresses) {
       this.giveUp(error)
       return
     }
@@ -269,8 +269,6 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
       return
     }
     this.tried = [...this.tried, endpoint]
-    endpoint.active--
-    this.endpoint = null
     this.attempt(error)
     // Nobody else is about to: this is not a turn in which the client has sent something.
     this.flushNow()
@@ -310,6 +308,8 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
       else this.giveUp(failed ?? upstream.set.problem(upstream.name))
       return
     }
+    // Where there is no other, the log has the last one.
+    if (this.endpoint !== null) this.endpoint.active--
     endpoint.active++
     this.endpoint = endpoint
     this.count++
