@@ -56,7 +56,7 @@ export async function askGateway<Input, Part, Output>(
     }
   }
   if (replies.length === 0) throw nobody(state)
-  const output = command.merge(replies)
+  const output = command.merge(replies, input)
   if (command.ends) await ended(state, asked)
   return output
 }

@@ -68,7 +68,7 @@ export interface Command<Input, Part, Output> {
   readonly input: Reader<Input>
   run(running: Running, input: Input): Part | Promise<Part>
   /** One output of all answers, of which there is at least one; may throw CommandError */
-  merge(replies: readonly Reply<Part>[]): Output
+  merge(replies: readonly Reply<Part>[], input: Input): Output
   /** Milliseconds that an answer may take; 30 s when left out */
   readonly withinMs?: number
   /** The processes that do it end by it: whoever asked waits for that */

@@ -37,7 +37,7 @@ export async function answerCommand(
     const input = command.input(fieldsOf(query), 'input')
     const own = await replyOf(running, command, input)
     const all = command.asks === 'one' ? [own] : [own, ...(await others(command, input))]
-    return { status: 200, body: command.merge(all) }
+    return { status: 200, body: command.merge(all, input) }
   } catch (error) {
     if (error instanceof CommandError) return failure(500, error.message)
     if (error instanceof UsageError) return failure(400, error.message)

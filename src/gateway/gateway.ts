@@ -13,6 +13,7 @@ import type { Metrics } from '../model/metrics.ts'
 import type { Site } from '../model/site.ts'
 import type { HandshakeLog } from '../observe/handshake-log.ts'
 import { readOwnMetrics } from '../observe/own-metrics.ts'
+import type { Drainable } from '../proxy/seam/holder.ts'
 import type { Services } from '../proxy/seam/services.ts'
 import { apply, type InForce } from './apply.ts'
 import type { CertificateCount } from './certificates/certificate-list.ts'
@@ -23,6 +24,9 @@ import type { GatewayEvent, GatewayOptions } from './gateway-options.ts'
 import { makeParts, type Parts } from './parts.ts'
 
 export type Readiness = { readonly ready: boolean; readonly reasons: string[] }
+
+/** A client's connection, as whoever looks at it sees it */
+export type OpenConnection = Pick<Drainable, 'connection' | 'use'>
 
 export class Gateway {
   readonly log: Log
@@ -83,6 +87,11 @@ export class Gateway {
   /** Connections that are open now. */
   get connections(): number {
     return this.parts.listeners.open
+  }
+
+  /** Each of those, and what it is used for: to be read at once, since they change with every turn */
+  openConnections(): Iterable<OpenConnection> {
+    return this.parts.listeners.connections()
   }
 
   get draining(): boolean {

@@ -8,7 +8,7 @@ import type { Log } from '../base/log.ts'
 import type { ListenConfig } from '../config/config.ts'
 import { SharedLimit, type ShareSource } from '../model/shared-limit.ts'
 import { Listener } from '../proxy/accept/listener.ts'
-import type { ListenerOptions } from '../proxy/seam/holder.ts'
+import type { Drainable, ListenerOptions } from '../proxy/seam/holder.ts'
 import type { Services } from '../proxy/seam/services.ts'
 import type { GatewayOptions } from './gateway-options.ts'
 import { bindAll, changesProxyProtocol, type ListenerPlan, planListeners } from './listeners.ts'
@@ -82,6 +82,11 @@ export class ListenerSet {
     this.retired = this.retired.filter(listener => listener.open > 0)
     this.bound = all
     this.wanted = wanted
+  }
+
+  /** Of every listener, without those that only get a redirect */
+  *connections(): Iterable<Drainable> {
+    for (const listener of this.all()) yield* listener.heldConnections()
   }
 
   drain(): void {

@@ -25,7 +25,7 @@ import { carry } from '../layer4/layer4.ts'
 import { identify } from '../seam/client-certificate.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
 import { type EndingAlert, explainFailure } from '../seam/handshake-failure.ts'
-import { type Holder, silentMs } from '../seam/holder.ts'
+import { type ConnectionUse, type Holder, silentMs } from '../seam/holder.ts'
 import { challengeTerms, termsRefusal } from './challenge-terms.ts'
 import { decide, negotiatedGroup } from './decide.ts'
 import { certificateLate, openingLate } from './opening-late.ts'
@@ -38,7 +38,7 @@ export class Inbound implements LinkHandler, Waiting {
   phase: ConnectionPhase = 'opening'
   watchIndex = -1
   private readonly listener: Holder
-  private readonly connection: Connection
+  readonly connection: Connection
   private readonly startedAt = nowMs()
   private stage: number = stage.peek
   private readonly held: Gathered
@@ -122,6 +122,10 @@ export class Inbound implements LinkHandler, Waiting {
     if (this.stage !== stage.done) this.report(openingLate(this.stage, handshakeMs))
     this.stage = stage.done
     this.connection.link.destroy()
+  }
+
+  use(): ConnectionUse {
+    return { protocol: 'opening', requests: 0, underWay: 0 }
   }
 
   drain(): void {

@@ -58,6 +58,11 @@ export class Listener implements Holder {
     this.held.delete(held)
   }
 
+  /** What is open, for as long as nothing else happens */
+  heldConnections(): Iterable<Drainable> {
+    return this.held
+  }
+
   drain(): void {
     for (const held of [...this.held]) held.drain()
   }

@@ -18,6 +18,7 @@ import { refuseRequest } from '../exchange/refuse.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
 import type { Downstream, Tunnelled } from '../seam/downstream.ts'
 import { Forwarding } from '../seam/forward.ts'
+import type { ConnectionUse } from '../seam/holder.ts'
 import type { Services } from '../seam/services.ts'
 import type { Splice } from '../seam/splice.ts'
 import { endChunks, writeChunk } from './chunked-write.ts'
@@ -121,6 +122,11 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
       default:
         this.link.destroy()
     }
+  }
+
+  use(): ConnectionUse {
+    const protocol = this.tunnel === null ? 'http/1.1' : 'upgraded'
+    return { protocol, requests: this.requests, underWay: this.exchange === null ? 0 : 1 }
   }
 
   drain(): void {

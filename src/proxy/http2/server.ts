@@ -16,7 +16,7 @@ import type { HpackSink } from '../../wire/hpack-decoder.ts'
 import { earlyAnswer } from '../exchange/early-answer.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
 import { Forwarding } from '../seam/forward.ts'
-import type { Drainable } from '../seam/holder.ts'
+import type { ConnectionUse, Drainable } from '../seam/holder.ts'
 import type { Services } from '../seam/services.ts'
 import type { SessionRole } from './role.ts'
 import { ServerStream } from './server-stream.ts'
@@ -221,6 +221,12 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
     this.session.close()
     this.session.link.close()
     return true
+  }
+
+  use(): ConnectionUse {
+    const { streams, lastPeerStream } = this.session
+    // Clients number their streams 1, 3, 5 (RFC 9113 section 5.1.1).
+    return { protocol: 'h2', requests: (lastPeerStream + 1) >> 1, underWay: streams.size }
   }
 
   drain(): void {

@@ -7,7 +7,7 @@ import { HeldBytes } from '../../base/held-bytes.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Link, LinkHandler } from '../../model/link.ts'
 import type { Site } from '../../model/site.ts'
-import type { Holder } from '../seam/holder.ts'
+import type { ConnectionUse, Holder } from '../seam/holder.ts'
 import { proxyHeaderFor } from '../seam/proxy-out.ts'
 import { Splice } from '../seam/splice.ts'
 import { Connecting, type ConnectionUser } from '../upstream/connecting.ts'
@@ -28,7 +28,7 @@ type Action = Exclude<Site['action'], { kind: 'http' }>
 
 class Layer4 implements LinkHandler, ConnectionUser {
   private readonly listener: Holder
-  private readonly connection: Connection
+  readonly connection: Connection
   private readonly action: Action
   private readonly upstream: Upstream
   private readonly closed: () => void
@@ -120,6 +120,11 @@ class Layer4 implements LinkHandler, ConnectionUser {
 
   onClose(error: ProxyError | null): void {
     this.end(0, 0, error ?? new ProxyError('CLIENT_GONE', 'the client left before its backend was connected'))
+  }
+
+  use(): ConnectionUse {
+    const { kind } = this.action
+    return { protocol: kind === 'passthrough' ? kind : 'tcp', requests: 0, underWay: 1 }
   }
 
   /** A splice has no point at which it could end well: it goes on until the drain's deadline. */

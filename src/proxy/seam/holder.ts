@@ -1,5 +1,6 @@
 /** A listener as its connections see it: its options, what it counts, and who is told of a drain. */
 import type { CidrSet } from '../../base/ip.ts'
+import type { Connection } from '../../model/connection.ts'
 import type { AllowedFields } from '../../wire/heads.ts'
 import type { Services } from './services.ts'
 
@@ -18,8 +19,18 @@ export type ListenerOptions = {
 /** A client that has connected and said nothing for so long may have to make room. */
 export const silentMs = 1_000
 
+/** What a connection is used for at the moment, for whoever looks at all of them. */
+export type ConnectionUse = {
+  readonly protocol: 'opening' | 'http/1.1' | 'h2' | 'upgraded' | 'passthrough' | 'tcp'
+  /** Requests since it was opened, and those that are under way */
+  readonly requests: number
+  readonly underWay: number
+}
+
 /** Something with a connection of its own that a drain should end in its own way. */
 export interface Drainable {
+  readonly connection: Connection
+  use(): ConnectionUse
   drain(): void
   /** The drain's deadline has passed. */
   cut(): void
