@@ -1,6 +1,7 @@
 /** Every command of a running gateway; those with a verb are listed by `sallyport help` in this order. */
 import type { AnyCommand } from '../command.ts'
 import { certificates, chains, renew, revoke, rollOver } from './certificates.ts'
+import { connections } from './connections.ts'
 import { drain } from './drain.ts'
 import { handshakes } from './handshakes.ts'
 import { logLevel } from './log-level.ts'
@@ -13,6 +14,7 @@ export const allCommands: readonly AnyCommand[] = [
   status,
   reload,
   drain,
+  connections,
   handshakes,
   logLevel,
   certificates,
