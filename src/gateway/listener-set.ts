@@ -43,7 +43,7 @@ export class ListenerSet {
   }
 
   get open(): number {
-    return this.all().reduce((sum, listener) => sum + listener.open, 0)
+    return this.all().reduce((sum, listener) => sum + listener.open - listener.lingering, 0)
   }
 
   /** `:port` of the TLS listener that redirects lead to, or empty for 443 */

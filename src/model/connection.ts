@@ -32,4 +32,8 @@ export type Connection = {
   readonly openedAt: number
   /** Milliseconds from accept to a finished handshake */
   handshakeMs: number
+  /** What filters are still at work on although their exchange is over: it counts against the client's limits */
+  leftBehind: number
+  /** Once the connection is gone: what is to be done when nothing is left behind any more */
+  onNoneLeft: (() => void) | null
 }

@@ -19,6 +19,7 @@ type How = {
 
 class Made implements BodyOwner {
   readonly calls: string[] = []
+  readonly promises = { begins() {}, settles() {} }
   readonly share: Share = newShare()
   readonly chain: BodyChain
   full = false

@@ -337,7 +337,15 @@ export class Inbound implements LinkHandler, Waiting {
     const { listener, connection } = this
     const closed = (ended: Http1Server | Http2Server) => {
       listener.letGo(ended)
-      this.release()
+      // Whoever leaves and comes back while filters are at work for it would have any number of them.
+      if (connection.leftBehind === 0) this.release()
+      else {
+        listener.lingering++
+        connection.onNoneLeft = () => {
+          listener.lingering--
+          this.release()
+        }
+      }
     }
     const { services } = listener
     listener.hold(

@@ -25,6 +25,7 @@ export class Listener implements Holder {
   /** Where the search for idle connections goes on */
   private search: IterableIterator<Drainable> | null = null
   open = 0
+  lingering = 0
   accepted = 0
 
   private readonly room: SharedLimit
@@ -137,6 +138,8 @@ export class Listener implements Holder {
       group: '',
       openedAt: Date.now(),
       handshakeMs: 0,
+      leftBehind: 0,
+      onNoneLeft: null,
     }
     const inbound = new Inbound(this, connection)
     const entered = this.room.enter(services.snapshot.limits.connections)

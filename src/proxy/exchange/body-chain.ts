@@ -11,6 +11,7 @@ import type { Share } from '../../base/memory-budget.ts'
 import type { BodyTransform, Filter } from '../../model/filter.ts'
 import type { Fields } from '../../wire/fields.ts'
 import { bodyOutput } from './filter-answer.ts'
+import type { FilterPromises } from './left-behind.ts'
 
 /** What a body goes to. */
 interface BodyTarget {
@@ -21,6 +22,7 @@ interface BodyTarget {
 
 /** Whose body it is. */
 export interface BodyOwner {
+  readonly promises: Pick<FilterPromises, 'begins' | 'settles'>
   /** The source can go on. */
   bodyDrained(): void
   /** A promise of this filter is waited for. */
@@ -178,14 +180,17 @@ class BodyStep implements BodyTarget {
   private wait(given: Promise<Buffer | null>, last: boolean): void {
     const { owner } = this
     this.pending = true
+    owner.promises.begins()
     owner.bodyWaits(this.named.filter)
-    const settle = (next: () => void) =>
+    const settle = (next: () => void) => {
+      owner.promises.settles()
       owner.resumed(() => {
         if (this.over) return
         this.pending = false
         owner.bodySettled()
         next()
       })
+    }
     given.then(
       bytes =>
         settle(() => {

@@ -7,6 +7,7 @@
  */
 import type { Deadlines, Timed } from '../../base/deadlines.ts'
 import { ProxyError } from '../../base/errors.ts'
+import type { Connection } from '../../model/connection.ts'
 import type { Route, RouteTimeouts } from '../../model/route.ts'
 import type { Timeouts } from '../../model/snapshot.ts'
 import type { RequestHead } from '../../wire/heads.ts'
@@ -19,6 +20,7 @@ import {
   type WaitedFor,
 } from '../seam/exchange-phase.ts'
 import { callTimeoutError, callTimeoutMs } from '../seam/grpc.ts'
+import { LeftBehind } from './left-behind.ts'
 
 type Reader = {
   /** Whether it has read something of what waits for it, since this was asked last */
@@ -167,6 +169,15 @@ export class ExchangeDeadline implements Timed {
     if (this.answer !== 'responseHead') return
     this.answerAt = this.deadlines.now
     this.arm()
+  }
+
+  /** A filter goes on although the exchange is over: for as long as it was waited for. Null where that time has passed. */
+  leftBehind(counted: Pick<Connection, 'leftBehind' | 'onNoneLeft'>): LeftBehind | null {
+    const due = Math.min(this.answerDue(), this.requestDue())
+    if (due <= this.deadlines.now) return null
+    const left = new LeftBehind(this.deadlines, counted)
+    left.deadlineAt = due
+    return left
   }
 
   /** Nothing is waited for any more, or somebody else's deadline counts. */

@@ -13,6 +13,7 @@ import type { NamedTransform } from './body-chain.ts'
 import { answerOf, type BodyUnderWay, nothingNow, nothingOf, transformOf } from './filter-answer.ts'
 import { runDone, runFilters } from './filter-run.ts'
 import { filterView, type Viewed } from './filter-view.ts'
+import { FilterPromises, type LeavesBehind } from './left-behind.ts'
 import type { OwnAnswer } from './respond.ts'
 
 /** What becomes of a phase that may wait. */
@@ -45,12 +46,14 @@ export class FilterPhases {
   private readonly view: FilterExchange
   private before: Before | null = null
   private readonly body: BodyUnderWay = { reader: null }
+  readonly promises: FilterPromises
   /** Whose request phase it is */
   private current: Filter | null = null
   private calls: PhaseCalls | null = null
 
-  constructor(exchange: Viewed, connection: Connection) {
+  constructor(exchange: Viewed & { readonly deadline: LeavesBehind }, connection: Connection) {
     this.exchange = exchange
+    this.promises = new FilterPromises(connection, exchange.deadline)
     this.view = filterView(exchange, connection, (limit, past = 'refuse') => this.readBody(limit, past))
   }
 
@@ -68,8 +71,8 @@ export class FilterPhases {
       },
       finished: () => calls.finished(),
       failed: (error, filter) => calls.failed(filter, error),
-      waiting: filter => calls.waits(filter),
-      later: next => calls.resumed(next),
+      waiting: filter => this.waits(filter, calls),
+      later: next => this.resumed(next, calls),
     })
   }
 
@@ -107,8 +110,8 @@ export class FilterPhases {
       took: () => false,
       finished: () => calls.finished(),
       failed: (error, filter) => calls.failed(filter, error),
-      waiting: filter => calls.waits(filter),
-      later: next => calls.resumed(next),
+      waiting: filter => this.waits(filter, calls),
+      later: next => this.resumed(next, calls),
     })
   }
 
@@ -116,7 +119,18 @@ export class FilterPhases {
   done(filters: readonly Filter[], error: ProxyError | null, events: Events): void {
     this.body.reader?.cancel().catch(() => {})
     this.body.reader = null
+    this.promises.over()
     runDone(filters, this.view, error, events)
+  }
+
+  private waits(filter: Filter, calls: PhaseCalls): void {
+    this.promises.begins()
+    calls.waits(filter)
+  }
+
+  private resumed(next: () => void, calls: PhaseCalls): void {
+    this.promises.settles()
+    calls.resumed(next)
   }
 
   private readBody(limit: number, past: 'refuse' | 'prefix'): Promise<Uint8Array> {

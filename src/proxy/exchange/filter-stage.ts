@@ -14,6 +14,7 @@ import type { PhaseCalls } from './filter-phases.ts'
 import { FilterReader } from './filter-reader.ts'
 import { faultPlace } from './filter-run.ts'
 import { FilteredSink } from './filtered-sink.ts'
+import type { FilterPromises } from './left-behind.ts'
 import { PendingRequest } from './pending-request.ts'
 import type { OwnAnswer } from './respond.ts'
 
@@ -171,6 +172,10 @@ class FilterCall implements PhaseCalls, BodyOwner, RequestSink {
     this.chain.resume()
     this.request?.flush()
     return true
+  }
+
+  get promises(): FilterPromises {
+    return this.host.filterPhases.promises
   }
 
   bodyDrained(): void {

@@ -12,6 +12,7 @@ import { type FilterHost, filterFailed } from './filter-host.ts'
 import type { PhaseCalls } from './filter-phases.ts'
 import { faultPlace } from './filter-run.ts'
 import { HeldAnswer } from './held-answer.ts'
+import type { FilterPromises } from './left-behind.ts'
 
 /** The request side, which the answer's has to do with. */
 interface FilteredRequest {
@@ -142,6 +143,10 @@ export class FilteredSink extends WrappedSink implements PhaseCalls, BodyOwner {
   }
 
   // The body
+
+  get promises(): FilterPromises {
+    return this.host.filterPhases.promises
+  }
 
   bodyDrained(): void {
     this.asked.resumeInner()

@@ -73,8 +73,9 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
 
   opened(id: number, sink: HpackSink, ended: boolean): void {
     const block = sink as RequestBlock
-    const { session, services } = this
-    if (session.streams.size + this.lingering >= services.snapshot.limits.streams || this.draining === 2) {
+    const { session, services, connection } = this
+    const busy = session.streams.size + this.lingering + connection.leftBehind
+    if (busy >= services.snapshot.limits.streams || this.draining === 2) {
       session.failStream(id, h2Error.refusedStream, 'a stream over SETTINGS_MAX_CONCURRENT_STREAMS')
       return
     }

@@ -41,6 +41,8 @@ export interface Drainable {
 export interface Holder {
   readonly services: Services
   readonly options: ListenerOptions
+  /** Connections that are gone and still count, for what filters are at work on */
+  lingering: number
   hold(held: Drainable): void
   letGo(held: Drainable): void
   /**
