@@ -149,6 +149,32 @@ describe('an honest client is not cut off', () => {
     client.destroy()
   })
 
+  const readInPieces = (stream: number, bytes: number) =>
+    Buffer.concat(
+      Array.from({ length: bytes / 4_096 }, () => [
+        frameBytes(type.window, 0, 0, uint32(4_096)),
+        frameBytes(type.window, 0, stream, uint32(4_096)),
+      ]).flat(),
+    )
+
+  // Go's net/http sends one for the stream and one for the connection whenever its program has read 4 kB.
+  it('that reads nothing for a while, and then sends all its WINDOW_UPDATEs at once', async () => {
+    const window = 16_777_216
+    const client = await h2Client(gateway.port, { polite: false, settings: [[4, window]] })
+    client.frame(type.window, 0, 0, uint32(window - 65_535))
+    const stream = client.request(get('/large'))
+    let bytes = 0
+    client.onFrame = frame => {
+      if (frame.type === type.data) bytes += frame.payload.length
+    }
+    await client.until(() => bytes === window)
+    client.frames.length = 0
+    client.send(readInPieces(stream, window), ping)
+    await client.until(() => client.count(type.ping) > 0 || client.goaway !== null)
+    assert.equal(client.goaway, null)
+    client.destroy()
+  })
+
   it('that sends PING for each DATA frame it sends', async () => {
     const client = await h2Client(gateway.port)
     await upload(client, many, ping)
@@ -169,6 +195,8 @@ describe('an honest backend is not cut off', () => {
       connection.send(ping)
     },
     'that sends PING for each DATA frame it receives': connection => connection.send(ping),
+    'that opens the window of the connection for each 2 kB it receives': connection =>
+      connection.send(...Array(8).fill(frameBytes(type.window, 0, 0, uint32(2_048)))),
   }
   for (const [name, act] of Object.entries(backends)) {
     it(name, async () => {

@@ -19,8 +19,12 @@ const earlyAnswers = { burst: 100, perSecond: 20, perCompletedStream: 0.5 }
  * a browser a PRIORITY_UPDATE or a PING for a request.
  */
 const control = { burst: 1000, perSecond: 100, perData: 1, perDataSent: 1, perCompletedStream: 3 }
-/** An honest receiver sends one or two for each DATA frame it gets, and some clients one for each request. */
-const windowUpdates = { burst: 1000, perSecond: 100, perDataSent: 4, perCompletedStream: 2 }
+/**
+ * An honest receiver sends one or two for each DATA frame it gets, or one for its stream and one for the connection whenever
+ * its program has read 4 kB (Go's net/http, both roles), and some clients one for each request. What DATA has earned does
+ * not expire: a program that pauses, and then reads all that has come, sends thousands at once.
+ */
+const windowUpdates = { burst: 1000, perSecond: 100, perDataSent: 4, perKilobyteSent: 1, perCompletedStream: 2 }
 const emptyFrames = { burst: 100, perSecond: 10, perCompletedStream: 1 }
 
 export class Guard {
@@ -29,6 +33,8 @@ export class Guard {
   private readonly control: TokenBucket
   private readonly updates: TokenBucket
   private readonly empty: TokenBucket
+  /** WINDOW_UPDATE frames that DATA has earned and that have not come */
+  private earned = 0
 
   constructor(now: number) {
     this.resets = new TokenBucket(resets.burst, resets.perSecond, now)
@@ -67,6 +73,10 @@ export class Guard {
   }
 
   windowUpdate(now: number): string | null {
+    if (this.earned >= 1) {
+      this.earned--
+      return null
+    }
     return this.updates.take(now)
       ? null
       : `WINDOW_UPDATE frames: over ${windowUpdates.burst} at once or ${windowUpdates.perSecond} a second, and little DATA for them`
@@ -83,8 +93,8 @@ export class Guard {
     this.control.give(control.perData)
   }
 
-  dataSent(): void {
+  dataSent(bytes: number): void {
     this.control.give(control.perDataSent)
-    this.updates.give(windowUpdates.perDataSent)
+    this.earned += windowUpdates.perDataSent + (bytes / 1024) * windowUpdates.perKilobyteSent
   }
 }

@@ -112,7 +112,7 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
       const room = Math.min(to - at, stream.sendWindow, this.sendWindow)
       if (room <= 0 || this.output.blocked) return at
       const sent = this.output.data(stream.id, bytes, at, at + room, false)
-      this.guard.dataSent()
+      this.guard.dataSent(sent)
       this.taken++
       stream.sendWindow -= sent
       this.sendWindow -= sent
