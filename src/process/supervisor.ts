@@ -20,8 +20,16 @@ import { SupervisorShares } from './shares.ts'
 import type { Signals } from './signals.ts'
 import { Worker } from './worker-process.ts'
 
-/** Workers are restarted at once, unless they die within this time: then after it. */
+/**
+ * Workers are restarted at once, unless they die within this time: then after it. One that dies again and again before it is
+ * ready is given twice the time with each try, up to the second number: its reason stands on standard error each time.
+ */
 const respawnMs = 1_000
+const longestRespawnMs = 60_000
+
+/** @param failures how often in a row it has ended before it was ready */
+export const respawnAfter = (failures: number, young: boolean): number =>
+  failures > 0 ? Math.min(respawnMs * 2 ** (failures - 1), longestRespawnMs) : young ? respawnMs : 0
 
 const lastLinesMs = 500
 
@@ -37,6 +45,10 @@ export class Supervisor {
   private config: Config
   /** In force */
   private source: ConfigSource
+  /** By the number of a worker: how often in a row it has ended before it was ready */
+  private readonly failures = new Map<number, number>()
+  /** Workers that are to be started later */
+  private readonly later = new Map<number, NodeJS.Timeout>()
   private announced = false
   private stopping = false
   private exitCode = 0
@@ -144,11 +156,36 @@ export class Supervisor {
       this.exitCode = code ?? 1
       this.drain()
     } else if (!this.stopping) {
-      this.say(`sallyport: a worker ended (${code ?? 'by a signal'}); starting another`)
-      const young = performance.now() - worker.startedAt < respawnMs
-      setTimeout(() => this.stopping || this.start(worker.number), young ? respawnMs : 0)
+      this.replace(worker, code)
     }
     if (this.stopping && this.workers.size === 0) this.ended(this.exitCode)
+  }
+
+  private replace({ number, ready, startedAt }: Worker, code: number | null): void {
+    const failures = ready ? 0 : (this.failures.get(number) ?? 0) + 1
+    this.failures.set(number, failures)
+    const ms = respawnAfter(failures, performance.now() - startedAt < respawnMs)
+    const { kind, name } = this.source
+    // Nobody can hand on a function: of all that a configuration may be read from, only a module is read again.
+    const again =
+      kind === 'module'
+        ? `. ${name} is code, which every process loads for itself: the file on disk has to work`
+        : ''
+    this.say(
+      failures === 0
+        ? `sallyport: a worker ended (${code ?? 'by a signal'}); starting another`
+        : `sallyport: a worker ended (${code ?? 'by a signal'}) before it was ready; starting another in ${ms / 1000} s${again}`,
+    )
+    this.later.set(
+      number,
+      setTimeout(() => this.startNow(number), ms),
+    )
+  }
+
+  private startNow(number: number): void {
+    clearTimeout(this.later.get(number))
+    this.later.delete(number)
+    if (!this.stopping) this.start(number)
   }
 
   /** Throws what was wrong; what was in force before is then in force. */
@@ -170,6 +207,8 @@ export class Supervisor {
     } finally {
       this.ports.keepOnly(this.config.state, this.config.listen)
     }
+    // What kept them from starting may be mended.
+    for (const number of [...this.later.keys()]) this.startNow(number)
     // Workers that became ready in the meantime.
     for (const worker of this.workers)
       if (worker.ready && worker.source !== this.source) void worker.reload(this.source)

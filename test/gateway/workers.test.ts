@@ -28,8 +28,8 @@ const configuration = ({ port, state }: Place, body: string) => ({
   sites: [{ host: 'localhost', routes: [{ respond: { body } }] }],
 })
 
-function start(config: object, workers = 2): GatewayProcess {
-  const gateway = spawnGateway(config, { workers })
+function start(config: object, workers = 2, code = false): GatewayProcess {
+  const gateway = spawnGateway(config, { workers, code })
   started.push(gateway)
   return gateway
 }
@@ -118,6 +118,26 @@ describe('workers', () => {
       assert.deepEqual(await bodiesAt(at.port), ['in force'])
     }
     assert.equal(gateway.said().match(/a worker ended/g)?.length, 2, gateway.said())
+  })
+
+  it('whose module is broken on disk are tried less and less often, until it is mended', async () => {
+    const at = await place()
+    const config = configuration(at, 'from code')
+    const gateway = start(config, 2, true)
+    await gateway.ready
+    const good = readFileSync(gateway.file, 'utf8')
+    writeFileSync(gateway.file, 'export default {')
+    const [victim] = processesOf(at.state)
+    process.kill(victim as number, 'SIGKILL')
+    await eventually('two tries', () => gateway.said().includes('starting another in 2 s'))
+    assert.match(
+      gateway.said(),
+      /a worker ended \(2\) before it was ready; starting another in 1 s\. .*sallyport\.config\.ts is code, which every process loads/,
+    )
+    assert.deepEqual(await bodiesAt(at.port), ['from code'])
+    writeFileSync(gateway.file, good)
+    gateway.child.kill('SIGHUP')
+    await eventually('two of them', () => processesOf(at.state).length === 2)
   })
 
   it('go back together where a reload fails, and say why', async () => {

@@ -29,17 +29,22 @@ export type ProcessOptions = {
   readonly workers?: number
   /** No file may grow beyond so many blocks of 512 bytes: a disk that is full */
   readonly blocks?: number
+  /** The configuration is a module with a filter, and not JSON */
+  readonly code?: boolean
   /** No more descriptors may be open */
   readonly descriptors?: number
 }
 
+export const moduleOf = (json: string): string => `export default { ...${json}, filters: [function idle() {}] }`
+
 /** `config` is written as JSON, which is YAML as well. */
 export function spawnGateway(
   config: object,
-  { workers = 1, blocks, descriptors }: ProcessOptions = {},
+  { workers = 1, code = false, blocks, descriptors }: ProcessOptions = {},
 ): GatewayProcess {
-  const file = path.join(temporaryFolder('sallyport-run-'), 'sallyport.yaml')
-  writeFileSync(file, JSON.stringify({ log: { access: false, level: 'debug' }, workers, ...config }))
+  const file = path.join(temporaryFolder('sallyport-run-'), code ? 'sallyport.config.ts' : 'sallyport.yaml')
+  const text = JSON.stringify({ log: { access: false, level: 'debug' }, workers, ...config })
+  writeFileSync(file, code ? moduleOf(text) : text)
   const words = [process.execPath, main, 'run', '-c', file]
   const limits = [
     ...(blocks === undefined ? [] : [`trap "" XFSZ; ulimit -f ${blocks}`]),
