@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test'
 import type { BodyTransform, Filter, FilterExchange } from '../../src/model/filter.ts'
 import { type Ask, ask, readChunks, type Version, versions } from '../harness/ask.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
-import { END_HEADERS, END_STREAM, type H2Backend, h2Backend, h2Client, post, respond } from '../harness/h2.ts'
+import { END_HEADERS, END_STREAM, type H2Backend, h2Backend, h2Client, post, respond, type } from '../harness/h2.ts'
 import { ok, type RawClient, type RecordingBackend, rawTls, recordingBackend } from '../harness/raw.ts'
 
 type Case = {
@@ -614,6 +614,22 @@ for (const version of versions)
         if (how === 'read') await until('read CLIENT_GONE')
       })
   })
+
+it('a body that is read may be longer than the window that a stream begins with', async () => {
+  const client = await h2Client(gateway.port)
+  const stream = client.request(post('/hold/a'), END_HEADERS)
+  const opened = (id: number) => {
+    const frames = client.frames.filter(frame => frame.type === type.window && frame.stream === id)
+    return frames.reduce((sum, frame) => sum + frame.payload.readUInt32BE(), 65_535)
+  }
+  for (let sent = 0; sent < 200_000; sent += 10_000) {
+    await client.until(() => Math.min(opened(0), opened(stream)) - sent >= 10_000, 'room in the window')
+    client.data(stream, 'x'.repeat(10_000), sent === 190_000 ? END_STREAM : 0)
+  }
+  assert.equal((await client.answer(stream)).status, 200)
+  assert.deepEqual([last?.body.length, last?.fields['x-length']], [200_000, '200000'])
+  client.destroy()
+})
 
 it("the gateway's own answers have no response phase", async () => {
   const answer = await ask('HTTP/1.1', gateway.port, { path: '/redirect' })
