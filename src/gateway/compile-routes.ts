@@ -1,0 +1,101 @@
+/**
+ * What a site of the configuration does with a connection, and its routes with their requests: origins with their stages and
+ * filters around them.
+ */
+import type { Config, RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
+import { compileStages, needsFingerprint } from '../config/stages.ts'
+import type { Where } from '../features/feature.ts'
+import { byPhase, type Filters } from '../model/filter.ts'
+import type { Route } from '../model/route.ts'
+import type { SiteAction, SiteTls } from '../model/site.ts'
+import { compose, type Origin } from '../model/stage.ts'
+import { filterStage } from '../proxy/exchange/filter-stage.ts'
+import { redirectOrigin, refusalOrigin, replyOrigin } from '../proxy/exchange/origins.ts'
+import { upstreamOrigin } from '../proxy/upstream/origin.ts'
+import type { Upstream } from '../proxy/upstream/upstream.ts'
+import { restOf } from '../route/captures.ts'
+import { routeTable } from '../route/match.ts'
+import { fallbackRoute, routesOfFeatures } from './fallback.ts'
+
+/** Whether anything about a site looks at fingerprints. */
+export function wantsFingerprints({ stages, action }: SiteConfig): boolean {
+  if (action.kind !== 'http') return false
+  return (
+    needsFingerprint(stages) ||
+    action.routes.some(route => route.match.ja4.length > 0 || needsFingerprint(route.stages))
+  )
+}
+
+export function actionOf(
+  from: SiteConfig,
+  config: Config,
+  tls: SiteTls | null,
+  upstreamOf: (from: UpstreamConfig) => Upstream,
+  fallback: Route,
+): SiteAction {
+  const { action } = from
+  switch (action.kind) {
+    case 'passthrough':
+      return { kind: 'passthrough', upstream: upstreamOf(action.upstream), timeouts: config.timeouts }
+    case 'tcp':
+      return { kind: 'tcp', upstream: upstreamOf(action.upstream), tls: tls as SiteTls, timeouts: config.timeouts }
+    default: {
+      const routes = action.routes.map(route => {
+        const filters = byPhase(route.filters)
+        return {
+          name: route.name,
+          match: route.match,
+          ...originsOf(route, from, filters, upstreamOf),
+          timeouts: route.timeouts,
+          bodyRateBytes: route.bodyRateBytes,
+          filters,
+          requireClient: route.requireClient,
+        } satisfies Route
+      })
+      const where: Where = { paths: [], hosts: from.hosts, isDefaultSite: from.default }
+      const own = fallbackRoute(from.stages, where, fallback)
+      const all = [...routesOfFeatures(from.stages, where, own), ...routes]
+      return { kind: 'http', routes: routeTable(all), fallback: own, tls }
+    }
+  }
+}
+
+/** What answers the requests of a route, with its stages around it: without any it is the plain origin. */
+function originsOf(
+  { action, stages, match }: RouteConfig,
+  site: SiteConfig,
+  filters: Filters,
+  upstreamOf: (from: UpstreamConfig) => Upstream,
+): Pick<Route, 'origin' | 'refused'> {
+  const plain = plainOrigin(action, match.paths, upstreamOf)
+  const { request, requestBody, response, responseBody } = filters
+  const waits = request.length + requestBody.length + response.length + responseBody.length > 0
+  if (stages.length === 0 && !waits) return { origin: plain, refused: refusalOrigin }
+  const { outside, inside } = compileStages(stages, {
+    paths: match.paths,
+    hosts: site.hosts,
+    isDefaultSite: site.default,
+  })
+  const origin = compose([...outside, ...(waits ? [filterStage(filters)] : []), ...inside], plain)
+  return { origin, refused: compose(outside, refusalOrigin) }
+}
+
+function plainOrigin(
+  action: RouteAction,
+  paths: readonly string[],
+  upstreamOf: (from: UpstreamConfig) => Upstream,
+): Origin {
+  switch (action.kind) {
+    case 'upstream':
+      return upstreamOrigin(upstreamOf(action.upstream))
+    case 'redirect': {
+      const { template } = action.to
+      const rest = restOf(paths)
+      return redirectOrigin(action.status, exchange => template({ exchange, response: null, rest }) ?? '/')
+    }
+    case 'respond': {
+      const { status, headers, body } = action
+      return replyOrigin(() => ({ status, headers: Object.fromEntries(headers), body }))
+    }
+  }
+}
