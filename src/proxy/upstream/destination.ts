@@ -16,8 +16,8 @@ export class Destination implements SourceUser {
   endpoints: readonly Endpoint[] = []
   readonly spoken: Spoken
   private readonly source: EndpointSource
-  private places: readonly Place[] = []
-  private waiting: AddressWaiter[] = []
+  private places: readonly Place[] | null = null
+  private waiting: AddressWaiter[] | null = null
 
   constructor(spoken: Spoken, sourceFor: (user: SourceUser) => EndpointSource) {
     this.spoken = spoken
@@ -41,6 +41,7 @@ export class Destination implements SourceUser {
 
   /** Called once, after the next answer of the source. */
   whenAnswered(waiter: AddressWaiter): void {
+    this.waiting ??= []
     this.waiting.push(waiter)
   }
 
@@ -57,14 +58,14 @@ export class Destination implements SourceUser {
   }
 
   inUse(): boolean {
-    return this.waiting.length > 0 || this.endpoints.some(endpoint => endpoint.inUse)
+    return this.waiting !== null || this.endpoints.some(endpoint => endpoint.inUse)
   }
 
   answered(): void {
     this.take()
     const { waiting } = this
-    if (waiting.length === 0) return
-    this.waiting = []
+    if (waiting === null) return
+    this.waiting = null
     for (const each of waiting) each.addressesCame()
   }
 

@@ -14,8 +14,8 @@ export class EndpointSet {
   /** @param named those of `destinations` whose endpoints may change; one that is listed twice counts twice */
   constructor(destinations: readonly Destination[], named: readonly Destination[]) {
     this.destinations = destinations
-    this.named = named
-    this.seen = named.map(each => each.endpoints)
+    this.named = named.length === 0 ? none : named
+    this.seen = named.length === 0 ? noneSeen : named.map(each => each.endpoints)
     this.gathered = gather(destinations)
   }
 
@@ -57,6 +57,10 @@ export class EndpointSet {
     if (changed) this.gathered = gather(this.destinations)
   }
 }
+
+// Shared by the upstreams that have addresses in their configuration, of which there may be ten thousand
+const none: readonly Destination[] = []
+const noneSeen: (readonly Endpoint[])[] = []
 
 const gather = (destinations: readonly Destination[]): readonly Endpoint[] =>
   destinations.length === 1
