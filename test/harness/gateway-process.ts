@@ -37,6 +37,12 @@ export type ProcessOptions = {
 
 export const moduleOf = (json: string): string => `export default { ...${json}, filters: [function idle() {}] }`
 
+/** Those of a test that failed in between do not outlive its process. */
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 /** `config` is written as JSON, which is YAML as well. */
 export function spawnGateway(
   config: object,
@@ -61,7 +67,9 @@ export function spawnGateway(
     for (const each of [...waiting]) each()
   }
   child.stderr.on('data', chunk => void (err += chunk))
+  running.add(child)
   child.on('close', () => {
+    running.delete(child)
     over = true
     look()
   })
