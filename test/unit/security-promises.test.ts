@@ -29,7 +29,7 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
   'A policy that this runtime cannot keep stops the start.': {
     'interop/tls-scanners': ['${name}: the gateway does not start, and says why'],
   },
-  'A configuration with a mistake does not start, and a reload with one leaves the configuration in force as it was.':
+  'A configuration with a mistake does not start, and a reload with one leaves the current configuration unchanged.':
     {
       'gateway/operations': [
         'is refused with all of them at once',
@@ -69,7 +69,7 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
   'A response that could be read in two ways is a 502.': {
     'gateway/backend-strictness': ['that sends ${name} is a 502, and its connection is closed'],
   },
-  'Messages are framed anew, and fields that belong to one connection are not carried on.': {
+  'Messages are reframed, and fields that belong to one connection are not carried on.': {
     'gateway/header-hygiene': ['removes hop-by-hop fields and those that Connection names, both ways'],
     'gateway/both-versions': ['a body of unknown length', 'fields that belong to a connection, of an answer'],
   },
@@ -84,7 +84,7 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
       'what says who the client is, is replaced',
     ],
   },
-  'What the network feeds costs time in proportion to its length.': {
+  'Handling input from the network takes time proportional to its length.': {
     'unit/linear-work': ["${file.replace('src/', '')}: ${what}"],
   },
   'Floods and compression bombs over HTTP/2 end their own connection.': {
@@ -104,7 +104,7 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
   "Requests that share a connection never get each other's fields.": {
     'gateway/filters': ['each tell the backend of their own host, whatever comes while a filter or a dial waits'],
   },
-  'A PROXY header is required from the peers in `proxyProtocol.from`, and believed from nobody else.': {
+  'A PROXY header is required from the peers in `proxyProtocol.from`, and accepted from no other peer.': {
     'gateway/proxy-protocol': [
       'is required from a trusted peer, and refused when malformed',
       'is not believed from anybody else',
@@ -160,9 +160,9 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
  */
 const others: Readonly<Record<string, string>> = {
   Reporting: 'c35d89ee375a9ef6',
-  'Supported versions': 'c352673d3ef03db9',
-  'In scope': 'c909c63eedddc5e6',
-  'What it cannot promise': '8a990cbc4672436e',
+  'Supported versions': '9898c84513b8ea0d',
+  'In scope': '1884c1d88c179980',
+  'What it cannot promise': '273256fb3ec50b76',
 }
 
 const page = read('SECURITY.md')
