@@ -5,15 +5,15 @@ export function clientFieldsMarkdown(): string {
   const rows = clientFields.map(({ name, by, own }) => `| \`${name}\` | ${by} | ${own ? 'no' : 'yes'} |`)
   return `# Fields that are dropped from clients
 
-A backend that was configured for another gateway may believe what stands in that gateway's fields. So these are dropped from what
-clients send, on every listener and over both versions of HTTP. Answers of backends may carry what they like.
+A backend that was configured for another gateway may trust that gateway's fields. These fields are therefore dropped from
+requests, on every listener and over both versions of HTTP. Responses of backends are not affected.
 
-Beside them go the fields that belong to one connection (RFC 9110 section 7.6.1), and every field whose name has anything but letters,
-digits and hyphens: CGI-like backends read \`X_Real_IP\` as \`X-Real-IP\`.
+Fields that belong to one connection (RFC 9110 section 7.6.1) are dropped too, and so is every field whose name contains anything but letters,
+digits and hyphens, because CGI-like backends read \`X_Real_IP\` as \`X-Real-IP\`.
 
-\`listen: { fields: { allow: [NAME] } }\` lets single names through on one listener, in full and also with \`_\` or \`.\`: this is decided
-before there is a route. Names that frame messages, belong to one connection or are written by the gateway itself are refused by
-\`check\`, and so are those that a backend could take for one of them. A reload changes it for new connections.
+\`listen: { fields: { allow: [NAME] } }\` lets individual fields through on one listener, by their full names, which may contain \`_\` or \`.\`; it is decided
+before a route is known. \`check\` refuses names that frame messages, belong to one connection or are written by the gateway itself,
+and names that a backend could mistake for one of them. A reload applies to new connections.
 
 | name | written by | can be let through |
 |---|---|---|
