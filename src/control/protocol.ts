@@ -33,7 +33,7 @@ export function readQuestion(line: string): Question {
   const { protocol: other, version, command, input } = objectOf(line)
   if (other !== protocol)
     throw new UsageError(mismatch('this gateway', ownVersion, protocol, 'the command', version, other))
-  if (typeof command !== 'string') throw new UsageError('a question names its command')
+  if (typeof command !== 'string') throw new UsageError('a request must name its command')
   return { command, input: input ?? null }
 }
 
@@ -49,7 +49,7 @@ export function readAnswer(line: string, pid: number): Answer {
     typeof version !== 'string' ||
     (error !== undefined && typeof error !== 'string')
   )
-    throw new UsageError('the process gave an answer that is none')
+    throw new UsageError('the process sent an invalid response')
   const common = { protocol, version, gateway, draining: draining === true }
   return error === undefined ? { ...common, ok } : { ...common, error }
 }

@@ -158,7 +158,7 @@ function compileWith(
   }
 }
 
-const drains = () => new UsageError('the gateway drains, and takes no configuration any more')
+const drains = () => new UsageError('the gateway is draining, and no longer accepts a configuration')
 
 function useTickets({ tickets }: Parts, config: Config): void {
   if (abilities.ticketKeys) tickets.use(config.state, config.tickets)

@@ -8,7 +8,7 @@ const connectionsOpen = gauge('sallyport_connections_open', 'Connections from cl
 const connectionsAccepted = counter('sallyport_connections_accepted_total', 'Connections accepted from clients.')
 const connectionsRefused = counter(
   'sallyport_connections_without_descriptor_total',
-  'Connections from clients that were closed at once, since no file descriptor could be spared for them.',
+  'Connections from clients that were closed at once because no file descriptor was free.',
 )
 const draining = gauge(
   'sallyport_draining',
@@ -18,7 +18,7 @@ const snapshotVersion = gauge(
   'sallyport_snapshot_version',
   'Configurations applied since start, including the current one.',
 )
-const heldBytes = gauge('sallyport_held_bytes', 'Memory that waits for peers: bodies, answers and unread requests.')
+const heldBytes = gauge('sallyport_held_bytes', 'Memory held for peers: bodies, responses and unread requests.')
 const resetForMemory = counter(
   'sallyport_connections_reset_for_memory_total',
   'Connections reset because they held the most when half of limits.memory was in use.',

@@ -5,17 +5,17 @@ const classes = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const
 
 const requestsTotal = counter(
   'sallyport_requests_total',
-  'Requests by class of their status; none where the client got no answer.',
+  'Requests by status class; none if the client got no response.',
   ['class'],
 )
 const handshakesFailed = counter(
   'sallyport_handshakes_failed_total',
-  'Connections that were refused or failed before they carried anything, by error code of docs/errors.md.',
+  'Connections that were refused or failed before carrying any data, by error code of docs/errors.md.',
   ['error'],
 )
 const handshakeSeconds = histogram(
   'sallyport_handshake_seconds',
-  'Time from an accepted connection to its finished TLS handshake.',
+  'Time from accepting a connection to the end of its TLS handshake.',
   [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 )
 

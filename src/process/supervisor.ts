@@ -74,7 +74,7 @@ export class Supervisor {
   async run(signals: Signals): Promise<number> {
     const { config } = this
     if (config.listen.some(listen => listen.port === 0))
-      throw new UsageError('with several workers every listener needs a port of its own, not 0')
+      throw new UsageError('with several workers every listener needs a fixed port, not 0')
     refuseControlFolder(config.state)
     await this.ports.claim(config.state, config.listen)
     const code = await new Promise<number>(resolve => {

@@ -104,7 +104,7 @@ export class RedisLink {
     if (this.#awaySince !== null) {
       const seconds = Math.round((nowMs() - this.#awaySince) / 1000)
       this.#awaySince = null
-      this.#options.notice(`${this.name} is back after ${seconds} s`)
+      this.#options.notice(`${this.name} is reachable again after ${seconds} s`)
     }
     this.#options.ready()
   }
@@ -134,7 +134,7 @@ export class RedisLink {
     this.#reason = storageErrorOf(error, this.name, null)
     if (this.#awaySince === null) {
       this.#awaySince = nowMs()
-      this.#options.notice(`${this.#reason.message}; trying again until it is back`)
+      this.#options.notice(`${this.#reason.message}; trying again until it is reachable`)
     }
     const pause = Math.min(firstPauseMs * 2 ** Math.min(this.#failures++, 10), maxPauseMs)
     this.#timer = setTimeout(() => void this.open(), pause * (0.5 + Math.random())).unref()

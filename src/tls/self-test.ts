@@ -51,7 +51,8 @@ export async function selfTest(transport: Transport): Promise<void> {
     await mustNot('a backend with an untrusted certificate, where the name does not count,', stranger)
     current = other
     await must('a TLS connection to itself', connect(good))
-    if ((served as TlsFacts | null)?.resumed) fail('a session is resumed under other terms than it was made with')
+    if ((served as TlsFacts | null)?.resumed)
+      fail('a session is resumed under other terms than it was created with')
   } finally {
     listening.close()
   }

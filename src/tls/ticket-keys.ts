@@ -94,7 +94,7 @@ export class TicketKeyring implements TicketKeys {
     try {
       this.file?.advance(root)
     } catch (error) {
-      this.warn(`the keys of TLS sessions cannot be moved forward: ${messageOf(error)}`)
+      this.warn(`the keys of TLS sessions cannot be rotated: ${messageOf(error)}`)
     }
   }
 

@@ -36,7 +36,7 @@ describe('sallyport ca', () => {
     assert.equal(statSync(path.join(folder, 'out/a.internal.key')).mode & 0o777, 0o600)
     const leaf = new X509Certificate(readFileSync(path.join(folder, 'out/a.internal.pem')))
     assert.ok(Math.abs(leaf.validToDate.getTime() - Date.now() - 48 * 3_600_000) < 60_000)
-    assert.match(ca('issue', 'a.internal', '--out', 'out', ...here).err, /is there already/)
+    assert.match(ca('issue', 'a.internal', '--out', 'out', ...here).err, /already exists/)
     assert.match(ca('issue', 'a.example.com', ...here).err, /may not give a\.example\.com/)
 
     const client = ca('issue', 'b.internal', '--client', '--spiffe', 'spiffe://example.org/b', ...here)
@@ -49,7 +49,7 @@ describe('sallyport ca', () => {
       buildCsr(['c.internal'], generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
     )
     assert.equal(ca('issue', '--csr', 'c.csr', ...here).code, 0)
-    assert.match(ca('issue', 'x.internal', '--csr', 'c.csr', ...here).err, /names are those of the request/)
+    assert.match(ca('issue', 'x.internal', '--csr', 'c.csr', ...here).err, /names come from the request/)
 
     const listed = JSON.parse(ca('list', '--json', ...here).out)
     assert.deepEqual(listed.map((row: { names: string[] }) => row.names[0]).sort(), [

@@ -224,7 +224,7 @@ describe('a redis with bad days', { skip }, () => {
       const next = await other.lock('l')
       assert.equal(next !== null, lease!.lost.aborted)
       assert.ok(
-        notices.some(text => / is back after /.test(text)),
+        notices.some(text => / is reachable again after /.test(text)),
         String(notices),
       )
     }))

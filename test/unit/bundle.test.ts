@@ -227,7 +227,7 @@ describe('refusing a bundle', () => {
     const files = issueFiles(ca, ['a.test'], { rsa: true, rsaBits: 1024 })
     assert.match(
       refusal(() => readBundle(files), files.keyFile),
-      /1024 bits, the least that is safe is 2048/,
+      /1024 bits, and at least 2048 are needed/,
     )
   })
 

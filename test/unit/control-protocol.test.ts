@@ -102,7 +102,7 @@ describe('a control socket', () => {
       [question({ protocol: 99, version: '\u001b[31m' }), /"error":"the command speaks control protocol 99/],
       [question({ command: 'toString' }), /no command 'toString'/],
       [question({ command: '__proto__' }), /no command '__proto__'/],
-      [question({ command: 7 }), /a question names its command/],
+      [question({ command: 7 }), /a request must name its command/],
       [question({ input: null }), /the input of a command is an object/],
       [question({ input: [] }), /the input of a command is an object/],
       [question({ input: {} }), /word takes text/],
@@ -163,7 +163,7 @@ describe('whoever asks a gateway', () => {
       ],
       ['', /ended before it answered/],
       ['nonsense\n', /not JSON/],
-      [`{"protocol":${protocol},"version":"1"}\n`, /an answer that is none/],
+      [`{"protocol":${protocol},"version":"1"}\n`, /an invalid response/],
     ]
     for (const [reply, why] of cases) {
       const state = temporaryFolder('sallyport-control-')

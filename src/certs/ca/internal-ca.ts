@@ -154,7 +154,7 @@ export function openInternalCa(state: string, own: CaFiles | null): InternalCa {
   const now = Date.now()
   const days = Math.floor((signer.notAfter - now) / dayMs)
   if (days < 0)
-    throw new UsageError(`${chainFile}: the CA ended on ${new Date(signer.notAfter).toISOString().slice(0, 10)}`)
+    throw new UsageError(`${chainFile}: the CA expired on ${new Date(signer.notAfter).toISOString().slice(0, 10)}`)
   const warnings = modeWarnings(keyFile, 'every service of the internal CA')
   if (days < soonDays) warnings.push(`${chainFile}: the CA ends in ${days} days`)
   if (signer.notBefore > now) {

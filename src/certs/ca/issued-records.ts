@@ -46,7 +46,7 @@ export function openRecords(folder: string): Records {
   const load = (serial: string): (CertificateRecord & { certificate: string }) | null => {
     if (!existsSync(fileOf(serial))) return null
     const record = parse(readFileSync(fileOf(serial), 'utf8'), serial)
-    if (record === null) throw new UsageError(`${fileOf(serial)}: is damaged; restore it, or take it away`)
+    if (record === null) throw new UsageError(`${fileOf(serial)}: is damaged; restore it, or remove it`)
     return record
   }
   const serials = () => readdirSync(issued).flatMap(name => /^([0-9a-f]{1,40})\.json$/.exec(name)?.slice(1) ?? [])

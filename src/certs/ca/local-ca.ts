@@ -180,7 +180,8 @@ function parsePair(pair: CaPair, file: string, keyFile: string, now: number): Pa
   checkChainMarkers(pair.certificatePem, file)
   checkKeyMarkers(pair.keyPem, keyFile)
   const blocks = certificateBlocks(pair.certificatePem, file)
-  if (blocks.length !== 1) throw new UsageError(`${file}: holds ${blocks.length} certificates, the local CA is one`)
+  if (blocks.length !== 1)
+    throw new UsageError(`${file}: holds ${blocks.length} certificates, but the local CA is a single one`)
   const [pem] = blocks
   const x509 = attempt(file, 'the certificate is damaged', () => new X509Certificate(pem))
   const fields = attempt(file, 'the certificate is damaged', () => readCertificate(x509.raw))

@@ -170,7 +170,7 @@ function checkKey(key: KeyObject, file: string): KeyType {
     case 'rsa': {
       const bits = details.modulusLength ?? 0
       if (bits >= leastRsaBits) return 'rsa'
-      throw new UsageError(`${file}: the RSA key has ${bits} bits, the least that is safe is ${leastRsaBits}`)
+      throw new UsageError(`${file}: the RSA key has ${bits} bits, and at least ${leastRsaBits} are needed`)
     }
     case 'ec':
       if (curves[details.namedCurve ?? '']) return 'ecdsa'

@@ -67,9 +67,9 @@ export function certificateBlocks(text: string, file: string): string[] {
 /** The one private key of a file, of a kind that can be used. `EC PARAMETERS` before it, as openssl ecparam writes them, are passed over. */
 export function keyBlock(text: string, file: string): string {
   const blocks = text.match(/-----BEGIN ((?:EC |RSA )?PRIVATE KEY)-----[^-]*-----END \1-----/g) ?? []
-  if (blocks.length > 1) throw new UsageError(`${file}: holds ${blocks.length} private keys; which one is meant?`)
+  if (blocks.length > 1) throw new UsageError(`${file}: holds ${blocks.length} private keys; keep only one`)
   if (blocks.length === 0)
-    throw new UsageError(`${file}: the private key is cut off, or of a kind that TLS servers do not use`)
+    throw new UsageError(`${file}: the private key is cut off, or of a type that TLS servers do not use`)
   checkKeyKind(blocks[0] as string, file)
   return `${blocks[0]}\n`
 }

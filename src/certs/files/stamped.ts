@@ -140,7 +140,7 @@ export function readPair(chainFile: string, keyFile: string, withDigest = false)
     const digest = young || withDigest ? digestOf(chain.text, key.text) : null
     return { chainText: chain.text, keyText: key.text, digest, stamp, young }
   }
-  throw new UsageError(`${chainFile}: is being written at this moment`)
+  throw new UsageError(`${chainFile}: is being written right now`)
 }
 
 const digestOf = (chain: string, key: string): string =>

@@ -15,7 +15,7 @@ export async function initCa(words: Words): Promise<number> {
   if (words.rest.length > 1) throw new UsageError(`ca init takes no '${words.rest[1]}'; names go into --names`)
   const { state, own } = await placeOfCa(words)
   if (own !== null)
-    throw new UsageError('the configuration has ca.chain and ca.key: that CA signs, and none is made')
+    throw new UsageError('the configuration has ca.chain and ca.key, so that CA is used and none is created')
   const name = words.options.get('name') ?? 'Sallyport internal CA'
   const names = (words.options.get('names') ?? '').split(',').filter(each => each !== '')
   initInternalCa(state, { name, names })

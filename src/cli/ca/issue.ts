@@ -25,7 +25,7 @@ export async function issueCertificate(words: Words): Promise<number> {
   const csr = csrFile === undefined ? null : readRequest(csrFile, authority.readCsr)
   const uris = [...new Set([...(csr?.uris ?? []), ...(spiffe === undefined ? [] : [spiffe])])]
   if (csr !== null && names.length > 0)
-    throw new UsageError('with --csr the names are those of the request; leave them out')
+    throw new UsageError('with --csr the names come from the request; leave them out')
   const wanted = csr?.names ?? names
   if (wanted.length + uris.length === 0)
     throw new UsageError('ca issue needs a name, as in ca issue orders.internal')
@@ -35,7 +35,7 @@ export async function issueCertificate(words: Words): Promise<number> {
   const keyFile = csr === null ? path.join(out, `${title}.key`) : null
   for (const file of words.options.has('replace') ? [] : [chainFile, keyFile]) {
     if (file !== null && existsSync(file))
-      throw new UsageError(`${file}: is there already; add --replace, or name another folder with --out`)
+      throw new UsageError(`${file}: already exists; add --replace, or name another folder with --out`)
   }
   const pair = csr === null ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : null
   const use: CertificateUse[] = client ? ['client'] : ['server']

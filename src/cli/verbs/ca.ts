@@ -20,10 +20,10 @@ export const ca: Verb = {
   usage: 'ca init | issue NAME... | list | revoke SERIAL|NAME | crl  [-c FILE | --state FOLDER]',
   summary: 'the internal CA: certificates for backends and their clients',
   details: `ca init [--name TEXT] [--names internal,10.0.0.0/8,spiffe://example.org]
-  makes a root and an intermediate in the state folder; --names limits what the intermediate may sign
+  creates a root and an intermediate in the state folder; --names limits what the intermediate may sign
 ca issue NAME... [--hours N] [--out FOLDER] [--csr FILE] [--client] [--spiffe ID] [--replace]
-  writes chain and key, good for 24 hours; --client for the client side of mutual TLS; --csr signs somebody's request;
-  --replace puts them in the place of the last ones, where whoever watches them takes them up: for a timer
+  writes chain and key, valid for 24 hours; --client for the client side of mutual TLS; --csr signs an existing request;
+  --replace overwrites the previous files, where programs that watch them pick them up: for use with a timer
 ca list [--json]
   what was issued, the latest first
 ca revoke SERIAL|NAME [--reason keyCompromise|superseded|cessationOfOperation|...]

@@ -16,11 +16,11 @@ import type { Verb } from '../verb.ts'
 export const certs: Verb = {
   name: 'certs',
   usage: `certs [list | inspect HOST | renew HOST | revoke HOST [--reason R] | roll-over] ${gatewayUsage}`,
-  summary: 'list the certificates, look at one, and how to trust the local CA',
+  summary: 'list, inspect, renew and revoke certificates, and how to trust the local CA',
   details:
-    'list: names, sites, source, key, issuer, days left and state, the soonest to end first: of the running gateway, or where ' +
-    'none runs, of the files of its configuration. inspect: the whole chain that a host shows. renew: the running gateway orders ' +
-    'another one now. revoke: the same, and then has the issuer revoke the one before (--reason keyCompromise and so on). ' +
+    'list: names, sites, source, key, issuer, days left and state, the first to expire on top; from the running gateway or, if ' +
+    'none is running, from the files of its configuration. inspect: the whole chain of a host. renew: the running gateway orders ' +
+    'another certificate now. revoke: the same, and then the issuer revokes the previous one (--reason keyCompromise and so on). ' +
     'roll-over: new keys for the ACME accounts.',
   values: [...gatewayValues, 'reason'],
   flags: ['json'],
@@ -64,7 +64,7 @@ async function inspect(config: Config, host: string | undefined, words: Words): 
   const name = host.toLowerCase().replace(/\.$/, '')
   const { found } = await findChains(config, name, gatewayOf(words))
   if (found.length === 0)
-    throw new UsageError(`${name} has no certificate here that could be shown without a client`)
+    throw new UsageError(`${name} has no certificate here that can be inspected without a client`)
   const now = Date.now()
   const chains = found.map(({ chainPem, source }) => ({ source, chain: inspectChain(chainPem, source, now) }))
   if (words.options.has('json')) print(`${JSON.stringify(chains, null, 2)}\n`)

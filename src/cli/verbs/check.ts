@@ -9,9 +9,9 @@ import type { Verb } from '../verb.ts'
 export const check: Verb = {
   name: 'check',
   usage: 'check [-c FILE] [--json]',
-  summary: 'read the configuration and say everything that is wrong with it',
+  summary: 'read the configuration and report everything that is wrong with it',
   details:
-    'One line each: FILE:LINE:COLUMN: message. Exit code 2 if there is an error; warnings do not count. With --json, one object: ' +
+    'One line per problem: FILE:LINE:COLUMN: message. Exit code 2 if there is an error; warnings do not count. With --json, one object: ' +
     '{ ok, problems: [{ severity, file, line, column, path, message, hint }] }.',
   values: ['config'],
   flags: ['json'],

@@ -6,8 +6,8 @@ import type { Verb } from '../verb.ts'
 export function helpVerb(others: readonly Verb[]): Verb {
   const help: Verb = {
     name: 'help',
-    usage: 'help [VERB]',
-    summary: 'this, or more about one verb',
+    usage: 'help [COMMAND]',
+    summary: 'show this list, or the help of one command',
     details: '',
     values: [],
     flags: [],

@@ -12,12 +12,12 @@ const formats = ['text', 'json', 'svg']
 export const map: Verb = {
   name: 'map',
   usage: 'map [-c FILE] [--format text|json|svg] [--require end-to-end|no-plaintext-offhost|mtls]',
-  summary: 'where traffic is plaintext: each hop from client to backend, and who holds the keys',
+  summary: 'where traffic is in plaintext: each hop from client to backend, and who holds the keys',
   details:
-    'Hops of the gateway itself are in it too: storage, ACME, DNS, Vault, alerts, revocation, admin, redirects.\n' +
-    '--require: exit code 1 with the hops that fall short, for use in CI. end-to-end: every hop encrypted to a verified\n' +
-    'peer, or not decrypted here; no-plaintext-offhost: nothing in the open leaves this host; mtls: both ends of every hop\n' +
-    'of a site prove who they are. Hops of the gateway itself that stay on this host pass end-to-end and mtls.',
+    "Includes the gateway's own hops: storage, ACME, DNS, Vault, alerts, revocation, admin, redirects.\n" +
+    '--require: exit code 1 and the hops that do not meet the requirement, for CI. end-to-end: every hop is encrypted to a verified\n' +
+    'peer, or not decrypted here; no-plaintext-offhost: no cleartext leaves this host; mtls: both ends of every hop\n' +
+    "of a site are authenticated. The gateway's own hops that stay on this host pass end-to-end and mtls.",
   values: ['config', 'format', 'require'],
   flags: ['json'],
   async run(words) {

@@ -16,11 +16,11 @@ import type { Verb } from '../verb.ts'
 export const probe: Verb = {
   name: 'probe',
   usage: 'probe HOST[:PORT] [--policy NAME] [--name SERVERNAME] [--ca FILE] [--json]',
-  summary: 'what any TLS server accepts and shows, held against a policy',
+  summary: 'what any TLS server accepts and presents, compared with a policy',
   details:
     'Versions (TLS 1.0 to 1.3), ciphers with their grades, groups, resumption, chain, expiry, name, ALPN and HSTS. Exit code 1\n' +
-    'when it falls short of the policy (intermediate, when left out). --ca trusts the CAs in a file in place of those of the\n' +
-    'system. The report ends with what was not tried: it is no vulnerability scan.',
+    'if it does not meet the policy (default: intermediate). --ca trusts the CAs in a file instead of those of the\n' +
+    'system. The report ends with what was not tested: it is not a vulnerability scan.',
   values: ['policy', 'name', 'ca'],
   flags: ['json'],
   async run(words) {

@@ -14,7 +14,7 @@ export const run: Verb = {
     'run [-c FILE] [--workers N|auto] [--runtime bun|node] [--log-level LEVEL] [--log-format json|text] [--tls-keylog FILE]',
   summary: 'start the gateway',
   details: `Without -c: sallyport.yaml, .yml, .json or sallyport.config.ts in the current folder.
-Prints 'sallyport ready' on standard error when every listener accepts. Logs go to standard output.
+Prints 'sallyport ready' on standard error when every listener accepts connections. Logs go to standard output.
 SIGTERM and SIGINT drain and exit, a second one exits at once; SIGHUP reloads the configuration.
 --tls-keylog writes the secrets of every TLS session to FILE (for Wireshark, on Node only), and says so loudly.`,
   values: ['config', 'workers', 'log-level', 'log-format', 'tls-keylog'],

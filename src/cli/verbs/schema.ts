@@ -8,7 +8,7 @@ export const schema: Verb = {
   name: 'schema',
   usage: 'schema',
   summary: 'print the JSON Schema of the configuration, for editors',
-  details: 'In YAML: a first line `# yaml-language-server: $schema=FILE` makes editors complete and check.',
+  details: 'In YAML, `# yaml-language-server: $schema=FILE` on the first line lets editors complete and check.',
   values: [],
   flags: [],
   async run() {

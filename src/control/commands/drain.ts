@@ -18,8 +18,8 @@ export const drain: Command<null, null, { readonly drained: true }> = {
   },
   verb: {
     usage: 'drain',
-    summary: 'stop accepting, let what is under way end, and exit',
-    details: 'The same as SIGTERM; returns when every process has ended.',
+    summary: 'stop accepting connections, let open exchanges finish, and exit',
+    details: 'The same as SIGTERM; returns when every process has exited.',
     show: () => ({ text: 'drained\n' }),
   },
 }

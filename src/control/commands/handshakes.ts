@@ -27,7 +27,7 @@ export const handshakes: Command<null, Part, Output> = {
     usage: 'handshakes',
     summary: 'why recent handshakes failed, grouped by cause',
     details:
-      'Of a running gateway, which is found by the state folder of its configuration; the last 500 of each process.',
+      'The last 500 failures of each process of a running gateway, which is found by the state folder of its configuration.',
     show: ({ groups, total }) => ({ text: handshakesText(groups, total) }),
   },
 }

@@ -31,8 +31,8 @@ export const logLevel: Command<{ readonly level: Level | undefined }, Levels, re
     usage: 'log-level [debug | info | warn | error]',
     summary: 'show or change what a running gateway logs, until its next reload',
     details:
-      'Of every process. A reload, and a worker that is started in place of another, take the level of the configuration again. ' +
-      'Access records do not depend on it.',
+      'Applies to every process. A reload, and a worker that replaces another, use the level of the configuration again. ' +
+      'Access records are not affected.',
     fromWords: ({ rest: [given, more] }) => {
       if (more !== undefined) throw new UsageError(`log-level takes one level, and no '${more}'`)
       return { level: given }

@@ -17,7 +17,7 @@ export const reload: Command<null, null, Reloaded> = {
   verb: {
     usage: 'reload',
     summary: 'read the configuration again and apply it, without disturbing open connections',
-    details: 'The same as SIGHUP, but says whether it worked: exit code 1 and the reason where it did not.',
+    details: 'The same as SIGHUP, but reports the result: exit code 1 and the reason if it failed.',
     show: ({ reloaded, error }) =>
       reloaded ? { text: 'reloaded\n' } : { text: '', problem: `not reloaded: ${error}\n`, exitCode: 1 },
   },

@@ -44,7 +44,7 @@ export const status: Command<null, Status, readonly Reply<Status>[]> = {
     usage: 'status',
     summary: 'what a running gateway is doing',
     details:
-      'A line for each process, and why it is not ready, if so: exit code 1 then. The gateway is found by the state folder of ' +
+      'One line per process. If one is not ready, says why and exits with 1. The gateway is found by the state folder of ' +
       'its configuration.',
     show: replies => ({
       text: replies.map(({ pid, ok, error }) => (ok ? lineOf(pid, ok) : `${pid}  ${error}\n`)).join(''),

@@ -53,11 +53,16 @@ export async function certificateMetrics(listed: readonly ListedCertificate[], n
       'Certificates whose files cannot be used, or that could not be ordered or renewed.',
       one(broken),
     ) +
-    family('sallyport_certificate_not_after_seconds', 'gauge', 'End of a certificate, seconds since 1970.', ends) +
+    family(
+      'sallyport_certificate_not_after_seconds',
+      'gauge',
+      'When a certificate expires, in seconds since 1970.',
+      ends,
+    ) +
     family(
       'sallyport_certificate_days_left',
       'gauge',
-      'Days to the end of a certificate; negative after it.',
+      'Days until a certificate expires; negative afterwards.',
       days,
     ) +
     family(

@@ -59,7 +59,7 @@ export function clientProblem(connection: Connection, site: Site, route: Route |
   const { clients } = site
   const required = clients?.mode === 'require' || route?.requireClient === true
   const { identity } = connection
-  if (identity === null) return required ? refused(`${site.name} is for clients with a certificate`) : null
+  if (identity === null) return required ? refused(`${site.name} requires a client certificate`) : null
   const why = clients?.refusal(identity, Date.now()) ?? null
   return why === null ? null : refused(why)
 }
