@@ -96,22 +96,35 @@ type Asked =
   | { readonly kind: 'alert'; readonly description: number }
   | { readonly kind: 'none'; readonly why: string }
 
-function askFlight({ address, port, serverName }: ShownAt, signal: AbortSignal): Promise<Asked> {
+type NoAnswer = { readonly kind: 'none'; readonly why: string }
+
+/** Settles once, with what `listen` passes to `end`, a closed connection, or the signal's reason; the socket is destroyed then. */
+function firstAnswer<T>(
+  socket: net.Socket,
+  signal: AbortSignal,
+  listen: (end: (answer: T | NoAnswer | Error) => void) => void,
+): Promise<T | NoAnswer> {
   return new Promise((resolve, reject) => {
-    const hello = writeClientHello({ version: tls12, suites, groups, serverName, alpn: [acmeTls] })
-    const gathered = new Gathered(null)
-    let pieces = 0
-    const socket = net.connect({ host: address, port }, () => socket.write(hello))
-    const end = (asked: Asked | Error) => {
+    const end = (answer: T | NoAnswer | Error) => {
       signal.removeEventListener('abort', stop)
       socket.destroy()
-      if (asked instanceof Error) reject(asked)
-      else resolve(asked)
+      if (answer instanceof Error) reject(answer)
+      else resolve(answer)
     }
     const stop = () => end(signal.reason as Error)
     signal.addEventListener('abort', stop, { once: true })
-    socket.on('error', error => end(gathered.length === 0 ? error : { kind: 'none', why: 'it broke off' }))
     socket.on('close', () => end({ kind: 'none', why: 'it closed the connection' }))
+    listen(end)
+  })
+}
+
+function askFlight({ address, port, serverName }: ShownAt, signal: AbortSignal): Promise<Asked> {
+  const hello = writeClientHello({ version: tls12, suites, groups, serverName, alpn: [acmeTls] })
+  const gathered = new Gathered(null)
+  let pieces = 0
+  const socket = net.connect({ host: address, port }, () => socket.write(hello))
+  return firstAnswer<Asked>(socket, signal, end => {
+    socket.on('error', error => end(gathered.length === 0 ? error : { kind: 'none', why: 'it broke off' }))
     socket.on('data', (chunk: Buffer) => {
       gathered.append(chunk)
       const read = readServerFlight(gathered.view())
@@ -125,26 +138,17 @@ function askFlight({ address, port, serverName }: ShownAt, signal: AbortSignal):
 }
 
 function askLibrary({ address, port, serverName }: ShownAt, signal: AbortSignal): Promise<Shown> {
-  return new Promise((resolve, reject) => {
-    const socket = tls.connect({
-      host: address,
-      port,
-      servername: serverName,
-      ALPNProtocols: [acmeTls],
-      minVersion: 'TLSv1.3',
-      // Self-signed by definition: what it says is checked by whoever asked.
-      rejectUnauthorized: false,
-    })
-    const end = (shown: Shown | Error) => {
-      signal.removeEventListener('abort', stop)
-      socket.destroy()
-      if (shown instanceof Error) reject(shown)
-      else resolve(shown)
-    }
-    const stop = () => end(signal.reason as Error)
-    signal.addEventListener('abort', stop, { once: true })
+  const socket = tls.connect({
+    host: address,
+    port,
+    servername: serverName,
+    ALPNProtocols: [acmeTls],
+    minVersion: 'TLSv1.3',
+    // Self-signed by definition: the caller checks what it says.
+    rejectUnauthorized: false,
+  })
+  return firstAnswer<Shown>(socket, signal, end => {
     socket.on('error', () => end({ kind: 'none', why: 'its TLS handshake failed' }))
-    socket.on('close', () => end({ kind: 'none', why: 'it closed the connection' }))
     socket.on('secureConnect', () => {
       const der = socket.getPeerCertificate(true)?.raw
       if (der === undefined) end({ kind: 'none', why: 'it showed no certificate' })

@@ -6,7 +6,7 @@ import type { Config, LimitsConfig, ListenConfig, SiteConfig, TimeoutsConfig } f
 import type { Environment } from './engine/environment.ts'
 import type { Raw } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
-import { type Reader, readDefaults, readObject } from './engine/read.ts'
+import { readDefaults, readObject, startReader } from './engine/read.ts'
 import { childOf, type Node, type Place, placeOf, placeOfKey } from './engine/tree.ts'
 import { whole } from './engine/whole.ts'
 import { isLoopback, overlap } from './listen-address.ts'
@@ -37,7 +37,7 @@ type Origin = {
 /** undefined when there are errors among the problems. */
 export function validate(tree: Node, origin: Origin, problems: Problems): Config | undefined {
   const { folder, filesLater } = origin
-  const reader: Reader = { problems, folder, filesLater, files: new Map(), defaults: new Map(), shapes: new Map() }
+  const reader = startReader(problems, folder, filesLater)
   const raw = readObject(tree, configShape, reader) as Raw<typeof configShape> | undefined
   if (!raw) return undefined
   const listen = validateListeners(raw.listen ?? [], childOf(tree, 'listen'), problems)

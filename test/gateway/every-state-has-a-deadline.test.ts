@@ -7,7 +7,7 @@ import type net from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import type { RouteInput } from '../../src/config/config.ts'
 import type { FilterInput } from '../../src/model/filter.ts'
-import { type Started, startGateway } from '../harness/gateway.ts'
+import { localhostWith, type Started, startGateway } from '../harness/gateway.ts'
 import {
   END_HEADERS,
   END_STREAM,
@@ -498,21 +498,15 @@ before(async () => {
   mute = await recordingBackend()
   const nowhere = { endpoints: [`https://127.0.0.1:${mute.port}`], tls: { verify: false } }
   gateway = await startGateway({
-    sites: [
-      {
-        host: 'localhost',
-        certificate: 'local',
-        routes: [
-          { match: { path: '/h2/ok/first' }, to: 'second' },
-          { match: { path: '/h2/ok/half' }, to: 'halfWay' },
-          ...table.map(({ one, backend, path }) => {
-            if (backend === 'HTTP/1.1') return routeOf(one, path, 'first', nowhere)
-            const to = one.behaviour === 'half-head' ? 'halfWay' : 'second'
-            return routeOf(one, path, to, { ...nowhere, http: 2 })
-          }),
-        ],
-      },
-    ],
+    sites: localhostWith(
+      { match: { path: '/h2/ok/first' }, to: 'second' },
+      { match: { path: '/h2/ok/half' }, to: 'halfWay' },
+      ...table.map(({ one, backend, path }) => {
+        if (backend === 'HTTP/1.1') return routeOf(one, path, 'first', nowhere)
+        const to = one.behaviour === 'half-head' ? 'halfWay' : 'second'
+        return routeOf(one, path, to, { ...nowhere, http: 2 })
+      }),
+    ),
     upstreams: {
       first: { endpoints: [first.url] },
       second: { endpoints: [`h2c://127.0.0.1:${second.port}`] },

@@ -14,7 +14,7 @@ import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { acceptFor } from '../../src/proxy/seam/websocket.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
-import { type Started, startGateway } from '../harness/gateway.ts'
+import { localhostWith, type Started, startGateway } from '../harness/gateway.ts'
 import {
   END_HEADERS,
   END_STREAM,
@@ -75,20 +75,14 @@ before(async () => {
     },
   })
   gateway = await startGateway({
-    sites: [
-      {
-        host: 'localhost',
-        certificate: 'local',
-        routes: [
-          { match: { path: '/own' }, respond: { status: 401, body: 'who are you?' } },
-          { match: { path: '/good' }, respond: { status: 200, body: 'good' } },
-          { match: { path: '/shared/*' }, to: [`h2c://127.0.0.1:${shared.port}`] },
-          { match: { path: ['/early', '/refused'] }, limits: { body: '10mb' }, to: [urlOf(refusing)] },
-          { match: { path: '/repository.git/*' }, to: [urlOf(refusing)] },
-          { to: [backend.url] },
-        ],
-      },
-    ],
+    sites: localhostWith(
+      { match: { path: '/own' }, respond: { status: 401, body: 'who are you?' } },
+      { match: { path: '/good' }, respond: { status: 200, body: 'good' } },
+      { match: { path: '/shared/*' }, to: [`h2c://127.0.0.1:${shared.port}`] },
+      { match: { path: ['/early', '/refused'] }, limits: { body: '10mb' }, to: [urlOf(refusing)] },
+      { match: { path: '/repository.git/*' }, to: [urlOf(refusing)] },
+      { to: [backend.url] },
+    ),
     limits: { body: '4kb' },
     log: { access: false, level: 'info' },
   })

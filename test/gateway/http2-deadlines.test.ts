@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { type Started, startGateway } from '../harness/gateway.ts'
+import { localhostWith, type Started, startGateway } from '../harness/gateway.ts'
 import { block, END_HEADERS, END_STREAM, get, h2Client, type RawH2, type, uint32 } from '../harness/h2.ts'
 import { ok, type RecordingBackend, recordingBackend } from '../harness/raw.ts'
 
@@ -20,18 +20,12 @@ before(async () => {
   })
   silent = await recordingBackend()
   gateway = await startGateway({
-    sites: [
-      {
-        host: 'localhost',
-        certificate: 'local',
-        routes: [
-          { match: { path: '/huge/*' }, to: [big.url] },
-          { match: { path: '/ms/250' }, to: [silent.url], timeouts: { total: '250ms' } },
-          { match: { path: '/ms/2500' }, to: [silent.url], timeouts: { total: '2500ms' } },
-          { respond: { body: 'fine' } },
-        ],
-      },
-    ],
+    sites: localhostWith(
+      { match: { path: '/huge/*' }, to: [big.url] },
+      { match: { path: '/ms/250' }, to: [silent.url], timeouts: { total: '250ms' } },
+      { match: { path: '/ms/2500' }, to: [silent.url], timeouts: { total: '2500ms' } },
+      { respond: { body: 'fine' } },
+    ),
     timeouts: { head: '4s' },
   })
 })
@@ -97,13 +91,7 @@ describe('answers that wait behind others', () => {
 
   it('are cut when their own window stays closed, whatever else moves', async () => {
     const slow = await startGateway({
-      sites: [
-        {
-          host: 'localhost',
-          certificate: 'local',
-          routes: [{ match: { path: '/big' }, to: [big.url] }, { respond: { body: 'fine' } }],
-        },
-      ],
+      sites: localhostWith({ match: { path: '/big' }, to: [big.url] }, { respond: { body: 'fine' } }),
       timeouts: { idle: '600ms' },
     })
     const client = await h2Client(slow.port, { polite: false, settings: [[4, 10_000]] })

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { type Started, startGateway } from '../harness/gateway.ts'
+import { localhostWith, type Started, startGateway } from '../harness/gateway.ts'
 import {
   END_HEADERS,
   END_STREAM,
@@ -53,16 +53,10 @@ before(async () => {
     },
   })
   gateway = await startGateway({
-    sites: [
-      {
-        host: 'localhost',
-        certificate: 'local',
-        routes: [
-          { match: { path: '/large' }, respond: { body: 'x'.repeat(many * 16_384) } },
-          { to: [`h2c://127.0.0.1:${backend.port}`] },
-        ],
-      },
-    ],
+    sites: localhostWith(
+      { match: { path: '/large' }, respond: { body: 'x'.repeat(many * 16_384) } },
+      { to: [`h2c://127.0.0.1:${backend.port}`] },
+    ),
     limits: { body: 'none' },
     log: { access: false, level: 'info' },
   })

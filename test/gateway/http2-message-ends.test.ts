@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
-import { type Started, startGateway } from '../harness/gateway.ts'
+import { localhostWith, type Started, startGateway } from '../harness/gateway.ts'
 import {
   END_HEADERS,
   END_STREAM,
@@ -39,17 +39,11 @@ before(async () => {
     if (text.endsWith('\r\n\r\n')) connection.send(`HTTP/1.1 ${status} X\r\ncontent-length: 2\r\n\r\nok`)
   })
   gateway = await startGateway({
-    sites: [
-      {
-        host: 'localhost',
-        certificate: 'local',
-        routes: [
-          { match: { path: '/plain/*' }, to: [plain.url] },
-          { match: { path: '/own' }, respond: { status: 200, body: 'own' } },
-          { to: [`h2c://127.0.0.1:${backend.port}`] },
-        ],
-      },
-    ],
+    sites: localhostWith(
+      { match: { path: '/plain/*' }, to: [plain.url] },
+      { match: { path: '/own' }, respond: { status: 200, body: 'own' } },
+      { to: [`h2c://127.0.0.1:${backend.port}`] },
+    ),
     timeouts: { head: '1s' },
   })
   client = await h2Client(gateway.port)

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { type Started, startGateway } from '../harness/gateway.ts'
+import { localhostWith, type Started, startGateway } from '../harness/gateway.ts'
 import { get, h2Client, type RawH2, type, uint32 } from '../harness/h2.ts'
 import { type RecordingBackend, recordingBackend } from '../harness/raw.ts'
 
@@ -18,18 +18,12 @@ const text = 'x'.repeat(20_000)
 before(async () => {
   silent = await recordingBackend()
   gateway = await startGateway({
-    sites: [
-      {
-        host: 'localhost',
-        certificate: 'local',
-        routes: [
-          { match: { path: '/large' }, respond: { body: text } },
-          // The answer comes when that much time has passed.
-          { match: { path: '/later' }, timeouts: { total: '3500ms' }, to: [silent.url] },
-          { respond: { body: 'small' } },
-        ],
-      },
-    ],
+    sites: localhostWith(
+      { match: { path: '/large' }, respond: { body: text } },
+      // The answer comes when that much time has passed.
+      { match: { path: '/later' }, timeouts: { total: '3500ms' }, to: [silent.url] },
+      { respond: { body: 'small' } },
+    ),
     timeouts: { idle: '1s' },
   })
 })

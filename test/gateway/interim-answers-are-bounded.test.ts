@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { type Started, startGateway } from '../harness/gateway.ts'
+import { cleartextListener, localhostWith, type Started, startGateway } from '../harness/gateway.ts'
 import { END_HEADERS, get, type H2Backend, h2Backend, h2Client, respond } from '../harness/h2.ts'
 import { ok, type RecordingBackend, rawTcp, recordingBackend } from '../harness/raw.ts'
 
@@ -42,17 +42,11 @@ before(async () => {
     },
   })
   gateway = await startGateway({
-    listen: [{ port: 0, address: '127.0.0.1', cleartext: 'serve' }],
-    sites: [
-      {
-        host: 'localhost',
-        certificate: 'local',
-        routes: [
-          { match: { path: '/1/*' }, to: [http1.url] },
-          { match: { path: '/2/*' }, to: { endpoints: [`http://127.0.0.1:${http2.port}`], http: 2 } },
-        ],
-      },
-    ],
+    listen: cleartextListener,
+    sites: localhostWith(
+      { match: { path: '/1/*' }, to: [http1.url] },
+      { match: { path: '/2/*' }, to: { endpoints: [`http://127.0.0.1:${http2.port}`], http: 2 } },
+    ),
   })
 })
 

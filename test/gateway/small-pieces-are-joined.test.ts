@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { type Started, startGateway } from '../harness/gateway.ts'
+import { cleartextListener, localhostWith, type Started, startGateway } from '../harness/gateway.ts'
 import {
   END_HEADERS,
   END_STREAM,
@@ -59,17 +59,11 @@ before(async () => {
     },
   })
   gateway = await startGateway({
-    listen: [{ port: 0, address: '127.0.0.1', cleartext: 'serve' }],
-    sites: [
-      {
-        host: 'localhost',
-        certificate: 'local',
-        routes: [
-          { match: { path: '/1' }, to: [http1.url] },
-          { match: { path: '/2' }, to: { endpoints: [`http://127.0.0.1:${http2.port}`], http: 2 } },
-        ],
-      },
-    ],
+    listen: cleartextListener,
+    sites: localhostWith(
+      { match: { path: '/1' }, to: [http1.url] },
+      { match: { path: '/2' }, to: { endpoints: [`http://127.0.0.1:${http2.port}`], http: 2 } },
+    ),
   })
   plain = gateway.port
 })

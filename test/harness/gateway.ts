@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { openLocalCa } from '../../src/certs/ca/local-ca.ts'
-import type { ConfigInput, ListenInput } from '../../src/config/config.ts'
+import type { ConfigInput, ListenInput, RouteInput, SiteInput } from '../../src/config/config.ts'
 import type { GatewayOptions } from '../../src/gateway/gateway-options.ts'
 import { createGateway, type Gateway } from '../../src/index.ts'
 import { temporaryFolder } from './certificates.ts'
@@ -22,6 +22,14 @@ export type Started = {
   logged(wanted: (record: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
   stop(): Promise<void>
 }
+
+/** The site that most tests need: `localhost`, with a certificate of the local CA and these routes. */
+export const localhostWith = (...routes: RouteInput[]): SiteInput[] => [
+  { host: 'localhost', certificate: 'local', routes },
+]
+
+/** For tests that look at bytes. */
+export const cleartextListener: readonly ListenInput[] = [{ port: 0, address: '127.0.0.1', cleartext: 'serve' }]
 
 /** `listen` is one TLS listener on 127.0.0.1 when left out. */
 export async function startGateway(

@@ -8,7 +8,7 @@ import type { Kind, Shape } from '../../src/config/engine/kinds.ts'
 import { configMarkdown, errorsMarkdown } from '../../src/config/engine/markdown.ts'
 import { parseText } from '../../src/config/engine/parse.ts'
 import { Problems } from '../../src/config/engine/problem.ts'
-import { readValue } from '../../src/config/engine/read.ts'
+import { readValue, startReader } from '../../src/config/engine/read.ts'
 import { childOf } from '../../src/config/engine/tree.ts'
 import { configShape } from '../../src/config/schema.ts'
 
@@ -34,14 +34,7 @@ function problemsOfValue(yaml: string, key: string, kind: Kind): string[] {
   // 32 bytes in base64url: what the strictest of them takes.
   const names = [...yaml.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => [name, 'A'.repeat(43)])
   const node = childOf(parseText(yaml, 'row', Object.fromEntries(names), problems)!, key)
-  readValue(node!, kind, {
-    problems,
-    folder: '/',
-    filesLater: false,
-    files: new Map(),
-    defaults: new Map(),
-    shapes: new Map(),
-  })
+  readValue(node!, kind, startReader(problems, '/'))
   return problems.list().flatMap(problem => (problem.message.endsWith('does not exist') ? [] : [problem.message]))
 }
 

@@ -8,7 +8,7 @@ import { shape } from '../../src/config/engine/kinds.ts'
 import { configMarkdown } from '../../src/config/engine/markdown.ts'
 import { parseText } from '../../src/config/engine/parse.ts'
 import { formatProblem, Problems } from '../../src/config/engine/problem.ts'
-import { readObject } from '../../src/config/engine/read.ts'
+import { readObject, startReader } from '../../src/config/engine/read.ts'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 const holds = <_ extends true>() => {}
@@ -48,15 +48,7 @@ const demoShape = shape({
 function read(text: string) {
   const problems = new Problems()
   const tree = parseText(text, 'a.yaml', {}, problems)
-  const reader = {
-    problems,
-    folder: '/',
-    filesLater: false,
-    files: new Map(),
-    defaults: new Map(),
-    shapes: new Map(),
-  }
-  const value = readObject(tree!, demoShape, reader)
+  const value = readObject(tree!, demoShape, startReader(problems, '/'))
   return { value: value as Read<typeof demoShape>, said: problems.list().map(formatProblem) }
 }
 

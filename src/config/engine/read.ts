@@ -27,6 +27,15 @@ export type Reader = {
   readonly shapes: Map<string, Shape>
 }
 
+export const startReader = (problems: Problems, folder: string, filesLater = false): Reader => ({
+  problems,
+  folder,
+  filesLater,
+  files: new Map(),
+  defaults: new Map(),
+  shapes: new Map(),
+})
+
 /** Reads by a shape, into one field per row. */
 export function readObject(node: Node, shape: Shape, reader: Reader): Record<string, unknown> | undefined {
   if (node.kind !== 'map') return wrongKind(node, `a map with ${orList(Object.keys(shape.rows))}`, reader)
