@@ -32,6 +32,17 @@ export type {
   Reply,
   RequestFilter,
 } from './model/filter.ts'
+export type {
+  CertificateRecord,
+  ConnectionRecord,
+  EndedConnection,
+  FailedHandshake,
+  Fault,
+  ObservedConnection,
+  Observer,
+  RefusedRequest,
+  RequestRecord,
+} from './model/records.ts'
 
 /** Gives an editor the types; returns what it was given. */
 export function defineConfig(config: ConfigInput): ConfigInput {

@@ -6,8 +6,9 @@ import { cut } from './visible.ts'
 
 /** A line of fewer characters has no field over its bound. */
 export const shortLine = 512
-const mostText = 1_024
-const mostTextOf: Readonly<Record<string, number>> = { path: 2_048, stack: 4_096 }
+export const mostText = 1_024
+export const mostPathText = 2_048
+const mostTextOf: Readonly<Record<string, number>> = { path: mostPathText, stack: 4_096 }
 const mostItems = 64
 const mostItemText = 128
 const mostDepth = 3

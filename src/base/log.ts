@@ -14,8 +14,13 @@ export type LogFields = Readonly<Record<string, unknown>>
 export interface Log {
   readonly level: Level
   write(level: Level, message: string, fields?: LogFields): void
-  /** An access record: written whatever the level is */
+  /** Written whatever the level is, as access records are */
   record(message: string, fields: LogFields): void
+  /**
+   * The same for what is text already.
+   * @param members of a JSON object, without its braces: each within its bound (log-bounds.ts), by `jsonText` and `jsonOf`
+   */
+  recordText(message: string, members: string): void
   /** From the next record on */
   use(options: { readonly level: Level; readonly format: 'json' | 'text' }): void
   /** Writes what is still held; before the process ends */
@@ -38,9 +43,22 @@ export function createLog(options: LogOptions): Log {
     held = ''
     if (text !== '') out(text)
   }
-  const add = (at: Level, message: string, fields: LogFields) => {
+  const hold = (line: string) => {
     if (held === '') setImmediate(flush)
-    held += format === 'json' ? jsonLine(at, message, fields) : textLine(at, message, fields)
+    held += line
+  }
+  const add = (at: Level, message: string, fields: LogFields) =>
+    hold(format === 'json' ? jsonLine(at, message, fields) : textLine(at, message, boundedFields(fields)))
+  // At full load many records fall into one millisecond.
+  let timeAt = 0
+  let time = ''
+  const timeNow = () => {
+    const now = Date.now()
+    if (now !== timeAt) {
+      timeAt = now
+      time = new Date(now).toISOString()
+    }
+    return time
   }
   return {
     get level() {
@@ -50,6 +68,10 @@ export function createLog(options: LogOptions): Log {
       if (ranks[at] >= least) add(at, message, fields)
     },
     record: (message, fields) => add('info', message, fields),
+    recordText(message, members) {
+      if (format === 'json') hold(`{"time":"${timeNow()}","level":"info","message":"${message}",${members}}\n`)
+      else hold(textLine('info', message, JSON.parse(`{${members}}`)))
+    },
     use(next) {
       level = next.level
       format = next.format
@@ -66,9 +88,9 @@ function jsonLine(level: Level, message: string, fields: LogFields): string {
   return `${visibleLines(JSON.stringify({ time, level, message: cut(message, shortLine), ...boundedFields(fields) }))}\n`
 }
 
-function textLine(level: Level, message: string, fields: LogFields): string {
+function textLine(level: Level, message: string, bounded: LogFields): string {
   let line = `${new Date().toISOString().slice(11, 23)} ${level.padEnd(5)} ${cut(message, shortLine)}`
-  for (const [name, value] of Object.entries(boundedFields(fields))) {
+  for (const [name, value] of Object.entries(bounded)) {
     if (value === null || value === undefined || value === '') continue
     const text = typeof value === 'string' && /^[\w./:@*+-]+$/.test(value) ? value : JSON.stringify(value)
     line += ` ${name}=${text}`

@@ -8,6 +8,8 @@
 const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
 const unsafeInLines = /[^\n\P{Cc}]|[\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
 const plainAscii = /^[\x20-\x7e]*$/
+/** Without what JSON escapes, too */
+const plainInJson = /^[ !#-[\]-~]*$/
 const plainLines = /^[\n\x20-\x7e]*$/
 
 /** As JSON and JavaScript write it, so that it may stand in either as it is. */
@@ -23,6 +25,13 @@ export const visible = (text: string): string => (plainAscii.test(text) ? text :
 /** The same for text of several lines, and for JSON, which stays what it is. */
 export const visibleLines = (text: string): string =>
   plainLines.test(text) ? text : text.replace(unsafeInLines, escaped)
+
+/** Text as JSON, on one line like `visible`. */
+export const jsonText = (text: string): string =>
+  plainInJson.test(text) ? `"${text}"` : visible(JSON.stringify(text))
+
+/** The same for any value. */
+export const jsonOf = (value: unknown): string => visible(JSON.stringify(value))
 
 export function cut(text: string, most: number): string {
   if (text.length <= most) return text

@@ -108,6 +108,7 @@ export class Admin {
   private use(server: AdminServer | null): void {
     const old = this.server
     this.server = server
+    this.gateway.observation.metricsAreRead(server !== null)
     void old?.stop()
     if (server !== null)
       this.gateway.log.write('info', 'admin listener', { address: server.address, port: server.port })

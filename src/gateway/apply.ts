@@ -102,7 +102,7 @@ function switchTo(parts: Parts, config: Config, { compiled, alerts, plan }: Read
   budget.limit = heldAtMost(config.limits, options.processes)
   useTickets(parts, config)
   log.use(config.log)
-  events.logAccess(config.log.access)
+  events.use(config)
   listeners.use(plan, config.listen)
   descriptors.use(config, plan.all.length)
   reports.use(compiled.certificates, config.alerts, alerts)

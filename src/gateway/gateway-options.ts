@@ -1,4 +1,5 @@
 /** What whoever makes a gateway decides beside its configuration, and what it hears of it. */
+import type { Observer } from '../model/records.ts'
 import type { ShareSource } from '../model/shared-limit.ts'
 import type { Lookup } from '../proxy/upstream/dns-source.ts'
 
@@ -9,6 +10,8 @@ export type GatewayOptions = {
   readonly out?: (text: string) => void
   /** Told what becomes of the gateway; what it throws is logged */
   readonly onEvent?: (event: GatewayEvent) => void
+  /** Told of requests and more from the first on (docs/observability.md); what they throw is logged */
+  readonly observers?: readonly Observer[]
   /**
    * A file to which the secrets of every TLS session are written, for looking into recorded traffic; on Node only. Never
    * taken from the environment.

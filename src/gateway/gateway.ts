@@ -10,8 +10,9 @@ import type { Config, ConfigInput } from '../config/config.ts'
 import { hiding } from '../config/hiding.ts'
 import type { Bundle } from '../model/certificate.ts'
 import type { Metrics } from '../model/metrics.ts'
+import type { Observer } from '../model/records.ts'
 import type { Site } from '../model/site.ts'
-import type { HandshakeLog } from '../observe/handshake-log.ts'
+import type { Observation } from '../observe/observation.ts'
 import { readOwnMetrics } from '../observe/own-metrics.ts'
 import type { Drainable } from '../proxy/seam/holder.ts'
 import type { Services } from '../proxy/seam/services.ts'
@@ -31,8 +32,7 @@ export type OpenConnection = Pick<Drainable, 'connection' | 'use'>
 export class Gateway {
   readonly log: Log
   readonly metrics: Metrics
-  /** The last that failed */
-  readonly handshakes: HandshakeLog
+  readonly observation: Observation
   readonly budget: MemoryBudget
   readonly descriptors: Descriptors
   /** Certificates that are ordered and renewed here */
@@ -49,10 +49,10 @@ export class Gateway {
     this.first = config
     const changed = () => this.tell({ kind: 'certificates' })
     this.parts = makeParts(config, options, () => this.apply(null), changed)
-    const { log, metrics, handshakes, budget, descriptors, managed, services } = this.parts
+    const { log, metrics, events, budget, descriptors, managed, services } = this.parts
     this.log = log
     this.metrics = metrics
-    this.handshakes = handshakes
+    this.observation = events
     this.budget = budget
     this.descriptors = descriptors
     this.managed = managed
@@ -150,6 +150,11 @@ export class Gateway {
     log.flush()
     this.tell({ kind: 'stopped', cut })
     return cut
+  }
+
+  /** Registers an observer of requests and more (docs/observability.md). @returns what takes it away again */
+  observe(observer: Observer): () => void {
+    return this.observation.observe(observer)
   }
 
   /** All that are in force or should be, each once, the soonest to end first. */

@@ -12,8 +12,7 @@ import { Turn } from '../base/turn.ts'
 import type { Config } from '../config/config.ts'
 import { Metrics } from '../model/metrics.ts'
 import type { Snapshot } from '../model/snapshot.ts'
-import { HandshakeLog } from '../observe/handshake-log.ts'
-import { RequestCounts } from '../observe/request-counts.ts'
+import { Observation } from '../observe/observation.ts'
 import type { Services } from '../proxy/seam/services.ts'
 import { TicketKeyring } from '../tls/ticket-keys.ts'
 import { currentTransport } from '../transport/current.ts'
@@ -21,7 +20,6 @@ import { ScratchPool } from '../transport/scratch.ts'
 import { CertificateReports } from './certificates/certificate-reports.ts'
 import { ManagedCertificates } from './certificates/managed-certificates.ts'
 import { Descriptors } from './descriptor-room.ts'
-import { type LogEvents, logEvents } from './events.ts'
 import { plainFallback } from './fallback.ts'
 import type { GatewayOptions } from './gateway-options.ts'
 import { heldAtMost } from './held-at-most.ts'
@@ -34,9 +32,7 @@ export type Parts = {
   readonly options: GatewayOptions
   readonly log: Log
   readonly metrics: Metrics
-  /** The last that failed */
-  readonly handshakes: HandshakeLog
-  readonly events: LogEvents
+  readonly events: Observation
   readonly budget: MemoryBudget
   /** Room for connections under the limit on open files */
   readonly descriptors: Descriptors
@@ -70,11 +66,10 @@ export function makeParts(
   const output = options.out ?? standardOutput(dropped => log.write('warn', recordsDropped, { dropped }))
   const log: Log = createLog({ ...config.log, out: output })
   const metrics = new Metrics()
-  const handshakes = new HandshakeLog()
-  const events = logEvents(log, handshakes, new RequestCounts(metrics))
+  const events = new Observation(log, metrics, options.observers)
   const registries = new Registries(options.now, options.lookup, log)
   const tickets = new TicketKeyring(text => log.write('warn', text), options.now)
-  const reports = new CertificateReports(log, { silent: options.reportsCertificates === false })
+  const reports = new CertificateReports(log, events, { silent: options.reportsCertificates === false })
   const trust = new TrustWatch(log, again)
   registries.certificates.onChange = change => {
     registries.upstreams.renew()
@@ -113,7 +108,6 @@ export function makeParts(
     options,
     log,
     metrics,
-    handshakes,
     events,
     budget,
     descriptors,

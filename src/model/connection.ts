@@ -3,6 +3,7 @@ import type { AllowedFields } from '../wire/heads.ts'
 import type { Fingerprint } from '../wire/ja4.ts'
 import type { ClientIdentity } from './client-identity.ts'
 import type { Link } from './link.ts'
+import type { ConnectionText } from './records.ts'
 import type { Site } from './site.ts'
 
 export type Connection = {
@@ -14,6 +15,8 @@ export type Connection = {
   /** The port the client came to, for X-Forwarded-Port and PROXY headers */
   serverAddress: string
   serverPort: number
+  /** The port of its listener, which no PROXY header changes */
+  readonly listenerPort: number
   /** TLS with the client */
   secure: boolean
   /** The name the client asked for in its hello, in canonical form */
@@ -36,4 +39,6 @@ export type Connection = {
   leftBehind: number
   /** Once the connection is gone: what is to be done when nothing is left behind any more */
   onNoneLeft: (() => void) | null
+  /** Its part of the access log's lines, made with the first */
+  logText: ConnectionText | null
 }

@@ -39,12 +39,17 @@ export const histogram = (
   labels: readonly string[] = [],
 ): Metric<'histogram'> => ({ type: 'histogram', name, help, labels, buckets })
 
+/** For what takes from a millisecond to some seconds */
+export const secondsBuckets: readonly number[] = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+]
+
 /** What a counter or gauge of one set of label values has come to. Whoever counts keeps it, and adds. */
 export class Cell {
   value = 0
 }
 
-class HistogramCell {
+export class HistogramCell {
   sum = 0
   count = 0
   /** Not cumulative; the last is for what is beyond all bounds */
@@ -85,8 +90,8 @@ type SampleData = {
   readonly counts?: readonly number[]
 }
 
-/** Label values come from configurations and the network; beyond this many sets the rest is counted together. */
-const setsAtMost = 2_000
+/** Configurations may have thousands of sites and routes; beyond this many sets of values the rest is counted together. */
+const setsAtMost: Readonly<Record<MetricType, number>> = { counter: 2_000, gauge: 2_000, histogram: 500 }
 const others = 'other'
 
 type Known = {
@@ -110,11 +115,16 @@ export class Metrics {
     const key = values.join('\0')
     const known = cells.get(key)
     if (known !== undefined) return known.cell as CellOf<T>
-    if (cells.size >= setsAtMost && values.some(value => value !== others))
+    if (cells.size >= setsAtMost[metric.type] && values.some(value => value !== others))
       return this.of(metric, ...values.map(() => others))
     const cell = metric.type === 'histogram' ? new HistogramCell(metric.buckets) : new Cell()
     cells.set(key, { labels: values, cell })
     return cell as CellOf<T>
+  }
+
+  /** Makes them known before there is anything to count. */
+  declare(...metrics: readonly Metric[]): void {
+    for (const metric of metrics) this.#family(metric)
   }
 
   /** For what is known anyway and need not be counted: it is read when somebody asks. */

@@ -1,39 +1,30 @@
 /** The last handshakes that failed, kept in memory for `sallyport handshakes`; bounded, whatever comes. */
+import { cut, firstOf } from '../base/visible.ts'
+import type { FailedHandshake, Observer, Offered } from '../model/records.ts'
+import type { ClientHello } from '../wire/client-hello.ts'
+import { ja4Of } from '../wire/ja4.ts'
+import { cipherName, groupName, isGrease, signatureName, versionName } from '../wire/tls-names.ts'
 
-export type FailedHandshake = {
-  /** Milliseconds since 1970 */
-  readonly at: number
-  /** Code of docs/errors.md, and the sentence of the log */
-  readonly error: string
-  readonly why: string
-  readonly client: string
-  readonly sni: string | null
-  /** The TLS alert that ended it, by its name in RFC 8446, and who sent it; null where there was none */
-  readonly alert: string | null
-  readonly alertFrom: 'gateway' | 'client' | null
-  /** Empty where its hello was not read */
-  readonly offered: Offered | Record<string, never>
-}
-
-/** What a client has offered, by name; without GREASE values, and bounded */
-export type Offered = {
-  readonly alpnOffered: readonly string[]
-  readonly ja4: string
-  readonly groupsOffered: readonly string[]
-  readonly signatureAlgorithms: readonly string[]
-  readonly versions: readonly string[]
-  readonly ciphersOffered: readonly string[]
-}
+/** A hello may offer thousands: what is kept of each list. */
+const offeredAtMost = 64
+/** Names of protocols are up to 255 bytes of anything. */
+const namesAtMost = 16
+const nameAtMost = 64
+const whyAtMost = 1_024
+/** Where it came to is in the log. */
+export type KeptHandshake = Omit<FailedHandshake, 'clientPort' | 'port'>
 
 const keptAtMost = 500
 
-export class HandshakeLog {
-  private readonly ring: FailedHandshake[] = []
+export class HandshakeLog implements Observer {
+  readonly name = 'failed handshakes'
+  private readonly ring: KeptHandshake[] = []
   private next = 0
   /** Since the start */
   total = 0
 
-  add(failed: FailedHandshake): void {
+  failedHandshake({ clientPort: _port, port: _at, ...rest }: FailedHandshake): void {
+    const failed = { ...rest, why: cut(rest.why, whyAtMost) }
     this.total++
     if (this.ring.length < keptAtMost) this.ring.push(failed)
     else this.ring[this.next] = failed
@@ -41,9 +32,26 @@ export class HandshakeLog {
   }
 
   /** The oldest first. */
-  list(): FailedHandshake[] {
+  list(): KeptHandshake[] {
     return this.ring.length < keptAtMost
       ? [...this.ring]
       : [...this.ring.slice(this.next), ...this.ring.slice(0, this.next)]
   }
+}
+
+export function offeredBy(hello: ClientHello | null): FailedHandshake['offered'] {
+  if (hello === null) return {}
+  const names = (values: readonly number[], name: (value: number) => string) =>
+    values
+      .filter(value => !isGrease(value))
+      .slice(0, offeredAtMost)
+      .map(name)
+  return {
+    alpnOffered: firstOf(hello.alpn, namesAtMost, nameAtMost),
+    ja4: ja4Of(hello),
+    groupsOffered: names(hello.groups, groupName),
+    signatureAlgorithms: names(hello.signatureAlgorithms, signatureName),
+    versions: names(hello.versions, versionName),
+    ciphersOffered: names(hello.cipherSuites, cipherName),
+  } satisfies Offered
 }

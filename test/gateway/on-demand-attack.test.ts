@@ -132,7 +132,9 @@ test('while nobody can be asked new names are refused, and known ones served', a
   isDown = true
   await assert.rejects(shown('new.customers.test'))
   await shown(known[0] as string)
-  const failed = gateway.gateway.handshakes.list().find(each => JSON.stringify(each).includes('new.customers.test'))
+  const failed = gateway.gateway.observation.handshakes
+    .list()
+    .find(each => JSON.stringify(each).includes('new.customers.test'))
   assert.match(JSON.stringify(failed), /acme\.onDemand\.ask cannot be asked about new\.customers\.test/)
   assert.equal(fake.orders.size, known.length)
 })

@@ -251,7 +251,10 @@ describe('the record of', { skip }, () => {
   })
 
   it('all of them is kept for `sallyport handshakes`, and counted', () => {
-    const { handshakes, metrics } = gateway.gateway
+    const {
+      metrics,
+      observation: { handshakes },
+    } = gateway.gateway
     assert.equal(handshakes.total, asked)
     const failures = metrics.families().find(({ name }) => name === 'sallyport_handshakes_failed_total')
     const refused = failures?.samples.find(({ labels }) => labels[0] === 'CLIENT_CERTIFICATE')

@@ -111,6 +111,7 @@ describe('a fault that repeats', () => {
         level: 'info',
         write: (_level, message, fields = {}) => records.push({ message, fields }),
         record() {},
+        recordText() {},
         use() {},
         flush() {},
       },

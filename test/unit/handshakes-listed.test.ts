@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { handshakeGroups, handshakesText } from '../../src/control/commands/handshakes.ts'
-import type { FailedHandshake } from '../../src/observe/handshake-log.ts'
+import type { KeptHandshake } from '../../src/observe/handshake-log.ts'
 
-const failed = (more: Partial<FailedHandshake> = {}): FailedHandshake => ({
+const failed = (more: Partial<KeptHandshake> = {}): KeptHandshake => ({
   at: 1_800_000_000_000,
   error: 'TLS_HANDSHAKE',
   why: 'client and policy intermediate have no cipher in common',
@@ -86,7 +86,7 @@ describe('the text', () => {
 
   it('obeys no client: control characters do not reach the terminal', () => {
     const why = `the client offers only \u001b[2J\u202e${'x '.repeat(200)}`
-    const offered = { ...failed().offered, alpnOffered: ['\u001b]0;owned\u0007'] } as FailedHandshake['offered']
+    const offered = { ...failed().offered, alpnOffered: ['\u001b]0;owned\u0007'] } as KeptHandshake['offered']
     const text = handshakesText(handshakeGroups([failed({ why, offered, alert: null, alertFrom: null })]), 1)
     assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
     assert.ok(text.split('\n').every(line => line.length <= 100))

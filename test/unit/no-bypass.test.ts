@@ -264,6 +264,7 @@ it(`no request reaches a route whose client terms its connection did not meet: $
           path: '',
           query: '',
           host: host.toLowerCase(),
+          site: null,
           route: null as Route | null,
           refusing: snapshot.fallback,
         }

@@ -1,10 +1,10 @@
 /** `sallyport handshakes`: the last failed handshakes of a running gateway, by cause. */
 import { visible } from '../../base/visible.ts'
-import type { FailedHandshake } from '../../observe/handshake-log.ts'
+import type { KeptHandshake } from '../../observe/handshake-log.ts'
 import { type Command, onlyAnswer } from '../command.ts'
 import { nothing } from '../input.ts'
 
-type Part = { readonly total: number; readonly last: readonly FailedHandshake[] }
+type Part = { readonly total: number; readonly last: readonly KeptHandshake[] }
 
 type Output = Part & { readonly groups: readonly HandshakeGroup[] }
 
@@ -13,7 +13,10 @@ export const handshakes: Command<null, Part, Output> = {
   role: 'view',
   asks: 'every',
   input: nothing,
-  run: ({ gateway }) => ({ total: gateway.handshakes.total, last: gateway.handshakes.list() }),
+  run: ({ gateway }) => ({
+    total: gateway.observation.handshakes.total,
+    last: gateway.observation.handshakes.list(),
+  }),
   merge(replies) {
     if (replies.every(({ error }) => error !== undefined)) onlyAnswer(replies)
     const last = replies.flatMap(({ ok }) => ok?.last ?? []).sort((a, b) => a.at - b.at)
@@ -46,14 +49,14 @@ type HandshakeGroup = {
   readonly namesInAll: number
   readonly clients: readonly Counted[]
   readonly clientsInAll: number
-  readonly last: FailedHandshake
+  readonly last: KeptHandshake
 }
 
 const listedAtMost = 20
 
 /** The most frequent first. @param list the oldest first */
-export function handshakeGroups(list: readonly FailedHandshake[]): HandshakeGroup[] {
-  const groups = new Map<string, FailedHandshake[]>()
+export function handshakeGroups(list: readonly KeptHandshake[]): HandshakeGroup[] {
+  const groups = new Map<string, KeptHandshake[]>()
   for (const failed of list) {
     const key = `${failed.error} ${failed.alert} ${failed.alertFrom} ${failed.why}`
     const group = groups.get(key)
@@ -63,8 +66,8 @@ export function handshakeGroups(list: readonly FailedHandshake[]): HandshakeGrou
   return [...groups.values()].map(groupOf).sort((a, b) => b.count - a.count)
 }
 
-function groupOf(members: readonly FailedHandshake[]): HandshakeGroup {
-  const last = members.at(-1) as FailedHandshake
+function groupOf(members: readonly KeptHandshake[]): HandshakeGroup {
+  const last = members.at(-1) as KeptHandshake
   const { error, why, alert, alertFrom } = last
   const names = counted(members.map(({ sni }) => sni ?? '(no name)'))
   const clients = counted(members.map(({ client }) => client))
@@ -114,7 +117,7 @@ function blockOf({ error, why, count, alert, alertFrom, last, ...group }: Handsh
 }
 
 /** What the last of them has offered. */
-function offeredRows({ offered }: FailedHandshake): [string, readonly string[]][] {
+function offeredRows({ offered }: KeptHandshake): [string, readonly string[]][] {
   const rows: [string, readonly string[] | undefined][] = [
     ['versions', offered.versions],
     ['ciphers', offered.ciphersOffered],

@@ -34,7 +34,7 @@ export const status: Command<null, Status, readonly Reply<Status>[]> = {
     snapshot: gateway.snapshotVersion,
     connections: gateway.connections,
     accepted: gateway.accepted,
-    failedHandshakes: gateway.handshakes.total,
+    failedHandshakes: gateway.observation.handshakes.total,
     rssBytes: process.memoryUsage().rss,
     certificates: gateway.certificateCount(),
     readiness: gateway.readiness(),

@@ -1,5 +1,5 @@
 /**
- * Who hears about certificates: the log, the webhook, and whoever asks the gateway. Lives as long as the gateway; a reload
+ * Who hears about certificates: the log, observers, the webhook, and whoever asks the gateway. Lives as long as the gateway; a reload
  * gives it another list and another webhook, and what was told stays told.
  */
 import type { Log } from '../../base/log.ts'
@@ -8,9 +8,11 @@ import type { RenewalFailure } from '../../certs/managed/managed-certificate.ts'
 import { defaultDays } from '../../certs/x509/expiry.ts'
 import type { AlertsConfig } from '../../config/config.ts'
 import type { Bundle } from '../../model/certificate.ts'
+import type { CertificateRecord } from '../../model/records.ts'
 import { type Alert, Alerts, type AlertTarget } from './alerts.ts'
 import { type CertificateCount, countCertificates, expiredReasons, listCertificates } from './certificate-list.ts'
 import { logChange } from './certificate-log.ts'
+import { recordOfChange, recordOfFailure } from './certificate-record.ts'
 import type { CertificateChange } from './certificate-watch.ts'
 import { inForce, type SiteCertificates } from './certificates.ts'
 import { ExpiryWatch } from './expiry-watch.ts'
@@ -20,15 +22,20 @@ type ReportOptions = {
   readonly silent: boolean
 }
 
+/** Builds the record only where somebody listens. */
+type CertificateListener = { certificate(record: () => CertificateRecord | null): void }
+
 export class CertificateReports {
   private readonly log: Log
+  private readonly listener: CertificateListener
   private readonly silent: boolean
   private readonly alerts: Alerts
   private readonly expiry: ExpiryWatch
   private sites: readonly SiteCertificates[] = []
 
-  constructor(log: Log, { silent }: ReportOptions) {
+  constructor(log: Log, listener: CertificateListener, { silent }: ReportOptions) {
     this.log = log
+    this.listener = listener
     this.silent = silent
     this.alerts = new Alerts(log)
     this.expiry = new ExpiryWatch({ log, list: () => this.list(), alert: alert => this.raise(alert) })
@@ -48,7 +55,9 @@ export class CertificateReports {
   }
 
   /** Whoever has tried says so: only one process does. */
-  renewalFailed({ name, bundle, why }: RenewalFailure): void {
+  renewalFailed(failure: RenewalFailure): void {
+    const { name, bundle, why } = failure
+    this.listener.certificate(() => recordOfFailure(failure))
     const sites = this.list()
       .filter(one => one.source === (bundle?.source ?? name))
       .flatMap(one => one.sites)
@@ -57,6 +66,7 @@ export class CertificateReports {
 
   changed(change: CertificateChange): void {
     logChange(this.log, change)
+    this.listener.certificate(() => recordOfChange(change))
     if (change.kind === 'broken') {
       const { source, leaf, why } = change
       const sites = this.list()

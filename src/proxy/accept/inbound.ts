@@ -8,6 +8,7 @@ import { ProxyError } from '../../base/errors.ts'
 import { Gathered } from '../../base/gathered.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { LinkHandler } from '../../model/link.ts'
+import type { EndingAlert } from '../../model/records.ts'
 import type { Site } from '../../model/site.ts'
 import type { ServerTls } from '../../model/tls-terms.ts'
 import type { ClientHello } from '../../wire/client-hello.ts'
@@ -24,7 +25,7 @@ import { Http2Server } from '../http2/server.ts'
 import { carry } from '../layer4/layer4.ts'
 import { identify } from '../seam/client-certificate.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
-import { type EndingAlert, explainFailure } from '../seam/handshake-failure.ts'
+import { explainFailure } from '../seam/handshake-failure.ts'
 import { type ConnectionUse, type Holder, silentMs } from '../seam/holder.ts'
 import { challengeTerms, termsRefusal } from './challenge-terms.ts'
 import { decide, negotiatedGroup } from './decide.ts'
@@ -225,7 +226,7 @@ export class Inbound implements LinkHandler, Waiting {
       default:
         connection.site = verdict.site
         // Two hashes a handshake, for those who look at them.
-        if (verdict.site.fingerprints.wanted || listener.services.events.exchange !== null)
+        if (verdict.site.fingerprints.wanted || listener.services.events.fingerprints)
           connection.fingerprint = fingerprintOf(hello)
         connection.group = groupName(negotiatedGroup(verdict.tls, hello))
         this.negotiate(() => verdict.tls.terms(hello, hello.serverName ?? ''), whole, verdict.site)
@@ -309,7 +310,7 @@ export class Inbound implements LinkHandler, Waiting {
       }
       connection.secure = true
       connection.handshakeMs = nowMs() - this.startedAt
-      this.listener.services.events.handshakeDone(connection.handshakeMs)
+      this.listener.services.events.handshake(connection)
       const problem = identify(connection, site.clients, Date.now())
       if (problem !== null) {
         this.refuse(problem)
@@ -368,7 +369,7 @@ export class Inbound implements LinkHandler, Waiting {
   }
 
   private report(error: ProxyError, alert: EndingAlert | null = null): void {
-    this.listener.services.events.refused(this.connection, error, this.parsed, alert)
+    this.listener.services.events.failedHandshake(this.connection, error, this.parsed, alert)
   }
 
   private leave(): void {

@@ -129,6 +129,7 @@ export class Listener implements Holder {
       clientPort: link.remotePort,
       serverAddress: '',
       serverPort: this.port,
+      listenerPort: this.port,
       secure: false,
       serverName: null,
       site: null,
@@ -140,6 +141,7 @@ export class Listener implements Holder {
       handshakeMs: 0,
       leftBehind: 0,
       onNoneLeft: null,
+      logText: null,
     }
     const inbound = new Inbound(this, connection)
     const entered = this.room.enter(services.snapshot.limits.connections)

@@ -11,6 +11,7 @@ import { nowMs } from '../../base/deadlines.ts'
 import { type ErrorCode, messageOf, ProxyError } from '../../base/errors.ts'
 import type { Reply } from '../../model/filter.ts'
 import type { Link } from '../../model/link.ts'
+import type { RequestRecord } from '../../model/records.ts'
 import type { Route, RouteTimeouts } from '../../model/route.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
 import type { Origin, RequestSink, Sink } from '../../model/stage.ts'
@@ -21,7 +22,7 @@ import { type BackendSide, nobodyAsked } from '../seam/backend-side.ts'
 import type { Downstream, Tunnelled } from '../seam/downstream.ts'
 import type { WaitedFor } from '../seam/exchange-phase.ts'
 import { grpcStatusLines } from '../seam/grpc.ts'
-import type { ExchangeRecord, Services } from '../seam/services.ts'
+import type { Services } from '../seam/services.ts'
 import { upgradeOf } from '../seam/websocket.ts'
 import { WhenDone } from '../seam/when-done.ts'
 import { answerLength, answerText } from './answer-head.ts'
@@ -35,7 +36,7 @@ import { refuse } from './origins.ts'
 import { PendingRequest } from './pending-request.ts'
 import { failureAnswer, giveAnswer, type OwnAnswer, replyAnswer, untunnelled, writeThrough } from './respond.ts'
 
-export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, FilterHost, Sink {
+export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, FilterHost, Sink {
   readonly downstream: Downstream
   readonly head: RequestHead
   /** As asked for, in normal form: what was routed on, and what the log has */
@@ -45,6 +46,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
   forwardPath = ''
   forwardQuery = ''
   host: string
+  site: RequestRecord['site'] = null
   route: Route | null = null
   refusing: Route
   refusal: ProxyError | null = null
@@ -53,10 +55,10 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
   errorWhy: string | null = null
   bytesIn = 0
   bytesOut = 0
-  /** Milliseconds on the clock of nowMs, set only when the access log wants them */
   readonly startedAt: number
   sentAt = 0
   headAt = 0
+  endedAt = 0
   responseHead: ResponseHead | null = null
   responseBodyless = false
   /** Of the site and client of this request: on an HTTP/2 connection another may have been looked up since */
@@ -97,7 +99,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
     this.host = head.host ?? ''
     this.requestComplete = !hasBody(head)
     this.deadline = new ExchangeDeadline(services.deadlines, this, this.snapshot.timeouts, head)
-    this.startedAt = services.events.exchange === null ? 0 : nowMs()
+    this.startedAt = services.events.timed ? nowMs() : 0
   }
 
   get timeouts(): RouteTimeouts {
@@ -282,7 +284,6 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
     this.finish(error)
   }
 
-  /** Once only: counters, done filters and the log. */
   finish(error: ProxyError | null): void {
     if (this.finished) return
     this.finished = true
@@ -294,9 +295,8 @@ export class Exchange implements DeadlineOwner, Tunnelled, ExchangeRecord, Filte
     this.whenDone?.tell(error, this.services.events.fault)
     const done = this.route?.filters.done ?? []
     if (done.length > 0 || this.madePhases !== null) this.filterPhases.done(done, error, this.services.events)
-    if (this.forked) return
-    this.services.events.answered(this.status)
-    this.services.events.exchange?.(this)
+    if (this.startedAt > 0) this.endedAt = nowMs()
+    if (!this.forked) this.services.events.request(this)
   }
 
   // Sink: the answer, as the outermost stage gives it to the client

@@ -1,9 +1,9 @@
 /** The exchange that filters run for, and what becomes of one whose filter has failed. */
 import { messageOf, ProxyError } from '../../base/errors.ts'
 import type { Filter } from '../../model/filter.ts'
+import type { Events } from '../../model/records.ts'
 import type { Sink } from '../../model/stage.ts'
 import type { ResponseHead } from '../../wire/heads.ts'
-import type { Events } from '../seam/services.ts'
 import type { ExchangeDeadline } from './exchange-deadline.ts'
 import type { FilterPhases } from './filter-phases.ts'
 import { faultPlace } from './filter-run.ts'

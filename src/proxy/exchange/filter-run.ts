@@ -4,7 +4,7 @@
  */
 import type { ProxyError } from '../../base/errors.ts'
 import type { Filter, FilterExchange } from '../../model/filter.ts'
-import type { Events } from '../seam/services.ts'
+import type { Events } from '../../model/records.ts'
 import { nothingNow } from './filter-answer.ts'
 
 type Run<T> = {

@@ -15,6 +15,7 @@ interface Located {
   path: string
   query: string
   host: string
+  site: { readonly name: string } | null
   route: Route | null
   /** Who answers where the request is refused: the fallback route of its listener or site, or the route that would take it */
   refusing: Route
@@ -35,6 +36,7 @@ export function locate(exchange: Located, forwarding: Forwarding, snapshot: Snap
   if (misaimed !== null) return misaimed
   const { connection } = forwarding
   const site = forwarding.site as Site
+  exchange.site = site
   const { action } = site
   const route =
     action.kind === 'http'

@@ -7,7 +7,7 @@ import { writeWhole } from './respond.ts'
 
 export function refuseRequest(services: Services, connection: Connection, error: ProxyError): void {
   const id = services.nextId()
-  services.events.badRequest(connection, error, writeRefusal(services, connection, error, id), id)
+  services.events.refusedRequest(connection, 1, error, writeRefusal(services, connection, error, id), id)
 }
 
 /** Writes the answer alone. @returns its status */

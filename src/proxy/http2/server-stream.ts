@@ -141,7 +141,7 @@ export class ServerStream implements StreamUser, Downstream {
     else if (idleMs > 0 && now - this.unreadSince > idleMs) {
       // The record of the exchange was written when its answer was whole, and says nothing of this.
       const why = `the client read nothing for ${idleMs} ms: ${stream.pendingBytes} bytes of its answer were not sent`
-      this.services.events.badRequest(this.connection, new ProxyError('CLIENT_STALLED', why), 0, this.lateId)
+      this.services.events.unreadAnswer(this.connection, new ProxyError('CLIENT_STALLED', why), this.lateId)
       stream.reset(h2Error.cancel, 'peer')
     }
   }

@@ -286,6 +286,6 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
   }
 
   private report(error: ProxyError, status: number, id = this.services.nextId()): void {
-    this.services.events.badRequest(this.connection, error, status, id)
+    this.services.events.refusedRequest(this.connection, 2, error, status, id)
   }
 }

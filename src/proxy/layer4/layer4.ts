@@ -144,9 +144,10 @@ class Layer4 implements LinkHandler, ConnectionUser {
     const endpoint = connecting.endpoint?.label ?? ''
     connecting.end()
     listener.letGo(this)
-    listener.services.events.splice({
+    listener.services.events.connection({
       kind: action.kind,
       connection,
+      site: connection.site as Site,
       upstream: action.upstream,
       endpoint,
       bytesIn,

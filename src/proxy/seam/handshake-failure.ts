@@ -4,14 +4,12 @@
  * last the words of the TLS library, which the table below turns into ours. Library text is never the sentence.
  */
 import { ProxyError } from '../../base/errors.ts'
+import type { EndingAlert } from '../../model/records.ts'
 import type { ServerTls } from '../../model/tls-terms.ts'
 import type { ClientHello } from '../../wire/client-hello.ts'
 import type { AlertName } from '../../wire/tls-alert.ts'
 import { certificateProblem } from './certificate-problem.ts'
 import { alertWithoutCertificate, handshakeMismatch } from './handshake-mismatch.ts'
-
-/** The alert that ended a handshake, by its name in RFC 8446 section 6, and whose it was */
-export type EndingAlert = { readonly name: string; readonly from: 'gateway' | 'client' }
 
 type Explained = { readonly error: ProxyError; readonly alert: EndingAlert | null }
 

@@ -8,13 +8,11 @@ import { visible } from '../../../src/base/visible.ts'
 import { handshakeGroups, handshakesText } from '../../../src/control/commands/handshakes.ts'
 import { parseLocation } from '../../../src/features/location.ts'
 import { parseTemplate } from '../../../src/features/template.ts'
-import { logEvents } from '../../../src/gateway/events.ts'
 import type { Connection } from '../../../src/model/connection.ts'
 import { Metrics } from '../../../src/model/metrics.ts'
 import type { Snapshot } from '../../../src/model/snapshot.ts'
 import type { StagedExchange } from '../../../src/model/stage.ts'
-import { HandshakeLog } from '../../../src/observe/handshake-log.ts'
-import { RequestCounts } from '../../../src/observe/request-counts.ts'
+import { Observation } from '../../../src/observe/observation.ts'
 import { decide } from '../../../src/proxy/accept/decide.ts'
 import { errorAnswer } from '../../../src/proxy/exchange/respond.ts'
 import { parseClientHello } from '../../../src/wire/client-hello.ts'
@@ -49,12 +47,11 @@ export const logs: readonly Worst[] = [
     const parsed = helloOf(n)
     return () => decide(snapshot, parsed, () => '10.0.0.1')
   }),
-  worst('src/gateway/events.ts', 'a refused hello of protocol names', 8_000, n => {
+  worst('src/observe/observation.ts', 'a refused hello of protocol names', 8_000, n => {
     const parsed = helloOf(n)
-    const events = logEvents(quiet('json'), new HandshakeLog(), new RequestCounts(new Metrics()))
-    events.logAccess(true)
+    const events = new Observation(quiet('json'), new Metrics())
     const error = new ProxyError('TLS_NO_ALPN', 'x'.repeat(n))
-    return () => events.refused(connection, error, parsed, null)
+    return () => events.failedHandshake(connection, error, parsed, null)
   }),
   worst('src/base/log.ts', 'controls, as JSON', 4_000, n => {
     const why = '\u0085'.repeat(n)
