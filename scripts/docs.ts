@@ -9,7 +9,13 @@ import { jsonSchema } from '../src/config/engine/json-schema.ts'
 import { configMarkdown, errorsMarkdown } from '../src/config/engine/markdown.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { configShape } from '../src/config/schema.ts'
+import { Admin } from '../src/control/admin.ts'
 import { templatesMarkdown } from '../src/features/markdown.ts'
+import { certificateMetricsDefined } from '../src/gateway/certificates/certificate-metrics.ts'
+import { Gateway } from '../src/gateway/gateway.ts'
+import { gatewayMetricsDefined } from '../src/observe/gateway-metrics.ts'
+import { metricsMarkdown } from '../src/observe/metrics-markdown.ts'
+import { recordsDroppedTotal } from '../src/observe/process-metrics.ts'
 import { clientFieldsMarkdown } from './client-fields.ts'
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
@@ -18,13 +24,22 @@ const check = process.argv.includes('--check')
 // Some file that is there stands for the CA, which is not in the picture.
 const demo = demoConfig(8443, '.sallyport', path.join(root, 'package.json'), exampleBackends)
 
+const demoLoaded = (await loadConfig({ value: demo })).config
+// Neither of them is started: they know their metrics.
+const gateway = new Gateway(demoLoaded)
+new Admin(gateway)
+
 const pages = {
   'docs/config.md': configMarkdown(configShape),
   'docs/config.schema.json': `${JSON.stringify(jsonSchema(configShape), null, 2)}\n`,
   'docs/client-fields.md': clientFieldsMarkdown(),
   'docs/errors.md': errorsMarkdown(),
+  'docs/metrics.md': metricsMarkdown(
+    [...gateway.metrics.defined(), recordsDroppedTotal],
+    [...gatewayMetricsDefined, ...certificateMetricsDefined],
+  ),
   'docs/templates.md': templatesMarkdown(),
-  'docs/map.svg': mapSvg(mapOf((await loadConfig({ value: demo })).config)),
+  'docs/map.svg': mapSvg(mapOf(demoLoaded)),
 }
 
 const stale: string[] = []

@@ -140,7 +140,7 @@ export class Admin {
     const found = new Map(others.filter(each => each.worker !== own.worker).map(each => [each.worker, each]))
     const processes = [own, ...found.values()].sort((a, b) => a.worker - b.worker)
     const certificates = await certificateMetrics(this.gateway.heldCertificates(), Date.now)
-    return gatewayMetrics(processes, Math.max(workers, worker)) + certificates
+    return gatewayMetrics(processes, Math.max(workers, worker), certificates)
   }
 
   /** Another gateway may have the same state folder, for as long as it takes to replace one by the other: it is not asked. */

@@ -6,7 +6,7 @@
 
 export type MetricType = 'counter' | 'gauge' | 'histogram'
 
-type Metric<T extends MetricType = MetricType> = {
+export type Metric<T extends MetricType = MetricType> = {
   readonly type: T
   /** By Prometheus' conventions: base units, counters end in `_total` */
   readonly name: string
@@ -84,7 +84,7 @@ export type FamilyData = {
 }
 
 /** The value of a counter or gauge; of a histogram its counts by bucket, then their sum. */
-type SampleData = {
+export type SampleData = {
   readonly labels: readonly string[]
   readonly value: number
   readonly counts?: readonly number[]
@@ -100,6 +100,25 @@ type Known = {
   read: (() => Iterable<SampleData>) | null
 }
 
+/** Longer ones would cost the scraper more than they tell it. */
+const longestValue = 200
+
+/**
+ * A label's value as it is shown: cut, and without control characters (a bare CR ends a line for some readers) and halves of
+ * surrogate pairs. Two sets of values that are shown alike must be one sample, or the whole scrape is spoilt.
+ */
+export function labelValue(value: string): string {
+  const whole = value.isWellFormed() ? value : value.toWellFormed()
+  const short = whole.length > longestValue ? `${cut(whole, longestValue - 3)}...` : whole
+  return short.replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, '\ufffd')
+}
+
+/** Not through the middle of a character. */
+function cut(text: string, length: number): string {
+  const last = text.charCodeAt(length - 1)
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? length - 1 : length)
+}
+
 /** The metrics of one gateway in one process. */
 export class Metrics {
   readonly #known = new Map<string, Known>()
@@ -112,19 +131,25 @@ export class Metrics {
     if (values.length !== metric.labels.length)
       throw new TypeError(`${metric.name} has the labels ${metric.labels.join(', ') || 'none'}`)
     const { cells } = this.#family(metric)
-    const key = values.join('\0')
+    const shown = values.map(labelValue)
+    const key = shown.join('\0')
     const known = cells.get(key)
     if (known !== undefined) return known.cell as CellOf<T>
     if (cells.size >= setsAtMost[metric.type] && values.some(value => value !== others))
       return this.of(metric, ...values.map(() => others))
     const cell = metric.type === 'histogram' ? new HistogramCell(metric.buckets) : new Cell()
-    cells.set(key, { labels: values, cell })
+    cells.set(key, { labels: shown, cell })
     return cell as CellOf<T>
   }
 
   /** Makes them known before there is anything to count. */
   declare(...metrics: readonly Metric[]): void {
     for (const metric of metrics) this.#family(metric)
+  }
+
+  /** All that this process may ever show. */
+  defined(): Metric[] {
+    return [...this.#known.values()].map(({ metric }) => metric)
   }
 
   /** For what is known anyway and need not be counted: it is read when somebody asks. */

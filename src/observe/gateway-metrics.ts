@@ -2,7 +2,7 @@
  * The metrics of all processes of a gateway as one page. Each sample carries the number of its worker: one that starts
  * again counts from zero, and a sum over workers made here would look like a counter that goes backwards.
  */
-import { type counter, type FamilyData, gauge } from '../model/metrics.ts'
+import { type FamilyData, gauge, type Metric } from '../model/metrics.ts'
 import { familyText } from './exposition.ts'
 import type { ProcessMetrics } from './process-metrics.ts'
 
@@ -12,15 +12,27 @@ const unreachable = gauge(
   'Worker processes that did not answer in time: their samples are missing here.',
 )
 
-/** @param wanted how many processes there should be */
-export function gatewayMetrics(processes: readonly ProcessMetrics[], wanted: number): string {
-  const one = (metric: ReturnType<typeof gauge | typeof counter>, value: number): FamilyData => ({
-    ...metric,
-    samples: [{ labels: [], value }],
-  })
+/** Of the gateway as a whole: without a worker */
+export const gatewayMetricsDefined: readonly Metric[] = [workers, unreachable]
+
+/**
+ * @param wanted how many processes there should be
+ * @param whole families of the gateway as a whole
+ */
+export function gatewayMetrics(
+  processes: readonly ProcessMetrics[],
+  wanted: number,
+  whole: readonly FamilyData[] = [],
+): string {
   const missing = Math.max(0, wanted - processes.length)
-  return [one(workers, wanted), one(unreachable, missing), ...merged(processes)].map(familyText).join('')
+  const own = [familyOf(workers, wanted), familyOf(unreachable, missing)]
+  return [...own, ...merged(processes), ...whole].map(familyText).join('')
 }
+
+export const familyOf = (metric: Metric<'gauge'>, value: number): FamilyData => ({
+  ...metric,
+  samples: [{ labels: [], value }],
+})
 
 /** One family of each name, whose first label is the worker. Of two definitions the one of the first worker counts. */
 function merged(processes: readonly ProcessMetrics[]): FamilyData[] {

@@ -21,6 +21,12 @@ const lastReloadFailed = gauge(
   '1 if the last reload failed, so that the previous configuration is still in use.',
 )
 
+/** Of the output of a process that writes to standard output itself */
+export const recordsDroppedTotal = counter(
+  'sallyport_log_records_dropped_total',
+  'Log records dropped because the reader of standard output was too slow.',
+)
+
 export function readReloads(metrics: Metrics, reloads: Reloads): void {
   metrics.read(reloadsTotal, () => [
     { labels: ['done'], value: reloads.done },

@@ -10,9 +10,8 @@ import { makeControlFolder } from '../control/folder.ts'
 import { openControl } from '../control/socket.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import type { GatewayOptions } from '../gateway/gateway-options.ts'
-import { counter } from '../model/metrics.ts'
 import type { ShareSource } from '../model/shared-limit.ts'
-import { noReloads, processMetrics, type Reloads } from '../observe/process-metrics.ts'
+import { noReloads, processMetrics, type Reloads, recordsDroppedTotal } from '../observe/process-metrics.ts'
 import type { Loaded } from './loaded.ts'
 
 type ServingOptions = {
@@ -27,11 +26,6 @@ type ServingOptions = {
   readonly reload: () => Promise<void>
   readonly drain: () => void
 }
-
-const recordsDroppedTotal = counter(
-  'sallyport_log_records_dropped_total',
-  'Log records dropped because the reader of standard output was too slow.',
-)
 
 /** How long the last lines of the log may take to be read. */
 const lastLinesMs = 500

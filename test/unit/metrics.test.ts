@@ -38,6 +38,31 @@ describe('the registry of metrics', () => {
     assert.equal(samples.find(({ labels }) => labels[0] === 'other')?.value, 3_000)
   })
 
+  it('has fewer sets of a histogram, which is a line for each bucket', () => {
+    const metrics = new Metrics()
+    for (let each = 0; each < 1_000; each++) metrics.of(seconds, `name-${each}`).observe(1)
+    assert.equal(metrics.families()[0]?.samples.length, 501)
+  })
+
+  it('counts values that are shown alike in one sample: two would spoil the scrape', () => {
+    const metrics = new Metrics()
+    const long = 'x'.repeat(300)
+    for (const value of [`${long}1`, `${long}2`, 'a\rb', 'a\u0000b', '\ud800', '\udc00'])
+      metrics.of(asked, value).value++
+    const page = readExposition(gatewayMetrics([{ worker: 1, pid: 1, parent: 0, families: metrics.families() }], 1))
+    assert.deepEqual(
+      page.all('test_asked_total').map(({ value }) => value),
+      [2, 2, 2],
+    )
+  })
+
+  it('knows what is defined before there is anything to count', () => {
+    const metrics = new Metrics()
+    metrics.declare(asked)
+    metrics.of(open)
+    assert.deepEqual(metrics.defined(), [asked, open])
+  })
+
   it('refuses other labels than those of the definition, and two definitions of one name', () => {
     const metrics = new Metrics()
     assert.throws(() => metrics.of(asked), /test_asked_total has the labels of/)

@@ -5,16 +5,56 @@
 
 import type { ListedCertificate } from '../../certs/files/list.ts'
 import { dayMs } from '../../certs/x509/expiry.ts'
-import { family, labelText, type Sample } from '../../observe/exposition.ts'
+import { type FamilyData, gauge, labelValue, type Metric, type SampleData } from '../../model/metrics.ts'
+import { familyOf } from '../../observe/gateway-metrics.ts'
 
 /** Some 2 ms. */
 const slice = 100
 const mostNames = 3
 
-type Series = { readonly notAfter: number | null; readonly problem: boolean }
+const labels = ['names', 'site', 'source', 'key']
+const certificates = gauge(
+  'sallyport_certificates',
+  'Certificates in use, and configured ones that could not be loaded.',
+)
+const certificatesExpired = gauge('sallyport_certificates_expired', 'Certificates in use that have expired.')
+const certificatesBroken = gauge(
+  'sallyport_certificates_broken',
+  'Certificates whose files cannot be used, or that could not be ordered or renewed.',
+)
+const notAfterSeconds = gauge(
+  'sallyport_certificate_not_after_seconds',
+  'When a certificate expires, in seconds since 1970.',
+  labels,
+)
+const daysLeft = gauge(
+  'sallyport_certificate_days_left',
+  'Days until a certificate expires; negative afterwards.',
+  labels,
+)
+const hasProblem = gauge(
+  'sallyport_certificate_problem',
+  '1 for a certificate that should be replaced and cannot be; sallyport certs list says why.',
+  labels,
+)
+
+/** For the documentation */
+export const certificateMetricsDefined: readonly Metric[] = [
+  certificates,
+  certificatesExpired,
+  certificatesBroken,
+  notAfterSeconds,
+  daysLeft,
+  hasProblem,
+]
+
+type Series = { readonly labels: readonly string[]; readonly notAfter: number | null; readonly problem: boolean }
 
 /** @param listed as Gateway.heldCertificates gives it */
-export async function certificateMetrics(listed: readonly ListedCertificate[], now: () => number): Promise<string> {
+export async function certificateMetrics(
+  listed: readonly ListedCertificate[],
+  now: () => number,
+): Promise<FamilyData[]> {
   const series = new Map<string, Series>()
   let [expired, broken] = [0, 0]
   for (let from = 0; from < listed.length; from += slice) {
@@ -28,69 +68,41 @@ export async function certificateMetrics(listed: readonly ListedCertificate[], n
       add(series, labelsOf(one), { notAfter, problem: one.problem !== null })
     }
   }
-  const ends: Sample[] = []
-  const days: Sample[] = []
-  const problems: Sample[] = []
-  for (const [labels, { notAfter, problem }] of series) {
+  const ends: SampleData[] = []
+  const days: SampleData[] = []
+  const problems: SampleData[] = []
+  for (const { labels, notAfter, problem } of series.values()) {
     if (problem) problems.push({ labels, value: 1 })
     if (notAfter === null) continue
     ends.push({ labels, value: Math.floor(notAfter / 1000) })
     // Down to the next hundredth: what ended a second ago is below zero.
     days.push({ labels, value: Math.floor(((notAfter - now()) / dayMs) * 100) / 100 })
   }
-  const one = (value: number): Sample[] => [{ labels: '', value }]
-  return (
-    family(
-      'sallyport_certificates',
-      'gauge',
-      'Certificates in use, and configured ones that could not be loaded.',
-      one(listed.length),
-    ) +
-    family('sallyport_certificates_expired', 'gauge', 'Certificates in use that have expired.', one(expired)) +
-    family(
-      'sallyport_certificates_broken',
-      'gauge',
-      'Certificates whose files cannot be used, or that could not be ordered or renewed.',
-      one(broken),
-    ) +
-    family(
-      'sallyport_certificate_not_after_seconds',
-      'gauge',
-      'When a certificate expires, in seconds since 1970.',
-      ends,
-    ) +
-    family(
-      'sallyport_certificate_days_left',
-      'gauge',
-      'Days until a certificate expires; negative afterwards.',
-      days,
-    ) +
-    family(
-      'sallyport_certificate_problem',
-      'gauge',
-      '1 for a certificate that should be replaced and cannot be; sallyport certs list says why.',
-      problems,
-    )
-  )
+  return [
+    familyOf(certificates, listed.length),
+    familyOf(certificatesExpired, expired),
+    familyOf(certificatesBroken, broken),
+    { ...notAfterSeconds, samples: ends },
+    { ...daysLeft, samples: days },
+    { ...hasProblem, samples: problems },
+  ]
 }
 
-function labelsOf(one: ListedCertificate): string {
+function labelsOf(one: ListedCertificate): string[] {
   const leaf = one.leaf()
   const names = leaf?.names ?? []
   const more = names.length > mostNames ? `,+${names.length - mostNames}` : ''
-  return labelText([
-    ['names', names.slice(0, mostNames).join(',') + more],
-    ['site', one.sites[0] ?? ''],
-    ['source', one.source],
-    ['key', leaf?.keyType ?? ''],
-  ])
+  const shown = names.slice(0, mostNames).join(',') + more
+  return [shown, one.sites[0] ?? '', one.source, leaf?.keyType ?? ''].map(labelValue)
 }
 
 /** Two samples with the same labels would spoil the whole scrape: of two that look alike, the one that ends first. */
-function add(series: Map<string, Series>, labels: string, one: Series): void {
-  const known = series.get(labels)
+function add(series: Map<string, Series>, labels: readonly string[], one: Omit<Series, 'labels'>): void {
+  const key = labels.join('\0')
+  const known = series.get(key)
   const ends = [known?.notAfter ?? null, one.notAfter].filter(each => each !== null)
-  series.set(labels, {
+  series.set(key, {
+    labels,
     notAfter: ends.length === 0 ? null : Math.min(...ends),
     problem: one.problem || (known?.problem ?? false),
   })
