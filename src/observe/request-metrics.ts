@@ -35,6 +35,12 @@ const firstByteSeconds = histogram(
   ['upstream'],
 )
 
+const retriesTotal = counter(
+  'sallyport_upstream_retries_total',
+  'Attempts beyond the first of a request, by the upstream that was tried again.',
+  ['upstream'],
+)
+
 type Named = { readonly name: string }
 
 /** What the requests of one route are counted in, or those of a site that no route takes. */
@@ -79,7 +85,7 @@ class RouteCells {
   }
 }
 
-type UpstreamCells = { readonly name: string; readonly firstByte: HistogramCell }
+type UpstreamCells = { readonly name: string; readonly firstByte: HistogramCell; readonly retries: Cell }
 
 export class RequestMetrics {
   private readonly metrics: Metrics
@@ -91,7 +97,7 @@ export class RequestMetrics {
 
   constructor(metrics: Metrics) {
     this.metrics = metrics
-    metrics.declare(requestsTotal, requestSeconds, firstByteSeconds)
+    metrics.declare(requestsTotal, requestSeconds, firstByteSeconds, retriesTotal)
     this.nowhere = new RouteCells(metrics, '', '')
     this.lastCells = this.nowhere
   }
@@ -100,10 +106,11 @@ export class RequestMetrics {
     const { startedAt, sentAt, headAt, attempts } = record
     const cells = this.cellsOf(record.site, record.route)
     cells.answered(record.head.version, record.status)
+    const upstream = attempts.upstreamName === null ? null : this.upstream(attempts.upstreamName)
+    if (upstream !== null && attempts.count > 1) upstream.retries.value += attempts.count - 1
     if (startedAt === 0) return
     cells.seconds.observe((record.endedAt - startedAt) / 1000)
-    if (headAt > 0 && attempts.upstreamName !== null)
-      this.upstream(attempts.upstreamName).firstByte.observe((headAt - sentAt) / 1000)
+    if (upstream !== null && headAt > 0) upstream.firstByte.observe((headAt - sentAt) / 1000)
   }
 
   refusedRequest({ http, status, afterDone }: RefusedRequest): void {
@@ -126,7 +133,8 @@ export class RequestMetrics {
 
   private upstream(name: string): UpstreamCells {
     if (this.lastUpstream?.name === name) return this.lastUpstream
-    const cells = { name, firstByte: this.metrics.of(firstByteSeconds, name) }
+    const { metrics } = this
+    const cells = { name, firstByte: metrics.of(firstByteSeconds, name), retries: metrics.of(retriesTotal, name) }
     this.lastUpstream = cells
     return cells
   }

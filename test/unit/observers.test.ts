@@ -221,6 +221,24 @@ test('a request without a route is counted under its site, one without a site un
   ])
 })
 
+test('attempts beyond the first are counted as retries of their upstream', () => {
+  const { observed, metric } = observation()
+  const attempts = (upstreamName: string | null, count: number) => ({ count, endpoint: null, upstreamName })
+  for (const [name, count] of [
+    ['one', 1],
+    ['two', 3],
+    ['one', 2],
+    ['two', 2],
+    [null, 0],
+  ] as const)
+    observed.request(request({ attempts: attempts(name, count) }))
+  const lines = metric('sallyport_upstream_retries_total').split('\n')
+  assert.deepEqual(
+    lines.filter(line => line.startsWith('sallyport')),
+    ['sallyport_upstream_retries_total{upstream="one"} 1', 'sallyport_upstream_retries_total{upstream="two"} 3'],
+  )
+})
+
 test('durations are counted where they were taken, first bytes under the upstream that gave them', () => {
   const { observed, metric } = observation()
   const times = { startedAt: 1_000, sentAt: 1_002, headAt: 1_006, endedAt: 1_300 }
