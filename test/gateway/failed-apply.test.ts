@@ -194,8 +194,8 @@ describe('a reload that fails', () => {
       listen: [...base.listen, { port: ports.listen, address: '127.0.0.1' }],
     })
     const [refused] = await Promise.all([reloading.catch(error => error), gateway.drain(0)])
-    assert.match(String(refused), /the gateway drains/)
-    await assert.rejects(gateway.reload(base), /the gateway drains/)
+    assert.match(String(refused), /the gateway is draining/)
+    await assert.rejects(gateway.reload(base), /the gateway is draining/)
     await areFree(ports.base, ports.listen)
     assert.deepEqual(keptBy(gateway), nothing)
   })
