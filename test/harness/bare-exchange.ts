@@ -138,8 +138,8 @@ export function bareExchange(origin: Origin, head: Partial<RequestHead> = {}): B
     } as unknown as Snapshot,
     nextId: () => 'id',
     events: {
-      exchange: null,
-      answered: (status: number) => void events.push(`answered ${status}`),
+      timed: false,
+      request: ({ status }: { status: number }) => void events.push(`answered ${status}`),
       fault: (where: string, error: unknown) => void events.push(`fault ${where} ${(error as Error).message}`),
     },
   } as unknown as Services

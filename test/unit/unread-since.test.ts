@@ -13,7 +13,7 @@ it('a stream that has sent nothing when it is looked at first has timeouts.idle 
   const services = {
     deadlines: { now: began },
     snapshot: { timeouts: { idleMs: 10_000 } },
-    events: { badRequest() {} },
+    events: { unreadAnswer() {} },
   }
   let resets = 0
   const stream = new ServerStream(services as never, {} as never)
