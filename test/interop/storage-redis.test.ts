@@ -18,7 +18,7 @@ const skip = hasRedis ? false : 'redis-server is not installed'
 /** As docs/storage.md has it */
 const allowed =
   '+hello +select +eval +subscribe +publish +get +set +del +exists +strlen +incr +rename +persist +pexpire +time +zadd +zrem +zrangebylex'
-const quick = { deadlineMs: 400, leaseMs: 1_200, pollMs: 100 }
+const quick = { deadlineMs: 2_000, leaseMs: 6_000, pollMs: 100 }
 
 describe('redis', { skip }, () => {
   let redis: Redis
