@@ -29,10 +29,16 @@ export type Choose = (
 export const isLeftOut = (endpoint: Endpoint, excluded: readonly Endpoint[], now: number): boolean =>
   endpoint.avoidUntil > now || (excluded.length > 0 && excluded.includes(endpoint))
 
+function noneAvoided(endpoints: readonly Endpoint[]): boolean {
+  for (let at = 0; at < endpoints.length; at++) if (endpoints[at]?.avoidUntil !== 0) return false
+  return true
+}
+
 /** @param clock as `nowMs` */
 export function avoiding(choose: Choose, clock: () => number = nowMs): Pick {
   return (endpoints, request, excluded) => {
-    const now = clock()
+    // The clock is read where there is something to compare with it.
+    const now = noneAvoided(endpoints) ? 0 : clock()
     const endpoint = choose(endpoints, request, excluded, now)
     if (endpoint === null) return choose(endpoints, request, excluded, Number.POSITIVE_INFINITY)
     if (endpoint.avoidUntil !== 0) endpoint.avoidUntil = (endpoint.pool?.size ?? 0) > 0 ? 0 : now + avoidMs
