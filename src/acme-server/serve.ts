@@ -10,7 +10,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { messageOf, UsageError } from '../base/errors.ts'
-import { listenAt } from '../base/listen-at.ts'
+import { withPort } from '../base/ip.ts'
+import { listenWith } from '../base/listen-at.ts'
 import { AcmeServer, maxBodyBytes } from './server.ts'
 import type { AcmeServerTerms, Answer } from './terms.ts'
 
@@ -150,20 +151,9 @@ async function listen(
     socket.once('close', () => clearTimeout(timer))
   })
   try {
-    await listenAt(
-      address,
-      host =>
-        new Promise<void>((resolve, reject) => {
-          server.once('error', reject)
-          server.listen(port, host, () => {
-            server.off('error', reject)
-            resolve()
-          })
-        }),
-    )
+    await listenWith(server, address, port)
   } catch (error) {
-    const where = `${address.includes(':') ? `[${address}]` : address}:${port}`
-    throw new UsageError(`ca.acme.listen: cannot listen on ${where}: ${messageOf(error)}`)
+    throw new UsageError(`ca.acme.listen: cannot listen on ${withPort(address, port)}: ${messageOf(error)}`)
   }
   server.on('error', () => {})
   return server

@@ -134,6 +134,9 @@ function withoutZone(text: string): string {
   return percent < 0 ? text : text.slice(0, percent)
 }
 
+/** `address:port`, an IPv6 address in brackets (RFC 3986 section 3.2.2) */
+export const withPort = (host: string, port: number): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
+
 /**
  * The one spelling of an address, without a zone: `::FFFF:1.2.3.4` is `1.2.3.4`. What is not an address, such as the
  * empty string of a Unix socket's peer, comes back as it is.

@@ -7,6 +7,7 @@
  * Infinity means "no limit"); file names are absolute; host names are lower-case punycode without a trailing dot; a
  * named upstream is one object, shared by every route that names it. Meaning and default of every key are in docs/config.md.
  */
+import { withPort } from '../base/ip.ts'
 import type { ClientMatch } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
 import type { Policy } from '../model/policies.ts'
@@ -236,8 +237,7 @@ export type EndpointConfig = {
 
 /** As logs, `explain` and `map` show it */
 export function endpointLabel({ host, port, unix }: EndpointConfig): string {
-  if (unix) return `unix:${host}`
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+  return unix ? `unix:${host}` : withPort(host, port)
 }
 
 export type UpstreamTlsConfig = Upstream['tls']

@@ -6,7 +6,8 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { messageOf, UsageError } from '../base/errors.ts'
-import { listenAt } from '../base/listen-at.ts'
+import { withPort } from '../base/ip.ts'
+import { listenWith } from '../base/listen-at.ts'
 import { type AdminSource, answerAdmin } from './http.ts'
 
 export type AdminBounds = {
@@ -80,22 +81,13 @@ export async function bindAdmin(
 
 async function listen(front: net.Server, { address, port }: { address: string; port: number }): Promise<void> {
   try {
-    await listenAt(
-      address,
-      host =>
-        new Promise<void>((resolve, reject) => {
-          front.once('error', reject)
-          front.listen({ port, host }, () => {
-            front.off('error', reject)
-            resolve()
-          })
-        }),
-    )
+    await listenWith(front, address, port)
   } catch (error) {
     const { code } = error as { code?: string }
     const why = code === 'EADDRINUSE' ? 'another program has it' : messageOf(error)
-    const where = `${address.includes(':') ? `[${address}]` : address}:${port}`
-    throw new UsageError(`admin.listen: cannot listen on ${where}${code ? ` (${code})` : ''}: ${why}`)
+    throw new UsageError(
+      `admin.listen: cannot listen on ${withPort(address, port)}${code ? ` (${code})` : ''}: ${why}`,
+    )
   }
   front.on('error', () => {})
 }

@@ -6,6 +6,7 @@ import { createSocket } from 'node:dgram'
 import net, { isIP } from 'node:net'
 import { messageOf } from '../../base/errors.ts'
 import { Gathered } from '../../base/gathered.ts'
+import { withPort } from '../../base/ip.ts'
 import { decodeMessage, type ReadDnsMessage } from '../../wire/dns-message.ts'
 
 /** `host` is an IP address. */
@@ -15,8 +16,7 @@ const udpTryMs = 1_500
 const udpTries = 2
 const tcpMs = 5_000
 
-export const serverText = ({ host, port }: DnsServer): string =>
-  `${host.includes(':') ? `[${host}]` : host}:${port}`
+export const serverText = ({ host, port }: DnsServer): string => withPort(host, port)
 
 /** Throws Error that says what was tried. */
 export async function exchange(server: DnsServer, message: Buffer, signal: AbortSignal): Promise<ReadDnsMessage> {

@@ -1,5 +1,6 @@
 /** `sallyport connections`: clients that are connected, and what they do; those that are asked for, of each process. */
 import { UsageError } from '../../base/errors.ts'
+import { withPort } from '../../base/ip.ts'
 import { visible } from '../../base/visible.ts'
 import type { OpenConnection } from '../../gateway/gateway.ts'
 import { type Command, onlyAnswer } from '../command.ts'
@@ -118,10 +119,7 @@ function rowOf(open: OpenConnection): Row {
 }
 
 const columns: readonly (readonly [name: string, of: (row: Row, now: number) => string])[] = [
-  [
-    'CLIENT',
-    ({ client, clientPort }) => (client.includes(':') ? `[${client}]:${clientPort}` : `${client}:${clientPort}`),
-  ],
+  ['CLIENT', ({ client, clientPort }) => withPort(client, clientPort)],
   ['PORT', ({ port }) => String(port)],
   ['SITE', ({ site, sni }) => site ?? sni ?? '-'],
   ['PROTOCOL', ({ protocol }) => protocol],

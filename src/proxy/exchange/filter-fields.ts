@@ -85,7 +85,7 @@ export class RequestFields implements FilterHeaders {
   }
 }
 
-/** Takes fields out of those that the gateway itself sends with a request, Via excepted. @param names in lower case */
+/** Takes fields out of those that the gateway itself sends with a request. @param names in lower case, without `via` */
 export function dropForwarded(request: Pick<FilteredRequest, 'forwardText'>, names: readonly string[]): void {
   const own = new Fields(request.forwardText)
   own.replace(names, '')
