@@ -10,43 +10,48 @@ import { registered } from './linear-work/registered.ts'
 /** Twice what linear work grows by, half of what quadratic work does */
 const mostGrowth = 8
 /** A busy machine only ever adds to a measurement: the least of several counts, of three at least. */
-const [fewestAttempts, attempts] = [3, 12]
+const [fewest, most] = [3, 12]
 /** CPU time; work that has taken this long is not tried again. */
 const mostMs = 10_000
 /** What is measured lasts at least this long, so that the clock is exact enough. */
 const leastMs = 4
+const mostRepeats = 100_000
 
 describe('linear work', () => {
   for (const { file, what, n, prepare } of registered) {
     it(`${file.replace('src/', '')}: ${what}`, () => {
-      const small = prepare(n)
-      const large = prepare(4 * n)
-      const repeats = repeatsOf(small)
-      const least = { small: Number.POSITIVE_INFINITY, large: Number.POSITIVE_INFINITY }
-      let growth = Number.POSITIVE_INFINITY
-      let spent = 0
-      for (
-        let attempt = 0;
-        attempt < fewestAttempts || (attempt < attempts && growth > mostGrowth && spent < mostMs);
-        attempt++
-      ) {
-        const [before, after] = [cpuMs(small, repeats), cpuMs(large, repeats)]
-        least.small = Math.min(least.small, before)
-        least.large = Math.min(least.large, after)
-        growth = least.large / Math.max(least.small, 0.1)
-        spent += before + after
-      }
+      const growth = growthOf(prepare(n), prepare(4 * n))
       assert.ok(growth <= mostGrowth, `four times the input costs ${growth.toFixed(1)} times the work`)
     })
   }
 })
 
-/** How often the work is done to last long enough. This warms it up as well. */
-function repeatsOf(work: () => unknown): number {
-  for (let repeats = 1; ; repeats *= 2) if (cpuMs(work, repeats) >= leastMs || repeats >= 100_000) return repeats
+/** How many times the work of `small` that of `large` is, by the least that several counts of each saw. */
+function growthOf(small: () => unknown, large: () => unknown): number {
+  const none = Number.POSITIVE_INFINITY
+  let least = { small: none, large: none }
+  let growth = none
+  let repeats = 1
+  let spent = 0
+  for (let count = 0; count < fewest || (count < most && growth > mostGrowth && spent < mostMs); count++) {
+    const before = cpuMs(small, repeats)
+    spent += before
+    if (before < leastMs && repeats < mostRepeats) {
+      // Too short to measure: from the start, or from when the runtime has compiled it better.
+      repeats *= 2
+      least = { small: none, large: none }
+      count = -1
+      continue
+    }
+    const after = cpuMs(large, repeats)
+    spent += after
+    least = { small: Math.min(least.small, before), large: Math.min(least.large, after) }
+    growth = least.large / Math.max(least.small, 0.1)
+  }
+  return growth
 }
 
-/** Of this process: what others do on the machine does not count. */
+/** Of this process: what others do on the machine does not count. A thread's own time has the grain of the kernel's tick. */
 function cpuMs(work: () => unknown, repeats: number): number {
   const before = process.cpuUsage()
   for (let at = 0; at < repeats; at++) work()
