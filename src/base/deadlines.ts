@@ -7,8 +7,11 @@
 export interface Timed {
   /** Milliseconds on the clock of `nowMs`, or Infinity for none */
   deadlineAt: number
-  /** Called when it has passed; sets a new deadline or ends the thing. May watch and unwatch others. */
-  onDeadline(now: number): void
+  /**
+   * Called when it has passed; sets a new deadline or ends the thing. May watch and unwatch others.
+   * @param passed deadlines up to here count as passed: earlier than `now` where the process was held up
+   */
+  onDeadline(now: number, passed: number): void
   /** Where it stands in the watch list; owned by Deadlines, -1 when not watched */
   watchIndex: number
 }
@@ -111,7 +114,7 @@ export class Deadlines {
       const timed = this.#watched[at]
       if (timed === undefined || timed.deadlineAt > passed) continue
       try {
-        timed.onDeadline(now)
+        timed.onDeadline(now, passed)
       } catch (error) {
         timed.deadlineAt = now + afterThrowMs
         this.#fault('deadline', error)

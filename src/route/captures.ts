@@ -2,6 +2,7 @@
  * What the stars of a path pattern took of a path, in the order of the pattern and in time in proportion to both together.
  * A star within a segment takes as little as it can; a last `/*` takes everything below with its slash, or nothing.
  */
+import { beginsWith } from '../base/begins-with.ts'
 import { captureWildcard, compileWildcard } from './wildcard.ts'
 
 export type Captures = (path: string) => readonly string[] | null
@@ -33,7 +34,7 @@ export function compileCaptures(pattern: string): Captures {
 /** The plain case: one last star behind a fixed prefix. */
 function below(prefix: string): Captures {
   return path => {
-    if (!path.startsWith(prefix)) return null
+    if (!beginsWith(path, prefix)) return null
     return path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f
       ? [path.slice(prefix.length)]
       : null

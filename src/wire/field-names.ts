@@ -64,11 +64,24 @@ const slotNames: (Uint8Array | null)[] = new Array(hashMask + 1).fill(null)
 /** One step of the hash that `findName` expects: over each byte of the name, in lower case. */
 export const hashStep = (hash: number, byte: number): number => (Math.imul(hash, 31) + (byte | 0x20)) | 0
 
+function hashOf(name: Uint8Array): number {
+  let hash = 0
+  for (const byte of name) hash = hashStep(hash, byte)
+  return hash
+}
+
+/**
+ * One bit of 32 that stands for a name with this hash: what is known of a head's names without a look at them (Fields). A bit
+ * that is not set says for certain that a name is not there.
+ */
+export const nameBit = (hash: number): number => 1 << (hash ^ (hash >>> 5))
+
+/** @param name in any case */
+export const bitOf = (name: string): number => nameBit(hashOf(Buffer.from(name, 'latin1')))
+
 for (const [name, id] of Object.entries(names)) {
   const bytes = Buffer.from(name, 'latin1')
-  let hash = 0
-  for (const byte of bytes) hash = hashStep(hash, byte)
-  const slot = hash & hashMask
+  const slot = hashOf(bytes) & hashMask
   if (slotNames[slot] !== null) throw new Error(`the names table has a collision at ${name}: change hashMask`)
   slotNames[slot] = bytes
   slotIds[slot] = id

@@ -7,14 +7,31 @@
  * characters above U+00FF, whose low byte could be one of those (RFC 9110 section 5.5).
  */
 
+import { bitOf } from './field-names.ts'
+
 const nameForm = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const valueForm = /^[\t\x20-\x7e\x80-\xff]*$/
 
+/** Any name may be there. */
+const everyBit = -1
+
+/** Names, and the bits of all of them (nameBit). */
+export type FieldNames = { readonly names: readonly string[]; readonly bits: number }
+
+/** @param names in lower case */
+export const fieldNames = (names: readonly string[]): FieldNames => ({
+  names,
+  bits: names.reduce((bits, name) => bits | bitOf(name), 0),
+})
+
 export class Fields {
   private lines: string
+  /** Of every name that is there; others may be set too */
+  private bits: number
 
-  constructor(lines: string) {
+  constructor(lines: string, bits = everyBit) {
     this.lines = lines
+    this.bits = bits
   }
 
   /** The field lines, each with its CRLF. */
@@ -54,11 +71,13 @@ export class Fields {
     const wanted = name.toLowerCase()
     this.deleteLines(wanted)
     this.lines += `${wanted}: ${value}\r\n`
+    this.bits = everyBit
   }
 
   append(name: string, value: string): void {
     check(name, value)
     this.lines += `${name.toLowerCase()}: ${value}\r\n`
+    this.bits = everyBit
   }
 
   delete(name: string): void {
@@ -66,11 +85,17 @@ export class Fields {
   }
 
   /**
-   * Deletes the fields with these names, in lower case, and adds lines: one pass for what would be a `set` or `delete` for
-   * each. @param lines fields that `check` would pass, each with its CRLF
+   * Deletes the fields with these names and adds lines: one pass for what would be a `set` or `delete` for each, and none where
+   * no such name can be there. @param lines fields that `check` would pass, each with its CRLF @param added the bits of their names
    */
-  replace(names: readonly string[], lines: string): void {
+  replace({ names, bits }: FieldNames, lines: string, added: number): void {
     const text = this.lines
+    const canBeThere = (this.bits & bits) !== 0
+    this.bits |= added
+    if (!canBeThere) {
+      this.lines = text + lines
+      return
+    }
     let kept = ''
     let keptTo = 0
     for (let at = 0; at < text.length; ) {

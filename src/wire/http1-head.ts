@@ -11,7 +11,7 @@ import { latin1 } from '../base/bytes.ts'
 import { type ErrorCode, ProxyError } from '../base/errors.ts'
 import { inClientFamily } from './client-fields.ts'
 import { readConnection } from './connection-options.ts'
-import { field, findName, hashStep, nameClass, targetClass, valueClass } from './field-names.ts'
+import { field, findName, hashStep, nameBit, nameClass, targetClass, valueClass } from './field-names.ts'
 import { Fields, trimBlanks } from './fields.ts'
 import { emptyLinesAtMost } from './head-buffer.ts'
 import { type AllowedFields, type HeadLimits, parseLength, type RequestHead, type ResponseHead } from './heads.ts'
@@ -221,6 +221,7 @@ function scanFields(
   let keepAlive = false
   let takesTrailers = false
   let dated = false
+  let bits = 0
   let at = from
   for (;;) {
     if (at + 1 >= to) return at < to && bytes[at] === LF ? refuse('a bare LF in the head') : null
@@ -241,6 +242,7 @@ function scanFields(
     }
     if (at === to) return null
     const nameEnd = at
+    bits |= nameBit(hash)
     if (bytes[at] !== COLON || at === nameStart) return refuse(nameProblem(bytes, nameStart, at))
     at++
     while (at < to && (bytes[at] === SP || bytes[at] === HTAB)) at++
@@ -310,7 +312,7 @@ function scanFields(
   if (at > runStart) kept += latin1(bytes, runStart, at)
   const head: Scanned = {
     end: at + 2,
-    fields: new Fields(kept),
+    fields: new Fields(kept, bits),
     host,
     length,
     te,

@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Deadlines, nowMs, type Timed } from '../../src/base/deadlines.ts'
+import type { ProxyError } from '../../src/base/errors.ts'
 import { faultLog } from '../../src/observe/fault-log.ts'
+import { ExchangeDeadline } from '../../src/proxy/exchange/exchange-deadline.ts'
+import type { RequestHead } from '../../src/wire/heads.ts'
 
 type Watched = Timed & { fired: number[] }
 
@@ -71,6 +74,30 @@ describe('deadlines', () => {
     deadlines.sweep(now + 100)
     assert.deepEqual(timed.fired, [5_100])
     deadlines.unwatch(timed)
+  })
+
+  it('of an exchange are worked out by the sweep that finds it, by the same rule', () => {
+    let now = 0
+    const deadlines = new Deadlines(() => now)
+    const ended: string[] = []
+    const peer = { peerReads: () => false }
+    const owner = {
+      downstream: peer,
+      attempts: { ...peer, endpoint: null },
+      timedOut: ({ code }: ProxyError) => ended.push(code),
+    }
+    const ms = 1_000
+    const timeouts = { handshakeMs: ms, headMs: ms, keepAliveMs: ms, bodyGraceMs: ms, poolIdleMs: ms, idleMs: ms }
+    const head = { grpc: false, chunked: false, contentLength: -1, expectContinue: false } as RequestHead
+    const deadline = new ExchangeDeadline(deadlines, owner, timeouts, head)
+    deadline.wait('challenge')
+    now = 5_000
+    deadlines.sweep(now)
+    assert.deepEqual(ended, [])
+    deadlines.sweep(now + 100)
+    assert.deepEqual(ended, ['CHALLENGE_TIMEOUT'])
+    deadline.stop()
+    assert.equal(deadlines.size, 0)
   })
 
   it('fire whatever another handler throws, which is reported and called again a second later', () => {

@@ -44,9 +44,9 @@ describe('changes of header fields', () => {
   }
   for (const [title, changes] of Object.entries(cases)) {
     it(title, () => {
-      const { names, lines } = compileChanges(changes)
+      const { gone, lines, added } = compileChanges(changes)
       const fields = new Fields(head)
-      fields.replace(names, lines(facts))
+      fields.replace(gone, lines(facts), added)
       assert.equal(fields.text, oneByOne(changes, new Fields(head)))
     })
   }
@@ -62,9 +62,9 @@ describe('changes of header fields', () => {
     for (const first of some)
       for (const second of some)
         for (const third of some) {
-          const { names, lines } = compileChanges([first, second, third])
+          const { gone, lines, added } = compileChanges([first, second, third])
           const fields = new Fields(head)
-          fields.replace(names, lines(facts))
+          fields.replace(gone, lines(facts), added)
           assert.equal(fields.text, oneByOne([first, second, third], new Fields(head)))
         }
   })

@@ -1,4 +1,5 @@
 /** What `headers` does to one head, compiled to one pass over its fields: the names that go, and the lines that come. */
+import { type FieldNames, fieldNames } from '../../wire/fields.ts'
 import type { Facts, Template } from '../template.ts'
 
 /** In order: the changes of outer levels first. */
@@ -7,10 +8,11 @@ export type Change =
   | { readonly does: 'set' | 'add'; readonly name: string; readonly template: Template }
 
 export type CompiledChanges = {
-  /** In lower case */
-  readonly names: readonly string[]
+  readonly gone: FieldNames
   /** Field lines, each with its CRLF */
   readonly lines: (facts: Facts) => string
+  /** The bits of their names */
+  readonly added: number
   readonly touchesDate: boolean
 }
 
@@ -25,8 +27,9 @@ export function compileChanges(changes: readonly Change[]): CompiledChanges {
     if (change.does !== 'remove') added.push(change)
   }
   return {
-    names: [...names],
+    gone: fieldNames([...names]),
     lines: linesOf(added),
+    added: fieldNames(added.map(({ name }) => name)).bits,
     touchesDate: changes.some(({ name }) => name === 'date'),
   }
 }

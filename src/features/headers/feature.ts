@@ -57,8 +57,8 @@ function requestStage(changes: readonly Change[], rest: (path: string) => string
       change.does === 'add' && identity.has(change.name) ? { ...change, does: 'set' as const } : change,
     )
   const change = requestChange(others)
-  // A proxy always adds its own Via (RFC 9110 section 7.6.3).
-  const own = [...new Set(others.map(({ name }) => name))].filter(name => name !== 'via')
+  // Of these alone the gateway sends any itself.
+  const own = [...new Set(others.map(({ name }) => name))].filter(name => identity.has(name))
   return inner => (exchange, sink) => {
     const facts: Facts = { exchange, response: null, rest }
     const value = template === null ? null : template(facts)
@@ -71,13 +71,13 @@ function requestStage(changes: readonly Change[], rest: (path: string) => string
 
 function requestChange(changes: readonly Change[]): (fields: Fields, facts: Facts) => void {
   if (!changes.some(change => change.does !== 'remove' && change.template.readsFields)) {
-    const { names, lines } = compileChanges(changes)
-    return (fields, facts) => fields.replace(names, lines(facts))
+    const { gone, lines, added } = compileChanges(changes)
+    return (fields, facts) => fields.replace(gone, lines(facts), added)
   }
   // A value that is taken from a field sees what the changes before it have done.
   const steps = changes.map(change => compileChanges([change]))
   return (fields, facts) => {
-    for (const { names, lines } of steps) fields.replace(names, lines(facts))
+    for (const { gone, lines, added } of steps) fields.replace(gone, lines(facts), added)
   }
 }
 
@@ -99,8 +99,8 @@ class HeadersSink extends WrappedSink {
   }
 
   override answer(head: ResponseHead, bodyless: boolean): void {
-    const { names, lines, touchesDate } = this.changes
-    head.fields.replace(names, lines({ exchange: this.exchange, response: head, rest: this.rest }))
+    const { gone, lines, added, touchesDate } = this.changes
+    head.fields.replace(gone, lines({ exchange: this.exchange, response: head, rest: this.rest }), added)
     if (touchesDate) head.dated = head.fields.has('date')
     this.sink.answer(head, bodyless)
   }

@@ -1,12 +1,13 @@
 /** `hsts`: Strict-Transport-Security on every answer over TLS (RFC 6797). */
 import { type Sink, type Stage, WrappedSink } from '../../model/stage.ts'
+import { fieldNames } from '../../wire/fields.ts'
 import type { ResponseHead } from '../../wire/heads.ts'
 import { feature } from '../feature.ts'
 import { checkHsts } from './check.ts'
 import { hstsShape } from './options.ts'
 
 const name = 'strict-transport-security'
-const names = [name]
+const names = fieldNames([name])
 
 export const hsts = feature({
   docs: 'Tells browsers to use https only (RFC 6797).',
@@ -41,7 +42,7 @@ class HstsSink extends WrappedSink {
   }
 
   override answer(head: ResponseHead, bodyless: boolean): void {
-    head.fields.replace(names, this.line)
+    head.fields.replace(names, this.line, names.bits)
     this.sink.answer(head, bodyless)
   }
 }

@@ -64,13 +64,15 @@ const starsIn = (pattern: string): number => pattern.split('*').length - 1
 const piecesOf = (to: string): readonly string[] => (to.endsWith('/*') ? `${to.slice(0, -2)}*` : to).split('*')
 
 function rewriteStage(captures: Captures, pieces: readonly string[]): Stage {
+  // A star that is a whole segment may have taken nothing; an empty segment would be another path to some backends.
+  const fills = pieces.some((piece, at) => piece.startsWith('/') && pieces[at - 1]?.endsWith('/'))
   return inner => (exchange, sink) => {
     const taken = captures(exchange.forwardPath)
     if (taken !== null) {
       let path = pieces[0] as string
       for (let at = 1; at < pieces.length; at++) path += `${taken[at - 1] ?? ''}${pieces[at]}`
-      // A star may have taken nothing; an empty segment would be another path to some backends.
-      exchange.forwardPath = path === '' ? '/' : path.includes('//') ? path.replaceAll(/\/{2,}/g, '/') : path
+      exchange.forwardPath =
+        path === '' ? '/' : fills && path.includes('//') ? path.replaceAll(/\/{2,}/g, '/') : path
     }
     return inner(exchange, sink)
   }

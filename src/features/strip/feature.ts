@@ -1,4 +1,5 @@
 /** `strip`: takes a prefix off the path before the origin is asked. */
+import { beginsWith } from '../../base/begins-with.ts'
 import type { Formed } from '../../config/engine/forms.ts'
 import type { Stage } from '../../model/stage.ts'
 import { feature } from '../feature.ts'
@@ -32,7 +33,7 @@ function stripStage(prefixes: readonly string[]): Stage {
   return inner => (exchange, sink) => {
     const path = exchange.forwardPath
     for (const each of prefixes) {
-      if (!path.startsWith(each)) continue
+      if (!beginsWith(path, each)) continue
       if (path.length === each.length) exchange.forwardPath = '/'
       else if (path.charCodeAt(each.length) === 0x2f) exchange.forwardPath = path.slice(each.length)
       else continue

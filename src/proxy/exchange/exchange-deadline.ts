@@ -186,10 +186,10 @@ export class ExchangeDeadline implements Timed {
     this.deadlines.unwatch(this)
   }
 
-  onDeadline(now: number): void {
+  onDeadline(now: number, passed: number): void {
     this.look()
     const due = this.due()
-    if (due > now) {
+    if (due > passed) {
       this.deadlineAt = this.untilLook(due)
       return
     }
@@ -204,11 +204,11 @@ export class ExchangeDeadline implements Timed {
     this.arm()
   }
 
+  /** Most exchanges are over before the next sweep: what ends when is worked out by the first one that finds them. */
   private arm(): void {
     if (this.over) return
-    const due = this.untilLook(this.due())
-    if (due < this.deadlineAt) this.deadlineAt = due
-    if (this.watchIndex < 0) this.deadlines.watch(this)
+    this.deadlineAt = unknown
+    this.deadlines.watch(this)
   }
 
   private due(): number {
@@ -274,6 +274,9 @@ export class ExchangeDeadline implements Timed {
     this.owner.timedOut(new ProxyError(error, `${why(who)} ${within}`), whom)
   }
 }
+
+/** Has passed, whenever it is looked at. */
+const unknown = Number.NEGATIVE_INFINITY
 
 /** Of the states of an answer: whether somebody takes the request body */
 const isTaken: Readonly<Record<AnswerPhase, boolean>> = {

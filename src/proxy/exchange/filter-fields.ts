@@ -7,7 +7,7 @@
  */
 import type { FilterHeaders } from '../../model/filter.ts'
 import { gatewayNames, identityNames } from '../../wire/field-names.ts'
-import { Fields } from '../../wire/fields.ts'
+import { Fields, fieldNames } from '../../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../../wire/heads.ts'
 import { isHost } from '../../wire/host.ts'
 
@@ -88,7 +88,7 @@ export class RequestFields implements FilterHeaders {
 /** Takes fields out of those that the gateway itself sends with a request. @param names in lower case, without `via` */
 export function dropForwarded(request: Pick<FilteredRequest, 'forwardText'>, names: readonly string[]): void {
   const own = new Fields(request.forwardText)
-  own.replace(names, '')
+  own.replace(fieldNames(names), '', 0)
   request.forwardText = own.text
 }
 
