@@ -167,8 +167,10 @@ function isSameName(text: string, at: number, wanted: string): boolean {
 }
 
 function isNamed(text: string, at: number, names: readonly string[]): boolean {
-  for (const name of names)
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index] as string
     if (text.charCodeAt(at + name.length) === 0x3a && isSameName(text, at, name)) return true
+  }
   return false
 }
 

@@ -1,7 +1,7 @@
 /** `headers` on one head: one pass gives what the changes would give one after the other. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type Change, compileChanges } from '../../src/features/headers/changes.ts'
+import { type Change, compileChanges, textOf } from '../../src/features/headers/changes.ts'
 import type { Facts, Template } from '../../src/features/template.ts'
 import { Fields } from '../../src/wire/fields.ts'
 
@@ -46,7 +46,7 @@ describe('changes of header fields', () => {
     it(title, () => {
       const { gone, lines, added } = compileChanges(changes)
       const fields = new Fields(head)
-      fields.replace(gone, lines(facts), added)
+      fields.replace(gone, textOf(lines, facts), added)
       assert.equal(fields.text, oneByOne(changes, new Fields(head)))
     })
   }
@@ -64,7 +64,7 @@ describe('changes of header fields', () => {
         for (const third of some) {
           const { gone, lines, added } = compileChanges([first, second, third])
           const fields = new Fields(head)
-          fields.replace(gone, lines(facts), added)
+          fields.replace(gone, textOf(lines, facts), added)
           assert.equal(fields.text, oneByOne([first, second, third], new Fields(head)))
         }
   })

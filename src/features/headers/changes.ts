@@ -9,12 +9,15 @@ export type Change =
 
 export type CompiledChanges = {
   readonly gone: FieldNames
-  /** Field lines, each with its CRLF */
-  readonly lines: (facts: Facts) => string
+  /** Field lines, each with its CRLF; text where nothing is filled in */
+  readonly lines: string | ((facts: Facts) => string)
   /** The bits of their names */
   readonly added: number
   readonly touchesDate: boolean
 }
+
+export const textOf = (lines: CompiledChanges['lines'], facts: Facts): string =>
+  typeof lines === 'string' ? lines : lines(facts)
 
 export function compileChanges(changes: readonly Change[]): CompiledChanges {
   const names = new Set<string>()
@@ -41,8 +44,7 @@ function linesOf(
     template.constant === undefined ? null : `${name}: ${template.constant}\r\n`,
   )
   if (constant.every(line => line !== null)) {
-    const all = constant.join('')
-    return () => all
+    return constant.join('')
   }
   return facts => {
     let text = ''

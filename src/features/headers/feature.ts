@@ -8,7 +8,7 @@ import type { ResponseHead } from '../../wire/heads.ts'
 import { isHost } from '../../wire/host.ts'
 import { feature } from '../feature.ts'
 import type { Facts, Template } from '../template.ts'
-import { type Change, type CompiledChanges, compileChanges } from './changes.ts'
+import { type Change, type CompiledChanges, compileChanges, textOf } from './changes.ts'
 import { headersShape } from './options.ts'
 
 type Written = NonNullable<Raw<typeof headersShape>['request']> | NonNullable<Raw<typeof headersShape>['response']>
@@ -72,12 +72,12 @@ function requestStage(changes: readonly Change[], rest: (path: string) => string
 function requestChange(changes: readonly Change[]): (fields: Fields, facts: Facts) => void {
   if (!changes.some(change => change.does !== 'remove' && change.template.readsFields)) {
     const { gone, lines, added } = compileChanges(changes)
-    return (fields, facts) => fields.replace(gone, lines(facts), added)
+    return (fields, facts) => fields.replace(gone, textOf(lines, facts), added)
   }
   // A value that is taken from a field sees what the changes before it have done.
   const steps = changes.map(change => compileChanges([change]))
   return (fields, facts) => {
-    for (const { gone, lines, added } of steps) fields.replace(gone, lines(facts), added)
+    for (const { gone, lines, added } of steps) fields.replace(gone, textOf(lines, facts), added)
   }
 }
 
@@ -100,7 +100,9 @@ class HeadersSink extends WrappedSink {
 
   override answer(head: ResponseHead, bodyless: boolean): void {
     const { gone, lines, added, touchesDate } = this.changes
-    head.fields.replace(gone, lines({ exchange: this.exchange, response: head, rest: this.rest }), added)
+    const text =
+      typeof lines === 'string' ? lines : lines({ exchange: this.exchange, response: head, rest: this.rest })
+    head.fields.replace(gone, text, added)
     if (touchesDate) head.dated = head.fields.has('date')
     this.sink.answer(head, bodyless)
   }
