@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type Started, startGateway } from '../harness/gateway.ts'
+import { END_HEADERS, h2Client, type Pairs } from '../harness/h2.ts'
 import { ok, type RecordingBackend, rawTls, recordingBackend } from '../harness/raw.ts'
 
 let gateway: Started
@@ -20,6 +21,8 @@ after(async () => {
   await backend.close()
 })
 
+const switched = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n'
+
 const bad: Record<string, string> = {
   garbage: 'hello there, this is not HTTP\r\n\r\n',
   'another version': 'HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n',
@@ -34,8 +37,7 @@ const bad: Record<string, string> = {
   'a folded field': 'HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 0\r\n\r\n',
   'a NUL': 'HTTP/1.1 200 OK\r\nX-A: \0\r\nContent-Length: 0\r\n\r\n',
   'a head over the limit': `HTTP/1.1 200 OK\r\nX-A: ${'a'.repeat(40_000)}\r\nContent-Length: 0\r\n\r\n`,
-  'a switch nobody asked for':
-    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n',
+  'a switch nobody asked for': switched,
 }
 
 describe('a backend', () => {
@@ -52,6 +54,40 @@ describe('a backend', () => {
       for (const connection of backend.connections.slice(count)) await connection.closed()
     })
   }
+
+  it('that refused a WebSocket does not get a tunnel from the next request on its connection', async () => {
+    const refused = 'HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n'
+    const count = backend.connections.length
+    const client = await rawTls(gateway.port)
+    bytes = refused
+    client.send(
+      'GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    )
+    await client.until(text => text.includes(' 403 '))
+    bytes = switched
+    client.send('GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    const text = await client.until(received => received.split('\r\n\r\n').length > 2)
+    assert.match(text, /\r\n\r\nHTTP\/1\.1 502 /)
+    assert.equal(backend.connections.length, count + 1, 'the connection was used again')
+    client.destroy()
+  })
+
+  it('that switches for a client of HTTP/2 has to prove that it has read the key', async () => {
+    bytes = switched
+    const client = await h2Client(gateway.port)
+    const extended: Pairs = [
+      [':method', 'CONNECT'],
+      [':protocol', 'websocket'],
+      [':scheme', 'https'],
+      [':authority', 'localhost'],
+      [':path', '/ws'],
+    ]
+    const stream = client.request(extended, END_HEADERS)
+    await client.until(() => client.message(stream).status > 0, 'a head')
+    assert.equal(client.message(stream).status, 502)
+    client.destroy()
+  })
 
   it('that sends more than its answer is not used again', async () => {
     bytes = `${ok('one')}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged`

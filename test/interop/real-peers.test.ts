@@ -167,7 +167,8 @@ describe('openssl in front', { skip }, () => {
       }
     })
     await closed
-    assert.match(text, /RENEGOTIATING|no renegotiation|unexpected|alert/i)
+    // s_client says RENEGOTIATING before it has tried.
+    assert.match(text, /no renegotiation/)
     assert.ok(!/HTTP\/1\.1 200/.test(text))
   })
 })
