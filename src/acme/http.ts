@@ -8,7 +8,7 @@ import http from 'node:http'
 import https from 'node:https'
 import { rootCertificates } from 'node:tls'
 import { messageOf } from '../base/errors.ts'
-import { type HttpAnswer, RequestError, request } from '../base/http-request.ts'
+import { type HttpAnswer, type PeerCheck, RequestError, request } from '../base/http-request.ts'
 import { ownVersion } from '../base/version.ts'
 import { IssueError } from '../model/issuer.ts'
 
@@ -28,6 +28,7 @@ export interface HttpClient {
 type HttpClientOptions = {
   /** CA certificates in PEM, trusted beside those that the runtime trusts; null for those alone */
   readonly ca?: string | null
+  readonly check?: PeerCheck
   /** For a whole request, from the look-up of the name to the last byte */
   readonly timeoutMs?: number
   readonly maxBytes?: number
@@ -36,7 +37,7 @@ type HttpClientOptions = {
 const mb = 1024 * 1024
 
 export function httpClient(options: HttpClientOptions = {}): HttpClient {
-  const { ca = null, timeoutMs = 30_000, maxBytes = mb } = options
+  const { ca = null, check, timeoutMs = 30_000, maxBytes = mb } = options
   const trust = ca === null ? null : [...rootCertificates, ca]
   // A CA is asked a dozen times in a row; between two issues the connection may go.
   const kept = { keepAlive: true, maxSockets: 8, maxFreeSockets: 2, timeout: 15_000 }
@@ -53,6 +54,7 @@ export function httpClient(options: HttpClientOptions = {}): HttpClient {
           body,
           agent: url.startsWith('https:') ? secure : plain,
           ca: trust,
+          check,
           timeoutMs,
           maxBytes,
           signal,

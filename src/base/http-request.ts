@@ -7,6 +7,7 @@
  */
 import http from 'node:http'
 import https from 'node:https'
+import type tls from 'node:tls'
 import { messageOf } from './errors.ts'
 import { formatDuration, formatSize } from './units.ts'
 
@@ -17,6 +18,17 @@ export type HttpAnswer = {
   readonly body: Buffer
 }
 
+/** Looks at the certificate that a server has shown, once its chain has verified. @returns why it will not do */
+export type PeerCheck = (host: string, certificate: tls.PeerCertificate) => Error | undefined
+
+/** Which servers are believed. */
+export type ServerTrust = {
+  /** PEM, in place of the CAs that the runtime trusts; null for those */
+  readonly ca: string | null
+  /** In place of the runtime's own look at the name; undefined for that */
+  readonly check?: PeerCheck
+}
+
 type HttpTerms = {
   readonly method: 'GET' | 'HEAD' | 'POST'
   readonly headers: Readonly<Record<string, string>>
@@ -25,6 +37,7 @@ type HttpTerms = {
   readonly agent: http.Agent | null
   /** In place of the CAs that the runtime trusts; null for those */
   readonly ca: string | readonly string[] | null
+  readonly check?: PeerCheck
   readonly timeoutMs: number
   /** Of the answer; 0: it is not read, the status is all */
   readonly maxBytes: number
@@ -48,7 +61,7 @@ const maxHeadBytes = 32 * 1024
 
 /** Throws RequestError where there is no whole answer; a status of any kind is one. */
 export function request(url: string, terms: HttpTerms): Promise<HttpAnswer> {
-  const { method, headers, agent, ca, timeoutMs, maxBytes, signal } = terms
+  const { method, headers, agent, ca, check, timeoutMs, maxBytes, signal } = terms
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(cancelled())
     const to = new URL(url)
@@ -78,6 +91,7 @@ export function request(url: string, terms: HttpTerms): Promise<HttpAnswer> {
       maxHeaderSize: maxHeadBytes,
       headers: { ...headers, ...(body === null ? {} : { 'content-length': String(body.length) }) },
       ...(isSecure && ca !== null ? { ca: typeof ca === 'string' ? ca : [...ca] } : {}),
+      ...(isSecure && check !== undefined ? { checkServerIdentity: check } : {}),
     })
     sent.on('error', error => fail(networkError(error)))
     sent.on('response', answer => {

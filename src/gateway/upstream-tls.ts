@@ -5,12 +5,10 @@
  */
 import { X509Certificate } from 'node:crypto'
 import { certificateBlocks } from '../certs/files/pem.ts'
-import { runtimeRoots } from '../certs/files/roots.ts'
 import type { WatchedCas } from '../certs/files/watched-cas.ts'
 import type { WatchedPair } from '../certs/files/watched-pair.ts'
 import { backendJudge } from '../certs/x509/backend-judge.ts'
 import { type FindPath, pathsTo } from '../certs/x509/client-path.ts'
-import { readCertificate } from '../certs/x509/x509-read.ts'
 import type { UpstreamConfig, UpstreamTlsConfig } from '../config/config.ts'
 import type { ClientTls } from '../model/tls-terms.ts'
 import type { CertificateWatch, Watched } from './certificates/certificate-watch.ts'
@@ -101,20 +99,4 @@ export class UpstreamTls {
       native: null,
     }
   }
-}
-
-/** The way to the CAs of the runtime, which are read when a backend first needs them. */
-export function lazyRuntimeRoots(): () => FindPath {
-  let find: FindPath | null = null
-  const make = (): FindPath => {
-    const rootsOf = runtimeRoots()
-    return (leaf, sent) => {
-      const names = [leaf, ...sent].flatMap(each => {
-        const { issuerDer, subjectDer } = readCertificate(each.raw)
-        return [issuerDer, subjectDer]
-      })
-      return pathsTo(names.flatMap(rootsOf))(leaf, sent)
-    }
-  }
-  return () => (find ??= make())
 }

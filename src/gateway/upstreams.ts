@@ -12,7 +12,8 @@ import type { Spoken } from '../proxy/upstream/endpoint.ts'
 import { fixedSource } from '../proxy/upstream/source.ts'
 import { Upstream, type UpstreamTerms } from '../proxy/upstream/upstream.ts'
 import type { CertificateWatch, Watched } from './certificates/certificate-watch.ts'
-import { lazyRuntimeRoots, UpstreamTls } from './upstream-tls.ts'
+import { lazyRuntimeRoots } from './certificates/runtime-paths.ts'
+import { UpstreamTls } from './upstream-tls.ts'
 
 type Known = { readonly destination: Destination; readonly tls: UpstreamTls | null; readonly isNamed: boolean }
 

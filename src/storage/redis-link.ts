@@ -6,10 +6,12 @@
  * The client library's own reconnecting is switched off: it knows no deadline for a server that accepts and then
  * says nothing. What the server says in an error is cut and stripped before it goes anywhere; the password goes nowhere.
  */
+
 import { isIP } from 'node:net'
 import type { createClient } from '@redis/client'
 import { nowMs } from '../base/deadlines.ts'
 import { messageOf } from '../base/errors.ts'
+import type { ServerTrust } from '../base/http-request.ts'
 import { StorageError } from '../model/storage.ts'
 
 export type RedisServer = {
@@ -18,11 +20,10 @@ export type RedisServer = {
   readonly database: number
   readonly username: string | null
   readonly password: string | null
-  /** Null: cleartext. `ca` is PEM, null for the CAs that the runtime trusts; `certificate` is what we show when asked */
-  readonly tls: {
-    readonly ca: string | null
-    readonly certificate: { readonly chain: string; readonly key: string } | null
-  } | null
+  /** Null: cleartext. `certificate` is what we show when asked */
+  readonly tls:
+    | (ServerTrust & { readonly certificate: { readonly chain: string; readonly key: string } | null })
+    | null
 }
 
 type LinkOptions = {
@@ -160,6 +161,7 @@ function clientOptions(server: RedisServer, deadlineMs: number): NonNullable<Par
     minVersion: 'TLSv1.2' as const,
     ...(isIP(host) === 0 && { servername: host }),
     ...(tls.ca !== null && { ca: tls.ca }),
+    ...(tls.check && { checkServerIdentity: tls.check }),
     ...(tls.certificate && { cert: tls.certificate.chain, key: tls.certificate.key }),
   }
   return {

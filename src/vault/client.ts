@@ -3,7 +3,7 @@
  * Vault says about an error is cut and cleaned before it stands in a message.
  */
 import { messageOf } from '../base/errors.ts'
-import { RequestError, request } from '../base/http-request.ts'
+import { RequestError, request, type ServerTrust } from '../base/http-request.ts'
 import { IssueError } from '../model/issuer.ts'
 import { retryAfterMs } from '../wire/retry-after.ts'
 
@@ -11,8 +11,7 @@ export type VaultPlace = {
   /** `https://vault.internal:8200`, without a final slash */
   readonly address: string
   readonly namespace: string | null
-  /** PEM; null: the CAs that the runtime trusts */
-  readonly caPem: string | null
+  readonly trust: ServerTrust
 }
 
 export type VaultAnswer = {
@@ -49,7 +48,7 @@ export async function askVault(
     headers,
     body: JSON.stringify(body),
     agent: null,
-    ca: place.caPem,
+    ...place.trust,
     timeoutMs: waitMs,
     maxBytes,
     signal,

@@ -95,7 +95,7 @@ describe('the Vault issuer', () => {
     vaultIssuer({
       address: `https://localhost:${(server.address() as AddressInfo).port}`,
       namespace: null,
-      caPem: ca.certificatePem,
+      trust: { ca: ca.certificatePem },
       mount: 'pki/int',
       role: 'web',
       ttlMs: null,
@@ -236,7 +236,7 @@ describe('the Vault issuer', () => {
     const fewer = { ...order(['a.internal']), names: ['a.internal', 'b.internal'] }
     await assert.rejects(issuer().issue(fewer, never), fails('wrong-certificate', /not for b\.internal/))
     await assert.rejects(
-      issuer(undefined, { caPem: null }).issue(order(['a.internal']), never),
+      issuer(undefined, { trust: { ca: null } }).issue(order(['a.internal']), never),
       fails('unavailable', /certificate|self|issuer/i),
     )
     await assert.rejects(

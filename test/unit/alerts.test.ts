@@ -98,7 +98,7 @@ describe('an alert', () => {
     alerts.target = {
       url: hook.url,
       headers: { authorization: 'Bearer s3cret', 'x-team': 'edge' },
-      ca: ca.certificatePem,
+      trust: { ca: ca.certificatePem },
       timeoutMs,
     }
     alerts.raise(alert('a.test'), Date.UTC(2029, 11, 20, 12))
@@ -128,7 +128,7 @@ describe('an alert', () => {
     const hook = await receiver((response, count) => void response.writeHead(count === 3 ? 200 : 503).end())
     const { log, text, until } = recorder()
     const alerts = new Alerts(log, [1, 1])
-    alerts.target = { url: hook.url, headers: { authorization: 'Bearer s3cret' }, ca: null, timeoutMs }
+    alerts.target = { url: hook.url, headers: { authorization: 'Bearer s3cret' }, trust: { ca: null }, timeoutMs }
     alerts.raise(alert('a.test'))
     await hook.count(3)
     alerts.raise(alert('b.test'))
@@ -144,7 +144,7 @@ describe('an alert', () => {
     const hook = await receiver(response => void response.writeHead(307, { location: other.url }).end())
     const { log, until } = recorder()
     const alerts = new Alerts(log, [])
-    alerts.target = { url: hook.url, headers: {}, ca: null, timeoutMs }
+    alerts.target = { url: hook.url, headers: {}, trust: { ca: null }, timeoutMs }
     alerts.raise(alert('a.test'))
     await until(/it answered 307/)
     assert.equal(other.received.length, 0)
@@ -154,7 +154,7 @@ describe('an alert', () => {
     const hook = await receiver(ok, true)
     const { log, until } = recorder()
     const alerts = new Alerts(log, [])
-    alerts.target = { url: hook.url, headers: {}, ca: testCa('Another').certificatePem, timeoutMs }
+    alerts.target = { url: hook.url, headers: {}, trust: { ca: testCa('Another').certificatePem }, timeoutMs }
     alerts.raise(alert('a.test'))
     await until(/given up/)
     assert.equal(hook.received.length, 0)
@@ -173,7 +173,7 @@ describe('an alert', () => {
     })
     const { log } = recorder()
     const alerts = new Alerts(log, [])
-    alerts.target = { url: hook.url, headers: {}, ca: null, timeoutMs }
+    alerts.target = { url: hook.url, headers: {}, trust: { ca: null }, timeoutMs }
     alerts.raise(alert('a.test'))
     alerts.raise(alert('b.test'))
     await hook.count(2)
@@ -183,7 +183,7 @@ describe('an alert', () => {
     const hook = await receiver(() => {})
     const { log, until } = recorder()
     const alerts = new Alerts(log, [])
-    alerts.target = { url: hook.url, headers: {}, ca: null, timeoutMs: 50 }
+    alerts.target = { url: hook.url, headers: {}, trust: { ca: null }, timeoutMs: 50 }
     alerts.raise(alert('a.test'))
     await until(/given up/)
     alerts.close()
@@ -193,7 +193,7 @@ describe('an alert', () => {
     const hook = await receiver(ok)
     const { log, text } = recorder()
     const alerts = new Alerts(log, [])
-    alerts.target = { url: hook.url, headers: {}, ca: null, timeoutMs }
+    alerts.target = { url: hook.url, headers: {}, trust: { ca: null }, timeoutMs }
     for (let at = 0; at < mostWaiting + 50; at++) alerts.raise(alert(`n${at}.test`))
     await hook.count(mostWaiting)
     assert.deepEqual(hook.received[0]?.body['names'], ['n50.test'])

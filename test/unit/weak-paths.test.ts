@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import tls from 'node:tls'
 import { pathsTo } from '../../src/certs/x509/client-path.ts'
 import { weakKey, weakSignature } from '../../src/certs/x509/weakness.ts'
-import { lazyRuntimeRoots } from '../../src/gateway/upstream-tls.ts'
+import { lazyRuntimeRoots } from '../../src/gateway/certificates/runtime-paths.ts'
 import { type Crafted, craft, ec, rsa } from '../harness/weak-certificates.ts'
 
 const of = ({ pem }: Crafted) => new X509Certificate(pem)

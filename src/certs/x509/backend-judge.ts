@@ -18,15 +18,21 @@ type BackendTerms = {
   /** The name that the library has verified; null for none, or where a common name will do */
   readonly name: string | null
   readonly spiffe: readonly string[]
+  /** A server that the gateway asks on its own behalf has no options by which a weak certificate would be taken */
+  readonly server?: 'backend' | 'server'
 }
 
-export function backendJudge({ findPath, name, spiffe }: BackendTerms): PeerJudge {
+export function backendJudge({ findPath, name, spiffe, server = 'backend' }: BackendTerms): PeerJudge {
+  const orWrite = (option: string) => (server === 'backend' ? `, or write tls: { ${option}: allow }` : '')
   return {
     problem(chain, resumed) {
       const [leaf, ...sent] = chain
-      if (leaf === undefined) return 'the backend has shown no certificate'
+      if (leaf === undefined) return `the ${server} has shown no certificate`
       try {
-        const why = (spiffe.length === 0 ? null : spiffeProblem(leaf, spiffe)) ?? nameProblem(leaf, name)
+        const unnamed = nameProblem(leaf, name)
+        const why =
+          (spiffe.length === 0 ? null : spiffeProblem(leaf, spiffe)) ??
+          (unnamed === null ? null : `the certificate of the ${server} ${unnamed}${orWrite('commonName')}`)
         // A session is resumed only from a handshake that was judged, under the same terms.
         if (why !== null || resumed || findPath === null) return why
         const { weakness } = findPath()(
@@ -35,9 +41,9 @@ export function backendJudge({ findPath, name, spiffe }: BackendTerms): PeerJudg
         )
         return weakness === null
           ? null
-          : `the certificate of the backend is too weak: ${weakness}; ${strongEnough}, or write tls: { weak: allow }`
+          : `the certificate of the ${server} is too weak: ${weakness}; ${strongEnough}${orWrite('weak')}`
       } catch (error) {
-        return `the certificate of the backend cannot be read: ${messageOf(error)}`
+        return `the certificate of the ${server} cannot be read: ${messageOf(error)}`
       }
     },
   }
@@ -49,7 +55,7 @@ function nameProblem(leaf: Uint8Array, name: string | null): string | null {
   const { names } = readCertificate(leaf)
   if (names.some(each => (net.isIP(each) === 0) === (net.isIP(name) === 0))) return null
   return (
-    `the certificate of the backend has no ${wanted} in subjectAltName, and its common name does not count (RFC 9525); ` +
-    `have it issued with ${name} there, or write tls: { commonName: allow }`
+    `has no ${wanted} in subjectAltName, and its common name does not count (RFC 9525); ` +
+    `have it issued with ${name} there`
   )
 }

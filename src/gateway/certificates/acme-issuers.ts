@@ -10,9 +10,9 @@ import { type HttpClient, httpClient } from '../../acme/http.ts'
 import { type AcmeIssuer, acmeIssuer } from '../../acme/issue.ts'
 import { type Issuers, withFallback } from '../../acme/issuers.ts'
 import { type Answers, answerSolver } from '../../acme/solve-answers.ts'
-import { readCaText } from '../../certs/files/pem.ts'
 import type { AcmeConfig, AcmeIssuerConfig, DnsProviderConfig } from '../../config/config.ts'
 import type { Solver } from '../../model/challenge.ts'
+import { serverTrust } from './server-trust.ts'
 
 type AcmeParts = {
   /** Where the account at a directory is kept; staging ones too */
@@ -33,7 +33,7 @@ type ConfiguredAcme = {
 export function acmeIssuers(config: AcmeConfig, { account, answers, info, warn }: AcmeParts): ConfiguredAcme {
   const clients: HttpClient[] = []
   const client = (caFile: string | null, timeoutMs?: number) => {
-    const made = httpClient({ ca: caFile === null ? null : readCaText(caFile), timeoutMs })
+    const made = httpClient({ ...serverTrust(caFile, 'beside'), timeoutMs })
     clients.push(made)
     return made
   }

@@ -7,12 +7,12 @@
  */
 import os from 'node:os'
 import { messageOf } from '../../base/errors.ts'
-import { request } from '../../base/http-request.ts'
+import { request, type ServerTrust } from '../../base/http-request.ts'
 import type { Log } from '../../base/log.ts'
 import { daysLeft } from '../../certs/files/list.ts'
-import { readCaText } from '../../certs/files/pem.ts'
 import type { LeafSummary } from '../../certs/x509/leaf.ts'
 import type { AlertsConfig } from '../../config/config.ts'
+import { serverTrust } from './server-trust.ts'
 
 type AlertEvent = 'certificate-expiring' | 'certificate-expired' | 'certificate-broken' | 'renewal-failed'
 
@@ -30,7 +30,7 @@ export type Alert = {
 export type AlertTarget = {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
-  readonly ca: string | null
+  readonly trust: ServerTrust
   readonly timeoutMs: number
 }
 
@@ -38,7 +38,7 @@ export type AlertTarget = {
 export function alertTarget({ url, headers, token, caFile, timeoutMs }: AlertsConfig): AlertTarget {
   const all: Record<string, string> = Object.fromEntries(headers)
   if (token !== null) all['authorization'] = `Bearer ${token}`
-  return { url, headers: all, ca: caFile === null ? null : readCaText(caFile), timeoutMs }
+  return { url, headers: all, trust: serverTrust(caFile), timeoutMs }
 }
 
 export const mostWaiting = 200
@@ -137,13 +137,13 @@ const bodyOf = ({ event, leaf, source, sites, why }: Alert, now: number): string
   })
 
 /** Resolves with any 2xx; rejects with everything else. */
-async function post({ url, headers, ca, timeoutMs }: AlertTarget, body: string): Promise<void> {
+async function post({ url, headers, trust, timeoutMs }: AlertTarget, body: string): Promise<void> {
   const { status } = await request(url, {
     method: 'POST',
     headers: { ...headers, 'content-type': 'application/json' },
     body,
     agent: null,
-    ca,
+    ...trust,
     timeoutMs,
     maxBytes: 0,
     signal: null,

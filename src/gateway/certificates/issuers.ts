@@ -2,7 +2,6 @@
 
 import type { Level } from '../../base/log.ts'
 import { termsText } from '../../base/same-terms.ts'
-import { readCaText } from '../../certs/files/pem.ts'
 import type { ManagedKey } from '../../certs/managed/records.ts'
 import type { AcmeIssuerConfig, Config, OnDemandConfig } from '../../config/config.ts'
 import type { Issuer } from '../../model/issuer.ts'
@@ -11,6 +10,7 @@ import { vaultIssuer } from '../../vault/issuer.ts'
 import { accountStore } from './account-store.ts'
 import { acmeIssuers } from './acme-issuers.ts'
 import type { StoredAnswers } from './challenge-answers.ts'
+import { serverTrust } from './server-trust.ts'
 
 export type ManagedKind = 'acme' | 'vault'
 
@@ -77,8 +77,8 @@ export function issuerChoices(config: Config): IssuerChoice[] {
       onDemand: null,
       wildcards: true,
       open: () => {
-        const caPem = caFile === null ? null : readCaText(caFile)
-        return { issuer: vaultIssuer({ ...terms, caPem }), rollOver: async () => [], close: () => {} }
+        const trust = serverTrust(caFile)
+        return { issuer: vaultIssuer({ ...terms, trust }), rollOver: async () => [], close: () => {} }
       },
     })
   }

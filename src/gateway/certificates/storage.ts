@@ -5,7 +5,6 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { messageOf, UsageError } from '../../base/errors.ts'
-import { readCaText } from '../../certs/files/pem.ts'
 import type { Config, RedisConfig, SecretConfig } from '../../config/config.ts'
 import type { Storage } from '../../model/storage.ts'
 import { cached } from '../../storage/cached.ts'
@@ -16,6 +15,7 @@ import { remembered } from '../../storage/remembered.ts'
 import { parseKeyFile, type Secret } from '../../storage/seal-keys.ts'
 import { sealed, unsealed, unsealing } from '../../storage/sealed.ts'
 import { accountLock, accountsPrefix } from './account-store.ts'
+import { serverTrust } from './server-trust.ts'
 
 /** What of Redis is kept on disk as well, beside the record of keys that the sealing keeps there: certificates with their keys. */
 const copiedPrefixes: readonly string[] = ['certificates/']
@@ -88,8 +88,8 @@ function openServer({
   certificate,
 }: RedisConfig): RedisServer {
   const shown = certificate && { chain: textOf(certificate.chainFile), key: textOf(certificate.keyFile) }
-  const ca = caFile === null ? null : readCaText(caFile)
-  return { host, port, database, username, password, tls: tls ? { ca, certificate: shown } : null }
+  const trust = serverTrust(caFile)
+  return { host, port, database, username, password, tls: tls ? { ...trust, certificate: shown } : null }
 }
 
 function openSecret(secret: SecretConfig): Secret {
