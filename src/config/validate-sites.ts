@@ -103,7 +103,7 @@ function checkSiteStages(raw: Site, node: Node, problems: Problems): void {
       `ja4.forward is for requests, and a ${kind} site serves no HTTP: it has no effect`,
       'remove it; block works here as well',
     )
-  for (const name of writtenFeatures(node))
+  for (const name of [...writtenFeatures(node), ...['timeouts', 'limits'].filter(key => childOf(node, key))])
     problems.error(
       placeOfKey(node, name),
       `${name} is for requests, and a ${kind} site serves no HTTP`,
@@ -149,7 +149,7 @@ function validateEnding(raw: Site, node: Node, checks: SiteChecks): SiteAction |
             at: node.at.path,
             match: anything,
             action,
-            ...checks.base,
+            ...levelBase(checks.base, raw, node),
             requireClient: false,
             stages: stagesOf([...checks.outer, { node, raw }]),
           },
@@ -159,6 +159,7 @@ function validateEnding(raw: Site, node: Node, checks: SiteChecks): SiteAction |
     default:
       return validateRoutes(raw.routes ?? [], value, raw.host?.[0] ?? '', {
         ...checks,
+        base: levelBase(checks.base, raw, node),
         outer: [...checks.outer, { node, raw }],
         site: { hosts: raw.host ?? [], isDefault: raw.default === true },
       })
@@ -266,10 +267,9 @@ function validateRoute(raw: Route, node: Node, host: string, checks: SiteChecks)
     }
   }
   if (!match || !action || !raw.timeouts || !raw.limits || !raw.filters) return undefined
-  const timeouts = childOf(node, 'timeouts') ? over(base.timeouts, raw.timeouts) : base.timeouts
+  const { timeouts, bodyRateBytes } = levelBase(base, raw, node)
   const own = raw.filters.filter(filter => filter !== undefined)
   const filters = own.length > 0 ? [...base.filters, ...own] : base.filters
-  const bodyRateBytes = raw.limits.bodyRateBytes ?? base.bodyRateBytes
   const name = `${host}${match.paths[0] ?? '/*'}`
   const requireClient = raw.clients === 'require'
   if (requireClient && match.clients.length > 0) warnUseless(node, problems)
@@ -289,7 +289,20 @@ function validateRoute(raw: Route, node: Node, host: string, checks: SiteChecks)
   }
 }
 
-/** What a route writes in place of the values for all routes. */
+/** What a site or a route writes in place of the values of the level above. */
+function levelBase(
+  base: RouteBase,
+  { timeouts, limits }: Pick<Site | Route, 'timeouts' | 'limits'>,
+  node: Node,
+): RouteBase {
+  if (!childOf(node, 'timeouts') && !childOf(node, 'limits')) return base
+  return {
+    ...base,
+    timeouts: timeouts ? over(base.timeouts, timeouts) : base.timeouts,
+    bodyRateBytes: limits?.bodyRateBytes ?? base.bodyRateBytes,
+  }
+}
+
 function over<T extends object>(base: T, written: { readonly [K in keyof T]: T[K] | null | undefined }): T {
   const values = Object.entries(written).filter(([, value]) => value !== null && value !== undefined)
   return { ...base, ...Object.fromEntries(values) }

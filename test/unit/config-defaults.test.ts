@@ -80,6 +80,22 @@ describe('defaults', () => {
       assert.equal(await state({ STATE_DIRECTORY: '/var/lib/a:/var/lib/b' }), '/var/lib/a')
     })
   })
+  it('of a route are those of its site before those of the configuration', async () => {
+    const written = 'timeouts: { response: 4s }\nlimits: { body: 2mb, bodyRate: 5b }'
+    const above = 'timeouts: { response: 3s, connect: 1s }\nlimits: { body: 1mb, bodyRate: 6b }'
+    for (const ending of [
+      'to: http://b.test',
+      'routes: [{ match: { path: /a }, to: http://b.test, timeouts: { response: 5s } }, { to: http://b.test }]',
+    ]) {
+      const { config } = await load(around(`${ending}\n${written}`, above))
+      const action = config.sites[0]!.action
+      assert.ok(action.kind === 'http')
+      const { stages, timeouts, bodyRateBytes } = action.routes.at(-1)!
+      assert.deepEqual(stages, [{ name: 'limits.body', values: [2 * 1_048_576], at: ['sites[0].limits.body'] }])
+      assert.deepEqual([timeouts.responseMs, timeouts.connectMs, bodyRateBytes], [4_000, 1_000, 5])
+      if (action.routes.length > 1) assert.equal(action.routes[0]!.timeouts.responseMs, 5_000)
+    }
+  })
   it('of a route are those of the configuration, and its own come first', async () => {
     const { config } = await load(
       around(

@@ -106,22 +106,22 @@ export const respondShape = shape({
 })
 
 const { body, bodyRate } = limitsRows
-const inherited = 'the one for all routes'
+const inherited = 'that of the site, or the one for all routes'
 /** Without a default of its own: what is not written here is what the level above says. */
 const inherit = <R extends Row>({ default: _, ...rest }: R) => ({ ...rest, defaultDocs: inherited })
 
-const routeLimitsShape = shape({
+export const routeLimitsShape = shape({
   name: 'limits of a route',
-  docs: 'Overrides the limits for all routes.',
+  docs: 'Overrides, for a site or a route, the limits for all routes.',
   rows: { body: inherit(body), bodyRate: inherit(bodyRate) },
 })
 
 type Inherited<R> = Omit<R, 'default'> & { readonly defaultDocs: string }
 type RouteTimeoutRows = { readonly [N in (typeof routeTimeoutNames)[number]]: Inherited<(typeof timeoutsRows)[N]> }
 
-const routeTimeoutsShape = shape({
+export const routeTimeoutsShape = shape({
   name: 'timeouts of a route',
-  docs: 'Overrides the timeouts for all routes.',
+  docs: 'Overrides, for a site or a route, the timeouts for all routes.',
   rows: Object.fromEntries(routeTimeoutNames.map(name => [name, inherit(timeoutsRows[name])])) as RouteTimeoutRows,
 })
 

@@ -5,7 +5,7 @@ import { policyName, siteHost } from '../engine/forms.ts'
 import { shape } from '../engine/kinds.ts'
 import { certificateKind } from './certificate.ts'
 import { clientsShape, ja4Shape } from './clients.ts'
-import { routeShape } from './route.ts'
+import { routeLimitsShape, routeShape, routeTimeoutsShape } from './route.ts'
 import { layer4Shape, targetKind } from './upstream.ts'
 
 export const siteShape = shape({
@@ -80,6 +80,18 @@ export const siteShape = shape({
       kind: { type: 'object', shape: layer4Shape },
       docs: 'The gateway terminates TLS and forwards the content as raw TCP.',
       example: '{ to: [10.0.3.4:5432] }',
+    },
+    timeouts: {
+      kind: { type: 'object', shape: routeTimeoutsShape },
+      default: {},
+      docs: 'Timeouts of all routes of this site; a route overrides them.',
+      example: '{ response: 5m }',
+    },
+    limits: {
+      kind: { type: 'object', shape: routeLimitsShape },
+      default: {},
+      docs: 'Limits of all routes of this site; a route overrides them.',
+      example: '{ body: 100mb }',
     },
     ...featureRows,
   },

@@ -131,13 +131,14 @@ const features: Readonly<Record<string, Effect>> = {
 
 const featuresOf = (prefix: string) => under(prefix, features)
 
-const routeMs = (name: string, field: string): Record<string, Effect> => ({
-  [`sites[].routes[].timeouts.${name}`]: {
+const routeMs = (name: string, field: string): Record<string, Effect> => {
+  const effect: Effect = {
     to: '7s',
     look: running => (running.route()?.timeouts as Record<string, number> | undefined)?.[field],
     sees: 7_000,
-  },
-})
+  }
+  return { [`sites[].timeouts.${name}`]: effect, [`sites[].routes[].timeouts.${name}`]: effect }
+}
 
 export const routes: Table = {
   name: 'routes and what their requests go through',
@@ -206,6 +207,12 @@ export const routes: Table = {
       look: running => running.status({ method: 'POST', body: 'abc' }),
       sees: '413',
     },
+    'sites[].limits.body': {
+      to: '2b',
+      look: running => running.status({ method: 'POST', body: 'abc' }),
+      sees: '413',
+    },
+    'sites[].limits.bodyRate': { to: '7b', look: running => running.route()?.bodyRateBytes, sees: 7 },
     'sites[].routes[].limits.bodyRate': { to: '7b', look: running => running.route()?.bodyRateBytes, sees: 7 },
     'limits.bodyRate': { to: '7b', look: running => running.route()?.bodyRateBytes, sees: 7 },
     'sites[].routes[].to': {

@@ -108,7 +108,7 @@ const alerts: Table = {
     alerts: { url, token: 'a-token', ca: ca.file, headers: { 'x-team': 'a' }, days: [9] },
   }),
   effects: {
-    alerts: { to: undefined, look: target, sees: null },
+    alerts: { to: undefined, look: running => target(running)?.url ?? null, sees: null },
     'alerts.url': { to: `${url}/2`, look: running => target(running)?.url, sees: `${url}/2` },
     'alerts.days': { to: [8], look: ({ parts }) => parts.reports.expiry.alertDays, sees: [8] },
     'alerts.headers': {
@@ -122,7 +122,7 @@ const alerts: Table = {
       sees: { 'x-team': 'a', authorization: 'Bearer b-token' },
     },
     'alerts.timeout': { to: '30s', look: running => target(running)?.timeoutMs, sees: 30_000 },
-    'alerts.ca': { to: otherCa.file, look: running => target(running)?.ca, sees: otherCa.certificatePem },
+    'alerts.ca': { to: otherCa.file, look: running => target(running)?.trust.ca, sees: otherCa.certificatePem },
   },
 }
 

@@ -34,7 +34,7 @@ type Parts = {
   }
   readonly reports: {
     readonly alerts: {
-      readonly target: { url: string; headers: object; ca: string | null; timeoutMs: number } | null
+      readonly target: { url: string; headers: object; trust: { ca: string | null }; timeoutMs: number } | null
     }
     readonly expiry: { readonly alertDays: readonly number[] }
   }
