@@ -22,14 +22,14 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
     'gateway/four-modes': ['refuses a name that no site has with unrecognized_name'],
     'gateway/handshake': ['without a name is refused where no site is the default'],
   },
-  'A TLS option that has no effect on this runtime stops the start: a self-test on a loopback connection looks for the effect.':
+  'The gateway does not start if a TLS option has no effect on this runtime: a self-test on a loopback connection checks for the effect.':
     {
       'gateway/self-test': ['refuses a transport that ${what}', 'runs before a gateway starts'],
     },
-  'A policy that this runtime cannot keep stops the start.': {
+  'The gateway does not start with a policy that this runtime cannot enforce.': {
     'interop/tls-scanners': ['${name}: the gateway does not start, and says why'],
   },
-  'A configuration with a mistake does not start, and a reload with one leaves the current configuration unchanged.':
+  'The gateway does not start with an invalid configuration, and a reload with one leaves the current configuration unchanged.':
     {
       'gateway/operations': [
         'is refused with all of them at once',
@@ -42,15 +42,15 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
     ],
   },
   // One decision
-  'One look-up by one canonical name decides for SNI, Host, client certificates and resumption.': {
+  'SNI, Host, client certificates and resumption all use the same lookup by one canonical name.': {
     'unit/no-bypass': [
       'no request reaches a route whose client terms its connection did not meet: ${cases} random connections',
     ],
   },
-  'A request whose Host is under other TLS terms than its connection gets a 421.': {
+  'A request whose Host has other TLS terms than its connection gets a 421.': {
     'gateway/handshake': ['a Host that falls under others than the connection is a 421'],
   },
-  'A TLS session resumes only under the terms it was made with.': {
+  'A TLS session resumes only under the terms it was created with.': {
     'gateway/handshake': ['a ${version} session resumes on its own site and on no other'],
     'gateway/mutual-tls': ['never take a client into a site with other terms (${version})'],
   },
@@ -69,11 +69,11 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
   'A response that could be read in two ways is a 502.': {
     'gateway/backend-strictness': ['that sends ${name} is a 502, and its connection is closed'],
   },
-  'Messages are reframed, and fields that belong to one connection are not carried on.': {
+  'Messages are reframed, and fields that belong to one connection are not forwarded.': {
     'gateway/header-hygiene': ['removes hop-by-hop fields and those that Connection names, both ways'],
     'gateway/both-versions': ['a body of unknown length', 'fields that belong to a connection, of an answer'],
   },
-  'A message that breaks off is never passed on as complete.': {
+  'A truncated message is never passed on as complete.': {
     'gateway/both-versions': ['a backend that is cut off'],
     'gateway/smuggling': ["refuses ${name}, and cuts the backend's request off"],
   },
@@ -95,7 +95,7 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
     ],
   },
   // Who the client is
-  'Fields that say who the client is are dropped from what clients send, on every listener and in every spelling, and set once by the gateway.':
+  'Fields that identify the client are removed from requests, on every listener and in every spelling, and set once by the gateway.':
     {
       'gateway/both-versions': [
         "says who the client is, each field once, whatever it says itself (${plain ? 'cleartext' : 'TLS'})",
@@ -114,7 +114,7 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
   'A backend over TLS is verified by name and chain, unless `verify: false` is written.': {
     'gateway/four-modes': ['refuses a backend with another name or an unknown CA, and says why in the log'],
   },
-  '`sallyport check` warns of `verify: false`.': {
+  '`sallyport check` warns about `verify: false`.': {
     'unit/config-routes': ['verify: false: anyone on the path can pose as this backend'],
   },
   // Secrets
@@ -133,11 +133,11 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
       'are HTML or JSON by Accept, with the id of the log and nothing of the inside',
     ],
   },
-  'Keys that Sallyport writes are readable by their owner alone: 0600, in folders of 0700.': {
+  'Only their owner can read the keys that Sallyport writes: files have mode 0600, folders 0700.': {
     'unit/storage-files': ['holds values as they are, 0600 in folders of 0700, and nothing beside them'],
     'unit/local-ca': ['is made with its parents, closed to others, and holds two files and no drafts'],
   },
-  'What is stored appears whole or not at all, when a process is killed or the disk is full.': {
+  'A stored value is complete or absent, even if the process is killed or the disk is full.': {
     'storage/storage-crash': [
       'leaves old values or new ones, at many moments',
       'leaves the old value, nothing half, and locks that still work',
@@ -184,7 +184,7 @@ describe('SECURITY.md', () => {
   const [preface, ...said] = sentencesOf('What Sallyport promises')
 
   it('has no promise without a test here', () => {
-    assert.match(preface as string, /^Each of these sentences is held by a test/)
+    assert.match(preface as string, /^Each of these sentences has tests/)
     assert.deepEqual(
       said.filter(sentence => !Object.hasOwn(promises, sentence)),
       [],
