@@ -12,7 +12,7 @@ export function allowedName(text: string): Formed<string> {
   const name = parseHostName(wildcard ? text.slice(2) : text)
   if (name !== null) return { ok: wildcard ? `*.${name}` : name }
   if (text === '*')
-    return { wrong: '* is not a name', hint: 'leave the list out to allow every name that the CA may give' }
+    return { wrong: '* is not a name', hint: 'leave the list out to allow every name that the CA may issue for' }
   return { wrong: `${text} is not a name`, hint: 'as in orders.internal, *.internal (all below it) or 10.0.0.0/8' }
 }
 

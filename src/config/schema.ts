@@ -49,12 +49,12 @@ const defaultsShape = shape({
 
 export const configShape = shape({
   name: 'top level',
-  docs: 'What a file may hold.',
+  docs: 'The keys at the top level of a file.',
   rows: {
     listen: {
       kind: { type: 'list', of: { type: 'object', shape: listenShape } },
       required: true,
-      docs: 'Where connections come in.',
+      docs: 'The addresses and ports that accept connections.',
       example: '[{ port: 443 }, { port: 80, cleartext: redirect }]',
     },
     sites: {
@@ -138,13 +138,13 @@ export const configShape = shape({
     limits: {
       kind: { type: 'object', shape: limitsShape },
       default: {},
-      docs: 'How much is too much.',
+      docs: 'Limits on sizes, numbers and memory.',
       example: '{ body: 10mb }',
     },
     timeouts: {
       kind: { type: 'object', shape: timeoutsShape },
       default: {},
-      docs: 'How long is too long.',
+      docs: 'How long each step may take.',
       example: '{ response: 5m }',
     },
     filters: {

@@ -45,14 +45,14 @@ export function validateAcme(
   const kinds = challenges && validateChallenges(challenges, dns !== null, node, asking[0]?.node, listen, problems)
   if (onDemand && node) checkOnDemand(onDemand, childOf(node, 'onDemand')!, problems)
   if (keys && new Set(keys).size < keys.length && node)
-    problems.error(placeOf(node, 'keys'), 'a kind of key is written twice')
+    problems.error(placeOf(node, 'keys'), 'a key type is listed twice')
   fallback?.forEach((one, index) => {
     const before = [directory, ...fallback.slice(0, index).map(other => other?.directory)]
     if (one?.directory !== undefined && before.includes(one.directory) && node)
       problems.error(
         placeOf(node, 'fallback', index),
-        'this CA comes before already',
-        'a fallback is another directory',
+        'this CA is already listed',
+        'a fallback must be another directory',
       )
   })
   if (kinds && directory !== undefined)
@@ -105,7 +105,7 @@ function validateChallenges(
   const at = node ? placeOf(node, 'challenges') : null
   const before = problems.failed
   if (at && written.length > 0) {
-    if (new Set(written).size < written.length) problems.error(at, 'a challenge is written twice')
+    if (new Set(written).size < written.length) problems.error(at, 'a challenge is listed twice')
     if (written.includes('dns-01') && !hasDns)
       problems.error(at, 'dns-01 needs dns', 'as in dns: { provider: program, program: ./dns.sh }')
     if (written.includes('http-01') && clear.length === 0)
@@ -129,7 +129,8 @@ function validateChallenges(
   ]
   // Of the usual ones, one that works is enough.
   if (place && (written.length > 0 || lost.length === kinds.length))
-    for (const message of lost) problems.warn(place, message, 'something in front must lead it here')
+    for (const message of lost)
+      problems.warn(place, message, 'something in front of the gateway must forward it here')
   return problems.failed && !before ? undefined : kinds
 }
 

@@ -17,7 +17,7 @@ export function validateClients(
     problems.error(
       placeOfKey(node, 'clients'),
       'a passthrough site is never decrypted, and sees no client certificate',
-      'the backend asks for it; to ask here, use to, routes or tcp instead of passthrough',
+      'the backend can request one; to request it here, use to, routes or tcp instead of passthrough',
     )
     return undefined
   }

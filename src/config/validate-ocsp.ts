@@ -14,7 +14,7 @@ export function validateOcsp(
   if (raw !== 'staple' || !childOf(node, 'ocsp')) return false
   const at = placeOfKey(node, 'ocsp')
   if (certificate === null) {
-    problems.error(at, 'ocsp: staple is for sites with a certificate here', 'remove it')
+    problems.error(at, 'ocsp: staple needs a certificate of the gateway, and this site has none', 'remove it')
     return false
   }
   if (certificate.kind === 'local') {
@@ -23,7 +23,11 @@ export function validateOcsp(
   }
   if (!abilities.stapling) {
     const hint = 'remove it, or use --runtime node'
-    problems.warn(at, `ocsp: staple: ${runtime.name}'s TLS library staples nothing, so this has no effect`, hint)
+    problems.warn(
+      at,
+      `ocsp: staple: ${runtime.name}'s TLS library cannot staple OCSP responses, so this has no effect`,
+      hint,
+    )
   }
   return true
 }

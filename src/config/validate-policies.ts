@@ -56,7 +56,7 @@ export class Policies {
       problems.error(
         placeOfKey(node, 'ciphers'),
         `${name} starts at TLS 1.3, and ciphers are for TLS 1.2 and older: the list would have no effect`,
-        'remove ciphers, or set minVersion: TLSv1.2; the ciphers of TLS 1.3 are not chosen',
+        'remove ciphers, or set minVersion: TLSv1.2; the ciphers of TLS 1.3 cannot be chosen',
       )
     } else if (policy.minVersion !== 'TLSv1.3' && policy.ciphers.length === 0) {
       problems.error(

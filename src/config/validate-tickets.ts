@@ -28,7 +28,7 @@ export function validateTickets(
   if (childOf(tree, 'tickets') && !abilities.ticketKeys) {
     problems.warn(
       placeOfKey(tree, 'tickets'),
-      `tickets: ${runtime.name}'s TLS library takes no ticket keys, so this has no effect: sessions resume within one worker`,
+      `tickets: ${runtime.name}'s TLS library accepts no ticket keys, so this has no effect: sessions resume within one worker`,
       'remove it, or use --runtime node',
     )
   }

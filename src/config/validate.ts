@@ -80,7 +80,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
     if (site.certificate?.kind === 'vault' && !childOf(tree, 'vault'))
       problems.error(
         placeOf(list, index, 'certificate'),
-        'certificate: vault, and there is no vault',
+        'certificate: vault needs vault, and it is missing',
         'add vault: { address: URL, role: NAME, auth: { tokenFile: FILE } }',
       )
   })
@@ -143,7 +143,7 @@ function validateListeners(
     if (listener.cleartext === 'serve' && !isLoopback(listener.address)) {
       problems.note(
         placeOf(list, index, 'cleartext'),
-        'cleartext: serve: what clients send and get here can be read on the way',
+        'cleartext: serve: anyone on the network path can read what clients send and receive here',
       )
     }
     places.push({ one: listener, at })
@@ -185,7 +185,7 @@ function checkLimits(limits: LimitsConfig, tree: Node, problems: Problems): void
   if (isWritten(tree, 'limits', 'hello') && limits.helloBytes > abilities.helloBytes) {
     problems.warn(
       placeOf(tree, 'limits', 'hello'),
-      `limits.hello: ${runtime.name}'s TLS library takes no ClientHello over 16kb, so a higher limit counts for passthrough sites alone`,
+      `limits.hello: ${runtime.name}'s TLS library accepts no ClientHello over 16kb, so a higher limit applies only to passthrough sites`,
       'write 16kb, or use --runtime node',
     )
   }

@@ -22,12 +22,12 @@ export function parseLocation(text: string): Formed<LocationTemplate> {
     return { wrong: `${text}: a redirect leads to https://..., http://... or a path that begins with one /` }
   }
   if (/[^\x21-\x7e]/.test(text))
-    return { wrong: `${text}: a redirect holds printable ASCII`, hint: 'percent-encode the rest' }
+    return { wrong: `${text}: a redirect may contain only printable ASCII`, hint: 'percent-encode the rest' }
   const whole = text.replace(/\{(?:host|path|query)\}/g, name => shorthands[name] as string)
   const host = begins[1]?.replace(/\{(?:request\.)?host\}/, '') ?? ''
   if (host.includes('{')) {
     return {
-      wrong: `${text}: what a client sends must not become the host of a redirect`,
+      wrong: `${text}: a value from the client must not become the host of a redirect`,
       hint: 'write the host, or {request.host}',
     }
   }

@@ -23,14 +23,15 @@ sites:
       - to: http://10.0.0.7:8080
 \`\`\`
 
-**A value that is not there** makes \`set\` remove the field, the client's own included: with \`x-user\` as above, no client without a
-certificate can pass for a user. \`add\` then adds nothing. In a redirect the value is left out.
+**If a value is missing**, \`set\` removes the field, even if the client sent it: with \`x-user\` as above, a client without a
+certificate cannot pretend to be a user. \`add\` adds nothing. In a redirect, the value is empty.
 
-**Values are encoded for where they stand.** In a field, what is not printable ASCII is percent-encoded as UTF-8. In a redirect, all but
-paths and queries, which are URLs already, are encoded as one segment. No value can become the host of a redirect but
-\`{request.host}\`, and that is refused on default and wildcard sites, where the client chooses it; a path never becomes \`//host\`.
+**Values are encoded as their position requires.** In a field, everything but printable ASCII is percent-encoded as UTF-8. In a redirect, paths and
+queries are inserted as they are, because they are parts of URLs already, and every other value is encoded as one segment. Only
+\`{request.host}\` can become the host of a redirect, and it is refused there on default and wildcard sites, where the client chooses
+the host. A path never becomes \`//host\`.
 
-**Paths and fields are those that the client sent**: \`{request.path}\` is not changed by \`strip\`, \`rewrite\` or a filter.
+**Paths and fields have the values that the client sent**: \`strip\`, \`rewrite\` and filters do not change \`{request.path}\`.
 
 | value | what it is |
 |---|---|
@@ -38,8 +39,8 @@ paths and queries, which are URLs already, are encoded as one segment. No value 
 
 export function templatesMarkdown(): string {
   const rows = Object.entries(variables).map(
-    ([name, { docs, late }]) => `| \`{${name}}\` | ${docs}${late ? ' For headers of the response.' : ''} |`,
+    ([name, { docs, late }]) => `| \`{${name}}\` | ${docs}${late ? ' Only in response headers.' : ''} |`,
   )
-  rows.push('| `{request.header.NAME}` | A field of the request, the first where there are several. |')
+  rows.push('| `{request.header.NAME}` | A field of the request; the first one if there are several. |')
   return `${introduction}${rows.join('\n')}\n`
 }

@@ -59,62 +59,62 @@ export const variables: Readonly<Record<string, Variable>> = {
     value: identity(({ uris }) => uris.find(uri => uri.startsWith('spiffe://')) ?? null),
   },
   'client.ja4': {
-    docs: "The JA4 fingerprint of the client's TLS hello; there where the access log or the site takes fingerprints.",
+    docs: "The JA4 fingerprint of the client's TLS ClientHello; present if the access log or the site needs fingerprints.",
     value: ({ exchange }) => exchange.connection.fingerprint?.ja4 ?? null,
   },
   'tls.version': {
-    docs: 'The TLS version with the client, as in `TLSv1.3`.',
+    docs: 'The TLS version of the connection with the client, as in `TLSv1.3`.',
     value: tls(({ version }) => version),
   },
-  'tls.cipher': { docs: 'The cipher suite with the client.', value: tls(({ cipher }) => cipher) },
+  'tls.cipher': { docs: 'The cipher suite of the connection with the client.', value: tls(({ cipher }) => cipher) },
   'tls.group': {
-    docs: 'The key exchange group with the client.',
+    docs: 'The key exchange group of the connection with the client.',
     value: ({ exchange }) => present(exchange.connection.group),
   },
-  'tls.alpn': { docs: 'The application protocol that was agreed on, as in `h2`.', value: tls(({ alpn }) => alpn) },
+  'tls.alpn': { docs: 'The negotiated application protocol, as in `h2`.', value: tls(({ alpn }) => alpn) },
   'tls.serverName': {
-    docs: 'The name that the client asked for in its hello.',
+    docs: 'The server name in the ClientHello.',
     value: ({ exchange }) => exchange.connection.serverName,
   },
   'request.id': { docs: 'The id of the request, as in the log.', value: ({ exchange }) => exchange.id },
   'request.method': { docs: 'The method.', value: ({ exchange }) => exchange.head.method },
   'request.scheme': {
-    docs: '`https` or `http`, as the client came.',
+    docs: '`https` or `http`, as the client connected.',
     value: ({ exchange }) => (exchange.connection.secure ? 'https' : 'http'),
   },
   'request.host': {
-    docs: 'The host that the client asked for, without a port.',
+    docs: 'The requested host, without a port.',
     value: ({ exchange }) => present(exchange.host.replace(/:\d*$/, '')),
   },
   'request.path': {
-    docs: 'The path as the client asked for it, in normal form.',
+    docs: 'The requested path, in normal form.',
     value: ({ exchange }) => exchange.path,
     isUrl: true,
   },
   'request.query': {
-    docs: 'The query with its `?`; empty where there is none.',
+    docs: 'The query with its `?`; empty if there is none.',
     value: ({ exchange }) => exchange.query,
     isUrl: true,
   },
   'path.rest': {
-    docs: "What the `*` at the end of the route's path took, without the slash before it.",
+    docs: "What the `*` at the end of the route's path matched, without the slash before it.",
     value: ({ exchange, rest }) => rest(exchange.path),
     isUrl: true,
   },
   'site.name': { docs: 'The first host of the site.', value: ({ exchange }) => exchange.siteName },
   'route.name': { docs: 'The route, as in the log.', value: ({ exchange }) => exchange.route?.name ?? null },
   'upstream.name': {
-    docs: 'The upstream that was asked.',
+    docs: 'The upstream that the request was sent to.',
     value: ({ exchange }) => exchange.attempts.upstreamName,
     late: true,
   },
   'upstream.endpoint': {
-    docs: 'The endpoint that answered.',
+    docs: 'The endpoint that responded.',
     value: ({ exchange }) => exchange.attempts.endpoint?.label ?? null,
     late: true,
   },
   'response.status': {
-    docs: 'The status of the answer.',
+    docs: 'The status of the response.',
     value: ({ response }) => (response === null ? null : `${response.status}`),
     late: true,
   },
@@ -151,7 +151,7 @@ export function parseTemplate(text: string, use: Use): Formed<Template> {
     const end = char === '{' ? text.indexOf('}', at) : -1
     if (end < 0)
       return {
-        wrong: `${text}: a ${char} without its other half`,
+        wrong: `${text}: a ${char} without its counterpart`,
         hint: `a ${char} itself is written ${char}${char}`,
       }
     const name = text.slice(at + 1, end)
@@ -159,10 +159,13 @@ export function parseTemplate(text: string, use: Use): Formed<Template> {
     if (found === null) {
       const close = nearest(name, Object.keys(variables))
       const hint = close === null ? `there are ${Object.keys(variables).join(', ')}` : `did you mean {${close}}?`
-      return { wrong: `{${name}} cannot be filled in`, hint }
+      return { wrong: `{${name}} is not a value of templates`, hint }
     }
     if (found.late && use !== 'response field')
-      return { wrong: `{${name}} is known only when there is an answer`, hint: 'use it in headers of the response' }
+      return {
+        wrong: `{${name}} is known only once there is a response`,
+        hint: 'use it in headers of the response',
+      }
     if (literal !== '') parts.push(literal)
     literal = ''
     parts.push({ name, value: found.value, isUrl: found.isUrl === true })

@@ -304,7 +304,8 @@ describe('sallyport', () => {
     const written = await cli('check', '-c', file(`tickets: { keep: 4 }\n${text}`))
     assert.equal(written.code, 0)
     if (abilities.ticketKeys) assert.equal(written.err, '')
-    else assert.match(written.err, /sallyport\.yaml:1:1: warning: tickets: bun's TLS library takes no ticket keys/)
+    else
+      assert.match(written.err, /sallyport\.yaml:1:1: warning: tickets: bun's TLS library accepts no ticket keys/)
     assert.equal((await cli('check', '-c', file(text.replace('workers: 4\n', '')))).err, '')
   })
 

@@ -60,7 +60,7 @@ describe('hsts', () => {
       { 'sallyport.yaml': yaml('{ maxAge: 63072000, subdomains: true, preload: true }') },
       async cwd => {
         const { warnings } = await loadConfig({ cwd })
-        assert.match(warnings.map(warning => warning.message).join(), /https for good/)
+        assert.match(warnings.map(warning => warning.message).join(), /browsers will use only https/)
       },
     )
     assert.match(

@@ -285,6 +285,6 @@ describe('a gateway', { skip }, () => {
     const local = { host: 'a.test', certificate: 'local', ocsp: 'staple', to: 'http://127.0.0.1:1' } as const
     await assert.rejects(startGateway({ sites: [local] }), /the local CA has none/)
     const through = { host: 'a.test', ocsp: 'staple', passthrough: { to: '127.0.0.1:1' } } as const
-    await assert.rejects(startGateway({ sites: [through] }), /for sites with a certificate here/)
+    await assert.rejects(startGateway({ sites: [through] }), /staple needs a certificate of the gateway/)
   })
 })

@@ -168,12 +168,12 @@ describe('acme', () => {
     assert.deepEqual(found, [
       '4:10: "nobody" is not one e-mail address',
       '5:14: http://acme.example/dir: an ACME directory is reached over https',
-      '6:15: a challenge is written twice',
+      '6:15: a challenge is listed twice',
       '6:15: dns-01 needs dns',
       '7:12: "a b" is not a profile\'s name',
       '8:37: the key is not base64url, as the CA gave it',
       '9:27: not-a-url is not the URL of an ACME directory',
-      '10:9: a kind of key is written twice',
+      '10:9: a key type is listed twice',
       '11:16: renewBefore is 1ms to 365d, not 400d',
       '12:13: onDemand needs ask, allow, or both',
     ])

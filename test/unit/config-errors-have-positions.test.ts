@@ -34,7 +34,7 @@ describe('errors', () => {
       'sallyport.yaml:10:27: none.pem does not exist\nlooked for FOLDER/none.pem',
       'sallyport.yaml:10:42: none.key does not exist\nlooked for FOLDER/none.key',
       'sallyport.yaml:11:9: there is no upstream orders\ndefine it under upstreams, or write a URL: http://orders:8080',
-      'sallyport.yaml:12:19: head takes a duration as in 250ms, 30s, 5m, 12h or 1d, not 30\nwith its unit: 30s or 30ms?',
+      'sallyport.yaml:12:19: head takes a duration as in 250ms, 30s, 5m, 12h or 1d, not 30\nadd the unit: 30s or 30ms',
     ])
   })
 
@@ -59,7 +59,7 @@ describe('errors', () => {
       'sallyport.yaml:3:1: Flow sequence in block collection must be sufficiently indented and end with a ]',
     ])
     assert.deepEqual(await messages('listen: []\n---\nsites: []'), [
-      'sallyport.yaml:2:1: a second document begins here; a configuration is one',
+      'sallyport.yaml:2:1: a second document begins here; a configuration is a single document',
     ])
   })
 
@@ -90,7 +90,7 @@ describe('errors', () => {
     assert.deepEqual(
       await problemsOf(around('to: http://b.test', 'log: { access: true }\nlog: { access: false }\nstate:')),
       [
-        'sallyport.yaml:7:1: log is written twice\nthe first is on line 6; only one of them can hold',
+        'sallyport.yaml:7:1: log is written twice\nthe first is on line 6; only one of them can apply',
         'sallyport.yaml:8:7: state has no value\nas in /var/lib/sallyport, or remove the key',
       ],
     )

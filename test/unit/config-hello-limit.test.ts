@@ -17,5 +17,5 @@ test('limits.hello above what the TLS library takes is a warning, and only where
   assert.deepEqual(await warned('limits: { hello: 16kb }'), [])
   const high = await warned('limits: { hello: 17kb }')
   if (abilities.helloBytes > 17 * 1024) assert.deepEqual(high, [])
-  else assert.match(high.join('\n'), /^limits\.hello: bun's TLS library takes no ClientHello over 16kb/)
+  else assert.match(high.join('\n'), /^limits\.hello: bun's TLS library accepts no ClientHello over 16kb/)
 })

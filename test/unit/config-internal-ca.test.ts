@@ -115,6 +115,6 @@ describe('vault', () => {
       )
     }
     const site = base.replace('certificate: local', 'certificate: vault')
-    assert.match((await problemsOf(site)).join(), /certificate: vault, and there is no vault/)
+    assert.match((await problemsOf(site)).join(), /certificate: vault needs vault, and it is missing/)
   })
 })

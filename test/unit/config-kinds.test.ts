@@ -87,14 +87,11 @@ not: { cache: { max: 2kb } }
   })
 
   const refused: readonly (readonly [text: string, said: string])[] = [
-    ['ejected: 50', 'ejected takes a percentage as in 50%, not 50 (with its sign: 50%)'],
-    ['ejected: 0.25', 'ejected takes a percentage as in 50%, not 0.25 (with its sign: 25%)'],
+    ['ejected: 50', 'ejected takes a percentage as in 50%, not 50 (add the percent sign: 50%)'],
+    ['ejected: 0.25', 'ejected takes a percentage as in 50%, not 0.25 (add the percent sign: 25%)'],
     ['ejected: half', 'ejected takes a percentage as in 50%, not "half"'],
     ['ejected: 120%', 'ejected is 0% to 100%, not 120%'],
-    [
-      'rate: 100',
-      'rate takes a rate as in 100/s, 30/m or 1000/h, or off, not 100 (with its unit: 100/s or 100/m?)',
-    ],
+    ['rate: 100', 'rate takes a rate as in 100/s, 30/m or 1000/h, or off, not 100 (add the unit: 100/s or 100/m)'],
     ['rate: 5 rps', 'rate takes a rate as in 100/s, 30/m or 1000/h, or off, not "5 rps" (write 5/s)'],
     [
       'rate: 30 per minute',

@@ -70,7 +70,7 @@ describe('matches', () => {
         'sallyport.yaml:6:34: CONNECT is refused by a reverse proxy and never reaches a route',
         'sallyport.yaml:6:43: A B is not an HTTP method',
         'sallyport.yaml:6:61: "a b" is not a header name',
-        'sallyport.yaml:6:74: a header value holds printable ASCII and no line breaks',
+        'sallyport.yaml:6:74: a header value may contain only printable ASCII and no line breaks',
         'sallyport.yaml:6:87: x-n takes a string (value), not 1',
       ],
     )
@@ -160,7 +160,7 @@ describe('answers without a backend', () => {
       [
         'sallyport.yaml:6:41: a 304 has no body',
         'sallyport.yaml:6:53: content-length is set by the gateway itself',
-        'sallyport.yaml:6:79: a header value holds printable ASCII and no line breaks',
+        'sallyport.yaml:6:79: a header value may contain only printable ASCII and no line breaks',
         'sallyport.yaml:6:93: warning: limits of a route without a backend have no effect',
       ],
     )
@@ -262,9 +262,9 @@ describe('limits and timeouts', () => {
       'sallyport.yaml:6:17: head is 1kb to 1mb, not 100',
       'sallyport.yaml:6:28: body is at most 2^53 bytes, not -1',
       'sallyport.yaml:6:65: connectionsPerClient is 1 to 10000000, not 0',
-      'sallyport.yaml:6:78: bodyRate is 1b to 1gb, not 0\nfor no limit write none',
+      'sallyport.yaml:6:78: bodyRate is 1b to 1gb, not 0\nto disable the limit, write none',
       'sallyport.yaml:7:19: head is 1ms to 24d, not 0s',
-      'sallyport.yaml:7:30: total is 1ms to 24d, not 0s\nfor no such timeout write none',
+      'sallyport.yaml:7:30: total is 1ms to 24d, not 0s\nto disable the timeout, write none',
       'sallyport.yaml:7:40: idle is 1ms to 24d, not 25d',
       'sallyport.yaml:7:52: drain takes a duration as in 250ms, 30s, 5m, 12h or 1d, not "none"',
     ])

@@ -82,7 +82,7 @@ describe('a key at the wrong indentation', () => {
       'log: { access: true }\n  limits:\n',
       'sallyport.yaml:2:3: limits is indented by 2 spaces, which matches none of the keys above it\n0 spaces put it beside log',
     ],
-    ['sites:\n\t- host: a\n', 'sallyport.yaml:2:1: this line is indented with a tab\nYAML takes spaces only'],
+    ['sites:\n\t- host: a\n', 'sallyport.yaml:2:1: this line is indented with a tab\nYAML allows only spaces'],
   ]
   for (const [text, said] of rows)
     it(JSON.stringify(text), async () => assert.equal((await problemsOf(text))[0], said))

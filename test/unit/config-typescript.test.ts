@@ -129,7 +129,7 @@ describe('a value in code', () => {
       [
         'configuration: filters[1]: the filter a has no phase reqest',
         'configuration: filters[2]: the filter b has no phase reponse',
-        'configuration: filters[3]: done of the filter c is no function',
+        'configuration: filters[3]: done of the filter c is not a function',
         'configuration: filters[4]: the filter d has none of the phases request, requestBody, attempt, response, responseBody, done',
       ],
     )

@@ -15,7 +15,7 @@ const cases: Readonly<Record<string, object | RegExp>> = {
   'HTTPS+UNIX:/run/App.sock': { scheme: 'https', host: '/run/App.sock', port: 0, unix: true },
   'h2c+unix:/a b': { scheme: 'h2c', host: '/a b', port: 0, unix: true },
   [long(most)]: { scheme: 'http', host: long(most).slice(10), port: 0, unix: true },
-  [long(most + 1)]: /bytes, and a Unix socket takes/,
+  [long(most + 1)]: /bytes, and the path of a Unix socket has at most/,
   // Bytes count, and not characters
   [`http+unix:/${'é'.repeat(60)}`]: /the path has 121 bytes/,
   'http+unix:run/app.sock': /is absolute/,
@@ -26,8 +26,8 @@ const cases: Readonly<Record<string, object | RegExp>> = {
   'http+unix:/run/': /a folder/,
   'http+unix:/run/a?b': /no query/,
   'http+unix:/run/a\u0000b': /no control/,
-  'unix:/run/app.sock': /which protocol/,
-  'unix:///run/app.sock': /which protocol/,
+  'unix:/run/app.sock': /the protocol is missing/,
+  'unix:///run/app.sock': /the protocol is missing/,
   'wss+unix:/run/app.sock': /http\+unix/,
 }
 

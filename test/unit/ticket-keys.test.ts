@@ -160,7 +160,7 @@ describe('the configuration of tickets', () => {
     else
       assert.match(
         warnings[0]?.message ?? '',
-        /takes no ticket keys, so this has no effect: sessions resume within one worker/,
+        /accepts no ticket keys, so this has no effect: sessions resume within one worker/,
       )
   })
 })

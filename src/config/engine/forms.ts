@@ -118,7 +118,10 @@ export function endpointUrl(text: string): Formed<Endpoint> {
     return { wrong: `${text}: an endpoint is http://, https:// or h2c://`, hint }
   }
   if (authority.includes('@'))
-    return { wrong: 'an endpoint holds no user name or password', hint: 'clients send their own Authorization' }
+    return {
+      wrong: 'an endpoint must not contain a user name or password',
+      hint: 'clients send their own Authorization',
+    }
   if (found[3] !== '' && found[3] !== '/') {
     return {
       wrong: `${text}: an endpoint has no path (${found[3]})`,
@@ -168,9 +171,10 @@ export function pathPattern(text: string): Formed<string> {
   if (/[?#]/.test(text))
     return { wrong: `${text}: a path ends before ? and #`, hint: 'match the query with query: { name: value }' }
   if (/[\x00-\x20\x7f\\]/.test(text))
-    return { wrong: `${text}: a path holds no spaces, backslashes or control characters` }
+    return { wrong: `${text}: a path must not contain spaces, backslashes or control characters` }
   if (/%(?![0-9A-Fa-f]{2})/.test(text)) return { wrong: `${text}: % is followed by two hexadecimal digits` }
-  if (text.includes('**')) return { wrong: `${text}: ** has no meaning`, hint: 'a final /* takes everything below' }
+  if (text.includes('**'))
+    return { wrong: `${text}: ** is not supported`, hint: 'a final /* matches everything below' }
   if (/\/\.{1,2}(\/|$)/.test(text))
     return { wrong: `${text}: . and .. are resolved before routing and never match` }
   return { ok: text }
@@ -201,14 +205,15 @@ export function headerName(text: string): Formed<string> {
 
 /** What may stand in one header field; bytes past ASCII would need an encoding nobody agrees on. */
 export function headerValue(text: string): Formed<string> {
-  if (!/^[\t\x20-\x7e]*$/.test(text)) return { wrong: 'a header value holds printable ASCII and no line breaks' }
-  return text === text.trim() ? { ok: text } : { wrong: 'a header value has no space at its ends' }
+  if (!/^[\t\x20-\x7e]*$/.test(text))
+    return { wrong: 'a header value may contain only printable ASCII and no line breaks' }
+  return text === text.trim() ? { ok: text } : { wrong: 'a header value must not begin or end with a space' }
 }
 
 /** RFC 6750 section 2.1, and too long to be guessed. What is wrong is said without it. */
 export function bearerToken(text: string): Formed<string> {
   if (text.length < 16)
-    return { wrong: 'the token is shorter than 16 characters', hint: 'openssl rand -hex 32 makes one' }
+    return { wrong: 'the token is shorter than 16 characters', hint: 'create one with openssl rand -hex 32' }
   if (text.length > 512 || !/^[A-Za-z0-9._~+/-]+=*$/.test(text))
     return { wrong: 'a token has up to 512 letters, digits and - . _ ~ + /, with = at its end' }
   return { ok: text }
@@ -256,7 +261,7 @@ export function serverName(text: string): Formed<string> {
 /** What a client's certificate says, perhaps with a `*` at its end: one anywhere else would never match. */
 function clientText(text: string, example: string): Formed<string> {
   if (!/^[\x20-\x7e]+$/.test(text))
-    return { wrong: `${JSON.stringify(text)} holds characters that no such name has` }
+    return { wrong: `${JSON.stringify(text)} contains characters that such a name cannot have` }
   const star = text.indexOf('*')
   if (star < 0 || star === text.length - 1) return { ok: text }
   const hint = `a * is a wildcard only at the end, as in ${example}; list the names, or match by issuer`
@@ -364,6 +369,6 @@ export function passphrase(text: string): Formed<string> {
   if ([...text].length >= 12) return { ok: text }
   return {
     wrong: 'a passphrase has at least 12 characters',
-    hint: 'anyone with a copy of the storage can keep guessing it offline; openssl rand -base64 24 makes a good one',
+    hint: 'anyone with a copy of the storage can keep guessing it offline; create a good one with openssl rand -base64 24',
   }
 }

@@ -32,8 +32,8 @@ type Said = { readonly message: string; readonly hint?: string }
 
 /** What is said instead of the library's own words. */
 const ofLibrary: Readonly<Record<string, Said | undefined>> = {
-  MULTIPLE_DOCS: { message: 'a second document begins here; a configuration is one' },
-  TAB_AS_INDENT: { message: 'this line is indented with a tab', hint: 'YAML takes spaces only' },
+  MULTIPLE_DOCS: { message: 'a second document begins here; a configuration is a single document' },
+  TAB_AS_INDENT: { message: 'this line is indented with a tab', hint: 'YAML allows only spaces' },
   BLOCK_AS_IMPLICIT_KEY: {
     message: 'this value contains a colon followed by a space, which YAML reads as another key',
     hint: 'put the value in quotes',
@@ -187,7 +187,7 @@ function readMap(pairs: Pair<YamlNode, YamlNode | null>[], at: Place, depth: num
       reading.problems.error(
         key,
         `${name} is written twice`,
-        `the first is on line ${line}; only one of them can hold`,
+        `the first is on line ${line}; only one of them can apply`,
       )
       continue
     }

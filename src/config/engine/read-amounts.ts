@@ -55,12 +55,12 @@ function readDuration(node: Node, value: Scalar, kind: Kind & { type: 'duration'
       meant !== null
         ? `write ${meant}`
         : typeof value === 'number'
-          ? `with its unit: ${value}s or ${value}ms?`
+          ? `add the unit: ${value}s or ${value}ms`
           : undefined
     return wrongKind(node, `a duration as in 250ms, 30s, 5m, 12h or 1d${orWords(words)}`, reporter, hint)
   }
   if (ms >= 1 && ms <= maxMs) return ms
-  const hint = words && ms === 0 ? `for no such timeout write ${Object.keys(words).join(' or ')}` : undefined
+  const hint = words && ms === 0 ? `to disable the timeout, write ${Object.keys(words).join(' or ')}` : undefined
   reporter.problems.error(node.at, `${lastKey(node.at)} is 1ms to ${formatDuration(maxMs)}, not ${value}`, hint)
   return undefined
 }
@@ -74,7 +74,8 @@ function readSize(node: Node, value: Scalar, kind: Kind & { type: 'size' }, repo
     return wrongKind(node, `a size as in 512b, 16kb or 1mb${orWords(kind.words)}`, reporter, hint)
   }
   if (bytes >= kind.min && bytes <= kind.max) return bytes
-  const hint = kind.words && bytes === 0 ? `for no limit write ${Object.keys(kind.words).join(' or ')}` : undefined
+  const hint =
+    kind.words && bytes === 0 ? `to disable the limit, write ${Object.keys(kind.words).join(' or ')}` : undefined
   const most =
     kind.max === Number.MAX_SAFE_INTEGER
       ? 'at most 2^53 bytes'
@@ -87,7 +88,7 @@ function readPercent(node: Node, value: Scalar, kind: Kind & { type: 'percent' }
   const percent = typeof value === 'string' ? parsePercent(value) : null
   if (percent === null) {
     const bare = value === null || value === '' ? Number.NaN : Number(value)
-    const hint = bare >= 0 ? `with its sign: ${bare > 0 && bare < 1 ? bare * 100 : bare}%` : undefined
+    const hint = bare >= 0 ? `add the percent sign: ${bare > 0 && bare < 1 ? bare * 100 : bare}%` : undefined
     return wrongKind(node, `a percentage as in 50%${orWords(kind.words)}`, reporter, hint)
   }
   if (percent >= kind.min && percent <= kind.max) return percent
@@ -99,7 +100,7 @@ function readRate(node: Node, value: Scalar, kind: Kind & { type: 'rate' }, repo
   const rate = typeof value === 'string' ? parseRate(value) : null
   if (rate === null) {
     const meant = typeof value === 'string' ? suggestRate(value) : null
-    const unit = typeof value === 'number' ? `with its unit: ${value}/s or ${value}/m?` : undefined
+    const unit = typeof value === 'number' ? `add the unit: ${value}/s or ${value}/m` : undefined
     const hint = meant === null ? unit : `write ${meant}`
     return wrongKind(node, `a rate as in 100/s, 30/m or 1000/h${orWords(kind.words)}`, reporter, hint)
   }

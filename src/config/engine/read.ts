@@ -268,7 +268,7 @@ function filterProblem(filter: Filter): { readonly what: string; readonly hint: 
   const hint = 'as in { name: "auth", request(exchange) { ... } }'
   if (typeof filter.name !== 'string') return { what: 'a filter has a name', hint }
   const odd = phases.find(phase => filter[phase] !== undefined && typeof filter[phase] !== 'function')
-  if (odd !== undefined) return { what: `${odd} of the filter ${filter.name} is no function`, hint }
+  if (odd !== undefined) return { what: `${odd} of the filter ${filter.name} is not a function`, hint }
   for (const [key, value] of Object.entries(filter)) {
     const close = typeof value === 'function' ? didYouMean(key, phases) : null
     if (close !== null && close !== undefined && !phases.includes(key as 'done'))

@@ -19,7 +19,7 @@ const example = 'http+unix:/run/app.sock'
 /** @returns null where the text does not mean a Unix socket */
 export function unixEndpoint(text: string): Formed | null {
   if (/^unix:/i.test(text))
-    return { wrong: `${text}: which protocol is spoken there?`, hint: `write ${example}, https+unix: or h2c+unix:` }
+    return { wrong: `${text}: the protocol is missing`, hint: `write ${example}, https+unix: or h2c+unix:` }
   const found = /^(http|https|h2c|wss?)\+unix:(.*)$/is.exec(text)
   if (found === null) return null
   const scheme = found[1]!.toLowerCase()
@@ -37,14 +37,14 @@ export function unixEndpoint(text: string): Formed | null {
     return { wrong: `${text}: a path of a Unix socket has no query and no control characters` }
   if (/%[0-9a-f]{2}/i.test(path))
     return {
-      wrong: `${text}: the path is taken as it is, without %-escapes`,
+      wrong: `${text}: the path is used as written, without %-escapes`,
       hint: 'write the characters themselves',
     }
-  if (path.endsWith('/')) return { wrong: `${text}: that is a folder, and not a socket` }
+  if (path.endsWith('/')) return { wrong: `${text}: that is a folder, not a socket` }
   const bytes = Buffer.byteLength(path)
   if (bytes > mostPathBytes)
     return {
-      wrong: `${text}: the path has ${bytes} bytes, and a Unix socket takes ${mostPathBytes}`,
+      wrong: `${text}: the path has ${bytes} bytes, and the path of a Unix socket has at most ${mostPathBytes}`,
       hint: 'give the socket a shorter path',
     }
   return { ok: { scheme, host: path, port: 0, unix: true } }

@@ -5,18 +5,18 @@ import { base64Key, dnsName, dnsServer, secretText, webUrl } from '../forms-acme
 
 const tsigShape = shape({
   name: 'tsig',
-  docs: 'The key that signs updates (RFC 8945). What the server sends back must be signed with it as well.',
+  docs: 'The key that signs updates (RFC 8945). The replies of the server must be signed with it too.',
   rows: {
     name: {
       kind: { type: 'string', form: dnsName, write: 'name' },
       required: true,
-      docs: "The key's name, as the server knows it.",
+      docs: 'The name of the key on the server.',
       example: 'acme-update',
     },
     algorithm: {
       kind: { type: 'choice', of: ['hmac-sha256', 'hmac-sha512'] },
       default: 'hmac-sha256',
-      docs: 'As the server has it.',
+      docs: 'The algorithm of the key on the server.',
       example: 'hmac-sha512',
     },
     secret: {
@@ -35,13 +35,13 @@ const propagationShape = shape({
     timeout: {
       kind: { type: 'duration', words: { none: 0 } },
       default: '2m',
-      docs: 'How long that may take. `none`: it is not looked for, for networks that cannot ask the name servers; give a `wait` then.',
+      docs: 'How long that may take. `none` skips the check, for networks that cannot reach the name servers; set `wait` in that case.',
       example: '5m',
     },
     wait: {
       kind: { type: 'duration', words: { none: 0 } },
       default: 'none',
-      docs: 'A pause between setting a record and looking for it.',
+      docs: 'A pause between setting a record and checking for it.',
       example: '10s',
     },
   },
@@ -50,8 +50,8 @@ const propagationShape = shape({
 export const dnsShape = shape({
   name: 'dns',
   docs:
-    'How TXT records at `_acme-challenge` are set. A CNAME there is followed, so that one small zone can serve the proofs of many. Which ' +
-    'keys belong to which provider is in [acme.md](acme.md); others are errors.',
+    'How TXT records at `_acme-challenge` are set. If there is a CNAME, it is followed, so that one small zone can have the records for many ' +
+    'names. [acme.md](acme.md) lists the keys of each provider; any other key is an error.',
   rows: {
     provider: {
       kind: { type: 'choice', of: ['rfc2136', 'webhook', 'acme-dns', 'program'] },
@@ -61,7 +61,7 @@ export const dnsShape = shape({
     },
     server: {
       kind: { type: 'string', form: dnsServer, write: 'host:port' },
-      docs: 'rfc2136: the primary name server; port 53 when left out.',
+      docs: 'rfc2136: the primary name server; port 53 by default.',
       example: 'ns1.example.com:53',
     },
     zone: {
@@ -72,7 +72,7 @@ export const dnsShape = shape({
     },
     tsig: {
       kind: { type: 'object', shape: tsigShape },
-      docs: 'rfc2136: the key that signs updates. Without one, the server must go by addresses.',
+      docs: 'rfc2136: the key that signs updates. Without one, the server has to authorize updates by address.',
       example: '{ name: acme-update, secret: "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0IQ==" }',
     },
     url: {
@@ -92,7 +92,7 @@ export const dnsShape = shape({
     },
     ca: {
       kind: { type: 'file' },
-      docs: 'webhook, acme-dns: PEM, CAs trusted for its TLS beside the public ones.',
+      docs: 'webhook, acme-dns: PEM file with CAs to trust for its TLS, in addition to the public ones.',
       example: 'hooks-ca.pem',
     },
     username: {
@@ -107,7 +107,7 @@ export const dnsShape = shape({
     },
     subdomain: {
       kind: { type: 'string', form: dnsName, write: 'name' },
-      docs: 'acme-dns: `subdomain` of its registration. `_acme-challenge` of each name is a CNAME that leads there.',
+      docs: 'acme-dns: `subdomain` of its registration. `_acme-challenge` of each name must be a CNAME to it.',
       example: '"d420c923-bbd7-4056-ab64-c3ca54c9b3cf"',
     },
     program: {
@@ -118,19 +118,19 @@ export const dnsShape = shape({
     timeout: {
       kind: { type: 'duration' },
       default: '1m',
-      docs: 'For one set or unset.',
+      docs: 'How long setting or removing one record may take.',
       example: '2m',
     },
     resolvers: {
       kind: { type: 'list', of: { type: 'string', form: dnsServer, write: 'host:port' }, single: true },
-      defaultDocs: "the system's for looking up, then the zone's own name servers",
-      docs: 'DNS servers that are asked instead: for CNAMEs, and whether a record is seen. Addresses, with a port where it is not 53.',
+      defaultDocs: "the system's for lookups, then the zone's own name servers",
+      docs: 'DNS servers to query instead, for CNAMEs and to check whether a record is visible. Addresses, with a port if it is not 53.',
       example: '[192.0.2.53, "192.0.2.54:5353"]',
     },
     propagation: {
       kind: { type: 'object', shape: propagationShape },
       default: {},
-      docs: 'When a record counts as seen.',
+      docs: 'When a record counts as visible.',
       example: '{ timeout: 5m }',
     },
   },

@@ -28,7 +28,7 @@ const externalAccountShape = shape({
     key: {
       kind: { type: 'string', form: base64UrlKey, write: 'base64url' },
       required: true,
-      docs: 'The HMAC key, best from an environment variable. Only for making the account: later it is no longer looked at.',
+      docs: 'The HMAC key, best from an environment variable. It is only used to create the account.',
       example: 'zWNDZM6eQGHWpSRTPal5eIUYFTu7EajV',
     },
   },
@@ -61,7 +61,7 @@ const profile = row({
 
 export const fallbackShape = shape({
   name: 'fallback',
-  docs: 'Another CA, asked when those before it are down, rate-limited or refuse. A failed challenge is no reason: it would fail there as well.',
+  docs: 'Another CA, used if the ones before it are down, limit the rate or refuse. A failed challenge is not a reason to use it, because it would fail there as well.',
   rows: {
     directory: {
       kind: { type: 'string', form: directoryUrl, write: 'URL' },
@@ -79,35 +79,35 @@ export const fallbackShape = shape({
 const onDemandShape = shape({
   name: 'onDemand',
   docs:
-    'Certificates for names that a site does not list: those under its wildcard hosts, and for the default site any. One is ordered when ' +
-    'a name first comes in a handshake, and only after `allow` or `ask` has said yes.',
+    'Certificates for names that a site does not list: names under its wildcard hosts, and any name for the default site. One is ordered when ' +
+    'a name first appears in a handshake, and only if `allow` or `ask` permits it.',
   rows: {
     ask: {
       kind: { type: 'string', form: webUrl, write: 'URL' },
-      docs: 'Asked with `?domain=NAME` for a name that `allow` does not have: 200 is yes, all else is no.',
+      docs: 'Called with `?domain=NAME` for a name that is not in `allow`: 200 means yes, anything else means no.',
       example: 'http://127.0.0.1:5555/may-have-certificate',
     },
     allow: {
       kind: { type: 'list', of: { type: 'string', form: namePattern, write: 'name' }, single: true, empty: true },
-      docs: 'Names that get a certificate without asking; `*.` matches one label.',
+      docs: 'Names that get a certificate without a call of `ask`; `*.` matches one label.',
       example: '["*.customers.example.com"]',
     },
     perMinute: {
       kind: { type: 'integer', min: 1, max: 10_000 },
       default: 10,
-      docs: 'Orders a minute, over all names, in the long run.',
+      docs: 'Orders per minute, over all names, in the long run.',
       example: '2',
     },
     burst: {
       kind: { type: 'integer', min: 1, max: 10_000 },
       default: 20,
-      docs: 'Orders at once, before `perMinute` counts.',
+      docs: 'Orders at once, before `perMinute` applies.',
       example: '5',
     },
     maxPending: {
       kind: { type: 'integer', min: 1, max: 10_000 },
       default: 100,
-      docs: 'Names that wait for their certificate at the same time; handshakes for further ones fail at once.',
+      docs: 'Names that may wait for their certificate at the same time; handshakes for further names fail at once.',
       example: '20',
     },
   },
@@ -127,7 +127,7 @@ export const acmeShape = shape({
     ca,
     challenges: {
       kind: { type: 'list', of: { type: 'choice', of: challengeKinds } },
-      defaultDocs: '`[dns-01]` with `dns`, else `[tls-alpn-01, http-01]` as far as there are listeners for them',
+      defaultDocs: '`[dns-01]` with `dns`, else `[tls-alpn-01, http-01]`, if there are listeners for them',
       docs:
         'How control of a name is proved, in order of preference. `http-01` is answered on cleartext listeners, `tls-alpn-01` on TLS ' +
         'listeners, `dns-01` through `dns`. A challenge that has failed for a name is tried after the others.',
@@ -153,7 +153,7 @@ export const acmeShape = shape({
     },
     staging: {
       kind: { type: 'string', form: stagingUrl, write: 'URL' },
-      defaultDocs: "Let's Encrypt's own for its directory, else none",
+      defaultDocs: "Let's Encrypt's staging directory for Let's Encrypt, else none",
       docs:
         'A staging directory for trials. After a failed challenge the next attempt goes there first, and to the real directory only ' +
         'once it has succeeded, because failures count against rate limits. `none`: no trials.',

@@ -7,7 +7,7 @@ const names = kind({ type: 'list', of: { type: 'string', form: allowedName, writ
 
 const listenShape = shape({
   name: 'ca.acme.listen',
-  docs: 'Where the ACME server listens. It is no listener of the gateway: it has a certificate of the CA itself, and no routes.',
+  docs: 'Where the ACME server listens. It is not a listener of the gateway: its certificate comes from the CA itself, and it has no routes.',
   rows: {
     port: {
       kind: { type: 'integer', min: 0, max: 65_535 },
@@ -18,7 +18,7 @@ const listenShape = shape({
     address: {
       kind: { type: 'string', form: ipAddress, write: 'IP address' },
       default: '::',
-      docs: 'Best one that only the inside network reaches.',
+      docs: 'Use one that only the internal network can reach.',
       example: '10.0.0.1',
     },
   },
@@ -26,7 +26,7 @@ const listenShape = shape({
 
 const externalAccountShape = shape({
   name: 'external account',
-  docs: 'What a team or a service gets to make its ACME accounts with (external account binding): a key id, a key, and the names it may have.',
+  docs: 'What a team or a service needs to create its ACME accounts (external account binding): a key id, a key, and the names that it may have.',
   rows: {
     key: {
       kind: { type: 'string', form: hmacKey, write: 'base64url' },
@@ -37,7 +37,7 @@ const externalAccountShape = shape({
     },
     allow: {
       kind: names,
-      docs: 'Names that accounts made with this key get without a challenge. Others are proved by a challenge, if any is configured.',
+      docs: 'Names for which accounts created with this key need no challenge. Other names need one of the challenges, if any are configured.',
       example: '["*.orders.internal"]',
     },
   },
@@ -69,7 +69,7 @@ export const acmeServerShape = shape({
         empty: true,
       },
       default: 'http-01',
-      docs: 'How clients prove that they have a name. With `[]` only names of external accounts are given.',
+      docs: 'How clients prove that they control a name. With `[]`, certificates are issued only for the names of external accounts.',
       example: '[]',
     },
     externalAccounts: {
@@ -79,14 +79,14 @@ export const acmeServerShape = shape({
         keyName: 'key identifier',
         of: { type: 'object', shape: externalAccountShape },
       },
-      docs: 'Who may make accounts. Without any, everybody who reaches the server may.',
+      docs: 'Who may create accounts. Without this option, anyone who can reach the server may.',
       // biome-ignore lint/suspicious/noTemplateCurlyInString: how a file names an environment variable
       example: '{ orders: { key: "${ORDERS_EAB_KEY}", allow: ["*.orders.internal"] } }',
     },
     http01Port: {
       kind: { type: 'integer', min: 1, max: 65_535 },
       default: 80,
-      docs: 'The port that http-01 answers are fetched from. No redirect is followed.',
+      docs: 'The port from which http-01 answers are fetched. Redirects are not followed.',
       example: '8080',
     },
     tlsAlpn01Port: {
@@ -116,7 +116,7 @@ export const acmeServerShape = shape({
     resolvers: {
       kind: { type: 'list', of: { type: 'string', form: dnsServer, write: 'DNS server' }, single: true },
       defaultDocs: 'those of the system',
-      docs: 'DNS servers that are asked for dns-01.',
+      docs: 'DNS servers to query for dns-01.',
       example: '[10.0.0.53]',
     },
   },
@@ -130,7 +130,7 @@ export const caShape = shape({
   rows: {
     chain: {
       kind: { type: 'file' },
-      defaultDocs: 'the intermediate that `sallyport ca init` makes in the state folder',
+      defaultDocs: 'the intermediate that `sallyport ca init` creates in the state folder',
       docs: 'PEM file with your own intermediate, followed by any certificates between it and its root.',
       example: 'issuing-ca.pem',
     },

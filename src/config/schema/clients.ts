@@ -18,8 +18,8 @@ const clientMatchShape = shape({
     dn: {
       kind: { type: 'string', form: clientSubject, write: 'distinguished name' },
       docs:
-        'The whole subject in the form of RFC 4514, as `X-Client-DN` and the log show it: a comma within a value is written `\\,`. It ' +
-        'is as good as what the CA lets its clients choose.',
+        'The whole subject in the form of RFC 4514, as `X-Client-DN` and the log show it: a comma within a value is written `\\,`. ' +
+        'Trust it only as far as the CA restricts the subjects that clients may choose.',
       example: '"CN=alice,O=Example"',
     },
     spiffe: {

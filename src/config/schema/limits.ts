@@ -54,7 +54,7 @@ export const limitsRows = {
     default: '64kb',
     docs:
       'Size of the TLS ClientHello over all its records. Post-quantum ones take about 2kb. On Bun, more than 16kb applies only to ' +
-      'passthrough sites: its TLS library accepts no longer one.',
+      'passthrough sites: its TLS library does not accept a longer one.',
     example: '32kb',
   },
   streams: {
@@ -66,17 +66,17 @@ export const limitsRows = {
   memory: {
     kind: { type: 'size', min: 64 * mb, max: Number.MAX_SAFE_INTEGER, words: { auto: 0 } },
     default: 'auto',
-    defaultDocs: 'what the cgroup allows, else what the machine has',
+    defaultDocs: "the cgroup's limit, otherwise the memory of the machine",
     docs:
       'Memory of the gateway, over all its processes. When the memory held for connections ([memory.md](memory.md)) exceeds half of ' +
-      'it, the connections that hold the most are reset one by one, each with a log record, until it does not.',
+      'it, the connections that hold the most are reset one by one, each with a log record, until it is below that again.',
     example: '512mb',
   },
 } as const satisfies Record<string, Row>
 
 export const limitsShape = shape({
   name: 'limits',
-  docs: 'How much is too much. What a client gets for it is in [errors.md](errors.md).',
+  docs: 'Limits on sizes, numbers and memory. [errors.md](errors.md) says what happens when one is exceeded.',
   rows: limitsRows,
 })
 
@@ -171,6 +171,6 @@ export const timeoutsRows = {
 
 export const timeoutsShape = shape({
   name: 'timeouts',
-  docs: 'How long is too long. What a client gets for it is in [errors.md](errors.md).',
+  docs: 'How long each step may take. [deadlines.md](deadlines.md) says what each of them limits, and [errors.md](errors.md) what happens when one expires.',
   rows: timeoutsRows,
 })

@@ -21,7 +21,7 @@ export const matchShape = shape({
       docs:
         '`/a` is that path alone, `/a/*` is `/a` and everything below it, and a `*` elsewhere stands for one segment or a part of one ' +
         '(`/a/*/b`). Path parameters (`;a=b`) are part of their segment: `/admin;a=b/x` is not below `/admin`, while some backends, such ' +
-        'as servlet containers, take it for `/admin/x`. A route that guards a folder of such a backend names both: `[/admin/*, "/admin;*/*"]`.',
+        'as servlet containers, take it for `/admin/x`. To protect such a folder, list both: `[/admin/*, "/admin;*/*"]`.',
       example: '/api/*',
     },
     method: {
@@ -51,7 +51,7 @@ export const matchShape = shape({
     },
     ja4: {
       kind: { type: 'list', of: { type: 'string', form: ja4, write: 'JA4' }, single: true },
-      docs: 'Clients by the JA4 fingerprint of their TLS hello, which may end with `*`. A hint at the program, never a proof.',
+      docs: 'Clients by the JA4 fingerprint of their TLS ClientHello, which may end with `*`. A hint about the program, never proof.',
       example: 't13d1516h2_8daaf6152771_*',
     },
   },
@@ -64,13 +64,13 @@ export const redirectShape = shape({
     to: {
       kind: { type: 'string', form: parseLocation, write: 'URL or path' },
       required: true,
-      docs: 'The Location, a [template](templates.md) whose values are encoded for where they stand. `{host}`, `{path}` and `{query}` are short for `{request.host}`, `{request.path}` and `{request.query}`.',
+      docs: 'The Location, a [template](templates.md) whose values are encoded as their position requires. `{host}`, `{path}` and `{query}` are short for `{request.host}`, `{request.path}` and `{request.query}`.',
       example: 'https://www.example.com{request.path}{request.query}',
     },
     status: {
       kind: { type: 'choice', of: [301, 302, 303, 307, 308] },
       default: 308,
-      docs: '308 is permanent and keeps the method, 307 is temporary and keeps it; browsers remember permanent ones.',
+      docs: '308 is permanent and 307 temporary, and both keep the method; browsers remember permanent redirects.',
       example: '302',
     },
   },

@@ -10,7 +10,7 @@ const passphraseKind = kind({ type: 'string', form: passphrase, write: 'text' })
 
 export const secretShape = shape({
   name: 'seal previous',
-  docs: 'A secret that was in use before. Exactly one of these.',
+  docs: 'A secret used before. Exactly one of these.',
   rows: {
     passphrase: {
       kind: passphraseKind,
@@ -24,12 +24,12 @@ export const secretShape = shape({
 const sealShape = shape({
   name: 'seal',
   docs:
-    'Values are sealed with AES-256-GCM before they are stored, in files as in Redis. Exactly one of `passphrase` and `keyFile`. ' +
-    'What was there before is read as it is, and sealed when it is next written.',
+    'Values are sealed with AES-256-GCM before they are stored, both in files and in Redis. Exactly one of `passphrase` and `keyFile`. ' +
+    'Existing values are read as they are, and sealed when they are next written.',
   rows: {
     passphrase: {
       kind: passphraseKind,
-      docs: 'The key is made from it by scrypt, at start, with 64 MB of memory for a moment. At least 12 characters.',
+      docs: 'The key is derived from it with scrypt, at start, which takes 64 MB of memory for a moment. At least 12 characters.',
       example: variable('SEAL_PASSPHRASE'),
     },
     keyFile: {
@@ -39,7 +39,7 @@ const sealShape = shape({
     },
     previous: {
       kind: { type: 'list', of: { type: 'object', shape: secretShape }, single: true, empty: true },
-      docs: 'Secrets that were in use before: values sealed with them are still read, and new ones never sealed with them.',
+      docs: 'Secrets used before: values sealed with them can still be read, but new values are never sealed with them.',
       example: `{ passphrase: ${variable('OLD_SEAL_PASSPHRASE')} }`,
     },
   },
@@ -89,8 +89,8 @@ export const storageShape = shape({
       kind: { type: 'duration', maxMs: 300_000 },
       default: '15s',
       docs:
-        'How long the lock of a node that died blocks the others; a live node renews its locks three times as often. From 1s to 5m, and ' +
-        'longer than Redis ever takes to answer.',
+        'How long the lock of a node that died blocks the others; a live node renews its locks three times in that time. From 1s to 5m, and ' +
+        'longer than Redis ever takes to reply.',
       example: '30s',
     },
     seal: {

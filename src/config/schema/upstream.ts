@@ -7,7 +7,7 @@ import { keyPairShape } from './certificate.ts'
 const balanceRow = row({
   kind: { type: 'choice', of: balanceNames },
   default: 'round-robin',
-  docs: `Which endpoint is next. ${Object.entries(algorithms)
+  docs: `How the next endpoint is chosen. ${Object.entries(algorithms)
     .map(([name, { docs }]) => `\`${name}\`: ${docs}.`)
     .join(
       ' ',

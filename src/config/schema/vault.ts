@@ -5,7 +5,7 @@ import { secretText, vaultAddress, vaultPath } from '../forms-vault.ts'
 
 const appRoleShape = shape({
   name: 'vault.auth.approle',
-  docs: 'Login by AppRole. Of `secretId` and `secretIdFile` one, or neither for a role that is bound to addresses alone.',
+  docs: 'Login with AppRole. Set `secretId` or `secretIdFile`, or neither if the role is bound to addresses only.',
   rows: {
     roleId: {
       kind: { type: 'string', form: secretText, write: 'role id' },
@@ -36,7 +36,7 @@ const appRoleShape = shape({
 
 const kubernetesShape = shape({
   name: 'vault.auth.kubernetes',
-  docs: "Login by the pod's service account.",
+  docs: 'Login with the service account of the pod.',
   rows: {
     role: {
       kind: { type: 'string', form: vaultPath, write: 'role' },
@@ -61,17 +61,17 @@ const kubernetesShape = shape({
 
 export const authShape = shape({
   name: 'vault.auth',
-  docs: 'How the gateway comes to a token: exactly one of these.',
+  docs: 'How the gateway gets a token: exactly one of these.',
   rows: {
     token: {
       kind: { type: 'string', form: secretText, write: 'token' },
-      docs: 'A token; renewed with each use, so it should live longer than the certificates.',
+      docs: 'A token. The gateway renews it with each use, so its lifetime should be longer than that of the certificates.',
       // biome-ignore lint/suspicious/noTemplateCurlyInString: how a file names an environment variable
       example: '"${VAULT_TOKEN}"',
     },
     tokenFile: {
       kind: { type: 'file' },
-      docs: 'File that Vault Agent keeps up to date; read again for each use.',
+      docs: 'A file that Vault Agent keeps up to date; it is read again for each use.',
       example: '/run/vault/token',
     },
     approle: {
@@ -112,7 +112,7 @@ export const vaultShape = shape({
     },
     ttl: {
       kind: { type: 'duration' },
-      defaultDocs: 'what the role says',
+      defaultDocs: 'what the role sets',
       docs: 'Requested lifetime of certificates.',
       example: '72h',
     },

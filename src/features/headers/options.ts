@@ -27,8 +27,9 @@ function removable(text: string): Formed<string> {
 
 const value = (use: 'request field' | 'response field') =>
   function template(text: string): Formed<Template> {
-    if (!/^[\t\x20-\x7e]*$/.test(text)) return { wrong: 'a header value holds printable ASCII and no line breaks' }
-    if (text !== text.trim()) return { wrong: 'a header value has no space at its ends' }
+    if (!/^[\t\x20-\x7e]*$/.test(text))
+      return { wrong: 'a header value may contain only printable ASCII and no line breaks' }
+    if (text !== text.trim()) return { wrong: 'a header value must not begin or end with a space' }
     return parseTemplate(text, use)
   }
 
@@ -41,7 +42,7 @@ const rowsFor = <const U extends 'request field' | 'response field'>(use: U, exa
         keyName: 'name',
         of: { type: 'string', form: value(use), write: 'template' },
       },
-      docs: 'Fields that take the place of any of the same name. Where a value of the template is not there, the field is removed, one of the client or backend included.',
+      docs: 'Fields to set, in place of any of the same name. If a value of the template is missing, the field is removed, even if the client or backend sent it.',
       example,
     },
     add: {
@@ -51,25 +52,25 @@ const rowsFor = <const U extends 'request field' | 'response field'>(use: U, exa
         keyName: 'name',
         of: { type: 'string', form: value(use), write: 'template' },
       },
-      docs: 'Fields beside those of the same name. Nothing is added where a value of the template is not there.',
+      docs: 'Fields to add, beside any of the same name. If a value of the template is missing, nothing is added.',
       example,
     },
     remove: {
       kind: { type: 'list', of: { type: 'string', form: removable, write: 'name' }, single: true },
-      docs: 'Fields that are removed, before others are set and added.',
+      docs: 'Fields to remove, before others are set and added.',
       example: '[x-debug]',
     },
   }) as const
 
 const requestShape = shape({
   name: 'headers of the request',
-  docs: 'What the backend gets. Host, and the fields that say who the client is, are replaced and never doubled.',
+  docs: 'Fields of requests to backends. `Host` and the fields that identify the client are always replaced, never doubled.',
   rows: rowsFor('request field', '{ x-country: "{request.header.cf-ipcountry}" }'),
 })
 
 const responseShape = shape({
   name: 'headers of the response',
-  docs: "What the client gets, of backends' answers and of the gateway's own, errors included.",
+  docs: 'Fields of responses to clients, both from backends and from the gateway itself, errors included.',
   rows: rowsFor('response field', '{ x-served-by: "{upstream.endpoint}" }'),
 })
 
@@ -80,13 +81,13 @@ export const headersShape = shape({
     request: {
       kind: { type: 'object', shape: requestShape },
       default: {},
-      docs: 'Toward the backend.',
+      docs: 'Fields of requests to backends.',
       example: '{ set: { x-client: "{client.address}" }, remove: [x-debug] }',
     },
     response: {
       kind: { type: 'object', shape: responseShape },
       default: {},
-      docs: 'Toward the client.',
+      docs: 'Fields of responses to clients.',
       example: '{ remove: [server] }',
     },
   },

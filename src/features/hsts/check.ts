@@ -17,11 +17,15 @@ export function checkHsts(
     problems.error(
       placeOf(node, 'preload'),
       `preload needs subdomains: true and a maxAge of at least ${preloadSeconds}`,
-      'the lists of browsers take no less (hstspreload.org)',
+      'the preload lists of browsers require it (hstspreload.org)',
     )
   } else if (preload) {
-    const hint = 'it takes months to be removed from the lists of browsers'
-    problems.warn(placeOf(node, 'preload'), 'preload: every host below this one is https for good', hint)
+    const hint = 'removal from the preload lists of browsers takes months'
+    problems.warn(
+      placeOf(node, 'preload'),
+      'preload: browsers will use only https for every host below this one, permanently',
+      hint,
+    )
   } else if (subdomains) {
     const hint = 'make sure that every one of them has https'
     problems.note(

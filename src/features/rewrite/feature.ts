@@ -40,7 +40,7 @@ export const rewrite = feature({
       problems.error(
         placeOf(node, 'to'),
         `to has ${wanted} stars, and from has ${had}`,
-        'each * of to is what the * of from in the same place took',
+        'each * in to is replaced by what the * in the same position of from matched',
       )
     else if (childOf(node, 'to') && value.to.endsWith('/*') !== value.from.endsWith('/*') && wanted > 0)
       problems.error(

@@ -12,7 +12,7 @@ function prefix(text: string): Formed<string> {
       hint: 'patterns are for rewrite: { from: /v1/*, to: /internal/* }',
     }
   const bare = text.replace(/\/$/, '')
-  return bare === '' ? { wrong: '/ cannot be taken off a path', hint: 'remove strip' } : { ok: bare }
+  return bare === '' ? { wrong: '/ cannot be stripped from a path', hint: 'remove strip' } : { ok: bare }
 }
 
 export const strip = feature({

@@ -9,10 +9,10 @@ type Algorithm = { readonly docs: string; readonly choose: () => Choose }
 export const algorithms = {
   'round-robin': { docs: 'each in turn', choose: roundRobin },
   'least-requests': {
-    docs: 'the one with the fewest requests (or connections) under way, and among equals each in turn',
+    docs: 'the one with the fewest requests (or connections) in progress, in turn if several have equally few',
     choose: leastRequests,
   },
-  random: { docs: 'any, each as likely as another', choose: () => random() },
+  random: { docs: 'any, with equal probability', choose: () => random() },
 } as const satisfies Readonly<Record<string, Algorithm>>
 
 export type BalanceName = keyof typeof algorithms
