@@ -1,5 +1,6 @@
 /** Every feature, in the order in which they run: the first is the outermost. A new one is a folder and a line here. */
 import { bodyLimit } from './body-limit/feature.ts'
+import { compress } from './compress/feature.ts'
 import type { Feature } from './feature.ts'
 import { headers } from './headers/feature.ts'
 import { hsts } from './hsts/feature.ts'
@@ -10,6 +11,7 @@ import { strip } from './strip/feature.ts'
 export const features = {
   hsts,
   headers,
+  compress,
   'limits.body': bodyLimit,
   'ja4.forward': ja4Forward,
   strip,

@@ -8,6 +8,7 @@ import { Deadlines, nowMs } from '../base/deadlines.ts'
 import { createLog, type Log } from '../base/log.ts'
 import { MemoryBudget } from '../base/memory-budget.ts'
 import { Output, recordsDropped } from '../base/output.ts'
+import { Room } from '../base/room.ts'
 import { Turn } from '../base/turn.ts'
 import type { Config } from '../config/config.ts'
 import { Metrics } from '../model/metrics.ts'
@@ -95,6 +96,8 @@ export function makeParts(
     turn: new Turn(events.fault),
     date: new DateField(),
     scratch: new ScratchPool(64),
+    // Of at most 0.7 MB each (features/compress/codings.ts).
+    compressors: new Room(64),
     snapshot: emptySnapshot({ ...config, fallback: plainFallback(config) }),
     draining: false,
     descriptors,

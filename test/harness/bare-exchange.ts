@@ -3,6 +3,8 @@ import { DateField } from '../../src/base/date-field.ts'
 import { Deadlines, nowMs } from '../../src/base/deadlines.ts'
 import type { ProxyError } from '../../src/base/errors.ts'
 import { type Ending, MemoryBudget, Share } from '../../src/base/memory-budget.ts'
+import { Room } from '../../src/base/room.ts'
+import { Turn } from '../../src/base/turn.ts'
 import type { Connection } from '../../src/model/connection.ts'
 import { byPhase } from '../../src/model/filter.ts'
 import type { Route } from '../../src/model/route.ts'
@@ -128,6 +130,8 @@ export function bareExchange(origin: Origin, head: Partial<RequestHead> = {}): B
   const services = {
     budget,
     deadlines,
+    turn: new Turn((where, error) => void events.push(`fault ${where} ${(error as Error).message}`)),
+    compressors: new Room(64),
     date: new DateField(),
     challenges: { any: false },
     snapshot: {

@@ -3,6 +3,7 @@ import type { DateField } from '../../base/date-field.ts'
 import type { Deadlines } from '../../base/deadlines.ts'
 import type { ProxyError } from '../../base/errors.ts'
 import type { MemoryBudget } from '../../base/memory-budget.ts'
+import type { Room } from '../../base/room.ts'
 import type { Turn } from '../../base/turn.ts'
 import type { ChallengeAnswers } from '../../model/challenge.ts'
 import type { Events } from '../../model/records.ts'
@@ -20,6 +21,8 @@ export interface Services {
   readonly date: DateField
   /** For frames that are put together within a turn */
   readonly scratch: ScratchPool
+  /** For bodies that are compressed as streams */
+  readonly compressors: Room
   /** The snapshot in force. A request takes it once; a splice keeps the one it began with. */
   snapshot: Snapshot
   draining: boolean

@@ -1,0 +1,122 @@
+/** An answer that may be compressed: decided by its head, and from there on its body goes through one of the two kinds of body. */
+import type { ProxyError } from '../../base/errors.ts'
+import type { HeldBytes } from '../../base/held-bytes.ts'
+import { type RequestSink, type Sink, type StagedExchange, WrappedRequest, WrappedSink } from '../../model/stage.ts'
+import type { HoldingExchange } from '../../proxy/exchange/hold-body.ts'
+import type { Services } from '../../proxy/seam/services.ts'
+import type { Fields } from '../../wire/fields.ts'
+import type { ResponseHead } from '../../wire/heads.ts'
+import type { Choice } from './accept-encoding.ts'
+import { addVary, isCompressible, isNotToTransform, markCompressed, weakenConfirmed } from './answer.ts'
+import type { Coding } from './codings.ts'
+import type { MediaTypes } from './media-types.ts'
+import { StreamedBody } from './streamed-body.ts'
+import { type CompressedBody, WholeBody, wholeAtMost } from './whole-body.ts'
+
+/** An exchange whose answer can be compressed: every one of the data plane is. */
+export interface CompressingExchange extends HoldingExchange {
+  readonly services: Pick<Services, 'turn' | 'compressors'>
+  resumed(next: () => void): void
+}
+
+export type Terms = {
+  readonly types: MediaTypes
+  readonly minBytes: number
+  readonly level: number | null
+}
+
+export class CompressSink extends WrappedSink {
+  private readonly exchange: CompressingExchange
+  private readonly terms: Terms
+  private readonly choice: Choice
+  private body: CompressedBody | null = null
+  /** The request side of the inner origin, once it has returned it */
+  request: RequestSink | null = null
+  /** The source was let go on before that */
+  resumedEarly = false
+
+  constructor(sink: Sink, exchange: StagedExchange, terms: Terms, choice: Choice) {
+    super(sink)
+    this.exchange = exchange as CompressingExchange
+    this.terms = terms
+    this.choice = choice
+  }
+
+  override answer(head: ResponseHead, bodyless: boolean): void {
+    const { fields, contentLength } = head
+    if (head.status === 304) weakenConfirmed(fields, this.exchange.head.fields)
+    else if (this.isWorthIt(contentLength) && isCompressible(head, this.terms.types)) {
+      const coding = isNotToTransform(this.exchange.head.fields) ? null : this.choice.coding
+      if (coding === null || !this.take(coding, contentLength, bodyless)) addVary(fields)
+      else {
+        markCompressed(fields, coding)
+        head.contentLength = -1
+        head.chunked = !bodyless
+      }
+    }
+    this.sink.answer(head, bodyless)
+  }
+
+  override data(bytes: Uint8Array, from: number, to: number): boolean {
+    return (this.body ?? this.sink).data(bytes, from, to)
+  }
+
+  override end(trailers: Fields | null): void {
+    ;(this.body ?? this.sink).end(trailers)
+  }
+
+  /** What the client has of the body is not complete, and what is held of it would not make it so. */
+  override abort(error: ProxyError): void {
+    this.body?.drop()
+    this.sink.abort(error)
+  }
+
+  resume(): void {
+    if (this.body?.resume() !== true) this.letSourceGoOn()
+  }
+
+  private letSourceGoOn(): void {
+    if (this.request === null) this.resumedEarly = true
+    else this.request.resumeAnswer()
+  }
+
+  /** A client that refuses answers as they are gets even a short one compressed. */
+  private isWorthIt(length: number): boolean {
+    return length < 0 || length >= this.terms.minBytes || !this.choice.identity
+  }
+
+  /** @returns whether the body can be compressed: there are only so many encoders */
+  private take(coding: Coding, length: number, bodyless: boolean): boolean {
+    const { exchange, sink, terms } = this
+    // The answer to a HEAD has the fields, and needs none.
+    if (bodyless) return true
+    const short = length >= 0 && length <= wholeAtMost
+    if (!short && !exchange.services.compressors.take()) return false
+    const body = short
+      ? new WholeBody(sink, exchange.share, coding, terms.level)
+      : new StreamedBody(exchange, sink, () => this.letSourceGoOn(), coding, terms.level)
+    this.body = body
+    exchange.onDone(() => body.drop())
+    return true
+  }
+}
+
+/** The request side beside it: it hears when the client can take more. */
+export class CompressRequest extends WrappedRequest {
+  private readonly answer: CompressSink
+
+  constructor(request: RequestSink, answer: CompressSink) {
+    super(request)
+    this.answer = answer
+    answer.request = request
+    if (answer.resumedEarly) request.resumeAnswer()
+  }
+
+  override dataHeld(held: HeldBytes): boolean {
+    return this.request.dataHeld(held)
+  }
+
+  override resumeAnswer(): void {
+    this.answer.resume()
+  }
+}
