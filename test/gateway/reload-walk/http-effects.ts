@@ -78,6 +78,20 @@ export const listeners: Table = {
 const reply = (body: string) => ({ respond: { body } })
 const filter = { name: 'own', request: () => ({ status: 200, body: 'filtered' }) }
 
+const long = Array.from({ length: 12 }, (_, at) => `a${at}: ${'x'.repeat(100)}`)
+/** What a long echo is encoded with */
+const encoded =
+  (accept = 'gzip, br, zstd') =>
+  async (running: Running) =>
+    /^content-encoding: (.*)$/im.exec(
+      await running.ask({ fields: [`accept-encoding: ${accept}`, ...long] }),
+    )?.[1] ?? ''
+/** What gzip says of its level: 4 for the fastest (RFC 1952 section 2.3.1) */
+const gzipLevel = async (running: Running) =>
+  /\x1f\x8b\x08\0.{4}(.)/s
+    .exec(await running.ask({ fields: ['accept-encoding: gzip', ...long] }))?.[1]
+    ?.charCodeAt(0)
+
 const hsts = { maxAge: 31_536_000, subdomains: true, preload: false }
 const hstsSeen = (running: Running) => running.securely('strict-transport-security')
 
@@ -118,6 +132,11 @@ const features: Readonly<Record<string, Effect>> = {
   'headers.response.set': { to: { 'x-set': 'e' }, look: r => r.ask().then(contains('x-set: e')), sees: true },
   'headers.response.add': { to: { 'x-add': 'e' }, look: r => r.ask().then(contains('x-add: e')), sees: true },
   'headers.response.remove': { to: ['x-backend'], look: r => r.ask().then(contains('x-backend')), sees: false },
+  compress: { to: true, look: encoded(), sees: 'zstd' },
+  'compress.types': { given: { compress: { types: 'image/*' } }, to: ['text/*'], look: encoded(), sees: 'zstd' },
+  'compress.min': { given: { compress: { min: '1mb' } }, to: '100b', look: encoded(), sees: 'zstd' },
+  'compress.level': { given: { compress: { level: 1 } }, to: 6, look: gzipLevel, sees: 0 },
+  'compress.algorithms': { given: { compress: true }, to: ['br'], look: encoded(), sees: 'br' },
   hsts: { to: hsts, look: hstsSeen, sees: 'max-age=31536000; includeSubDomains' },
   'hsts.maxAge': { given: { hsts }, to: 60, look: hstsSeen, sees: 'max-age=60; includeSubDomains' },
   'hsts.subdomains': { given: { hsts }, to: false, look: hstsSeen, sees: 'max-age=31536000' },

@@ -16,7 +16,7 @@ async function backend(name: string): Promise<string> {
       head += bytes.toString('latin1')
       if (!head.includes('\r\n\r\n')) return
       const body = `${head.trimEnd()}\r\nbackend: ${name}\r\n`
-      const fields = `content-length: ${body.length}\r\nx-backend: ${name}\r\nconnection: close`
+      const fields = `content-length: ${body.length}\r\ncontent-type: text/plain\r\nx-backend: ${name}\r\nconnection: close`
       socket.end(`HTTP/1.1 200 OK\r\n${fields}\r\n\r\n${body}`)
     })
   })

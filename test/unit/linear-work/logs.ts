@@ -6,6 +6,10 @@ import { createLog } from '../../../src/base/log.ts'
 import { boundedFields } from '../../../src/base/log-bounds.ts'
 import { visible } from '../../../src/base/visible.ts'
 import { handshakeGroups, handshakesText } from '../../../src/control/commands/handshakes.ts'
+import { chooseCoding } from '../../../src/features/compress/accept-encoding.ts'
+import { addVary, isNotToTransform, weakenConfirmed } from '../../../src/features/compress/answer.ts'
+import { codings } from '../../../src/features/compress/codings.ts'
+import { compileTypes } from '../../../src/features/compress/media-types.ts'
 import { parseLocation } from '../../../src/features/location.ts'
 import { parseTemplate } from '../../../src/features/template.ts'
 import type { Connection } from '../../../src/model/connection.ts'
@@ -98,6 +102,30 @@ export const logs: readonly Worst[] = [
   worst('src/base/ip.ts', 'colons and digits', 8_000, n => {
     const texts = [':'.repeat(n), '1'.repeat(n), '1.'.repeat(n / 2), `::${'f:'.repeat(n / 2)}`]
     return () => texts.map(parseAddress)
+  }),
+  worst('src/features/compress/accept-encoding.ts', 'codings and weights without end', 8_000, n => {
+    const accept = `${'gzip;q=0.001 ,'.repeat(n / 28)}${';q=0.0\t, '.repeat(n / 18)}`
+    return () => chooseCoding(accept, codings)
+  }),
+  worst('src/features/compress/accept-encoding.ts', 'a weight of blanks', 8_000, n => {
+    const accept = `gzip;${' \t'.repeat(n / 4)}q=1${' \t'.repeat(n / 4)}x`
+    return () => chooseCoding(accept, codings)
+  }),
+  worst('src/features/compress/answer.ts', 'Vary, Cache-Control and If-None-Match in many fields', 8_000, n => {
+    const line = (name: string, value: string) => `${name}: ${value}\r\n`.repeat(n / 60)
+    const text =
+      line('vary', 'a, b,,') + line('cache-control', 'no-transfor, ,') + line('if-none-match', 'W/"x, "x",')
+    return () => {
+      const fields = new Fields(`etag: "${'x'.repeat(n / 4)}"\r\n${text}`)
+      isNotToTransform(fields)
+      addVary(fields)
+      weakenConfirmed(fields, fields)
+    }
+  }),
+  worst('src/features/compress/media-types.ts', 'a type of slashes and suffixes', 8_000, n => {
+    const types = compileTypes(['text/*', 'application/*+json'])
+    const type = `${'a/'.repeat(n / 4)}${'+b'.repeat(n / 4)};`
+    return () => types(type)
   }),
   worst('src/features/template.ts', 'a long target in a redirect', 4_000, n => {
     const path = `/${'{path}'.repeat(n / 6)}`
