@@ -124,7 +124,8 @@ const stages: Record<string, Stage> = {
   'the first bytes of a body': inner => (exchange, sink) =>
     holdBody(exchange, sink, { limit: 1, past: 'prefix', who: 'a test', inspected: () => inner(exchange, sink) }),
   'a body limit': features['limits.body'].compile([100], where).outside as Stage,
-  'compression that does not apply': features.compress.compile([{ as: 'text', value: true }], where).outside as Stage,
+  'compression that does not apply': features.compress.compile([{ as: 'text', value: true }], where)
+    .outside as Stage,
   'a filter that waits for the request': filtered({ request: () => later(null) }),
   'a filter that reads the body': filtered({ request: x => x.request.readBody(100).then(() => null) }),
   'a filter that waits for the response': filtered({ response: () => later(undefined) }),

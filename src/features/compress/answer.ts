@@ -43,7 +43,9 @@ export function markCompressed(fields: Fields, coding: string): void {
 export function weakenConfirmed(answer: Fields, request: Fields): void {
   const etag = answer.get('etag')
   if (etag === null || !etag.startsWith('"')) return
-  if (!request.getAll('if-none-match').some(value => hasElement(value, `w/${etag.toLowerCase()}`))) return
+  // A tag may have commas in it, and no quotes.
+  const weak = `W/${etag}`
+  if (!request.getAll('if-none-match').some(value => value.includes(weak))) return
   answer.replace(tags, weakened(etag), tags.bits)
   addVary(answer)
 }

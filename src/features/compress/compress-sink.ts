@@ -2,22 +2,15 @@
 import type { ProxyError } from '../../base/errors.ts'
 import type { HeldBytes } from '../../base/held-bytes.ts'
 import { type RequestSink, type Sink, type StagedExchange, WrappedRequest, WrappedSink } from '../../model/stage.ts'
-import type { HoldingExchange } from '../../proxy/exchange/hold-body.ts'
-import type { Services } from '../../proxy/seam/services.ts'
 import type { Fields } from '../../wire/fields.ts'
 import type { ResponseHead } from '../../wire/heads.ts'
 import type { Choice } from './accept-encoding.ts'
 import { addVary, isCompressible, isNotToTransform, markCompressed, weakenConfirmed } from './answer.ts'
 import type { Coding } from './codings.ts'
+import type { CompressingExchange } from './compressing-exchange.ts'
 import type { MediaTypes } from './media-types.ts'
 import { StreamedBody } from './streamed-body.ts'
 import { type CompressedBody, WholeBody, wholeAtMost } from './whole-body.ts'
-
-/** An exchange whose answer can be compressed: every one of the data plane is. */
-export interface CompressingExchange extends HoldingExchange {
-  readonly services: Pick<Services, 'turn' | 'compressors'>
-  resumed(next: () => void): void
-}
 
 export type Terms = {
   readonly types: MediaTypes

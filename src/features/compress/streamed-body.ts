@@ -15,7 +15,7 @@ import type { TurnTask } from '../../base/turn.ts'
 import type { Sink } from '../../model/stage.ts'
 import type { Fields } from '../../wire/fields.ts'
 import { type Coding, codecs, type Encoder } from './codings.ts'
-import type { CompressingExchange } from './compress-sink.ts'
+import type { CompressingExchange } from './compressing-exchange.ts'
 import { type CompressedBody, compressWhole, wholeAtMost } from './whole-body.ts'
 
 /** Bytes that are held while the encoder works, before the source is stopped, and when it is let go on */
