@@ -9,10 +9,10 @@ import { compileTypes } from './media-types.ts'
 import { compressKind, defaultMinBytes, defaultTypes } from './options.ts'
 
 export const compress = feature({
-  docs: 'Compresses answers for clients that accept it.',
+  docs: 'Compresses responses for clients that accept it.',
   row: {
     kind: compressKind,
-    docs: 'Compresses answers for clients that accept it: `true`, `false`, or how. Off by default.',
+    docs: 'Compresses responses for clients that accept it: `true`, `false`, or how. Off by default.',
     example: '{ algorithms: [zstd, br, gzip], min: 1kb }',
   },
   inherits: 'replaces',

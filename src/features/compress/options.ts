@@ -24,7 +24,7 @@ export function mediaType(text: string): Formed<string> {
 const compressShape = shape({
   name: 'compress',
   docs:
-    'Compresses answers for clients that accept it. Answers that are compressed already, partial, or marked `no-transform` stay as they are; ' +
+    'Compresses responses for clients that accept it. Responses that are compressed already, partial, or marked `no-transform` stay as they are; ' +
     'see [compression](compression.md), which also says when not to compress (BREACH).',
   rows: {
     types: {
@@ -36,13 +36,13 @@ const compressShape = shape({
     min: {
       kind: { type: 'size', min: 0, max: Number.MAX_SAFE_INTEGER },
       default: '1kb',
-      docs: 'Answers with a smaller Content-Length stay as they are, unless the client refuses that (`identity;q=0`).',
+      docs: 'Responses with a smaller Content-Length stay as they are, unless the client refuses that (`identity;q=0`).',
       example: '4kb',
     },
     level: {
       kind: { type: 'integer', min: 1, max: 6 },
       defaultDocs: '1 for zstd, 4 for br, 2 for gzip',
-      docs: 'More makes answers smaller and takes more CPU time. Streams have at most 1 for zstd and 3 for br, beyond which an encoder takes megabytes.',
+      docs: 'Higher levels make responses smaller and take more CPU time. Streams use at most 1 for zstd and 3 for br, because an encoder takes megabytes at higher levels.',
       example: '4',
     },
     algorithms: {
