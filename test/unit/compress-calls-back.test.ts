@@ -83,6 +83,9 @@ class Talker implements RequestSink {
       if (this.left.length === this.failsAt) {
         this.dropped = true
         this.sink.abort(new ProxyError('UPSTREAM_RESET', 'a test'))
+        // What comes late is dropped.
+        this.sink.data(short[0] as Buffer, 0, 1000)
+        this.sink.end(null)
         break
       }
       const piece = this.left.shift()

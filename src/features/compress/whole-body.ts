@@ -32,6 +32,7 @@ export class WholeBody implements CompressedBody {
   private readonly coding: Coding
   private readonly level: number | null
   private readonly held: HeldBytes
+  private over = false
 
   constructor(sink: Sink, share: Share, coding: Coding, level: number | null) {
     this.sink = sink
@@ -41,11 +42,13 @@ export class WholeBody implements CompressedBody {
   }
 
   data(bytes: Uint8Array, from: number, to: number): boolean {
-    this.held.add(bytes, from, to)
+    if (!this.over) this.held.add(bytes, from, to)
     return true
   }
 
   end(trailers: Fields | null): void {
+    if (this.over) return
+    this.over = true
     const bytes = compressWhole(this.coding, this.level, this.held)
     this.sink.data(bytes, 0, bytes.length)
     this.sink.end(trailers)
@@ -56,6 +59,7 @@ export class WholeBody implements CompressedBody {
   }
 
   drop(): void {
+    this.over = true
     this.held.clear()
   }
 }
