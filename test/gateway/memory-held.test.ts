@@ -1,5 +1,5 @@
 /**
- * What hostile peers can make the gateway hold, by its resident set: of the table in test/long/memory-held.test.ts the
+ * What hostile peers can make the gateway hold, by its resident set: of the table in test/long/memory-held-*.test.ts the
  * attacks that held the most before there was a bound, one for each kind of holder.
  */
 import { measureAttacks } from '../harness/memory-attacks.ts'

@@ -325,8 +325,8 @@ const mb = (bytes: number) => `${(bytes / 1_048_576).toFixed(1)} MB`
 const connections1 = 'fifty connections, each of which'
 const connections2 = 'HTTP/2 connections with a hundred streams, each of which'
 
-/** Declares the tests of these attacks, or of all of them, against one gateway. */
-export function measureAttacks(names: readonly string[] | null): void {
+/** Declares the tests of these attacks, or of all over one version, against one gateway. */
+export function measureAttacks(which: readonly string[] | 'HTTP/1.1 and layer 4' | 'HTTP/2'): void {
   let backends: HostileBackends
   let gateway: MeasuredGateway
 
@@ -367,8 +367,11 @@ export function measureAttacks(names: readonly string[] | null): void {
     assert.ok(grown < atMost + slack, `${mb(grown)}, of which ${mb(bytes)} are counted`)
   }
 
-  const chosen = names === null ? attacks : attacks.filter(attack => names.includes(attack.name))
-  assert.equal(chosen.length, names?.length ?? attacks.length, 'an attack that there is not')
+  const named = typeof which !== 'string'
+  const chosen = attacks.filter(({ name, streams: over }) =>
+    named ? which.includes(name) : (over === undefined) === (which !== 'HTTP/2'),
+  )
+  if (named) assert.equal(chosen.length, which.length, 'an attack that there is not')
   for (const group of [connections1, connections2]) {
     describe(group, () => {
       for (const attack of chosen)
