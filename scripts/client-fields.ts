@@ -13,7 +13,12 @@ digits and hyphens, because CGI-like backends read \`X_Real_IP\` as \`X-Real-IP\
 
 \`listen: { fields: { allow: [NAME] } }\` lets individual fields through on one listener, by their full names, which may contain \`_\` or \`.\`; it is decided
 before a route is known. \`check\` refuses names that frame messages, belong to one connection or are written by the gateway itself,
-and names that a backend could mistake for one of them. A reload applies to new connections.
+and names that a backend could mistake for one of them, such as \`content_length\` or \`x.forwarded.for\`. A reload applies to new connections.
+
+\`\`\`yaml
+listen:
+  - { port: 443, fields: { allow: [api_key, trace.id] } }
+\`\`\`
 
 | name | written by | can be let through |
 |---|---|---|

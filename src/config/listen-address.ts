@@ -3,6 +3,10 @@ import { isIP } from 'node:net'
 
 type ListenAddress = { readonly address: string; readonly port: number }
 
+/** The port that clients connect to. */
+export const publicPort = (listen: { readonly port: number; readonly public: number | null }): number =>
+  listen.public ?? listen.port
+
 /** Whether the second to bind would be refused. */
 export function overlap(a: ListenAddress, b: ListenAddress): boolean {
   if (a.port !== b.port || a.port === 0) return false

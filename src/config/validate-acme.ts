@@ -7,6 +7,7 @@ import type { Problems } from './engine/problem.ts'
 import { type Reader, readDefaults } from './engine/read.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import { whole } from './engine/whole.ts'
+import { publicPort } from './listen-address.ts'
 import { acmeShape, type fallbackShape } from './schema/acme.ts'
 import { validateDns } from './validate-acme-dns.ts'
 
@@ -121,7 +122,7 @@ function validateChallenges(
   }
   // The CA comes to these ports and no others (RFC 8555 section 8.3, RFC 8737 section 3).
   const lacks = (kind: ChallengeKind, on: readonly ListenConfig[], port: number) =>
-    kinds.includes(kind) && on.length > 0 && !on.some(one => one.port === port)
+    kinds.includes(kind) && on.length > 0 && !on.some(one => publicPort(one) === port)
   const place = at ?? (asking ? placeOfKey(asking, 'certificate') : null)
   const lost = [
     ...(lacks('tls-alpn-01', secure, 443) ? ['tls-alpn-01: a CA comes to port 443, where no TLS listener is'] : []),

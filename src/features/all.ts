@@ -7,12 +7,14 @@ import { hsts } from './hsts/feature.ts'
 import { ja4Forward } from './ja4-forward/feature.ts'
 import { rewrite } from './rewrite/feature.ts'
 import { strip } from './strip/feature.ts'
+import { via } from './via/feature.ts'
 
 export const features = {
   hsts,
   headers,
   compress,
   'limits.body': bodyLimit,
+  via,
   'ja4.forward': ja4Forward,
   strip,
   rewrite,

@@ -24,7 +24,8 @@ export function parseLocation(text: string): Formed<LocationTemplate> {
   if (/[^\x21-\x7e]/.test(text))
     return { wrong: `${text}: a redirect may contain only printable ASCII`, hint: 'percent-encode the rest' }
   const whole = text.replace(/\{(?:host|path|query)\}/g, name => shorthands[name] as string)
-  const host = begins[1]?.replace(/\{(?:request\.)?host\}/, '') ?? ''
+  // The port is not for a client to choose.
+  const host = begins[1]?.replace(/\{(?:request\.)?host\}/, '').replace(/:\{request\.port\}$/, ':') ?? ''
   if (host.includes('{')) {
     return {
       wrong: `${text}: a value from the client must not become the host of a redirect`,

@@ -86,6 +86,10 @@ export const variables: Readonly<Record<string, Variable>> = {
     docs: 'The requested host, without a port.',
     value: ({ exchange }) => present(exchange.host.replace(/:\d*$/, '')),
   },
+  'request.port': {
+    docs: 'The port that the client connected to: `listen.public`, else that of the listener or a PROXY header.',
+    value: ({ exchange }) => `${exchange.connection.publicPort ?? exchange.connection.serverPort}`,
+  },
   'request.path': {
     docs: 'The requested path, in normal form.',
     value: ({ exchange }) => exchange.path,

@@ -46,10 +46,10 @@ export class ListenerSet {
     return this.all().reduce((sum, listener) => sum + listener.open - listener.lingering, 0)
   }
 
-  /** `:port` of the TLS listener that redirects lead to, or empty for 443 */
+  /** `:port` at which clients reach the TLS listener that redirects lead to, or empty for 443 */
   httpsPort(): string {
     const tls = this.bound.find(listener => listener.options.cleartext === null)
-    return tls === undefined || tls.port === 443 ? '' : `:${tls.port}`
+    return tls === undefined || tls.publicPort === 443 ? '' : `:${tls.publicPort}`
   }
 
   plan(wanted: readonly ListenConfig[]): ListenerPlan {
@@ -126,6 +126,7 @@ export class ListenerSet {
 const optionsOf = (listen: ListenConfig, bound: Listener | null, reusePort: boolean): ListenerOptions => ({
   address: listen.address,
   port: bound?.options.port ?? listen.port,
+  publicPort: listen.public,
   cleartext: listen.cleartext,
   proxyFrom: listen.proxyProtocol === null ? null : new CidrSet(listen.proxyProtocol.from),
   reusePort,

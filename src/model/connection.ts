@@ -12,11 +12,13 @@ export type Connection = {
   /** The client: the peer, or whom a trusted peer names in its PROXY header */
   clientAddress: string
   clientPort: number
-  /** The port the client came to, for X-Forwarded-Port and PROXY headers */
+  /** The port the client came to, for PROXY headers, and X-Forwarded-Port where `publicPort` is null */
   serverAddress: string
   serverPort: number
   /** The port of its listener, which no PROXY header changes */
   readonly listenerPort: number
+  /** By its listener: the port that clients connect to, where a port mapping makes it another one */
+  readonly publicPort: number | null
   /** TLS with the client */
   secure: boolean
   /** The name the client asked for in its hello, in canonical form */

@@ -67,6 +67,8 @@ export interface RequestSink {
 interface ClientFacts {
   readonly clientAddress: string
   readonly clientPort: number
+  readonly serverPort: number
+  readonly publicPort: number | null
   /** TLS with the client */
   readonly secure: boolean
   readonly serverName: string | null

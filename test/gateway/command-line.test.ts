@@ -109,6 +109,16 @@ describe('sallyport', () => {
     ])
   })
 
+  it('explain takes the ports that clients connect to', async () => {
+    const name = file(
+      `listen: [{ port: 8443, public: 9443 }, { port: 8080, public: 80, cleartext: redirect }]\n${site('a.test')}`,
+    )
+    const listener = async (url: string) => /^listener.*$/m.exec((await cli('explain', url, '-c', name)).out)?.[0]
+    for (const url of ['https://a.test:9443/', 'https://a.test:8443/'])
+      assert.equal(await listener(url), 'listener   :::8443 (public 9443) TLS')
+    assert.match((await cli('explain', 'http://a.test/x', '-c', name)).out, /308 to https:\/\/a\.test:9443\/x/)
+  })
+
   it('explain fails where no listener is on the port', async () => {
     const name = file(`listen: [{ port: 443 }, { port: 80, cleartext: redirect }]\n${site('a.test')}`)
     const { code, err } = await cli('explain', 'https://a.test:9443/', '-c', name)

@@ -45,6 +45,7 @@ export class BareClient implements Downstream {
       clientPort: 1,
       serverAddress: '192.0.2.2',
       serverPort: 80,
+      publicPort: null,
       secure: false,
       serverName: null,
       site: null,

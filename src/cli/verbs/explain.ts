@@ -1,6 +1,7 @@
 /** `sallyport explain URL`: which site, TLS policy, route and endpoints would serve it, and why. Opens no connection. */
 import { UsageError } from '../../base/errors.ts'
 import type { Config, ListenConfig, SiteConfig } from '../../config/config.ts'
+import { publicPort } from '../../config/listen-address.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Policy } from '../../model/policies.ts'
 import { Names } from '../../route/names.ts'
@@ -35,14 +36,20 @@ export const explain: Verb = {
 function listenerOf(config: Config, url: URL, secure: boolean): ListenConfig {
   const able = config.listen.filter(each => (each.cleartext === null) === secure)
   const port = Number(url.port || (secure ? 443 : 80))
-  const found = able.find(each => each.port === port) ?? (url.port === '' ? able[0] : undefined)
+  const found =
+    able.find(each => publicPort(each) === port) ??
+    able.find(each => each.port === port) ??
+    (url.port === '' ? able[0] : undefined)
   if (found !== undefined) return found
   const offered = config.listen.map(
-    each => `${each.port}${each.cleartext === null ? '' : ` (cleartext: ${each.cleartext})`}`,
+    each => `${portText(each)}${each.cleartext === null ? '' : ` (cleartext: ${each.cleartext})`}`,
   )
   const where = url.port === '' ? 'no listener' : `no listener on port ${port}`
   throw new UsageError(`${where} for ${url.protocol}//: the configuration listens on ${offered.join(', ')}`)
 }
+
+const portText = (listen: ListenConfig): string =>
+  listen.public === null ? `${listen.port}` : `${listen.port} (public ${listen.public})`
 
 /** Lines of `name   what (why)`. */
 function explainUrl(config: Config, url: URL, method: string): string[] {
@@ -52,10 +59,12 @@ function explainUrl(config: Config, url: URL, method: string): string[] {
   const listen = listenerOf(config, url, secure)
   say(
     'listener',
-    `${listen.address}:${listen.port}${listen.cleartext ? ` cleartext: ${listen.cleartext}` : ' TLS'}`,
+    `${listen.address}:${portText(listen)}${listen.cleartext ? ` cleartext: ${listen.cleartext}` : ' TLS'}`,
   )
   if (listen.cleartext === 'redirect') {
-    say('answer', `308 to https://${url.hostname}${url.pathname}${url.search}`)
+    const tls = config.listen.find(each => each.cleartext === null)
+    const port = tls === undefined || publicPort(tls) === 443 ? '' : `:${publicPort(tls)}`
+    say('answer', `308 to https://${url.hostname}${port}${url.pathname}${url.search}`)
     return lines
   }
   const names = new Names<SiteConfig>()

@@ -66,6 +66,14 @@ export const listenShape = shape({
       docs: '0 lets the system choose a free port.',
       example: '443',
     },
+    public: {
+      kind: { type: 'integer', min: 1, max: 65_535 },
+      defaultDocs: '`port`',
+      docs:
+        'The port that clients connect to, if a port mapping in front (a container, NAT, a load balancer) makes it a different one. ' +
+        'Redirects to https, `X-Forwarded-Port` and `{request.port}` use it, even if a PROXY header names another port.',
+      example: '443',
+    },
     proxyProtocol: {
       kind: { type: 'object', shape: proxyProtocolShape },
       docs: 'Accept the PROXY protocol.',

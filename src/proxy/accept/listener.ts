@@ -41,6 +41,11 @@ export class Listener implements Holder {
     return this.listening?.port ?? this.options.port
   }
 
+  /** Where clients connect to */
+  get publicPort(): number {
+    return this.options.publicPort ?? this.port
+  }
+
   /** @param address that of the options, or one that takes its place on this machine */
   async bind(address: string): Promise<void> {
     const options = { ...this.options, address }
@@ -130,6 +135,7 @@ export class Listener implements Holder {
       serverAddress: '',
       serverPort: this.port,
       listenerPort: this.port,
+      publicPort: options.publicPort,
       secure: false,
       serverName: null,
       site: null,

@@ -83,10 +83,10 @@ const unnamedDifference = (site: Site, opened: Site): string =>
     : 'other CAs, revocation lists or allow lists for client certificates'
 
 function forwardText(connection: Connection, host: string | null, version: string): string {
-  const { clientAddress, serverPort } = connection
+  const { clientAddress, publicPort, serverPort } = connection
   const proto = connection.secure ? 'https' : 'http'
   const node = clientAddress.includes(':') ? `"[${clientAddress}]"` : clientAddress
-  let text = `x-forwarded-for: ${clientAddress}\r\nx-forwarded-proto: ${proto}\r\nx-forwarded-port: ${serverPort}\r\n`
+  let text = `x-forwarded-for: ${clientAddress}\r\nx-forwarded-proto: ${proto}\r\nx-forwarded-port: ${publicPort ?? serverPort}\r\n`
   if (host !== null) text += `x-forwarded-host: ${host}\r\n`
   // A value with a colon or a bracket must be quoted (RFC 7239 section 4).
   const named = host === null ? '' : `;host=${/[:[\]]/.test(host) ? `"${host}"` : host}`

@@ -7,6 +7,8 @@ import type { Services } from './services.ts'
 export type ListenerOptions = {
   readonly address: string
   readonly port: number
+  /** Where clients connect to, if not to `port` */
+  readonly publicPort: number | null
   /** Peers that must send a PROXY header; null for none */
   readonly proxyFrom: CidrSet | null
   /** Null: TLS */

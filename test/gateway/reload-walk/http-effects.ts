@@ -62,6 +62,11 @@ export const listeners: Table = {
       look: running => running.echoed({ fields: ['x-client-ip: 1'] }).then(contains('x-client-ip: 1')),
       sees: true,
     },
+    'listen[].public': {
+      to: 8443,
+      look: running => running.echoed().then(contains('x-forwarded-port: 8443')),
+      sees: true,
+    },
     'listen[].cleartext': { to: 'redirect', look: running => running.status(), sees: '308' },
     'limits.head': {
       to: '1kb',
@@ -137,6 +142,7 @@ const features: Readonly<Record<string, Effect>> = {
   'compress.min': { given: { compress: { min: '1mb' } }, to: '100b', look: encoded(), sees: 'zstd' },
   'compress.level': { given: { compress: { level: 1 } }, to: 6, look: gzipLevel, sees: 0 },
   'compress.algorithms': { given: { compress: true }, to: ['br'], look: encoded(), sees: 'br' },
+  via: { to: false, look: r => r.echoed().then(contains('via: 1.1 sallyport')), sees: false },
   hsts: { to: hsts, look: hstsSeen, sees: 'max-age=31536000; includeSubDomains' },
   'hsts.maxAge': { given: { hsts }, to: 60, look: hstsSeen, sees: 'max-age=60; includeSubDomains' },
   'hsts.subdomains': { given: { hsts }, to: false, look: hstsSeen, sees: 'max-age=31536000' },
