@@ -90,8 +90,15 @@ describe("the contract's example", () => {
       assert.equal(config.file, path.join(cwd, 'sallyport.yaml'))
       assert.equal(config.state, '/var/lib/sallyport')
       assert.deepEqual(config.listen, [
-        { address: '::', port: 443, proxyProtocol: { from: ['10.0.0.0/8'] }, fields: null, cleartext: null },
-        { address: '::', port: 80, proxyProtocol: null, fields: null, cleartext: 'redirect' },
+        {
+          address: '::',
+          port: 443,
+          public: null,
+          proxyProtocol: { from: ['10.0.0.0/8'] },
+          fields: null,
+          cleartext: null,
+        },
+        { address: '::', port: 80, public: null, proxyProtocol: null, fields: null, cleartext: 'redirect' },
       ])
       const [shop, pay, bank, db] = config.sites
       assert.deepEqual(shop!.certificate, {
