@@ -1,7 +1,7 @@
-/** Values of environment variables stay out of messages about a configuration. */
+/** Values of environment variables and of secret files stay out of messages about a configuration. */
 import type { Loaded } from './load.ts'
 
-/** Runs what reads or starts a configuration: a mistake that it throws quotes no value of an environment variable. */
+/** Runs what reads or starts a configuration: a mistake that it throws quotes no value of a variable or a file. */
 export function hiding<T>({ hide }: Pick<Loaded, 'hide'>, work: () => T): T {
   const hidden = (error: unknown) => {
     if (error instanceof Error) error.message = hide(error.message)

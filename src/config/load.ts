@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { messageOf } from '../base/errors.ts'
 import type { Config, KeyPairFiles } from './config.ts'
 import type { Environment } from './engine/environment.ts'
+import { FilesRead, type FilesRecord } from './engine/files-read.ts'
 import { parseText, treeFromValue } from './engine/parse.ts'
 import { ConfigError, type Problem, type ProblemPlace, Problems, problemPlace } from './engine/problem.ts'
 import { childOf, holdsCode, type Node, placeOf } from './engine/tree.ts'
@@ -35,8 +36,8 @@ export type ConfigSource = {
   readonly file: string | null
   readonly name: string | null
   readonly folder: string
-} & (
-  | { readonly kind: 'text'; readonly text: string }
+} /** `files`: what was read besides the text */ & (
+  | { readonly kind: 'text'; readonly text: string; readonly files: FilesRecord }
   /** From code, and free of functions: survives JSON */
   | { readonly kind: 'value'; readonly value: unknown }
   /** Code with functions, which cannot be handed on: it is loaded from the file again */
@@ -48,7 +49,7 @@ export type Loaded = {
   /** Warnings and notes, in file order */
   readonly warnings: readonly Problem[]
   readonly source: ConfigSource
-  /** The text without values that came from environment variables: for messages about the configuration */
+  /** The text without values that came from environment variables and files: for messages about the configuration */
   hide(text: string): string
   /** Where the value under these keys is written, or the nearest around it: for what is found out later */
   place(...keys: (string | number)[]): ProblemPlace
@@ -89,7 +90,10 @@ async function readSource(given: ConfigSource, environment: Environment, problem
   const { file, name, folder } = given
   switch (given.kind) {
     case 'text':
-      return [given, parseText(given.text, name ?? '', environment, problems)]
+      return [
+        given,
+        parseText(given.text, name ?? '', environment, problems, { folder, files: new FilesRead(given.files) }),
+      ]
     case 'value':
       return fromValue({ file, name, folder }, given.value, problems)
     default:
@@ -115,14 +119,16 @@ async function readNamed(
   const content = await readContent(absolute, name)
   if (!('text' in content)) return fromValue(origin, content.value, problems)
   const { text } = content
-  return [{ ...origin, kind: 'text', text }, parseText(text, name, environment, problems)]
+  const files = new FilesRead()
+  const tree = parseText(text, name, environment, problems, { folder: origin.folder, files })
+  return [{ ...origin, kind: 'text', text, files: files.record }, tree]
 }
 
 export type CaPlace = { readonly state: string; readonly own: KeyPairFiles | null }
 
 /**
  * Where the internal CA is, for the verbs that make it and issue from it: files that the configuration names need not be there
- * yet, nor the environment variables of anything else. Every other mistake is one.
+ * yet, nor the environment variables and files of anything else. Every other mistake is one.
  * @throws ConfigError
  */
 export async function loadCaPlace(options: Pick<LoadOptions, 'file'> = {}): Promise<CaPlace> {
@@ -132,11 +138,12 @@ export async function loadCaPlace(options: Pick<LoadOptions, 'file'> = {}): Prom
   const name = options.file ?? findFile(folder)
   const file = path.resolve(folder, name)
   const content = await readContent(file, name)
+  const origin = { file, folder: path.dirname(file), environment, filesLater: true }
+  const mayWait = (at: string) => !caPlaces.includes(at)
   const tree =
     'text' in content
-      ? parseText(content.text, name, environment, problems, at => !caPlaces.includes(at))
+      ? parseText(content.text, name, environment, problems, { folder: origin.folder, mayWait })
       : treeFromValue(content.value, name, problems)
-  const origin = { file, folder: path.dirname(file), environment, filesLater: true }
   if (tree) validate(tree, origin, problems)
   if (!tree || problems.failed) throw new ConfigError(problems.list())
   const fileAt = (...keys: string[]): string | null => {

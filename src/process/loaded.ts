@@ -10,7 +10,7 @@ export type Loaded = {
   readonly config: Config
   readonly warnings: readonly Problem[]
   readonly source: ConfigSource
-  /** Without values that came from environment variables */
+  /** Without values that came from environment variables and files */
   hide(text: string): string
 }
 

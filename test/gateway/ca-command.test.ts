@@ -107,13 +107,14 @@ sites:
     assert.match(ca('list', '-c', file).err, /did you mean state\?/)
   })
 
-  test('needs no environment variable but those of its own place', () => {
+  test('needs no environment variable and no secret file but those of its own place', () => {
     const file = path.join(folder, 'variables.yaml')
     const text = (state: string) => `listen: [{ port: 8443 }]
 state: ${state}
 sites:
   - { host: a.test, certificate: acme, to: "http://127.0.0.1:1" }
 acme: { email: "\${NO_SUCH_EMAIL}" }
+admin: { listen: { port: 9090 }, token: "\${file:no/such/file}" }
 ca:
   acme:
     listen: { port: 9443 }

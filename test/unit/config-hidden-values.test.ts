@@ -1,11 +1,11 @@
 /* biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are what is tested */
-/** Values that come from environment variables are in no message, whatever is wrong with them and wherever they stand. */
+/** Values that come from environment variables or files are in no message, whatever is wrong with them and wherever they stand. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Kind, Shape } from '../../src/config/engine/kinds.ts'
 import { ConfigError } from '../../src/config/engine/problem.ts'
 import { configShape } from '../../src/config/schema.ts'
-import { load } from './config-folder.ts'
+import { type Files, load } from './config-folder.ts'
 
 /** Wrong for most kinds, in the ways in which their forms quote: URLs with parts, ranges, lists of words, capitals. */
 const secrets = [
@@ -57,9 +57,9 @@ function* placesOf(
   }
 }
 
-const said = async (yaml: string, env: Record<string, string>): Promise<string> => {
+const said = async (yaml: string, env: Record<string, string>, files: Files = {}): Promise<string> => {
   try {
-    const { warnings } = await load(yaml, env)
+    const { warnings } = await load(yaml, env, files)
     return JSON.stringify(warnings)
   } catch (error) {
     assert.ok(error instanceof ConfigError, `${error}`)
@@ -67,7 +67,7 @@ const said = async (yaml: string, env: Record<string, string>): Promise<string> 
   }
 }
 
-describe('a value from an environment variable', () => {
+describe('a value from an environment variable or a file', () => {
   const all = [...places(configShape, inner => inner)]
 
   for (const secret of secrets) {
@@ -77,6 +77,9 @@ describe('a value from an environment variable', () => {
         const yaml = place(['${SECRET}', '"${SECRET}"', '"before-${SECRET}"'][(at + secret.length) % 3] as string)
         const text = await said(yaml, { SECRET: secret })
         assert.doesNotMatch(text, pieces, `${yaml}\n${text}`)
+        const file = yaml.replace('${SECRET}', '${file:x}')
+        const told = await said(file, {}, { x: `${secret}\n` })
+        assert.doesNotMatch(told, pieces, `${file}\n${told}`)
       }
     })
   }

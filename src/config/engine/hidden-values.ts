@@ -1,6 +1,6 @@
 /**
- * Values that came from environment variables: passwords and tokens among them, so that no message quotes any of them. A
- * message shows what is written in the file instead, such as `${NAME}`. Messages are made in many places, by forms that
+ * Values that came from environment variables and from files: passwords and tokens among them, so that no message quotes any of
+ * them. A message shows what is written in the file instead, such as `${NAME}` or `${file:/run/secrets/token}`. Messages are made in many places, by forms that
  * quote a part of a value too: so every message is cleaned where it is collected, and one that still holds a piece of the
  * value it is about says only that the value cannot be used.
  */
@@ -44,7 +44,7 @@ export class HiddenValues {
     return cleaned
   }
 
-  /** What is written at this path, where it came from a variable. */
+  /** What is written at this path, where it came from a variable or a file. */
   writtenAt(path: string): string | null {
     return this.all.find(({ path: at }) => at === path)?.written ?? null
   }

@@ -17,6 +17,7 @@ or the file that \`-c FILE\` names. \`sallyport check\` finds every mistake at o
 - **Paths** of files are relative to the file they are written in.
 - **Environment variables**: \`\${NAME}\` takes a variable, and it is an error when it is not set; \`\${NAME:-default}\` takes the
   default instead; \`$\${\` is a literal \`\${\`. A value is always one value: it cannot add keys. TypeScript has \`process.env\`.
+- **Secrets in files**: \`\${file:/run/secrets/token}\` takes the content of a file; [config-files.md](config-files.md) has the details.
 - **Lists of one** may be written without brackets where the tables say "or one".
 - **Unknown keys** are errors, and so is a key written twice.
 

@@ -11,7 +11,8 @@ import {
   type Node as YamlNode,
 } from 'yaml'
 import { messageOf } from '../../base/errors.ts'
-import { type Environment, expandVariables, protectVariables, showVariables } from './environment.ts'
+import { type Environment, expandVariables, type Outside, protectVariables, showVariables } from './environment.ts'
+import { FilesRead } from './files-read.ts'
 import { misplacedKey } from './indentation.ts'
 import type { Problems } from './problem.ts'
 import {
@@ -42,9 +43,8 @@ const ofLibrary: Readonly<Record<string, Said | undefined>> = {
 
 type Reading = {
   readonly source: Source
-  readonly environment: Environment
+  readonly outside: Outside
   readonly problems: Problems
-  /** Whether what is written at this path may wait for its environment variable: it is left broken, and nothing is said */
   readonly mayWait: (path: string) => boolean
   readonly anchors: Map<string, YamlNode>
   /** Anchored nodes being read right now: an alias to one of them would never end */
@@ -53,13 +53,21 @@ type Reading = {
   insideAlias: number
 }
 
+type ParseOptions = {
+  /** Relative paths in `${file:...}` begin here; by default in the current folder */
+  readonly folder?: string
+  readonly files?: FilesRead
+  /** Whether what is written at this path may wait for its variable or file: it is left broken, and nothing is said */
+  readonly mayWait?: (path: string) => boolean
+}
+
 /** `name` is for messages. JSON is read as the YAML that it is. Answers undefined, with the reasons reported, when the text cannot be read. */
 export function parseText(
   text: string,
   name: string,
   environment: Environment,
   problems: Problems,
-  mayWait: (path: string) => boolean = () => false,
+  { folder = process.cwd(), files = new FilesRead(), mayWait = () => false }: ParseOptions = {},
 ): Node | undefined {
   const lines = new LineCounter()
   const source: Source = {
@@ -106,7 +114,7 @@ export function parseText(
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) return empty
   const reading = {
     source,
-    environment,
+    outside: { environment, files, folder },
     problems,
     mayWait,
     anchors: new Map(),
@@ -214,13 +222,13 @@ function readMerge(node: YamlNode | null, at: Place, depth: number, reading: Rea
 function readScalar(value: unknown, plain: boolean, at: Place, reading: Reading): Node {
   if (typeof value === 'string') {
     if (!value.includes('\uE000')) return { kind: 'scalar', at, value }
-    const expanded = expandVariables(value, reading.environment)
+    const expanded = expandVariables(value, reading.outside)
     if ('wrong' in expanded) {
       if (!expanded.unset || !reading.mayWait(at.path)) reading.problems.error(at, expanded.wrong, expanded.hint)
       // Not null: one mistake is reported once, and the reader leaves broken values alone.
       return { kind: 'code', at, value: brokenValue }
     }
-    if (expanded.fromVariable) reading.problems.hidden.add(at.path, expanded.text, showVariables(value))
+    if (expanded.fromOutside) reading.problems.hidden.add(at.path, expanded.text, showVariables(value))
     return { kind: 'scalar', at, value: plain ? resolvePlain(expanded.text) : expanded.text }
   }
   if (typeof value === 'number' || typeof value === 'boolean' || value === null)
