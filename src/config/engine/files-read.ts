@@ -7,10 +7,10 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 /** Contents by absolute path. Survives JSON. */
 export type FilesRecord = Readonly<Record<string, string>>
 
-export type ReadText = { readonly text: string } | { readonly wrong: string; readonly missing: boolean }
+type ReadText = { readonly text: string } | { readonly wrong: string; readonly missing: boolean }
 
 /** More than any password, key or token; a file that is larger is not what was meant. */
-export const maxValueBytes = 64 * 1024
+const maxValueBytes = 64 * 1024
 
 export class FilesRead {
   private readonly given: FilesRecord | null
