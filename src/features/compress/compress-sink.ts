@@ -23,10 +23,8 @@ export class CompressSink extends WrappedSink {
   private readonly terms: Terms
   private readonly choice: Choice
   private body: CompressedBody | null = null
-  /** The request side of the inner origin, once it has returned it */
+  /** Of the inner origin. Null before that has returned, when nobody can let it go on yet */
   request: RequestSink | null = null
-  /** The source was let go on before that */
-  resumedEarly = false
 
   constructor(sink: Sink, exchange: StagedExchange, terms: Terms, choice: Choice) {
     super(sink)
@@ -69,8 +67,7 @@ export class CompressSink extends WrappedSink {
   }
 
   private letSourceGoOn(): void {
-    if (this.request === null) this.resumedEarly = true
-    else this.request.resumeAnswer()
+    this.request?.resumeAnswer()
   }
 
   /** A client that refuses answers as they are gets even a short one compressed. */
@@ -102,7 +99,6 @@ export class CompressRequest extends WrappedRequest {
     super(request)
     this.answer = answer
     answer.request = request
-    if (answer.resumedEarly) request.resumeAnswer()
   }
 
   override dataHeld(held: HeldBytes): boolean {
