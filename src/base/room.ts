@@ -1,6 +1,8 @@
 /** Places for something that costs a process too much to be had without end. */
 export class Room {
   taken = 0
+  /** How often there was none */
+  refused = 0
   readonly places: number
 
   constructor(places: number) {
@@ -9,7 +11,10 @@ export class Room {
 
   /** @returns whether there was a place, which is `leave`'s to give back */
   take(): boolean {
-    if (this.taken >= this.places) return false
+    if (this.taken >= this.places) {
+      this.refused++
+      return false
+    }
     this.taken++
     return true
   }

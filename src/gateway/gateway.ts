@@ -5,6 +5,7 @@
 import { UsageError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { MemoryBudget } from '../base/memory-budget.ts'
+import type { Room } from '../base/room.ts'
 import type { CertificateRow, ListedCertificate } from '../certs/files/list.ts'
 import type { Config, ConfigInput } from '../config/config.ts'
 import { hiding } from '../config/hiding.ts'
@@ -35,6 +36,8 @@ export class Gateway {
   readonly observation: Observation
   readonly budget: MemoryBudget
   readonly descriptors: Descriptors
+  /** For bodies that are compressed as streams */
+  readonly compressors: Room
   /** Certificates that are ordered and renewed here */
   readonly managed: ManagedCertificates
   private readonly services: Services
@@ -57,6 +60,7 @@ export class Gateway {
     this.descriptors = descriptors
     this.managed = managed
     this.services = services
+    this.compressors = services.compressors
     readOwnMetrics(metrics, this)
   }
 

@@ -23,6 +23,11 @@ const resetForMemory = counter(
   'sallyport_connections_reset_for_memory_total',
   'Connections reset because they held the most when half of limits.memory was in use.',
 )
+const encoders = gauge('sallyport_compress_encoders', 'Encoders that compress responses as streams now.')
+const sentUncompressed = counter(
+  'sallyport_compress_refused_total',
+  'Responses that were sent uncompressed because all encoders were in use.',
+)
 const residentMemory = gauge('sallyport_process_resident_memory_bytes', 'Resident memory of the process.')
 const cpuSeconds = counter('sallyport_process_cpu_seconds_total', 'User and system CPU time of the process.')
 const startTime = gauge('sallyport_process_start_time_seconds', 'When the process started, in seconds since 1970.')
@@ -34,6 +39,7 @@ type Observed = {
   readonly draining: boolean
   readonly snapshotVersion: number
   readonly descriptors: { readonly refused: number }
+  readonly compressors: { readonly taken: number; readonly refused: number }
   readonly budget: { readonly total: number; readonly ended: number }
 }
 
@@ -46,6 +52,8 @@ export function readOwnMetrics(metrics: Metrics, gateway: Observed): void {
   metrics.read(snapshotVersion, () => gateway.snapshotVersion)
   metrics.read(heldBytes, () => gateway.budget.total)
   metrics.read(resetForMemory, () => gateway.budget.ended)
+  metrics.read(encoders, () => gateway.compressors.taken)
+  metrics.read(sentUncompressed, () => gateway.compressors.refused)
   metrics.read(residentMemory, () => process.memoryUsage.rss())
   metrics.read(cpuSeconds, () => {
     const { user, system } = process.cpuUsage()

@@ -9,7 +9,6 @@ import type { Readable } from 'node:stream'
 import { after, afterEach, before, describe, it } from 'node:test'
 import zlib from 'node:zlib'
 import { codings } from '../../src/features/compress/codings.ts'
-import type { Services } from '../../src/proxy/seam/services.ts'
 import { readChunks, versions } from '../harness/ask.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import { END_HEADERS, END_STREAM, get, h2Client, type } from '../harness/h2.ts'
@@ -27,8 +26,7 @@ let gateway: Started
 let asked = 0
 
 /** Encoders that are in use now */
-const encoders = (): number =>
-  (gateway.gateway as unknown as { parts: { services: Services } }).parts.services.compressors.taken
+const encoders = (): number => gateway.gateway.compressors.taken
 
 before(async () => {
   backend = await recordingBackend()
@@ -253,7 +251,7 @@ describe('answers that are compressed as streams', () => {
   }
 
   it('are bounded: beyond that answers go on as they are', async () => {
-    const { compressors } = (gateway.gateway as unknown as { parts: { services: Services } }).parts.services
+    const { compressors, metrics } = gateway.gateway
     const { places } = compressors
     const taken = Array.from({ length: places }, () => compressors.take())
     assert.ok(taken.every(got => got))
@@ -265,6 +263,9 @@ describe('answers that are compressed as streams', () => {
     assert.equal(client.field('content-encoding'), undefined)
     assert.equal(client.field('vary'), 'accept-encoding')
     assert.equal(encoders(), places)
+    const metric = (name: string) => metrics.families().find(family => family.name === name)?.samples[0]?.value
+    assert.equal(metric('sallyport_compress_encoders'), places)
+    assert.equal(metric('sallyport_compress_refused_total'), 1)
     client.destroy()
     for (const _ of taken) compressors.leave()
   })
