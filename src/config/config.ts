@@ -39,7 +39,7 @@ export interface UpstreamInput extends Input<typeof upstreamShape> {}
 /** `A` with the fields of `B` in place of its own. */
 type Over<A, B> = Omit<A, keyof B> & B
 
-type Sections = Omit<Read<typeof configShape>, 'defaults' | 'policy'>
+type Sections = Omit<Read<typeof configShape>, 'defaults' | 'include' | 'policy'>
 
 export type Config = Over<
   Sections,

@@ -10,6 +10,8 @@ import { FilesRead, type FilesRecord } from './engine/files-read.ts'
 import { parseText, treeFromValue } from './engine/parse.ts'
 import { ConfigError, type Problem, type ProblemPlace, Problems, problemPlace } from './engine/problem.ts'
 import { childOf, holdsCode, type Node, placeOf } from './engine/tree.ts'
+import { type Including, withIncluded } from './include.ts'
+import { configShape } from './schema.ts'
 import { defaultState, validate } from './validate.ts'
 
 /** Looked for in this order when no file is named. */
@@ -39,7 +41,7 @@ export type ConfigSource = {
 } /** `files`: what was read besides the text */ & (
   | { readonly kind: 'text'; readonly text: string; readonly files: FilesRecord }
   /** From code, and free of functions: survives JSON */
-  | { readonly kind: 'value'; readonly value: unknown }
+  | { readonly kind: 'value'; readonly value: unknown; readonly files: FilesRecord }
   /** Code with functions, which cannot be handed on: it is loaded from the file again */
   | { readonly kind: 'module' }
 )
@@ -64,7 +66,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<Loaded> {
     options.source !== undefined
       ? await readSource(options.source, environment, problems)
       : options.value !== undefined
-        ? fromValue({ file: null, name: null, folder }, options.value, problems)
+        ? fromValue({ file: null, name: null, folder }, options.value, environment, problems)
         : await readNamed(folder, options.file ?? findFile(folder), environment, problems)
   // After a syntax error the rest would be guesses; after an unset variable it is not.
   const origin = { file: given.file, folder: given.folder, environment, filesLater: false }
@@ -90,21 +92,33 @@ async function readSource(given: ConfigSource, environment: Environment, problem
   const { file, name, folder } = given
   switch (given.kind) {
     case 'text':
-      return [
-        given,
-        parseText(given.text, name ?? '', environment, problems, { folder, files: new FilesRead(given.files) }),
-      ]
+      return [given, fromText(given, given.text, { environment, files: new FilesRead(given.files) }, problems)]
     case 'value':
-      return fromValue({ file, name, folder }, given.value, problems)
+      return fromValue({ file, name, folder }, given.value, environment, problems, new FilesRead(given.files))
     default:
       return await readNamed(folder, file ?? '', environment, problems, name ?? undefined)
   }
 }
 
-function fromValue(origin: Origin, value: unknown, problems: Problems): Read {
-  const tree = treeFromValue(value, origin.name, problems)
-  const source: ConfigSource = holdsCode(tree) ? { ...origin, kind: 'module' } : { ...origin, kind: 'value', value }
-  return [source, tree]
+type Reading = Pick<Including, 'environment' | 'files' | 'mayWait'>
+
+function fromText(origin: Origin, text: string, reading: Reading, problems: Problems): Node | undefined {
+  const { environment, ...rest } = reading
+  const tree = parseText(text, origin.name ?? '', environment, problems, { folder: origin.folder, ...rest })
+  return tree && withIncluded(tree, { ...origin, ...reading }, topKeys, problems)
+}
+
+function fromValue(
+  origin: Origin,
+  value: unknown,
+  environment: Environment,
+  problems: Problems,
+  files = new FilesRead(),
+): Read {
+  const own = treeFromValue(value, origin.name, problems)
+  const tree = withIncluded(own, { ...origin, environment, files }, topKeys, problems)
+  if (holdsCode(own)) return [{ ...origin, kind: 'module' }, tree]
+  return [{ ...origin, kind: 'value', value, files: files.record }, tree]
 }
 
 async function readNamed(
@@ -117,12 +131,13 @@ async function readNamed(
   const absolute = path.resolve(folder, file)
   const origin: Origin = { file: absolute, name, folder: path.dirname(absolute) }
   const content = await readContent(absolute, name)
-  if (!('text' in content)) return fromValue(origin, content.value, problems)
-  const { text } = content
+  if (!('text' in content)) return fromValue(origin, content.value, environment, problems)
   const files = new FilesRead()
-  const tree = parseText(text, name, environment, problems, { folder: origin.folder, files })
-  return [{ ...origin, kind: 'text', text, files: files.record }, tree]
+  const tree = fromText(origin, content.text, { environment, files }, problems)
+  return [{ ...origin, kind: 'text', text: content.text, files: files.record }, tree]
 }
+
+const topKeys = Object.keys(configShape.rows)
 
 export type CaPlace = { readonly state: string; readonly own: KeyPairFiles | null }
 
@@ -138,12 +153,12 @@ export async function loadCaPlace(options: Pick<LoadOptions, 'file'> = {}): Prom
   const name = options.file ?? findFile(folder)
   const file = path.resolve(folder, name)
   const content = await readContent(file, name)
-  const origin = { file, folder: path.dirname(file), environment, filesLater: true }
+  const origin = { file, name, folder: path.dirname(file), environment, filesLater: true }
   const mayWait = (at: string) => !caPlaces.includes(at)
   const tree =
     'text' in content
-      ? parseText(content.text, name, environment, problems, { folder: origin.folder, mayWait })
-      : treeFromValue(content.value, name, problems)
+      ? fromText(origin, content.text, { environment, files: new FilesRead(), mayWait }, problems)
+      : fromValue(origin, content.value, environment, problems)[1]
   if (tree) validate(tree, origin, problems)
   if (!tree || problems.failed) throw new ConfigError(problems.list())
   const fileAt = (...keys: string[]): string | null => {

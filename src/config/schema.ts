@@ -3,6 +3,7 @@
 import { featureRows } from '../features/all.ts'
 import { policyName, upstreamName } from './engine/forms.ts'
 import { shape } from './engine/kinds.ts'
+import { includePattern } from './include-pattern.ts'
 import { acmeShape } from './schema/acme.ts'
 import { adminShape } from './schema/admin.ts'
 import { alertsShape } from './schema/alerts.ts'
@@ -60,8 +61,19 @@ export const configShape = shape({
     sites: {
       kind: { type: 'list', of: { type: 'object', shape: siteShape } },
       required: true,
-      docs: 'Host names, and how TLS is handled for each.',
+      docs: 'Host names, and how TLS is handled for each. They may also come from files under `include`.',
       example: '[{ host: shop.example.com, certificate: local, to: "http://10.0.0.5:3000" }]',
+    },
+    include: {
+      kind: {
+        type: 'list',
+        of: { type: 'string', form: includePattern, write: 'file, or pattern with `*`' },
+        single: true,
+      },
+      docs:
+        'Files whose `sites`, `upstreams` and `policies` are added ([config-files.md](config-files.md)). A `*` stands for any part of a ' +
+        'name; the files that match are read in order of their names.',
+      example: '[sites/*.yaml]',
     },
     defaults: {
       kind: { type: 'object', shape: defaultsShape },

@@ -5,7 +5,7 @@ import { gatewayNames } from '../wire/field-names.ts'
 import type { CertificateConfig, RouteAction, RouteConfig, SiteAction, SiteConfig } from './config.ts'
 import type { Raw } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
-import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
+import { childOf, describePlace, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import { whole } from './engine/whole.ts'
 import { keyPairShape } from './schema/certificate.ts'
 import { ja4Shape } from './schema/clients.ts'
@@ -52,7 +52,7 @@ export function validateSite(raw: Site, node: Node, checks: SiteChecks): SiteCon
   checkHosts(raw.host ?? [], node, checks)
   if (raw.default) {
     if (checks.defaultSite) {
-      const first = describePlace(checks.defaultSite)
+      const first = describePlace(checks.defaultSite.at, node.at)
       problems.error(
         placeOf(node, 'default'),
         'two sites are the default',
@@ -117,7 +117,7 @@ function checkHosts(hosts: readonly string[], node: Node, checks: SiteChecks): v
     const owner = checks.owners.get(host)
     if (!owner) checks.owners.set(host, node)
     else {
-      const where = owner === node ? 'this site' : `the site at ${describePlace(owner)}`
+      const where = owner === node ? 'this site' : `the site at ${describePlace(owner.at, node.at)}`
       checks.problems.error(
         placeOf(list ?? node, index),
         `${host} already belongs to ${where}`,
@@ -371,9 +371,4 @@ function validateRespond(raw: Route['respond'], node: Node, problems: Problems):
   if (respond.body !== '' && !respond.headers.has('content-type'))
     headers.push(['content-type', 'text/plain; charset=utf-8'])
   return { kind: 'respond', ...respond, headers }
-}
-
-function describePlace(node: Node): string {
-  const { line } = node.at.source.position(node.at.offset)
-  return line === null ? node.at.path : `${node.at.path} (line ${line})`
 }

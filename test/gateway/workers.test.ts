@@ -3,7 +3,7 @@
  * second gateway on the same ports.
  */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, describe, it } from 'node:test'
 import { isDead, thisProcess } from '../../src/storage/process-identity.ts'
@@ -118,6 +118,30 @@ describe('workers', () => {
       assert.deepEqual(await bodiesAt(at.port), ['in force'])
     }
     assert.equal(gateway.said().match(/a worker ended/g)?.length, 2, gateway.said())
+  })
+
+  it('that are started in place of others have the included files and secrets in force, until a reload', async () => {
+    const at = await place()
+    const [file, secret] = [path.join(at.state, 'one.yaml'), path.join(at.state, 'secret')]
+    const write = (body: string) => {
+      writeFileSync(secret, `${body}\n`)
+      writeFileSync(file, `sites: [{ host: localhost, routes: [{ respond: { body: "\${file:${secret}}" } }] }]\n`)
+    }
+    write('in force')
+    const gateway = start({ ...configuration(at, ''), sites: undefined, include: [path.join(at.state, '*.yaml')] })
+    await gateway.ready
+    rmSync(file)
+    rmSync(secret)
+    const before = processesOf(at.state)
+    process.kill(before[0] as number, 'SIGKILL')
+    await eventually('another one', () => {
+      const now = processesOf(at.state)
+      return now.length === 2 && now.some(pid => !before.includes(pid))
+    })
+    assert.deepEqual(await bodiesAt(at.port), ['in force'])
+    write('reloaded')
+    gateway.child.kill('SIGHUP')
+    await eventually('the new secret', async () => (await bodiesAt(at.port)).join() === 'reloaded')
   })
 
   it('whose module is broken on disk are tried less and less often, until it is mended', async () => {

@@ -1,11 +1,18 @@
 /**
- * What a configuration is read from besides its own file: the files of `${file:...}`. Each is read once, and all are recorded, so
- * that another process is given the same contents, whatever the files hold by then.
+ * What a configuration is read from besides its own file: the files of `${file:...}` and of `include`. All are recorded, so that
+ * another process is given the same contents, whatever the files hold by then.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 
-/** Contents by absolute path. Survives JSON. */
-export type FilesRecord = Readonly<Record<string, string>>
+/** Survives JSON. */
+export type FilesRecord = {
+  /** Of `${file:...}`, by absolute path */
+  readonly values: Readonly<Record<string, string>>
+  /** Of included files, by absolute path */
+  readonly texts: Readonly<Record<string, string>>
+  /** What `include` has found, by absolute pattern */
+  readonly matches: Readonly<Record<string, readonly string[]>>
+}
 
 type ReadText = { readonly text: string } | { readonly wrong: string; readonly missing: boolean }
 
@@ -14,7 +21,11 @@ const maxValueBytes = 64 * 1024
 
 export class FilesRead {
   private readonly given: FilesRecord | null
-  private readonly read: Record<string, string> = Object.create(null)
+  private readonly read = {
+    values: Object.create(null) as Record<string, string>,
+    texts: Object.create(null) as Record<string, string>,
+    matches: Object.create(null) as Record<string, readonly string[]>,
+  }
 
   /** `given`: what another process has read; the disk is not looked at. */
   constructor(given: FilesRecord | null = null) {
@@ -27,12 +38,38 @@ export class FilesRead {
 
   /** The value in a file, without the newline at its end. */
   value(file: string): ReadText {
-    const known = this.record[file]
+    return this.once('values', file, readValueFile)
+  }
+
+  /** A file of a configuration. */
+  text(file: string): ReadText {
+    return this.once('texts', file, readTextFile)
+  }
+
+  /** The files that a pattern stands for. */
+  matches(pattern: string, find: () => readonly string[]): readonly string[] {
+    if (this.given !== null) return this.given.matches[pattern] ?? []
+    const found = find()
+    this.read.matches[pattern] = found
+    return found
+  }
+
+  private once(of: 'values' | 'texts', file: string, read: (file: string) => ReadText): ReadText {
+    const known = this.record[of][file]
     if (known !== undefined) return { text: known }
     if (this.given !== null) return { wrong: 'does not exist', missing: true }
-    const read = readValueFile(file)
-    if ('text' in read) this.read[file] = read.text
-    return read
+    const found = read(file)
+    if ('text' in found) this.read[of][file] = found.text
+    return found
+  }
+}
+
+function readTextFile(file: string): ReadText {
+  try {
+    return { text: readFileSync(file, 'utf8') }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return { wrong: `cannot be read (${code ?? 'unknown reason'})`, missing: code === 'ENOENT' }
   }
 }
 

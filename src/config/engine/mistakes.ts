@@ -21,7 +21,8 @@ function describe(node: Node): string {
 
 /** The name a message uses: the last word of the path, with its index. */
 export function lastKey(at: Place): string {
-  return /[^.]*$/.exec(at.path)![0] || 'the configuration'
+  const inFile = at.path.slice(at.source.included?.root.length ?? 0)
+  return /[^.]*$/.exec(inFile)![0] || 'the configuration'
 }
 
 export function orList(words: readonly (string | number | boolean)[], last = 'or'): string {

@@ -18,6 +18,7 @@ import type { Problems } from './problem.ts'
 import {
   brokenValue,
   type Entry,
+  type Included,
   keyPath,
   type MapNode,
   maxDepth,
@@ -57,6 +58,8 @@ type ParseOptions = {
   /** Relative paths in `${file:...}` begin here; by default in the current folder */
   readonly folder?: string
   readonly files?: FilesRead
+  /** Not the first file */
+  readonly included?: Included
   /** Whether what is written at this path may wait for its variable or file: it is left broken, and nothing is said */
   readonly mayWait?: (path: string) => boolean
 }
@@ -67,18 +70,20 @@ export function parseText(
   name: string,
   environment: Environment,
   problems: Problems,
-  { folder = process.cwd(), files = new FilesRead(), mayWait = () => false }: ParseOptions = {},
+  { folder = process.cwd(), files = new FilesRead(), included, mayWait = () => false }: ParseOptions = {},
 ): Node | undefined {
   const lines = new LineCounter()
   const source: Source = {
     name,
+    ...(included && { included }),
     position(offset) {
       const found = lines.linePos(offset)
       // An empty file has no line 1 to find.
       return { line: Math.max(1, found.line), column: Math.max(1, found.col) }
     },
   }
-  const top: Place = { source, path: '', offset: 0 }
+  const root = included?.root ?? ''
+  const top: Place = { source, path: root, offset: 0 }
   const empty: MapNode = { kind: 'map', at: top, entries: new Map() }
   let document: Document.Parsed
   try {
@@ -96,16 +101,16 @@ export function parseText(
     const misplaced = misplacedKey(text, error.code, error.pos[0])
     if (misplaced !== null) {
       // What the library goes on to find is the same mistake, seen from another side.
-      problems.error({ source, path: '', offset: misplaced.offset }, misplaced.message, misplaced.hint)
+      problems.error({ source, path: root, offset: misplaced.offset }, misplaced.message, misplaced.hint)
       return undefined
     }
     const { message, hint }: Said = ofLibrary[error.code] ?? { message: error.message }
-    problems.error({ source, path: '', offset: error.pos[0] }, showVariables(message), hint)
+    problems.error({ source, path: root, offset: error.pos[0] }, showVariables(message), hint)
     if (error.code === 'BLOCK_AS_IMPLICIT_KEY') return undefined
   }
   for (const warning of document.warnings) {
     problems.error(
-      { source, path: '', offset: warning.pos[0] },
+      { source, path: root, offset: warning.pos[0] },
       showVariables(warning.message),
       'YAML tags have no meaning here',
     )
@@ -122,7 +127,7 @@ export function parseText(
     aliased: 0,
     insideAlias: 0,
   }
-  return readYaml(document.contents, '', 0, reading)
+  return readYaml(document.contents, root, 0, reading)
 }
 
 function readYaml(node: YamlNode | null, path: string, depth: number, reading: Reading, around = 0): Node {

@@ -52,7 +52,7 @@ export function formatProblem(problem: Problem): string {
 export class Problems {
   /** Values that no message may quote */
   readonly hidden = new HiddenValues()
-  readonly #found: { problem: Problem; offset: number }[] = []
+  readonly #found: { problem: Problem; order: number; offset: number }[] = []
   #errors = 0
 
   error(at: Place, message: string, hint?: string): void {
@@ -72,11 +72,11 @@ export class Problems {
     return this.#errors > 0
   }
 
-  /** Errors first, then in file order. */
+  /** Errors first; each in the order of the files, and within a file from its start. */
   list(): Problem[] {
     const rank = (problem: Problem) => (problem.severity === 'error' ? 0 : 1)
     return this.#found
-      .toSorted((a, b) => rank(a.problem) - rank(b.problem) || a.offset - b.offset)
+      .toSorted((a, b) => rank(a.problem) - rank(b.problem) || a.order - b.order || a.offset - b.offset)
       .map(found => found.problem)
   }
 
@@ -85,6 +85,11 @@ export class Problems {
     const told = hidden.clean(message, at.path) ?? `the value of ${hidden.writtenAt(at.path)} cannot be used here`
     const advice = hint === undefined ? null : hidden.clean(hint, at.path)
     const problem = { severity, ...problemPlace(at), message: told }
-    this.#found.push({ problem: advice === null ? problem : { ...problem, hint: advice }, offset: at.offset })
+    const order = at.source.included?.order ?? 0
+    this.#found.push({
+      problem: advice === null ? problem : { ...problem, hint: advice },
+      order,
+      offset: at.offset,
+    })
   }
 }

@@ -15,7 +15,7 @@ import { brokenValue, type Node, type Place } from './tree.ts'
 
 export type Reader = {
   readonly problems: Problems
-  /** Relative paths begin here; absolute */
+  /** Relative paths begin here, but for those in included files; absolute */
   readonly folder: string
   /** Files that are named need not be there yet */
   readonly filesLater: boolean
@@ -117,7 +117,7 @@ export function readValue(node: Node, kind: Kind, reader: Reader, example?: stri
     }
     case 'folder': {
       const text = readText(node, 'the path of a folder', reader)
-      return text === undefined ? undefined : path.resolve(reader.folder, text)
+      return text === undefined ? undefined : path.resolve(folderOf(node.at, reader), text)
     }
     case 'list':
       return readList(node, kind, reader, example)
@@ -210,8 +210,10 @@ function readUrl(text: string, at: Place, reader: Reader): string | undefined {
   return undefined
 }
 
+const folderOf = ({ source }: Place, reader: Reader): string => source.included?.folder ?? reader.folder
+
 function readFileName(text: string, at: Place, reader: Reader): string | undefined {
-  const file = path.resolve(reader.folder, text)
+  const file = path.resolve(folderOf(at, reader), text)
   let wrong = reader.files.get(file)
   if (wrong === undefined) {
     wrong = fileProblem(file)

@@ -9,6 +9,17 @@ export type Source = {
   readonly name: string | null
   /** From 1; null for code, where an offset means nothing */
   position(offset: number): { line: number | null; column: number | null }
+  /** Of a file that another one includes */
+  readonly included?: Included
+}
+
+export type Included = {
+  /** Absolute; relative paths in the file begin here */
+  readonly folder: string
+  /** From 1, as they are read */
+  readonly order: number
+  /** Paths of its values begin with it: `sites/shop.yaml:` */
+  readonly root: string
 }
 
 export type Place = {
@@ -41,7 +52,15 @@ export const maxDepth = 32
 
 export function keyPath(parent: string, key: string): string {
   const name = /^[A-Za-z_][\w-]*$/.test(key) ? key : JSON.stringify(key)
-  return parent === '' ? name : `${parent}.${name}`
+  return parent === '' || parent.endsWith(':') ? `${parent}${name}` : `${parent}.${name}`
+}
+
+/** For a message about something else, which is at `beside`. */
+export function describePlace(at: Place, beside: Place): string {
+  const { line, column } = at.source.position(at.offset)
+  if (at.source !== beside.source && at.source.name !== null)
+    return line === null ? `${at.source.name}: ${at.path}` : `${at.source.name}:${line}:${column}`
+  return line === null ? at.path : `${at.path} (line ${line})`
 }
 
 /** Where the value under `key` is written, or the map itself where there is none. */

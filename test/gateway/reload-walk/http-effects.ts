@@ -1,6 +1,6 @@
 /** Rows whose effect a request over a cleartext listener shows. */
 import { type Effect, type Table, under } from './effect.ts'
-import { ca, echo } from './peers.ts'
+import { ca, echo, siteFile } from './peers.ts'
 import type { Running } from './running.ts'
 
 const address = '127.0.0.1'
@@ -172,6 +172,12 @@ export const routes: Table = {
     ...featuresOf('sites[].routes[].'),
     ...featuresOf('sites[].'),
     ...featuresOf('defaults.'),
+    include: {
+      given: { include: [siteFile('one')] },
+      to: [siteFile('two')],
+      look: running => running.echoed({ host: 'included.test' }),
+      sees: 'two',
+    },
     filters: { to: [filter], look: running => running.ask().then(contains('filtered')), sees: true },
     'sites[].routes': { to: [reply('one')], look: running => running.ask().then(contains('one')), sees: true },
     'sites[].routes[].filters': {

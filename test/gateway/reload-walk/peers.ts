@@ -70,3 +70,13 @@ const authorityFiles = (name: string, { certificatePem, keyPem }: typeof ca) => 
 })
 export const authority = authorityFiles('authority', ca)
 export const otherAuthority = authorityFiles('other-authority', otherCa)
+
+/** A file to include: the site `included.test`, whose responses have this body */
+export function siteFile(body: string): string {
+  const file = path.join(temporaryFolder(), `${body}.yaml`)
+  writeFileSync(
+    file,
+    `sites: [{ host: included.test, certificate: local, routes: [{ respond: { body: ${body} } }] }]\n`,
+  )
+  return file
+}

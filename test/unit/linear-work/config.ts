@@ -4,7 +4,7 @@ import { expandVariables, protectVariables } from '../../../src/config/engine/en
 import { FilesRead } from '../../../src/config/engine/files-read.ts'
 import { type Worst, worst } from './worst.ts'
 
-const outside = { environment: {}, files: new FilesRead({}), folder: '/' }
+const outside = { environment: {}, files: new FilesRead({ values: {}, texts: {}, matches: {} }), folder: '/' }
 const file = 'src/config/engine/environment.ts'
 
 export const config: readonly Worst[] = [
