@@ -178,6 +178,15 @@ describe('include', () => {
     })
   })
 
+  it('is what examples/several-files shows', async () => {
+    const { config, warnings } = await loadConfig({ env: {}, file: 'examples/several-files/sallyport.yaml' })
+    assert.deepEqual(warnings, [])
+    assert.deepEqual(
+      config.sites.map(({ name }) => name),
+      ['shop.localhost', 'wiki.localhost'],
+    )
+  })
+
   it('does not tell a value that names of files came from, and keeps files apart', async () => {
     const [env, files] = [{ WHERE: 'Kx42secret' }, { 'Kx42secret/a.yaml': 'x: 1\n', 'Kx42secret/b.yaml': 'x: 1\n' }]
     const first = async (pattern: string) =>
