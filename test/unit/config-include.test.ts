@@ -90,7 +90,7 @@ describe('include', () => {
       'sites/d.yaml:2:12: upstreams is a map of names\nas in upstreams: { NAME: { ... } }',
     ])
     assert.deepEqual(await problemsOf(top('a.yaml'), {}, { 'a.yaml': 'sites: []\n' }), [
-      'a.yaml:1:8: sites is empty\nas in sites: [{ host: shop.example.com, certificate: local, to: "http://10.0.0.5:3000" }]',
+      'a.yaml:1:8: sites is empty\nas in [{ host: shop.example.com, certificate: local, to: "http://10.0.0.5:3000" }]',
     ])
     const broken = { 'sites/a.yaml': 'sites: [\n', 'sites/b.yaml': 'sites: }\n' }
     const found = await problemsOf(top('sites/*.yaml'), {}, broken)

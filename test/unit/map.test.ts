@@ -302,6 +302,7 @@ describe('the map', () => {
       'filters',
       'workers',
       'defaults',
+      'include',
     ]
     assert.deepEqual(Object.keys(configShape.rows).sort(), [...hops, ...none].sort())
   })
