@@ -51,7 +51,7 @@ export function withIncluded(
       const looked = pattern === node.value ? '' : `looked for ${pattern}; `
       problems.error(
         node.at,
-        `${node.value} does not exist`,
+        `${node.value} ${existsSync(pattern) ? 'is not a regular file' : 'does not exist'}`,
         `${looked}create it, correct the path, or write a pattern with * for files that may be missing`,
       )
     }

@@ -115,7 +115,7 @@ describe('include', () => {
     })
   })
 
-  it('refuses hosts, default sites and names that two files have, with both places', async () => {
+  it('refuses hosts and names that two files have, with both places', async () => {
     const files = {
       'sites/a.yaml': `${site('a.test')}upstreams:\n  orders: { endpoints: [http://10.0.0.1:80] }\n`,
       'sites/b.yaml': `${site('a.test')}upstreams:\n  orders: { endpoints: [http://10.0.0.1:80] }\n`,
@@ -131,10 +131,23 @@ describe('include', () => {
     )
   })
 
+  it('refuses a second default site, with the place of the first', async () => {
+    const byDefault = (host: string) => site(host).replace(' }', ', default: true }')
+    const files = { 'a.yaml': byDefault('a.test'), 'b.yaml': byDefault('b.test') }
+    assert.deepEqual(await problemsOf(top('[a.yaml, b.yaml]'), {}, files), [
+      'b.yaml:2:71: two sites are the default\nthe first is a.yaml:2:5; only one can be',
+    ])
+  })
+
   it('that matches nothing is a mistake unless it has a star', async () => {
     assert.deepEqual(await problemsOf(top('[sites/a.yaml, none/*.yaml]', site('a.test'))), [
       'sallyport.yaml:2:11: sites/a.yaml does not exist\nlooked for FOLDER/sites/a.yaml; create it, correct the path, or write a pattern with * for files that may be missing',
     ])
+    const folder = { 'a.yaml/b': '' }
+    assert.match(
+      (await problemsOf(top('a.yaml', site('a.test')), {}, folder))[0]!,
+      /2:10: a\.yaml is not a regular file\n/,
+    )
     assert.deepEqual(await hostsOf(top('none/*.yaml', site('a.test')), {}), ['a.test'])
   })
 
