@@ -88,6 +88,8 @@ export type BunApi = {
   ): Promise<BunSocket>
   gc(force: boolean): void
   file(descriptor: number): { writer(): { end(): unknown } }
+  gzipSync(bytes: Uint8Array, options: { level: number; library: 'libdeflate' }): Uint8Array
+  zstdCompressSync(bytes: Uint8Array, options: { level: number }): Uint8Array
 }
 
 /** Bun's own API, or null on Node. */
@@ -107,6 +109,17 @@ export const abilities: { readonly ticketKeys: boolean; readonly stapling: boole
     stapling: bun === null,
     helloBytes: bun === null ? Number.POSITIVE_INFINITY : 16_384,
   }
+
+type Codec = (bytes: Uint8Array, level: number) => Uint8Array
+
+/** Compress a whole body in less time than node:zlib does: gzip by libdeflate, zstd with a context that is used again. Null without them. */
+export const quickCodecs: { readonly gzip: Codec; readonly zstd: Codec } | null =
+  bun === null
+    ? null
+    : {
+        gzip: (bytes, level) => bun.gzipSync(bytes, { level, library: 'libdeflate' }),
+        zstd: (bytes, level) => bun.zstdCompressSync(bytes, { level }),
+      }
 
 /** What the cgroup allows where it says so, else what the machine has. */
 export function machineMemoryBytes(): number {

@@ -14,16 +14,16 @@ import {
   type ZstdCompress,
   zstdCompressSync,
 } from 'node:zlib'
+import { quickCodecs } from '../../base/runtime.ts'
 
 export const codings = ['zstd', 'br', 'gzip'] as const
 export type Coding = (typeof codings)[number]
 export type Encoder = Gzip | BrotliCompress | ZstdCompress
 
 type Codec = {
-  /** Where none is configured */
-  readonly level: number
-  readonly whole: (bytes: Buffer, level: number) => Buffer
-  readonly stream: (level: number) => Encoder
+  /** @param level null where none is configured */
+  readonly whole: (bytes: Buffer, level: number | null) => Uint8Array
+  readonly stream: (level: number | null) => Encoder
   /** Makes what was written so far readable for the client */
   readonly flushWith: number
   /** What a stream takes, in bytes */
@@ -42,25 +42,27 @@ const zstd = (level: number) => ({
   params: { [flags.ZSTD_c_compressionLevel]: level, [flags.ZSTD_c_windowLog]: windowLog },
 })
 
+const zstdWhole = quickCodecs?.zstd ?? ((bytes, level) => zstdCompressSync(bytes, zstd(level)))
+const gzipWhole = quickCodecs?.gzip ?? ((bytes, level) => gzipSync(bytes, { level }))
+/** The first level of libdeflate is the fastest, and that of zlib is not */
+const gzipLevel = quickCodecs === null ? 2 : 1
+
 export const codecs: Readonly<Record<Coding, Codec>> = {
   zstd: {
-    level: 1,
-    whole: (bytes, level) => zstdCompressSync(bytes, zstd(level)),
+    whole: (bytes, level) => zstdWhole(bytes, level ?? 1),
     stream: () => createZstdCompress(zstd(1)),
     flushWith: flags.ZSTD_e_flush,
     cost: 700_000,
   },
   br: {
-    level: 4,
-    whole: (bytes, level) => brotliCompressSync(bytes, brotli(level, bytes.length)),
-    stream: level => createBrotliCompress(brotli(Math.min(level, 3), 0)),
+    whole: (bytes, level) => brotliCompressSync(bytes, brotli(level ?? 3, bytes.length)),
+    stream: level => createBrotliCompress(brotli(Math.min(level ?? 3, 3), 0)),
     flushWith: flags.BROTLI_OPERATION_FLUSH,
     cost: 700_000,
   },
   gzip: {
-    level: 2,
-    whole: (bytes, level) => gzipSync(bytes, { level }),
-    stream: level => createGzip({ level }),
+    whole: (bytes, level) => gzipWhole(bytes, level ?? gzipLevel),
+    stream: level => createGzip({ level: level ?? 2 }),
     flushWith: flags.Z_SYNC_FLUSH,
     cost: 420_000,
   },

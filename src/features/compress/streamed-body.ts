@@ -121,8 +121,8 @@ export class StreamedBody implements CompressedBody, TurnTask {
   }
 
   private begin(): void {
-    const { cost, level, stream } = codecs[this.coding]
-    const encoder = stream(this.level ?? level)
+    const { cost, stream } = codecs[this.coding]
+    const encoder = stream(this.level)
     this.encoder = encoder
     this.exchange.share.add(cost)
     encoder.on('data', (chunk: Buffer) => this.exchange.resumed(() => this.output(chunk)))

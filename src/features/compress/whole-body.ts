@@ -19,9 +19,8 @@ export interface CompressedBody {
   drop(): void
 }
 
-export function compressWhole(coding: Coding, level: number | null, held: HeldBytes): Buffer {
-  const { whole, level: usual } = codecs[coding]
-  return whole(held.length === 0 ? nothing : held.take(), level ?? usual)
+export function compressWhole(coding: Coding, level: number | null, held: HeldBytes): Uint8Array {
+  return codecs[coding].whole(held.length === 0 ? nothing : held.take(), level)
 }
 
 const nothing = Buffer.alloc(0)
