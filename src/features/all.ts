@@ -1,6 +1,7 @@
 /** Every feature, in the order in which they run: the first is the outermost. A new one is a folder and a line here. */
 import { bodyLimit } from './body-limit/feature.ts'
 import { compress } from './compress/feature.ts'
+import { errors } from './errors/feature.ts'
 import type { Feature } from './feature.ts'
 import { headers } from './headers/feature.ts'
 import { hsts } from './hsts/feature.ts'
@@ -13,6 +14,7 @@ export const features = {
   hsts,
   headers,
   compress,
+  errors,
   'limits.body': bodyLimit,
   via,
   'ja4.forward': ja4Forward,

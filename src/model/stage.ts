@@ -17,7 +17,7 @@
  * - After `end`, `abort`, `fail` or `drop` nothing more is written, and what comes late is dropped.
  * test/unit/stages-call-back.test.ts holds this with exchanges without sockets, for every order of calls.
  */
-import type { ProxyError } from '../base/errors.ts'
+import type { ErrorCode, ProxyError } from '../base/errors.ts'
 import type { HeldBytes } from '../base/held-bytes.ts'
 import type { Fields } from '../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../wire/heads.ts'
@@ -103,6 +103,10 @@ export interface StagedExchange {
   /** What is asked, or was: nothing before there is an endpoint, or where the gateway answers by itself */
   readonly attempts: { readonly endpoint: { readonly label: string } | null; readonly upstreamName: string | null }
   readonly finished: boolean
+  /** The error that it is answered with, once there is one */
+  readonly errorCode: ErrorCode | null
+  /** The answer is the gateway's own: an error's page, or a reply */
+  readonly answersItself: boolean
   /** Why the request is refused before its origin is asked; null where it is not */
   readonly refusal: ProxyError | null
   /** Answers through a sink with the error's page: for an origin or stage that has not answered yet. */

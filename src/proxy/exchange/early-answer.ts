@@ -3,7 +3,7 @@
  * fallback route of the listener. There is no request to speak of: its fields are empty, and its host is not known. The answer
  * is taken whole and within the call; a stage that would wait is not waited for, and the page goes without it.
  */
-import type { ProxyError } from '../../base/errors.ts'
+import type { ErrorCode, ProxyError } from '../../base/errors.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Reply } from '../../model/filter.ts'
 import type { Sink, StagedExchange } from '../../model/stage.ts'
@@ -36,6 +36,8 @@ class EarlyExchange implements StagedExchange, Sink {
   readonly route = null
   readonly attempts = nobodyAsked
   readonly refusal: ProxyError
+  readonly errorCode: ErrorCode
+  readonly answersItself = true
   finished = false
   private answered: ResponseHead | null = null
   private readonly body: Buffer[] = []
@@ -45,6 +47,7 @@ class EarlyExchange implements StagedExchange, Sink {
   constructor(connection: Connection, error: ProxyError, id: string) {
     this.connection = connection
     this.refusal = error
+    this.errorCode = error.code
     this.id = id
   }
 

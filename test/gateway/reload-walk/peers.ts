@@ -7,7 +7,7 @@ import { freePort } from '../../harness/ports.ts'
 
 const servers: net.Server[] = []
 
-/** Answers with the head that it got */
+/** Answers with the head that it got: a 200, or what the path asks for, as in `/418`. `/broken` gets nothing. */
 async function backend(name: string): Promise<string> {
   const server = net.createServer(socket => {
     let head = ''
@@ -15,9 +15,14 @@ async function backend(name: string): Promise<string> {
     socket.on('data', bytes => {
       head += bytes.toString('latin1')
       if (!head.includes('\r\n\r\n')) return
+      const asked = /^GET \/(broken|\d{3}) /.exec(head)?.[1] ?? '200'
+      if (asked === 'broken') {
+        socket.destroy()
+        return
+      }
       const body = `${head.trimEnd()}\r\nbackend: ${name}\r\n`
       const fields = `content-length: ${body.length}\r\ncontent-type: text/plain\r\nx-backend: ${name}\r\nconnection: close`
-      socket.end(`HTTP/1.1 200 OK\r\n${fields}\r\n\r\n${body}`)
+      socket.end(`HTTP/1.1 ${asked} OK\r\n${fields}\r\n\r\n${body}`)
     })
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
