@@ -219,7 +219,9 @@ export class NodeLink implements Link, Ending {
       return
     }
     if (inner === null) {
-      socket.resetAndDestroy()
+      // While Node tells the peer of the end, a reset would leave the descriptor open for ever (26.10); all has been sent then.
+      if (this.ended && socket.writableLength === 0 && !socket.writableFinished) socket.destroy()
+      else socket.resetAndDestroy()
       return
     }
     // With a write or an end under way Node would wait for it forever as the process exits (26.10), so then a bare FIN must
