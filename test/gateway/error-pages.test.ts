@@ -64,33 +64,33 @@ before(async () => {
       { port: 0, address: '127.0.0.1' },
       { port: 0, address: '127.0.0.1', cleartext: 'serve' },
     ],
-    defaults: { errors: { pages: { '4xx': oops } } },
+    defaults: { errors: { '4xx': { file: oops } } },
     sites: [
       {
         host: 'localhost',
         certificate: 'local',
-        errors: { pages: { 502: sorry, 413: oops } },
+        errors: { 502: { file: sorry }, 413: { file: oops } },
         headers: { response: { set: { 'x-outside': '{response.status}' } } },
         routes: [
           { match: { path: '/dead' }, to: [dead] },
           { match: { path: '/small' }, limits: { body: '2b' }, to },
-          { match: { path: '/dead-json' }, errors: { pages: { '5xx': json, 503: oops } }, to: [dead] },
+          { match: { path: '/dead-json' }, errors: { '5xx': { file: json }, 503: { file: oops } }, to: [dead] },
           { match: { path: '/reply' }, respond: { status: 502, body: 'of the route' } },
-          { match: { path: '/404' }, errors: { pages: { 404: sorry } }, to },
+          { match: { path: '/404' }, errors: { 404: { file: sorry } }, to },
           { to },
         ],
       },
       {
         host: 'own.test',
         certificate: 'local',
-        errors: { pages: { 502: sorry } },
+        errors: { 502: { file: sorry } },
         routes: [{ match: { path: '/x' }, to }],
       },
       {
         host: 'all.test',
         certificate: 'local',
         compress: { min: '0b' },
-        errors: { on, pages: { 404: sorry, '5xx': oops } },
+        errors: { on, 404: { file: sorry }, '5xx': { file: oops } },
         routes: [{ match: { path: '/reply' }, respond: { status: 404, body: 'of the route' } }, { to }],
       },
     ],
@@ -214,7 +214,7 @@ it('what is no request has the pages of defaults', async () => {
 it('a reload reads pages anew, and fails where one is gone', async () => {
   const page = file('changing.html', 'before')
   const sites = [
-    { host: 'localhost', certificate: 'local', to: [dead], errors: { pages: { '5xx': page } } },
+    { host: 'localhost', certificate: 'local', to: [dead], errors: { '5xx': { file: page } } },
   ] as const
   const listen = [{ port: 0, address: '127.0.0.1' }]
   const state = temporaryFolder('sallyport-state-')
@@ -236,17 +236,20 @@ it('check says what is wrong with a page', async () => {
   const of = async (pages: string, name = 'a.html', text = 'x') =>
     (
       await problemsOf(
-        `listen: [{ port: 443 }]\nsites: [{ host: a.test, certificate: local, to: "http://b.test", errors: { pages: ${pages} } }]`,
+        `listen: [{ port: 443 }]\nsites: [{ host: a.test, certificate: local, to: "http://b.test", errors: ${pages} }]`,
         {},
         { [name]: text },
       )
     ).join()
-  assert.equal(await of('{ 404: a.html, 5XX: a.html }'), '')
-  assert.match(await of('{ 200: a.html }'), /200 is not the status of an error/)
-  assert.match(await of('{ 6xx: a.html }'), /6xx is not the status of an error/)
-  assert.match(await of('{ 404: b.html }'), /b\.html/)
-  assert.match(await of('{ 404: a.png }', 'a.png'), /a\.png: the name of a page ends with/)
-  assert.match(await of('{ 404: a.html }', 'a.html', 'x'.repeat(65_537)), /a page has at most 64 kB/)
+  assert.equal(await of('{ 404: { file: a.html }, 5XX: { file: a.html }, on: all }'), '')
+  assert.match(await of('{ 200: { file: a.html } }'), /200 is not the status of an error/)
+  assert.match(await of('{ 6xx: { file: a.html } }'), /6xx is not the status of an error/)
+  assert.match(await of('{ 404: { file: b.html } }'), /b\.html/)
+  assert.match(await of('{ 404: { file: a.png } }', 'a.png'), /a\.png: the name of a page ends with/)
+  assert.match(await of('{ 404: { file: a.html } }', 'a.html', 'x'.repeat(65_537)), /a page has at most 64 kB/)
+  assert.match(await of('{ 404: a.html }'), /404 takes a page/)
+  assert.match(await of('{ on: all }'), /errors has no page/)
+  assert.match(await of('{ 404: { file: a.html }, on: never }'), /on takes gateway or all/)
   mkdirSync(path.join(folder, 'dir.html'), { recursive: true })
-  assert.match(await of(`{ 404: ${path.join(folder, 'dir.html')} }`), /dir\.html/)
+  assert.match(await of(`{ 404: { file: ${path.join(folder, 'dir.html')} } }`), /dir\.html/)
 })

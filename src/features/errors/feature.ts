@@ -1,39 +1,43 @@
 /** `errors`: the operator's own pages for errors, on every level where a stage may stand. */
 import { UsageError } from '../../base/errors.ts'
-import type { Raw } from '../../config/engine/infer.ts'
-import { placeOf } from '../../config/engine/tree.ts'
+import type { RawValue } from '../../config/engine/infer.ts'
+import type { Problems } from '../../config/engine/problem.ts'
+import { type Node, placeOf } from '../../config/engine/tree.ts'
 import type { Stage } from '../../model/stage.ts'
 import { feature } from '../feature.ts'
 import { ErrorsSink } from './errors-sink.ts'
-import { errorsShape } from './options.ts'
+import { errorsKind } from './options.ts'
 import { type Page, readPage } from './pages.ts'
 
-type Written = Raw<typeof errorsShape>
+type Written = RawValue<typeof errorsKind>
 
 export const errors = feature({
   docs: "Your own pages for errors, in place of the gateway's.",
   row: {
-    kind: { type: 'object', shape: errorsShape },
-    docs: "Your own pages for errors, in place of the gateway's.",
-    example: '{ pages: { 502: sorry.html, 4xx: oops.html }, on: all }',
+    kind: errorsKind,
+    docs:
+      "Your own pages for errors, in place of the gateway's: by status, 400 to 599, or `4xx` and `5xx` for all of a class without a page of " +
+      "their own. `on: gateway`, the default, covers errors of the gateway; `on: all` also replaces backends' responses with such a status. Pages " +
+      'are read at start and at each reload. gRPC calls get a gRPC status and no page.',
+    example: '{ 502: { file: sorry.html }, 4xx: { file: oops.html }, on: all }',
   },
   inherits: 'replaces',
   check(value, node, problems) {
-    for (const file of new Set(filesOf(value).values())) {
-      const page = readPage(file)
-      if (typeof page === 'string') problems.error(placeOf(node, 'pages'), page)
-    }
+    for (const [key, entry] of value) checkEntry(key, entry, node, problems)
+    if ([...value.keys()].every(key => key === 'on'))
+      problems.error(node.at, 'errors has no page', 'as in errors: { 502: { file: sorry.html } }')
   },
   compile(values) {
     const value = values.at(-1)
-    return value === undefined ? {} : { outside: errorsStage(pagesOf(value), value.on === 'all') }
+    return value === undefined ? {} : { outside: errorsStage(pagesOf(value), ofAll(value)) }
   },
   explain(value) {
     const pages = [...filesOf(value)].map(([status, file]) => `${status} ${file}`).join(', ')
-    return value.on === 'all' ? `${pages}; for backends' responses too` : pages
+    return ofAll(value) ? `${pages}; for backends' responses too` : pages
   },
 })
 
+type Entry = Written extends ReadonlyMap<string, infer E> ? E : never
 type Pages = ReadonlyMap<string, Page>
 
 /** One reading of a level's files serves every site and route that inherits it; a reload reads a level anew. */
@@ -45,16 +49,33 @@ function pagesOf(value: Written): Pages {
   const pages = new Map<string, Page>()
   for (const [status, file] of filesOf(value)) {
     const page = readPage(file)
-    if (typeof page === 'string') throw new UsageError(`errors.pages: ${page}`)
+    if (typeof page === 'string') throw new UsageError(`errors: ${page}`)
     pages.set(status, page)
   }
   readOnce.set(value, pages)
   return pages
 }
 
-function filesOf({ pages }: Written): ReadonlyMap<string, string> {
-  const files = [...(pages ?? [])].flatMap(([status, file]): [string, string][] =>
-    file === undefined ? [] : [[`${status}`, file]],
+function checkEntry(key: string, entry: Entry, node: Node, problems: Problems): void {
+  const at = placeOf(node, key)
+  if (entry === undefined) return
+  if (key === 'on') {
+    if (entry.as !== 'text' || (entry.value !== 'gateway' && entry.value !== 'all'))
+      problems.error(at, 'on takes gateway or all', 'all also replaces responses of backends')
+    return
+  }
+  if (entry.as === 'text') problems.error(at, `${key} takes a page`, `write ${key}: { file: ${entry.value} }`)
+  else if (entry.value?.fileFile !== undefined) {
+    const page = readPage(entry.value.fileFile)
+    if (typeof page === 'string') problems.error(at, page)
+  }
+}
+
+const ofAll = (value: Written): boolean => value.get('on')?.value === 'all'
+
+function filesOf(value: Written): ReadonlyMap<string, string> {
+  const files = [...value].flatMap(([status, entry]): [string, string][] =>
+    entry?.as === 'map' && entry.value?.fileFile !== undefined ? [[status, entry.value.fileFile]] : [],
   )
   return new Map(files)
 }

@@ -1,33 +1,34 @@
-/** Rows for `errors`: which statuses have a page of the operator's own. */
+/** What is written under `errors`: which statuses have a page of the operator's own, and whose errors. */
 import type { Formed } from '../../config/engine/forms.ts'
-import { shape } from '../../config/engine/kinds.ts'
+import { kind, shape } from '../../config/engine/kinds.ts'
 import { pageAtMost } from './pages.ts'
 
-/** A status of an error, or `4xx` or `5xx`. */
-function errorStatus(text: string): Formed<string> {
-  if (/^[45](?:\d\d|xx)$/i.test(text)) return { ok: text.toLowerCase() }
-  return { wrong: `${text} is not the status of an error`, hint: 'write 400 to 599, 4xx or 5xx' }
+/** A status of an error, `4xx` or `5xx`; or `on`, which says whose errors. */
+function errorKey(text: string): Formed<string> {
+  if (text === 'on' || /^[45](?:\d\d|xx)$/i.test(text)) return { ok: text.toLowerCase() }
+  return { wrong: `${text} is not the status of an error`, hint: 'write 400 to 599, 4xx, 5xx, or on' }
 }
 
-export const errorsShape = shape({
-  name: 'errors',
-  docs:
-    "Your own pages for errors, in place of the gateway's. Pages are read at start and at each reload. gRPC calls get a gRPC status and no page; " +
-    'responses of `respond` and of filters stay as they are.',
+const pageShape = shape({
+  name: 'error page',
+  docs: "Under `errors`: a page for a status, and `on: gateway | all`, whose errors get pages: the gateway's own (the default), or backends' too.",
   rows: {
-    pages: {
-      kind: { type: 'map', key: errorStatus, keyName: 'status', of: { type: 'file' } },
+    file: {
+      kind: { type: 'file' },
       required: true,
-      docs:
-        'Files by status: 400 to 599, or `4xx` and `5xx` for all of a class without a file of their own. ' +
-        `At most ${pageAtMost / 1024} kB each; .html, .txt, .json or .xml, which gives the Content-Type.`,
-      example: '{ 502: sorry.html, 4xx: oops.html }',
+      docs: `At most ${pageAtMost / 1024} kB; .html, .txt, .json or .xml, which gives the Content-Type.`,
+      example: 'sorry.html',
     },
-    on: {
-      kind: { type: 'choice', of: ['gateway', 'all'] },
-      default: 'gateway',
-      docs: "`gateway`: for errors of the gateway only. `all`: also in place of backends' responses with such a status.",
-      example: 'all',
-    },
+  },
+})
+
+export const errorsKind = kind({
+  type: 'map',
+  key: errorKey,
+  keyName: 'status',
+  of: {
+    type: 'either',
+    text: { type: 'string', form: text => ({ ok: text }), write: 'gateway or all' },
+    map: { type: 'object', shape: pageShape },
   },
 })

@@ -101,6 +101,7 @@ const hsts = { maxAge: 31_536_000, subdomains: true, preload: false }
 const hstsSeen = (running: Running) => running.securely('strict-transport-security')
 
 const page = fileWith('page.html', 'a page')
+const otherPage = fileWith('other-page.html', 'another page')
 const brokenGets = async (running: Running) => (await running.echoed({ path: '/broken' })) === 'a page'
 
 /** The options of features, which stand in three places */
@@ -145,19 +146,13 @@ const features: Readonly<Record<string, Effect>> = {
   'compress.min': { given: { compress: { min: '1mb' } }, to: '100b', look: encoded(), sees: 'zstd' },
   'compress.level': { given: { compress: { level: 1 } }, to: 6, look: gzipLevel, sees: 0 },
   'compress.algorithms': { given: { compress: true }, to: ['br'], look: encoded(), sees: 'br' },
-  errors: { to: { pages: { 502: page } }, look: brokenGets, sees: true },
-  'errors.pages': {
-    given: { errors: { pages: { 504: page } } },
-    to: { '5xx': page },
-    look: brokenGets,
-    sees: true,
-  },
-  'errors.on': {
-    given: { errors: { pages: { 418: page } } },
-    to: 'all',
+  errors: {
+    given: { errors: { 418: { file: page } } },
+    to: { 418: { file: page }, on: 'all' },
     look: running => running.echoed({ path: '/418' }),
     sees: 'a page',
   },
+  'errors.*.file': { given: { errors: { 502: { file: otherPage } } }, to: page, look: brokenGets, sees: true },
   via: { to: false, look: r => r.echoed().then(contains('via: 1.1 sallyport')), sees: false },
   hsts: { to: hsts, look: hstsSeen, sees: 'max-age=31536000; includeSubDomains' },
   'hsts.maxAge': { given: { hsts }, to: 60, look: hstsSeen, sees: 'max-age=60; includeSubDomains' },
