@@ -57,8 +57,8 @@ export async function makeFolders(root: string, folder: string): Promise<void> {
         await syncFolder(path.dirname(made))
       return
     } catch (error) {
-      // ENOENT where the folder above went, ENOTDIR (from Node) where one went that had just been found to exist.
-      if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error)) || attempt === mostRemovals) throw error
+      // ENOENT where the folder above went; ENOTDIR (from Node) or EEXIST (from Bun) where one went that had just been found to exist.
+      if (!['ENOENT', 'ENOTDIR', 'EEXIST'].includes(codeOf(error)) || attempt === mostRemovals) throw error
     }
   }
 }
