@@ -3,15 +3,14 @@
  * the certificate that it is shown when it asks for one. Each change makes new terms, so that no session of the old
  * identity is resumed; connections that are open stay what they are.
  */
-import { X509Certificate } from 'node:crypto'
-import { certificateBlocks } from '../certs/files/pem.ts'
 import type { WatchedCas } from '../certs/files/watched-cas.ts'
 import type { WatchedPair } from '../certs/files/watched-pair.ts'
 import { backendJudge } from '../certs/x509/backend-judge.ts'
-import { type FindPath, pathsTo } from '../certs/x509/client-path.ts'
+import type { FindPath } from '../certs/x509/client-path.ts'
 import type { UpstreamConfig, UpstreamTlsConfig } from '../config/config.ts'
 import type { ClientTls } from '../model/tls-terms.ts'
 import type { CertificateWatch, Watched } from './certificates/certificate-watch.ts'
+import { lazyPathsTo } from './certificates/runtime-paths.ts'
 
 export class UpstreamTls {
   private readonly config: UpstreamTlsConfig
@@ -70,9 +69,7 @@ export class UpstreamTls {
   /** To the CAs that are trusted now; they are read when the first backend has shown its certificates. */
   private findPath(): () => FindPath {
     const pem = this.cas?.current.pem ?? null
-    if (pem === null) return this.runtimeRoots
-    let found: FindPath | null = null
-    return () => (found ??= pathsTo(certificateBlocks(pem, 'tls.ca').map(block => new X509Certificate(block))))
+    return pem === null ? this.runtimeRoots : lazyPathsTo(pem, 'tls.ca')
   }
 
   private termsFor(alpn: readonly string[]): ClientTls {

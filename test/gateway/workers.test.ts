@@ -40,6 +40,16 @@ const processesOf = (state: string): number[] =>
     .map(name => Number.parseInt(name, 10))
     .filter(isAlive)
 
+/** Kills one of two workers, and waits for the one in its place. */
+async function replaceOne(state: string): Promise<void> {
+  const before = processesOf(state)
+  process.kill(before[0] as number, 'SIGKILL')
+  await eventually('another one', () => {
+    const now = processesOf(state)
+    return now.length === 2 && now.some(pid => !before.includes(pid))
+  })
+}
+
 function isAlive(pid: number): boolean {
   return isDead({ ...thisProcess(), pid, start: '0' }, thisProcess()) === false
 }
@@ -109,12 +119,7 @@ describe('workers', () => {
     await gateway.ready
     for (const text of [JSON.stringify(configuration(at, 'only on disk')), 'listen: [nonsense']) {
       writeFileSync(gateway.file, text)
-      const before = processesOf(at.state)
-      process.kill(before[0] as number, 'SIGKILL')
-      await eventually('another one', () => {
-        const now = processesOf(at.state)
-        return now.length === 2 && now.some(pid => !before.includes(pid))
-      })
+      await replaceOne(at.state)
       assert.deepEqual(await bodiesAt(at.port), ['in force'])
     }
     assert.equal(gateway.said().match(/a worker ended/g)?.length, 2, gateway.said())
@@ -132,12 +137,7 @@ describe('workers', () => {
     await gateway.ready
     rmSync(file)
     rmSync(secret)
-    const before = processesOf(at.state)
-    process.kill(before[0] as number, 'SIGKILL')
-    await eventually('another one', () => {
-      const now = processesOf(at.state)
-      return now.length === 2 && now.some(pid => !before.includes(pid))
-    })
+    await replaceOne(at.state)
     assert.deepEqual(await bodiesAt(at.port), ['in force'])
     write('reloaded')
     gateway.child.kill('SIGHUP')

@@ -2,7 +2,8 @@
  * What a configuration is read from besides its own file: the files of `${file:...}` and of `include`. All are recorded, so that
  * another process is given the same contents, whatever the files hold by then.
  */
-import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { readBounded } from '../../base/read-bounded.ts'
 
 /** Survives JSON. */
 export type FilesRecord = {
@@ -74,19 +75,12 @@ function readTextFile(file: string): ReadText {
 }
 
 function readValueFile(file: string): ReadText {
-  let opened: number | null = null
   try {
-    // Not blocking: opening a FIFO would wait for whoever writes to it.
-    opened = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
-    const found = fstatSync(opened)
-    if (found.isDirectory()) return { wrong: 'is a folder', missing: false }
-    if (!found.isFile()) return { wrong: 'is not a regular file', missing: false }
-    const bytes = Buffer.alloc(maxValueBytes + 1)
-    let length = 0
-    for (let more = -1; more !== 0 && length < bytes.length; length += more)
-      more = readSync(opened, bytes, length, bytes.length - length, null)
-    if (length > maxValueBytes) return { wrong: `is larger than ${maxValueBytes / 1024} kB`, missing: false }
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length))
+    const bytes = readBounded(file, maxValueBytes)
+    if (bytes === 'folder') return { wrong: 'is a folder', missing: false }
+    if (bytes === 'irregular') return { wrong: 'is not a regular file', missing: false }
+    if (bytes === 'too large') return { wrong: `is larger than ${maxValueBytes / 1024} kB`, missing: false }
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
     return { text: text.replace(/\r?\n$/, '') }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
@@ -94,7 +88,5 @@ function readValueFile(file: string): ReadText {
     if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA' || error instanceof TypeError)
       return { wrong: 'is not UTF-8 text', missing: false }
     return { wrong: `cannot be read (${code ?? 'unknown reason'})`, missing: false }
-  } finally {
-    if (opened !== null) closeSync(opened)
   }
 }

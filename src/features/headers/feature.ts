@@ -3,7 +3,7 @@ import type { Raw } from '../../config/engine/infer.ts'
 import { type Sink, type Stage, type StagedExchange, WrappedSink } from '../../model/stage.ts'
 import { dropForwarded, identity } from '../../proxy/exchange/filter-fields.ts'
 import { restOf } from '../../route/captures.ts'
-import type { Fields } from '../../wire/fields.ts'
+import { type Fields, fieldNames } from '../../wire/fields.ts'
 import type { ResponseHead } from '../../wire/heads.ts'
 import { isHost } from '../../wire/host.ts'
 import { feature } from '../feature.ts'
@@ -58,13 +58,13 @@ function requestStage(changes: readonly Change[], rest: (path: string) => string
     )
   const change = requestChange(others)
   // Of these alone the gateway sends any itself.
-  const own = [...new Set(others.map(({ name }) => name))].filter(name => identity.has(name))
+  const own = fieldNames([...new Set(others.map(({ name }) => name))].filter(name => identity.has(name)))
   return inner => (exchange, sink) => {
     const facts: Facts = { exchange, response: null, rest }
     const value = template === null ? null : template(facts)
     if (value !== null && isHost(value)) exchange.hostField = value
     change(exchange.head.fields, facts)
-    if (own.length > 0) dropForwarded(exchange, own)
+    if (own.names.length > 0) dropForwarded(exchange, own)
     return inner(exchange, sink)
   }
 }

@@ -7,7 +7,7 @@
  */
 import type { FilterHeaders } from '../../model/filter.ts'
 import { gatewayNames, identityNames } from '../../wire/field-names.ts'
-import { Fields, fieldNames } from '../../wire/fields.ts'
+import { type FieldNames, Fields, fieldNames } from '../../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../../wire/heads.ts'
 import { isHost } from '../../wire/host.ts'
 
@@ -81,14 +81,14 @@ export class RequestFields implements FilterHeaders {
   private dropOwn(name: string): void {
     const { request } = this
     if (name === 'via') return
-    dropForwarded(request, [name])
+    dropForwarded(request, fieldNames([name]))
   }
 }
 
-/** Takes fields out of those that the gateway itself sends with a request. @param names in lower case, without `via` */
-export function dropForwarded(request: Pick<FilteredRequest, 'forwardText'>, names: readonly string[]): void {
+/** Takes fields out of those that the gateway itself sends with a request. @param names without `via` */
+export function dropForwarded(request: Pick<FilteredRequest, 'forwardText'>, names: FieldNames): void {
   const own = new Fields(request.forwardText)
-  own.replace(fieldNames(names), '', 0)
+  own.replace(names, '', 0)
   request.forwardText = own.text
 }
 
