@@ -3,7 +3,7 @@
  * What adds is a list, the outer level first; what chooses is the nearest one alone.
  */
 import { type FeatureName, features } from '../features/all.ts'
-import type { Feature, InternalRoute, Where } from '../features/feature.ts'
+import type { Feature, InternalRoute, Outward, Where } from '../features/feature.ts'
 import type { Stage } from '../model/stage.ts'
 import { fieldOf } from './engine/kinds.ts'
 import type { Problems } from './engine/problem.ts'
@@ -84,11 +84,18 @@ export function compileStages(
   where: Where,
 ): { readonly outside: readonly Stage[]; readonly inside: readonly Stage[] } {
   if (stages.length === 0) return nothing
-  const compiled = stages.map(({ name, values }) => all[name].compile(values as never, where))
+  const outward = outwardOf(stages)
+  const compiled = stages.map(({ name, values }) => all[name].compile(values as never, where, outward))
   return {
     outside: compiled.flatMap(({ outside }) => outside ?? []),
     inside: compiled.flatMap(({ inside }) => inside ?? []),
   }
+}
+
+/** Back through what changes the path, the last to run first. */
+function outwardOf(stages: readonly StageConfig[]): Outward {
+  const ways = stages.flatMap(({ name, values }) => all[name].outward?.(values as never) ?? []).reverse()
+  return (path, exchange) => ways.reduce<string | null>((at, way) => at && way(at, exchange), path)
 }
 
 /** One line a level, for `explain`. */

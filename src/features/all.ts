@@ -1,11 +1,13 @@
 /** Every feature, in the order in which they run: the first is the outermost. A new one is a folder and a line here. */
 import { bodyLimit } from './body-limit/feature.ts'
 import { compress } from './compress/feature.ts'
+import { cookies } from './cookies/feature.ts'
 import { errors } from './errors/feature.ts'
 import type { Feature } from './feature.ts'
 import { headers } from './headers/feature.ts'
 import { hsts } from './hsts/feature.ts'
 import { ja4Forward } from './ja4-forward/feature.ts'
+import { location } from './location/feature.ts'
 import { rewrite } from './rewrite/feature.ts'
 import { strip } from './strip/feature.ts'
 import { via } from './via/feature.ts'
@@ -18,6 +20,8 @@ export const features = {
   'limits.body': bodyLimit,
   via,
   'ja4.forward': ja4Forward,
+  location,
+  cookies,
   strip,
   rewrite,
 } as const

@@ -7,7 +7,7 @@ import type { RawValue } from '../config/engine/infer.ts'
 import type { Row } from '../config/engine/kinds.ts'
 import type { Problems } from '../config/engine/problem.ts'
 import type { Node } from '../config/engine/tree.ts'
-import type { Origin, Stage } from '../model/stage.ts'
+import type { Origin, Stage, StagedExchange } from '../model/stage.ts'
 
 /** The route that stages are compiled for. */
 export type Where = {
@@ -17,6 +17,12 @@ export type Where = {
   readonly hosts: readonly string[]
   readonly isDefaultSite: boolean
 }
+
+/**
+ * Where clients find a path of the backend: the way back through the features of a route that change paths. Null where no
+ * path of a client leads there.
+ */
+export type Outward = (path: string, exchange: StagedExchange) => string | null
 
 /** Stages of one feature for one route: those that also see what user filters do, and those between them and the origin. */
 type Stages = { readonly outside?: Stage; readonly inside?: Stage }
@@ -42,8 +48,10 @@ export type Feature<R extends Row = Row> = {
   check?(value: RawValue<R['kind']>, node: Node, problems: Problems): void
   /** Whether an option looks at the fingerprint of the client's hello, which is then taken. */
   needsFingerprint?(value: RawValue<R['kind']>): boolean
-  /** @param values that hold for the route, the outermost first; at least one */
-  compile(values: readonly RawValue<R['kind']>[], where: Where): Stages
+  /** @param values that hold for the route, the outermost first; at least one @param outward of all features of the route */
+  compile(values: readonly RawValue<R['kind']>[], where: Where, outward: Outward): Stages
+  /** Of a feature that gives the backend another path: the way back. */
+  outward?(values: readonly RawValue<R['kind']>[]): Outward
   /**
    * Routes of its own on a site, which come before those of the same path that are written there, with the stages of the
    * site around them. @param values that hold for the site, at least one

@@ -63,6 +63,16 @@ export interface RequestSink {
   drop(): void
 }
 
+/** The endpoint that is asked. */
+export interface AskedEndpoint {
+  /** For logs */
+  readonly label: string
+  /** What the Host field says where it is the endpoint's */
+  readonly authority: string
+  /** IP address; of a Unix socket its path, and port 0 */
+  readonly place: { readonly address: string; readonly port: number }
+}
+
 /** What is known of the client's connection. */
 interface ClientFacts {
   readonly clientAddress: string
@@ -101,7 +111,7 @@ export interface StagedExchange {
   readonly siteName: string
   readonly route: { readonly name: string } | null
   /** What is asked, or was: nothing before there is an endpoint, or where the gateway answers by itself */
-  readonly attempts: { readonly endpoint: { readonly label: string } | null; readonly upstreamName: string | null }
+  readonly attempts: { readonly endpoint: AskedEndpoint | null; readonly upstreamName: string | null }
   readonly finished: boolean
   /** The error that it is answered with, once there is one */
   readonly errorCode: ErrorCode | null

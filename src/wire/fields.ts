@@ -109,6 +109,30 @@ export class Fields {
     this.lines = keptTo === 0 ? text + lines : kept + text.slice(keptTo) + lines
   }
 
+  /** Gives each field with one of these names the value that `change` makes of its own. Values go by the rules of `set`. */
+  change({ names, bits }: FieldNames, change: (value: string, name: string) => string): void {
+    if ((this.bits & bits) === 0) return
+    const text = this.lines
+    let made = ''
+    let madeTo = 0
+    for (let at = 0; at < text.length; ) {
+      const next = nextLine(text, at)
+      if (isNamed(text, at, names)) {
+        const colon = text.indexOf(':', at)
+        const name = text.slice(at, colon).toLowerCase()
+        const value = valueAt(text, colon + 1)
+        const changed = change(value, name)
+        if (changed !== value) {
+          check(name, changed)
+          made += `${text.slice(madeTo, colon + 1)} ${changed}\r\n`
+          madeTo = next
+        }
+      }
+      at = next
+    }
+    if (madeTo > 0) this.lines = made + text.slice(madeTo)
+  }
+
   /** Deletes every field whose name is in the set, in lower case: one pass, however many there are. */
   deleteAll(names: ReadonlySet<string>): void {
     const text = this.lines

@@ -8,7 +8,11 @@ import { needsNoBody, type Sink, type StagedExchange } from '../../src/model/sta
 import type { RequestHead } from '../../src/wire/heads.ts'
 import { Asked, Noted, newShare, requestHead } from '../harness/stage-peers.ts'
 
-const { outside } = features['limits.body'].compile([100, 4], { paths: [], hosts: [], isDefaultSite: false })
+const { outside } = features['limits.body'].compile(
+  [100, 4],
+  { paths: [], hosts: [], isDefaultSite: false },
+  path => path,
+)
 
 function ask(head: Partial<RequestHead>) {
   const asked = new Asked()
@@ -62,6 +66,9 @@ describe('the limit of a request body', () => {
 
   it('that is none is no stage', () => {
     const where = { paths: [], hosts: [], isDefaultSite: false }
-    assert.deepEqual(features['limits.body'].compile([4, Number.POSITIVE_INFINITY], where), {})
+    assert.deepEqual(
+      features['limits.body'].compile([4, Number.POSITIVE_INFINITY], where, path => path),
+      {},
+    )
   })
 })

@@ -112,11 +112,8 @@ type Ran = { readonly bare: Bare; readonly body: Buffer; readonly ends: readonly
 /** @param failsAt how many pieces the origin still has when it fails, or -1 @param leavesAt how many the client takes */
 async function run(how: How, failsAt = -1, leavesAt = Number.POSITIVE_INFINITY): Promise<Ran> {
   let talker: Talker | null = null
-  const stage = compress.compile([{ as: 'text', value: true }], {
-    paths: [],
-    hosts: [],
-    isDefaultSite: false,
-  }).outside
+  const where = { paths: [], hosts: [], isDefaultSite: false }
+  const stage = compress.compile([{ as: 'text', value: true }], where, path => path).outside
   const origin = compose(stage === undefined ? [] : [stage], (_exchange, sink) => {
     talker = new Talker(sink, how, failsAt)
     return talker

@@ -123,8 +123,8 @@ const stages: Record<string, Stage> = {
     holdBody(exchange, sink, { limit: 100, past: 'refuse', who: 'a test', inspected: () => inner(exchange, sink) }),
   'the first bytes of a body': inner => (exchange, sink) =>
     holdBody(exchange, sink, { limit: 1, past: 'prefix', who: 'a test', inspected: () => inner(exchange, sink) }),
-  'a body limit': features['limits.body'].compile([100], where).outside as Stage,
-  'compression that does not apply': features.compress.compile([{ as: 'text', value: true }], where)
+  'a body limit': features['limits.body'].compile([100], where, path => path).outside as Stage,
+  'compression that does not apply': features.compress.compile([{ as: 'text', value: true }], where, path => path)
     .outside as Stage,
   'a filter that waits for the request': filtered({ request: () => later(null) }),
   'a filter that reads the body': filtered({ request: x => x.request.readBody(100).then(() => null) }),

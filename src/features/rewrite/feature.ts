@@ -55,6 +55,18 @@ export const rewrite = feature({
       ? {}
       : { inside: rewriteStage(compileCaptures(from), piecesOf(to)) }
   },
+  outward(values) {
+    const { from, to } = values.at(-1) ?? {}
+    if (from === undefined || to === undefined) return path => path
+    const [matches, matchesBack] = [compileCaptures(from), compileCaptures(to)]
+    // Stars that `to` has none for cannot be told from what the backend says.
+    const back = starsIn(from) === starsIn(to) ? filling(piecesOf(from)) : null
+    return path => {
+      const taken = matchesBack(path)
+      if (taken !== null) return back === null ? null : back(taken)
+      return matches(path) === null ? path : null
+    }
+  },
   explain: ({ from, to }) => `${from} becomes ${to}`,
 })
 
@@ -64,16 +76,21 @@ const starsIn = (pattern: string): number => pattern.split('*').length - 1
 const piecesOf = (to: string): readonly string[] => (to.endsWith('/*') ? `${to.slice(0, -2)}*` : to).split('*')
 
 function rewriteStage(captures: Captures, pieces: readonly string[]): Stage {
-  // A star that is a whole segment may have taken nothing; an empty segment would be another path to some backends.
-  const fills = pieces.some((piece, at) => piece.startsWith('/') && pieces[at - 1]?.endsWith('/'))
+  const fill = filling(pieces)
   return inner => (exchange, sink) => {
     const taken = captures(exchange.forwardPath)
-    if (taken !== null) {
-      let path = pieces[0] as string
-      for (let at = 1; at < pieces.length; at++) path += `${taken[at - 1] ?? ''}${pieces[at]}`
-      exchange.forwardPath =
-        path === '' ? '/' : fills && path.includes('//') ? path.replaceAll(/\/{2,}/g, '/') : path
-    }
+    if (taken !== null) exchange.forwardPath = fill(taken)
     return inner(exchange, sink)
+  }
+}
+
+/** Puts what stars took between the pieces. */
+function filling(pieces: readonly string[]): (taken: readonly string[]) => string {
+  // A star that is a whole segment may have taken nothing; an empty segment would be another path to some backends.
+  const fills = pieces.some((piece, at) => piece.startsWith('/') && pieces[at - 1]?.endsWith('/'))
+  return taken => {
+    let path = pieces[0] as string
+    for (let at = 1; at < pieces.length; at++) path += `${taken[at - 1] ?? ''}${pieces[at]}`
+    return path === '' ? '/' : fills && path.includes('//') ? path.replaceAll(/\/{2,}/g, '/') : path
   }
 }

@@ -26,19 +26,27 @@ export const strip = feature({
   },
   inherits: 'replaces',
   compile: values => ({ inside: stripStage(values.at(-1) ?? []) }),
+  outward(values) {
+    const prefixes = values.at(-1) ?? []
+    return (path, exchange) => (prefixOf(exchange.path, prefixes) ?? '') + path
+  },
   explain: prefixes => `takes ${prefixes.join(' or ')} off the path`,
 })
 
 function stripStage(prefixes: readonly string[]): Stage {
   return inner => (exchange, sink) => {
     const path = exchange.forwardPath
-    for (const each of prefixes) {
-      if (!beginsWith(path, each)) continue
-      if (path.length === each.length) exchange.forwardPath = '/'
-      else if (path.charCodeAt(each.length) === 0x2f) exchange.forwardPath = path.slice(each.length)
-      else continue
-      break
-    }
+    const taken = prefixOf(path, prefixes)
+    if (taken !== null) exchange.forwardPath = path.length === taken.length ? '/' : path.slice(taken.length)
     return inner(exchange, sink)
   }
+}
+
+/** The first that the path begins with, in whole segments; null without one. */
+function prefixOf(path: string, prefixes: readonly string[]): string | null {
+  for (const each of prefixes) {
+    if (beginsWith(path, each) && (path.length === each.length || path.charCodeAt(each.length) === 0x2f))
+      return each
+  }
+  return null
 }

@@ -1,11 +1,12 @@
 /** The backends of one exchange, as the exchange sees them: what an origin that asks an upstream puts in its place. */
 import type { ProxyError } from '../../base/errors.ts'
+import type { AskedEndpoint } from '../../model/stage.ts'
 
 export interface BackendSide {
   /** Tries so far */
   readonly count: number
   /** The one that is asked, or was asked last */
-  readonly endpoint: { readonly label: string } | null
+  readonly endpoint: AskedEndpoint | null
   readonly upstreamName: string | null
   /** The backend that gave the answer has a connection that carries others too */
   readonly shared: boolean

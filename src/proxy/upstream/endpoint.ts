@@ -51,6 +51,10 @@ export class Endpoint {
     return this.spoken.label
   }
 
+  get authority(): string {
+    return this.spoken.authority
+  }
+
   get http(): 'auto' | 1 | 2 {
     return this.spoken.http
   }

@@ -104,6 +104,8 @@ const page = fileWith('page.html', 'a page')
 const otherPage = fileWith('other-page.html', 'another page')
 const brokenGets = async (running: Running) => (await running.echoed({ path: '/broken' })) === 'a page'
 
+const cookie = async (running: Running) => /^set-cookie: (.*)\r$/m.exec(await running.ask())?.[1]
+
 /** The options of features, which stand in three places */
 const features: Readonly<Record<string, Effect>> = {
   strip: { to: '/v1', look: asked('/v1/x'), sees: '/x' },
@@ -119,6 +121,40 @@ const features: Readonly<Record<string, Effect>> = {
     to: '/other/*',
     look: asked('/v1/x'),
     sees: '/other/x',
+  },
+  location: { to: 'rewrite', look: r => r.ask().then(contains('\nlocation: http://a.test/there')), sees: true },
+  'location.origins': {
+    given: { location: { origins: ['http://else.test'] } },
+    to: ['http://inner.test'],
+    look: r => r.ask().then(contains('content-location: http://a.test/there')),
+    sees: true,
+  },
+  cookies: { to: { secure: true }, look: cookie, sees: 'a=1; Domain=b.test; Path=/; Secure' },
+  'cookies[].names': {
+    given: { cookies: [{ names: ['b'], secure: true }] },
+    to: ['a'],
+    look: cookie,
+    sees: 'a=1; Domain=b.test; Path=/; Secure',
+  },
+  'cookies[].domain': { given: { cookies: [{}] }, to: 'remove', look: cookie, sees: 'a=1; Path=/' },
+  'cookies[].path': { given: { cookies: [{}] }, to: '/x', look: cookie, sees: 'a=1; Domain=b.test; Path=/x' },
+  'cookies[].secure': {
+    given: { cookies: [{}] },
+    to: true,
+    look: cookie,
+    sees: 'a=1; Domain=b.test; Path=/; Secure',
+  },
+  'cookies[].httpOnly': {
+    given: { cookies: [{}] },
+    to: true,
+    look: cookie,
+    sees: 'a=1; Domain=b.test; Path=/; HttpOnly',
+  },
+  'cookies[].sameSite': {
+    given: { cookies: [{}] },
+    to: 'lax',
+    look: cookie,
+    sees: 'a=1; Domain=b.test; Path=/; SameSite=Lax',
   },
   headers: {
     to: { request: { set: { 'x-set': 'b' } } },

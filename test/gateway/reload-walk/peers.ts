@@ -9,6 +9,7 @@ const servers: net.Server[] = []
 
 /** Answers with the head that it got: a 200, or what the path asks for, as in `/418`. `/broken` gets nothing. */
 async function backend(name: string): Promise<string> {
+  let url = ''
   const server = net.createServer(socket => {
     let head = ''
     socket.on('error', () => {})
@@ -22,12 +23,14 @@ async function backend(name: string): Promise<string> {
       }
       const body = `${head.trimEnd()}\r\nbackend: ${name}\r\n`
       const fields = `content-length: ${body.length}\r\ncontent-type: text/plain\r\nx-backend: ${name}\r\nconnection: close`
-      socket.end(`HTTP/1.1 ${asked} OK\r\n${fields}\r\n\r\n${body}`)
+      const own = `location: ${url}/there\r\ncontent-location: http://inner.test/there\r\nset-cookie: a=1; Domain=b.test; Path=/`
+      socket.end(`HTTP/1.1 ${asked} OK\r\n${fields}\r\n${own}\r\n\r\n${body}`)
     })
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   servers.push(server)
-  return `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`
+  url = `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`
+  return url
 }
 
 export const echo = {

@@ -2,7 +2,7 @@
 import { inClientFamily } from '../../../src/wire/client-fields.ts'
 import { readConnection } from '../../../src/wire/connection-options.ts'
 import { findName, hashStep } from '../../../src/wire/field-names.ts'
-import { Fields } from '../../../src/wire/fields.ts'
+import { Fields, fieldNames } from '../../../src/wire/fields.ts'
 import { HeadBuffer } from '../../../src/wire/head-buffer.ts'
 import { parseLength } from '../../../src/wire/heads.ts'
 import { canonicalHost, isHost } from '../../../src/wire/host.ts'
@@ -100,6 +100,11 @@ export const http1: readonly Worst[] = [
     const text = names.map(name => `${name}: v\r\n`).join('')
     const set = new Set(names)
     return () => new Fields(text).deleteAll(set)
+  }),
+  worst('src/wire/fields.ts', 'change of every field', 4_000, n => {
+    const text = 'x-a: v\r\n'.repeat(n / 8)
+    const names = fieldNames(['x-a'])
+    return () => new Fields(text).change(names, value => `${value}w`)
   }),
   worst('src/wire/fields.ts', 'one value full of blanks', 8_000, n => {
     const text = `x: ${' \t'.repeat(n / 2)}\r\n`

@@ -1,4 +1,8 @@
 /** The worst targets of path patterns and names, and the worst tables of them. */
+
+import { changeCookie } from '../../../src/features/cookies/set-cookie.ts'
+import { outside } from '../../../src/features/location/reference.ts'
+import type { StagedExchange } from '../../../src/model/stage.ts'
 import { compileCaptures, restOf } from '../../../src/route/captures.ts'
 import { routeTable } from '../../../src/route/match.ts'
 import { Names } from '../../../src/route/names.ts'
@@ -8,6 +12,17 @@ import { Fields } from '../../../src/wire/fields.ts'
 import { type Worst, worst } from './worst.ts'
 
 const anyone = { identity: null, fingerprint: null }
+
+const exchange = {
+  host: 'a',
+  path: '/a/b',
+  forwardPath: '/b',
+  hostField: null,
+  connection: { secure: true, serverPort: 443 },
+  attempts: { endpoint: { label: 'b:80', authority: 'b:80', place: { address: '10.0.0.1', port: 80 } } },
+} as unknown as StagedExchange
+const terms = { outward: (path: string) => `/a${path}`, origins: new Set<string>(), namesHost: true }
+const everyAttribute = { domain: 'a', path: () => '/x', secure: true, httpOnly: true, sameSite: 'Lax' }
 
 function table(patterns: readonly string[]) {
   const paths = new Paths<string>()
@@ -54,6 +69,20 @@ export const routes: readonly Worst[] = [
     const path = '/a'.repeat(n)
     return () => rest(path)
   }),
+  ...['/..', '/%2e', '/a', '?', ':', '//', 'a.'].flatMap(piece =>
+    ['', 'http:', 'http://b', 'http://b/', '/'].map(begin =>
+      worst('src/features/location/reference.ts', `${begin} and ${piece} over and over`, 8_000, n => {
+        const url = begin + piece.repeat(n / piece.length)
+        return () => outside(url, exchange, terms)
+      }),
+    ),
+  ),
+  ...[';', '; Path=/', ' =', ';SameSite', '= ;'].map(piece =>
+    worst('src/features/cookies/set-cookie.ts', `${piece} over and over`, 4_000, n => {
+      const cookie = `a=b${piece.repeat(n / piece.length)}`
+      return () => changeCookie(cookie, everyAttribute)
+    }),
+  ),
   worst('src/route/names.ts', 'labels', 4_000, n => {
     const names = new Names<number>()
     names.add('*.example.com', 1)
