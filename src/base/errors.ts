@@ -78,6 +78,12 @@ export const errorTable = {
   ),
   CLIENT_GONE: row(0, 'client', 'no', 'The client closed or reset its connection before the answer was complete.'),
   CLIENT_STALLED: row(0, 'client', 'no', 'The client neither read nor wrote for longer than timeouts.idle.'),
+  CONNECTION_LIFETIME: row(
+    0,
+    'gateway',
+    'no',
+    'A passthrough or tcp connection was open for longer than timeouts.lifetime of its site.',
+  ),
   CLIENT_BLOCKED: row(0, 'client', 'no', "The client's JA4 fingerprint is on the site's block list."),
   CLIENT_CERTIFICATE: row(
     403,

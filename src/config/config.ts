@@ -12,6 +12,7 @@ import type { ClientMatch } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
 import type { Policy } from '../model/policies.ts'
 import type { RouteMatch, RouteTimeouts } from '../model/route.ts'
+import type { SpliceTimeouts } from '../model/site.ts'
 import type { RedisUrl } from './engine/forms.ts'
 import type { Input, Read } from './engine/infer.ts'
 import type { acmeShape, fallbackShape } from './schema/acme.ts'
@@ -164,9 +165,15 @@ export type SiteConfig = Pick<Site, 'default' | 'ja4'> & {
 export type SiteAction =
   | { readonly kind: 'http'; readonly routes: readonly RouteConfig[] }
   /** Layer 4, never decrypted; the upstream's scheme is `tcp` */
-  | { readonly kind: 'passthrough'; readonly upstream: UpstreamConfig }
+  | ({ readonly kind: 'passthrough' } & Layer4Config)
   /** TLS in, raw TCP out; the upstream's scheme is `tcp` */
-  | { readonly kind: 'tcp'; readonly upstream: UpstreamConfig }
+  | ({ readonly kind: 'tcp'; readonly alpn: readonly string[] } & Layer4Config)
+
+type Layer4Config = {
+  readonly upstream: UpstreamConfig
+  readonly timeouts: SpliceTimeouts
+  readonly connectionsPerClient: number
+}
 
 type Clients = Read<typeof clientsShape>
 

@@ -134,8 +134,16 @@ function validateEnding(raw: Site, node: Node, checks: SiteChecks): SiteAction |
   switch (ending) {
     case 'passthrough':
     case 'tcp': {
-      const upstream = checks.upstreams.layer4(raw[ending] ?? undefined, value)
-      return upstream && { kind: ending, upstream }
+      const written = raw[ending] ?? undefined
+      const upstream = checks.upstreams.layer4(written, value)
+      const [own, limits] = [written?.timeouts, written?.limits?.connectionsPerClient]
+      if (!upstream || !own || own.lifetimeMs === undefined || limits === undefined) return undefined
+      const { connectMs, idleMs } = checks.base.timeouts
+      const timeouts = { ...over({ connectMs, idleMs }, own), lifetimeMs: own.lifetimeMs }
+      const layer4 = { upstream, timeouts, connectionsPerClient: limits }
+      if (ending === 'passthrough') return { kind: ending, ...layer4 }
+      const alpn = raw.tcp?.alpn?.filter(name => name !== undefined)
+      return alpn && { kind: ending, ...layer4, alpn }
     }
     case 'to': {
       const upstream = checks.upstreams.resolve(raw.to ?? undefined, value)

@@ -7,7 +7,8 @@ import type { Problems } from './engine/problem.ts'
 import { type Reader, readDefaults } from './engine/read.ts'
 import { childOf, type Node, placeOf, placeOfKey } from './engine/tree.ts'
 import { whole } from './engine/whole.ts'
-import { type layer4Shape, type targetKind, upstreamShape } from './schema/upstream.ts'
+import type { passthroughShape } from './schema/layer4.ts'
+import { type targetKind, upstreamShape } from './schema/upstream.ts'
 
 type Written = Raw<typeof upstreamShape>
 
@@ -53,7 +54,7 @@ export class Upstreams {
     return upstream
   }
 
-  layer4(raw: Raw<typeof layer4Shape> | undefined, node: Node): UpstreamConfig | undefined {
+  layer4(raw: Raw<typeof passthroughShape> | undefined, node: Node): UpstreamConfig | undefined {
     if (!raw?.to || raw.balance === undefined || raw.proxyProtocol === undefined) return undefined
     checkRepeated(raw.to, node, 'to', this.#problems)
     const upstream: UpstreamConfig = {

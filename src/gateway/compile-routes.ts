@@ -2,7 +2,7 @@
  * What a site of the configuration does with a connection, and its routes with their requests: origins with their stages and
  * filters around them.
  */
-import type { Config, RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
+import type { RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import { compileStages, needsFingerprint } from '../config/stages.ts'
 import type { Where } from '../features/feature.ts'
 import { byPhase, type Filters } from '../model/filter.ts'
@@ -28,7 +28,6 @@ export function wantsFingerprints({ stages, action }: SiteConfig): boolean {
 
 export function actionOf(
   from: SiteConfig,
-  config: Config,
   tls: SiteTls | null,
   upstreamOf: (from: UpstreamConfig) => Upstream,
   fallback: Route,
@@ -36,9 +35,9 @@ export function actionOf(
   const { action } = from
   switch (action.kind) {
     case 'passthrough':
-      return { kind: 'passthrough', upstream: upstreamOf(action.upstream), timeouts: config.timeouts }
+      return { ...action, upstream: upstreamOf(action.upstream) }
     case 'tcp':
-      return { kind: 'tcp', upstream: upstreamOf(action.upstream), tls: tls as SiteTls, timeouts: config.timeouts }
+      return { ...action, upstream: upstreamOf(action.upstream), tls: tls as SiteTls }
     default: {
       const routes = action.routes.map(route => {
         const filters = byPhase(route.filters)

@@ -136,7 +136,7 @@ export function compile(
       policy: from.policy,
       clients,
       fingerprints: { block: from.ja4.block, wanted: wantsFingerprints(from) },
-      action: actionOf(from, config, tls, upstreamOf, plain),
+      action: actionOf(from, tls, upstreamOf, plain),
     }
     sites.push(site)
     for (const host of from.hosts) names.add(host, site)
@@ -186,7 +186,7 @@ function certificatesOf(
 }
 
 function tlsOf(from: SiteConfig, source: CertificateSource, clients: ClientTerms | null, policy: Policy): SiteTls {
-  // Behind `tcp` is a protocol of the client's own choosing: no ALPN is negotiated for it.
-  const alpn = from.action.kind === 'http' ? ['h2', 'http/1.1', 'http/1.0'] : []
+  const { action } = from
+  const alpn = action.kind === 'tcp' ? action.alpn : ['h2', 'http/1.1', 'http/1.0']
   return siteTls(source, policy, alpn, clients)
 }

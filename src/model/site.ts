@@ -40,10 +40,19 @@ export type SiteAction =
       readonly fallback: Route
       readonly tls: SiteTls | null
     }
-  | { readonly kind: 'tcp'; readonly upstream: Upstream; readonly tls: SiteTls; readonly timeouts: SpliceTimeouts }
-  | { readonly kind: 'passthrough'; readonly upstream: Upstream; readonly timeouts: SpliceTimeouts }
+  | ({ readonly kind: 'tcp'; readonly tls: SiteTls } & Layer4)
+  | ({ readonly kind: 'passthrough' } & Layer4)
 
-type SpliceTimeouts = { readonly connectMs: number; readonly idleMs: number }
+/** A site that forwards bytes. */
+type Layer4 = {
+  readonly upstream: Upstream
+  readonly timeouts: SpliceTimeouts
+  /** Open at once, per client address and listener */
+  readonly connectionsPerClient: number
+}
+
+/** Milliseconds; 0 for none. */
+export type SpliceTimeouts = { readonly connectMs: number; readonly idleMs: number; readonly lifetimeMs: number }
 
 export type SiteTls = {
   readonly minVersion: number

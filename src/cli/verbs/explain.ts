@@ -124,6 +124,7 @@ function explainUrl(config: Config, url: URL, method: string): string[] {
   }
   if (site.action.kind === 'tcp') {
     say('mode', 'TLS in, raw TCP out')
+    if (site.action.alpn.length > 0) say('alpn', site.action.alpn.join(', '))
     sayUpstream(say, site.action.upstream)
     return lines
   }

@@ -5,8 +5,9 @@ import { policyName, siteHost } from '../engine/forms.ts'
 import { shape } from '../engine/kinds.ts'
 import { certificateKind } from './certificate.ts'
 import { clientsShape, ja4Shape } from './clients.ts'
+import { passthroughShape, tcpShape } from './layer4.ts'
 import { routeLimitsShape, routeShape, routeTimeoutsShape } from './route.ts'
-import { layer4Shape, targetKind } from './upstream.ts'
+import { targetKind } from './upstream.ts'
 
 export const siteShape = shape({
   name: 'site',
@@ -72,14 +73,14 @@ export const siteShape = shape({
       example: '[{ match: { path: /api/* }, to: http://10.0.0.5:3000 }, { to: http://10.0.0.7:8080 }]',
     },
     passthrough: {
-      kind: { type: 'object', shape: layer4Shape },
+      kind: { type: 'object', shape: passthroughShape },
       docs: 'Connections are forwarded by server name without being decrypted: the backend has the certificate.',
       example: '{ to: [10.0.2.9:443], proxyProtocol: v2 }',
     },
     tcp: {
-      kind: { type: 'object', shape: layer4Shape },
+      kind: { type: 'object', shape: tcpShape },
       docs: 'The gateway terminates TLS and forwards the content as raw TCP.',
-      example: '{ to: [10.0.3.4:5432] }',
+      example: '{ to: [10.0.3.4:5432], alpn: [postgresql] }',
     },
     timeouts: {
       kind: { type: 'object', shape: routeTimeoutsShape },

@@ -1,10 +1,10 @@
 /** Rows for upstreams: sets of backends, named or in place. */
 import { algorithms, balanceNames } from '../../proxy/upstream/balance/all.ts'
-import { backendSpiffeId, endpointUrl, hostPort, serverName, target } from '../engine/forms.ts'
+import { backendSpiffeId, endpointUrl, serverName, target } from '../engine/forms.ts'
 import { kind, row, shape } from '../engine/kinds.ts'
 import { keyPairShape } from './certificate.ts'
 
-const balanceRow = row({
+export const balanceRow = row({
   kind: { type: 'choice', of: balanceNames },
   default: 'round-robin',
   docs: `How the next endpoint is chosen. ${Object.entries(algorithms)
@@ -131,33 +131,6 @@ export const upstreamShape = shape({
     proxyProtocol: {
       what: 'a PROXY header to HTTP backends',
       hint: 'remove it: HTTP backends see the client in X-Forwarded-For and Forwarded; passthrough and tcp sites can send it',
-    },
-  },
-})
-
-export const layer4Shape = shape({
-  name: 'passthrough and tcp',
-  docs: 'Where a layer-4 site forwards its bytes: still encrypted (`passthrough`) or decrypted (`tcp`).',
-  rows: {
-    to: {
-      kind: { type: 'list', of: { type: 'string', form: hostPort, write: 'host:port' }, single: true },
-      required: true,
-      docs: 'The backends.',
-      example: '[10.0.2.9:443]',
-    },
-    balance: balanceRow,
-    proxyProtocol: {
-      kind: { type: 'choice', of: ['v1', 'v2'] },
-      docs:
-        'Start every connection with a PROXY header of this version, which tells the backend who the client is. The backend must expect ' +
-        'it.',
-      example: 'v2',
-    },
-  },
-  unsupported: {
-    health: {
-      what: 'active health checks',
-      hint: 'remove it; an endpoint that cannot be connected to is skipped for the next try',
     },
   },
 })

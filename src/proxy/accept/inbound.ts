@@ -12,16 +12,12 @@ import type { EndingAlert } from '../../model/records.ts'
 import type { Site } from '../../model/site.ts'
 import type { ServerTls } from '../../model/tls-terms.ts'
 import type { ClientHello } from '../../wire/client-hello.ts'
-import { preface } from '../../wire/h2-frames.ts'
 import { HelloReader } from '../../wire/hello-reader.ts'
 import { fingerprintOf } from '../../wire/ja4.ts'
 import { sniffProtocol } from '../../wire/sniff.ts'
 import { alertName, alertRecord, alerts } from '../../wire/tls-alert.ts'
 import { groupName } from '../../wire/tls-names.ts'
 import { writeRefusal } from '../exchange/refuse.ts'
-import { Http1Server } from '../http1/serve-http1.ts'
-import { serveRedirect } from '../http1/serve-redirect.ts'
-import { Http2Server } from '../http2/server.ts'
 import { carry } from '../layer4/layer4.ts'
 import { identify } from '../seam/client-certificate.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
@@ -31,6 +27,7 @@ import { challengeTerms, termsRefusal } from './challenge-terms.ts'
 import { decide, negotiatedGroup } from './decide.ts'
 import { certificateLate, openingLate } from './opening-late.ts'
 import { ProxyHeaderReader } from './proxy-header-reader.ts'
+import { serveCleartext, serveHttp } from './serve.ts'
 
 const stage = { proxyHeader: 0, peek: 1, acting: 2, done: 3 } as const
 
@@ -47,6 +44,7 @@ export class Inbound implements LinkHandler, Waiting {
   private hello: HelloReader | null = null
   private parsed: ClientHello | null = null
   private countedAs: string | null = null
+  private countedAtSite: string | null = null
   /** It has a unit of limits.connections */
   entered = false
   /** The certificate is being looked up or ordered; what comes meanwhile is held */
@@ -216,7 +214,7 @@ export class Inbound implements LinkHandler, Waiting {
         this.refuse(new ProxyError(verdict.code, verdict.why), verdict.alert)
         return
       case 'passthrough':
-        connection.site = verdict.site
+        if (!this.enterSite(verdict.site)) return
         this.leave()
         carry(listener, connection, verdict.site, Buffer.from(bytes), () => this.release())
         return
@@ -224,13 +222,28 @@ export class Inbound implements LinkHandler, Waiting {
         this.negotiate(() => challengeTerms(listener.services.challenges, verdict.name), whole, null)
         return
       default:
-        connection.site = verdict.site
+        if (!this.enterSite(verdict.site)) return
         // Two hashes a handshake, for those who look at them.
         if (verdict.site.fingerprints.wanted || listener.services.events.fingerprints)
           connection.fingerprint = fingerprintOf(hello)
         connection.group = groupName(negotiatedGroup(verdict.tls, hello))
         this.negotiate(() => verdict.tls.terms(hello, hello.serverName ?? ''), whole, verdict.site)
     }
+  }
+
+  /** The connection is for this site, and counts there if its clients have a limit. @returns whether it may go on */
+  private enterSite(site: Site): boolean {
+    const { connection, listener } = this
+    const { action } = site
+    connection.site = site
+    if (action.kind === 'http' || action.connectionsPerClient === Number.POSITIVE_INFINITY) return true
+    const client = connection.clientAddress
+    this.countedAtSite = `${site.name} ${client}`
+    if (listener.enterSite(this.countedAtSite, action.connectionsPerClient)) return true
+    const limit = `limits.connectionsPerClient (${action.connectionsPerClient}) of ${site.name} for ${client}`
+    this.stage = stage.peek
+    this.refuse(new ProxyError('TOO_MANY_CONNECTIONS', limit), alerts.access_denied)
+    return false
   }
 
   /**
@@ -318,40 +331,14 @@ export class Inbound implements LinkHandler, Waiting {
       }
       this.leave()
       if (site.action.kind === 'tcp') carry(listener, connection, site, null, () => this.release())
-      else this.serve(connection.link.tls?.alpn === 'h2')
+      else serveHttp(listener, connection, connection.link.tls?.alpn === 'h2', () => this.release())
     })
   }
 
   private servePlain(bytes: Buffer): void {
     this.stage = stage.acting
     this.leave()
-    if (this.listener.options.cleartext === 'redirect') {
-      serveRedirect(this.listener.services, this.connection, bytes, () => this.release())
-      return
-    }
-    // HTTP/2 by prior knowledge (RFC 9113 section 3.3): no other protocol begins like its preface.
-    this.serve(bytes.length >= 4 && preface.compare(bytes, 0, 4, 0, 4) === 0)
-    this.connection.link.handler.onData(bytes)
-  }
-
-  private serve(http2: boolean): void {
-    const { listener, connection } = this
-    const closed = (ended: Http1Server | Http2Server) => {
-      listener.letGo(ended)
-      // Whoever leaves and comes back while filters are at work for it would have any number of them.
-      if (connection.leftBehind === 0) this.release()
-      else {
-        listener.lingering++
-        connection.onNoneLeft = () => {
-          listener.lingering--
-          this.release()
-        }
-      }
-    }
-    const { services } = listener
-    listener.hold(
-      http2 ? new Http2Server(services, connection, closed) : new Http1Server(services, connection, closed),
-    )
+    serveCleartext(this.listener, this.connection, bytes, () => this.release())
   }
 
   /** Cleartext HTTP on a TLS port: a 400 that says what to do. */
@@ -386,6 +373,7 @@ export class Inbound implements LinkHandler, Waiting {
   private release(): void {
     if (this.countedAs === '\0') return
     this.listener.closed(this.countedAs ?? '', this.entered)
+    if (this.countedAtSite !== null) this.listener.leaveSite(this.countedAtSite)
     this.countedAs = '\0'
   }
 }

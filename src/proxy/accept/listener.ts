@@ -9,6 +9,7 @@ import type { SharedLimit } from '../../model/shared-limit.ts'
 import type { Listening } from '../../transport/transport.ts'
 import type { Drainable, Holder, ListenerOptions } from '../seam/holder.ts'
 import type { Services } from '../seam/services.ts'
+import { ClientCounts } from './client-counts.ts'
 import { Inbound } from './inbound.ts'
 
 /** Connections that are looked at in one search for idle ones */
@@ -19,7 +20,9 @@ export class Listener implements Holder {
   options: ListenerOptions
   readonly services: Services
   private listening: Listening | null = null
-  private readonly perClient = new Map<string, number>()
+  private readonly perClient = new ClientCounts()
+  /** Of the sites that have a limit of their own: the key has both */
+  private readonly perSite = new ClientCounts()
   private readonly held = new Set<Drainable>()
   private ids = 0
   /** Where the search for idle connections goes on */
@@ -107,16 +110,20 @@ export class Listener implements Holder {
   closed(client: string, entered: boolean): void {
     this.open--
     if (entered) this.room.leave()
-    const count = (this.perClient.get(client) ?? 1) - 1
-    if (count <= 0) this.perClient.delete(client)
-    else this.perClient.set(client, count)
+    this.perClient.leave(client)
   }
 
   count(client: string): boolean {
     const { connectionsPerClient } = this.services.snapshot.limits
-    const count = this.perClient.get(client) ?? 0
-    this.perClient.set(client, count + 1)
-    return count < connectionsPerClient
+    return this.perClient.enter(client) < connectionsPerClient
+  }
+
+  enterSite(key: string, most: number): boolean {
+    return this.perSite.enter(key) < most
+  }
+
+  leaveSite(key: string): void {
+    this.perSite.leave(key)
   }
 
   private accept(link: Link): void {

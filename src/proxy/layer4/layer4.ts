@@ -9,7 +9,7 @@ import type { Link, LinkHandler } from '../../model/link.ts'
 import type { Site } from '../../model/site.ts'
 import type { ConnectionUse, Holder } from '../seam/holder.ts'
 import { proxyHeaderFor } from '../seam/proxy-out.ts'
-import { Splice } from '../seam/splice.ts'
+import { Splice, type SpliceEnded } from '../seam/splice.ts'
 import { Connecting, type ConnectionUser } from '../upstream/connecting.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
@@ -83,9 +83,9 @@ class Layer4 implements LinkHandler, ConnectionUser {
     const { link } = this.connection
     const { action } = this
     this.connectMs = nowMs() - this.startedAt
-    this.splice = new Splice(this.listener.services, link, backend, action.timeouts.idleMs, (splice, error) =>
-      this.end(splice.bytesIn, splice.bytesOut, error),
-    )
+    const { idleMs, lifetimeMs } = action.timeouts
+    const ended: SpliceEnded = (splice, error) => this.end(splice.bytesIn, splice.bytesOut, error)
+    this.splice = new Splice(this.listener.services, link, backend, idleMs, ended, lifetimeMs)
     backend.cork()
     const header = proxyHeaderFor(this.upstream.terms.proxyProtocol, this.connection, action.kind === 'tcp')
     if (header !== null) backend.write(header)

@@ -52,6 +52,12 @@ export interface Holder {
    * @returns false when the client has as many as it may
    */
   count(client: string): boolean
+  /**
+   * Counts a connection of a site that has a limit for each client; `key` has both. Whatever the answer, `leaveSite` follows.
+   * @returns false when the client has as many there as it may
+   */
+  enterSite(key: string, most: number): boolean
+  leaveSite(key: string): void
   /** Of every connection that was accepted, exactly once. `client` is the address it was counted under, and `entered` whether it has a unit of `limits.connections`. */
   closed(client: string, entered: boolean): void
 }

@@ -7,7 +7,7 @@ import type { Link, LinkHandler } from '../../model/link.ts'
 import { type ConnectionPhase, enter, type Waiting } from './connection-phase.ts'
 import type { Services } from './services.ts'
 
-type SpliceEnded = (splice: Splice, error: ProxyError | null) => void
+export type SpliceEnded = (splice: Splice, error: ProxyError | null) => void
 
 export class Splice implements Waiting {
   deadlineAt = Number.POSITIVE_INFINITY
@@ -21,6 +21,9 @@ export class Splice implements Waiting {
   private readonly client: Side
   private readonly backend: Side
   private readonly idleMs: number
+  private readonly lifetimeMs: number
+  /** Infinity: it may go on for as long as bytes move */
+  private readonly endsAt: number
   private readonly ended: SpliceEnded
   private error: ProxyError | null = null
   private open = 2
@@ -28,9 +31,12 @@ export class Splice implements Waiting {
   private queuedThen = 0
   private movedAt: number
 
-  constructor(services: Services, client: Link, backend: Link, idleMs: number, ended: SpliceEnded) {
+  /** @param lifetimeMs however busy it is; 0 for none */
+  constructor(services: Services, client: Link, backend: Link, idleMs: number, ended: SpliceEnded, lifetimeMs = 0) {
     this.services = services
     this.idleMs = idleMs
+    this.lifetimeMs = lifetimeMs
+    this.endsAt = lifetimeMs === 0 ? Number.POSITIVE_INFINITY : services.deadlines.now + lifetimeMs
     this.ended = ended
     this.client = new Side(this, client, true)
     this.backend = new Side(this, backend, false)
@@ -39,7 +45,7 @@ export class Splice implements Waiting {
     client.handler = this.client
     backend.handler = this.backend
     this.movedAt = services.deadlines.now
-    enter(this, 'tunnel', services, idleMs / 4)
+    this.look(services.deadlines.now)
     services.deadlines.watch(this)
   }
 
@@ -63,12 +69,18 @@ export class Splice implements Waiting {
     const queued = this.client.link.queuedBytes + this.backend.link.queuedBytes
     if (queued !== this.queuedThen) this.movedAt = now
     this.queuedThen = queued
-    const left = this.movedAt + this.idleMs - now
-    if (left > 0) {
-      enter(this, 'tunnel', this.services, Math.min(left, this.idleMs / 4))
-      return
-    }
-    this.abort(new ProxyError('CLIENT_STALLED', `no byte in either direction for ${this.idleMs} ms`))
+    if (now >= this.endsAt)
+      this.abort(new ProxyError('CONNECTION_LIFETIME', `open for timeouts.lifetime (${this.lifetimeMs} ms)`))
+    else if (this.idleMs > 0 && now >= this.movedAt + this.idleMs)
+      this.abort(new ProxyError('CLIENT_STALLED', `no byte in either direction for ${this.idleMs} ms`))
+    else this.look(now)
+  }
+
+  /** Waits until there may be something to end. */
+  private look(now: number): void {
+    const idle = this.idleMs === 0 ? this.endsAt : Math.min(this.movedAt + this.idleMs, now + this.idleMs / 4)
+    const next = Math.min(idle, this.endsAt)
+    enter(this, 'tunnel', this.services, next === Number.POSITIVE_INFINITY ? 0 : Math.max(1, next - now))
   }
 
   abort(error: ProxyError | null): void {

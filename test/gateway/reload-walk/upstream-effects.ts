@@ -1,5 +1,6 @@
 /** Rows of backends, in each of the places where they may be written, and of layer-4 sites. */
 import { X509Certificate } from 'node:crypto'
+import type { SiteAction } from '../../../src/model/site.ts'
 import type { Endpoint } from '../../../src/proxy/upstream/endpoint.ts'
 import { craft, rsa } from '../../harness/weak-certificates.ts'
 import { type Effect, type Table, under } from './effect.ts'
@@ -75,12 +76,19 @@ const listen = [{ port: 0, address: '127.0.0.1' }]
 const site = { host: 'a.test', certificate: 'local' }
 const log = { access: false }
 
+/** The site forwards bytes */
+const bytes = (running: Running) => running.site().action as Exclude<SiteAction, { kind: 'http' }>
+
 const layer4 = (prefix: string): Record<string, Effect> =>
   under(prefix, {
     '': { to: { to: [tcp(2)] }, look: labels, sees: [tcp(2)] },
     '.to': { to: [tcp(2)], look: labels, sees: [tcp(2)] },
     '.balance': { given: { '.to': [tcp(1), tcp(2)] }, to: 'least-requests', look: chosen, sees: 1 },
     '.proxyProtocol': { to: 'v2', look: running => running.upstream.terms.proxyProtocol, sees: 'v2' },
+    '.timeouts.connect': { to: '1s', look: running => bytes(running).timeouts.connectMs, sees: 1_000 },
+    '.timeouts.idle': { to: '8h', look: running => bytes(running).timeouts.idleMs, sees: 28_800_000 },
+    '.timeouts.lifetime': { to: '24h', look: running => bytes(running).timeouts.lifetimeMs, sees: 86_400_000 },
+    '.limits.connectionsPerClient': { to: 20, look: running => bytes(running).connectionsPerClient, sees: 20 },
   })
 
 export const upstreams: readonly Table[] = [
@@ -110,6 +118,13 @@ export const upstreams: readonly Table[] = [
   {
     name: 'tcp sites',
     base: () => ({ listen, log, sites: [{ ...site, tcp: { to: [tcp(1)] } }] }),
-    effects: layer4('sites[].tcp'),
+    effects: {
+      ...layer4('sites[].tcp'),
+      'sites[].tcp.alpn': {
+        to: ['postgresql'],
+        look: async running => (await running.terms()).alpn,
+        sees: ['postgresql'],
+      },
+    },
   },
 ]
