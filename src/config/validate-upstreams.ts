@@ -127,6 +127,13 @@ function build(name: string, raw: Written, node: Node, problems: Problems): Upst
     )
     return undefined
   }
+  if ((raw.lenient?.length ?? 0) > 0 && (scheme === 'h2c' || http === 2)) {
+    problems.error(
+      placeOfKey(node, 'lenient'),
+      'lenient: it is for HTTP/1.1 backends, and these speak HTTP/2',
+      'remove lenient, or let the backends speak HTTP/1.1: http: 1',
+    )
+  }
   if (tls?.spiffe !== undefined && tls.spiffe.length > 0 && !checkSpiffe(tls, node, problems)) return undefined
   const unnamed = scheme === 'https' && endpoints.find(each => each.unix === true)
   if (unnamed && tls?.verify !== false && (tls?.serverName ?? null) === null && tls?.spiffe?.length === 0) {

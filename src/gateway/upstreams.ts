@@ -6,6 +6,7 @@
 import net from 'node:net'
 import type { Log } from '../base/log.ts'
 import { type EndpointConfig, endpointLabel, type UpstreamConfig } from '../config/config.ts'
+import { lenientTerms } from '../proxy/http1/lenient.ts'
 import { Destination } from '../proxy/upstream/destination.ts'
 import { DnsSource, type Lookup } from '../proxy/upstream/dns-source.ts'
 import type { Spoken } from '../proxy/upstream/endpoint.ts'
@@ -109,7 +110,7 @@ export class Upstreams {
             this.runtimeRoots,
           )
     // Two upstreams may name the same address; the pool is shared only when the TLS terms are the same too.
-    const key = JSON.stringify([upstream.name, label, upstream.tls, upstream.http, resolveMs])
+    const key = JSON.stringify([upstream.name, label, upstream.tls, upstream.http, upstream.lenient, resolveMs])
     const before = this.destinations.get(key)
     if (before !== undefined) {
       renew(before)
@@ -120,6 +121,13 @@ export class Upstreams {
       // Nobody looks at it on a Unix socket, but HTTP/1.1 must have one.
       authority: config.unix ? 'localhost' : label,
       http: upstream.http,
+      lenient: lenientTerms(upstream.lenient, leniency =>
+        this.log?.write('warn', 'a backend needed a leniency', {
+          upstream: upstream.name,
+          endpoint: label,
+          leniency,
+        }),
+      ),
       tls: tls?.terms() ?? null,
       http1Tls: tls?.http1Terms() ?? null,
     }

@@ -59,8 +59,9 @@ class RouteCells {
 
   /** @param status 0 where there was no answer */
   answered(http: number, status: number): void {
-    const hundreds = Math.floor(status / 100)
-    const at = (hundreds >= 1 && hundreds <= 5 ? hundreds : 0) + (http === 2 ? classes.length : 0)
+    // A client takes what is above 599 for one of these (RFC 9110 section 15).
+    const hundreds = Math.min(5, Math.floor(status / 100))
+    const at = hundreds + (http === 2 ? classes.length : 0)
     const cell = this.byClass[at]
     if (cell === undefined) this.first(at).value++
     else cell.value++

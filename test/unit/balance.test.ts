@@ -10,7 +10,7 @@ import type { Picked } from '../../src/proxy/upstream/picked.ts'
 const endpoint = (label: string) =>
   new Endpoint(
     { address: '127.0.0.1', port: 1, unix: false },
-    { label, authority: label, http: 'auto', tls: null, http1Tls: null },
+    { label, authority: label, http: 'auto', lenient: null, tls: null, http1Tls: null },
   )
 const three = () => [endpoint('a'), endpoint('b'), endpoint('c')] as const
 const request: Picked = { clientAddress: '192.0.2.1', host: 'a.test', path: '/', query: '', field: () => null }

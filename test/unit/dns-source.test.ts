@@ -9,7 +9,7 @@ import { fixedSource } from '../../src/proxy/upstream/source.ts'
 type Asked = { at: number; answer: (...addresses: string[]) => void; fail: () => void; holds: (ms: number) => void }
 
 const spoken = () =>
-  ({ label: 'name.test:80', authority: 'name.test:80', http: 1, tls: null, http1Tls: null }) as const
+  ({ label: 'name.test:80', authority: 'name.test:80', http: 1, lenient: null, tls: null, http1Tls: null }) as const
 
 function world(resolveMs = 30_000) {
   let now = 0

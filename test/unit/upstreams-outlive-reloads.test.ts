@@ -15,6 +15,7 @@ const config = (changes: Partial<UpstreamConfig> = {}): UpstreamConfig => ({
   tls: null,
   pool: { idle: 8 },
   http: 'auto',
+  lenient: [],
   host: 'preserve',
   proxyProtocol: null,
   ...changes,
@@ -69,12 +70,14 @@ describe('an upstream over a reload', () => {
   })
 
   it('that changes how it is spoken to has connections of its own', () => {
-    const { upstreams, first } = inUse()
-    const [before] = first.set.endpoints
-    const second = upstreams.upstream(config({ http: 2 }), 30_000)
-    upstreams.keepOnly([second])
-    assert.deepEqual([before?.gone, second.set.endpoints[0] === before], [true, false])
-    upstreams.keepOnly([])
+    for (const change of [{ http: 2 }, { lenient: ['bare-lf'] }] as const) {
+      const { upstreams, first } = inUse()
+      const [before] = first.set.endpoints
+      const second = upstreams.upstream(config(change), 30_000)
+      upstreams.keepOnly([second])
+      assert.deepEqual([before?.gone, second.set.endpoints[0] === before], [true, false])
+      upstreams.keepOnly([])
+    }
   })
 
   it('that fails leaves it as it was', () => {

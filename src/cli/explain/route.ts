@@ -140,8 +140,9 @@ export function sayFallback(say: Say, stages: readonly StageConfig[]): void {
   say('answer', '404')
 }
 
-export function sayUpstream(say: Say, { name, balance, endpoints, scheme, tls }: UpstreamConfig): void {
+export function sayUpstream(say: Say, { name, balance, endpoints, scheme, tls, lenient }: UpstreamConfig): void {
   say('upstream', `${name} (${balance})`)
+  if (lenient.length > 0) say('lenient', lenient.join(', '))
   for (const endpoint of endpoints) {
     const how =
       tls === null ? (scheme === 'http' ? 'plain HTTP' : 'TCP') : `TLS, ${verifiedText(tls, endpoint.host)}`

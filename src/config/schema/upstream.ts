@@ -1,5 +1,6 @@
 /** Rows for upstreams: sets of backends, named or in place. */
 import { algorithms, balanceNames } from '../../proxy/upstream/balance/all.ts'
+import { leniencies, leniencyNames } from '../../wire/lenient-head.ts'
 import { backendSpiffeId, endpointUrl, serverName, target } from '../engine/forms.ts'
 import { kind, row, shape } from '../engine/kinds.ts'
 import { keyPairShape } from './certificate.ts'
@@ -121,6 +122,19 @@ export const upstreamShape = shape({
         'The HTTP version used with the backends. `auto`: over `https://` HTTP/2 if the backend agrees to it (ALPN), otherwise ' +
         'HTTP/1.1; over `http://` HTTP/1.1. `2` over `http://` is HTTP/2 without TLS and without negotiation, the same as `h2c://`.',
       example: '2',
+    },
+    lenient: {
+      kind: { type: 'list', of: { type: 'choice', of: leniencyNames }, single: true },
+      docs:
+        `Mistakes to accept in HTTP/1.1 response heads, for backends that cannot be fixed. ${Object.entries(
+          leniencies,
+        )
+          .map(([name, accepts]) => `\`${name}\`: ${accepts}.`)
+          .join(
+            ' ',
+          )} What the client gets is always valid HTTP. A connection that needed a leniency is closed after its response. ` +
+        'See [lenient backends](lenient-backends.md).',
+      example: '[duplicate-length, bare-lf]',
     },
   },
   unsupported: {

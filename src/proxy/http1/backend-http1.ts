@@ -10,11 +10,14 @@ import { HeadBuffer } from '../../wire/head-buffer.ts'
 import type { ResponseHead } from '../../wire/heads.ts'
 import { type BodySink, ChunkedDecoder } from '../../wire/http1-body.ts'
 import { parseResponseHead } from '../../wire/http1-head.ts'
+import { LenientHead, leniencyHint } from '../../wire/lenient-head.ts'
 import { type Backend, type BackendUser, hasBody } from '../seam/backend.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
 import type { Services } from '../seam/services.ts'
 import { WebSocketHandshake } from '../seam/websocket.ts'
+import { type Asked, cutError } from './asked.ts'
 import { BodyWriter } from './body-writer.ts'
+import type { Lenient } from './lenient.ts'
 import { requestText } from './request-text.ts'
 
 /** Where a connection rests between exchanges. */
@@ -24,8 +27,11 @@ interface Http1Home {
   leave(connection: BackendHttp1): void
 }
 
+/** Of a connection that is not used again. */
+const nowhere: Http1Home = { rest: () => false, leave() {} }
+
 /** What the reader expects next. */
-const reading = { idle: 0, head: 1, length: 2, chunked: 3, close: 4, switched: 5 } as const
+const reading = { idle: 0, head: 1, length: 2, chunked: 3, close: 4, switched: 5, lenientHead: 6 } as const
 
 export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
   deadlineAt = Number.POSITIVE_INFINITY
@@ -35,27 +41,27 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
   readonly link: Link
   private readonly writer: BodyWriter
   private readonly services: Services
-  /** Of the endpoint, for errors */
-  private readonly label: string
-  private readonly home: Http1Home
+  private readonly asked: Asked
+  private home: Http1Home
   private exchange: BackendUser | null = null
   private reading: number = reading.idle
   /** Body bytes still to come */
   private left = 0
   private decoder: ChunkedDecoder | null = null
   private partial: HeadBuffer | null = null
+  private lenientHead: LenientHead | null = null
   private persistent = true
   private headRequest = false
   private requestSent = false
   /** A byte of the response to the exchange under way was seen */
-  private answered = false
+  answered = false
   private uses = 0
   private queuedThen = 0
   private handshake: WebSocketHandshake | null = null
 
-  constructor(services: Services, label: string, home: Http1Home, link: Link) {
+  constructor(services: Services, asked: Asked, home: Http1Home, link: Link) {
     this.services = services
-    this.label = label
+    this.asked = asked
     this.home = home
     this.link = link
     this.writer = new BodyWriter(link)
@@ -162,7 +168,7 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
   onEnd(): void {
     if (this.exchange !== null) {
       if (this.reading === reading.close) this.complete(null)
-      else this.fail(this.cut(null))
+      else this.fail(cutError(this.asked, null, this))
     } else this.home.leave(this)
     this.link.close()
   }
@@ -170,7 +176,7 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
   onClose(error: ProxyError | null): void {
     this.services.deadlines.unwatch(this)
     if (this.exchange === null) this.home.leave(this)
-    else this.fail(this.cut(error))
+    else this.fail(cutError(this.asked, error, this))
   }
 
   onBody(bytes: Buffer, from: number, to: number): void {
@@ -200,12 +206,14 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
           const most = Math.min(source.length, from + limits.headBytes)
           const head = whole !== null && !whole.ready() ? null : parseResponseHead(source, from, most, limits)
           if (head instanceof ProxyError) {
-            this.fail(new ProxyError('BAD_RESPONSE', `${this.label}: ${head.message}`))
+            if (!this.readLeniently(head, source, from)) return
+            if (source === bytes) break
+            this.read(source)
             return
           }
           if (head === null) {
             if (most < source.length) {
-              this.fail(new ProxyError('BAD_RESPONSE', `${this.label}: head over limits.head`))
+              this.failBad('head over limits.head')
             } else if (whole === null) {
               this.partial = new HeadBuffer('response', this.link.share)
               this.partial.append(bytes.subarray(at))
@@ -237,7 +245,7 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
         case reading.chunked: {
           const end = (this.decoder as ChunkedDecoder).push(bytes, at, to, this)
           if (end instanceof ProxyError) {
-            this.fail(new ProxyError('BAD_RESPONSE', `${this.label}: ${end.message}`))
+            this.failBad(end.message)
             return
           }
           if (end < 0) return
@@ -247,6 +255,10 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
         case reading.close:
           this.exchange?.backendData(bytes, at, to)
           return
+        case reading.lenientHead:
+          at = this.readLenientHead(bytes, at)
+          if (at < 0) return
+          break
         case reading.switched:
           this.exchange?.switchedData(at === 0 ? bytes : bytes.subarray(at))
           return
@@ -258,6 +270,41 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
       }
       if (this.exchange === null && (this.reading as number) !== reading.idle) return
     }
+  }
+
+  /** The strict parser has refused the head. @returns whether its upstream has leniencies, with which it is read again */
+  private readLeniently(refused: ProxyError, bytes: Buffer, from: number): boolean {
+    const { lenient } = this.asked
+    this.partial?.release()
+    this.partial = null
+    if (lenient === null) {
+      this.failBad(refused.message + leniencyHint(bytes, from, this.services.snapshot.limits, null))
+      return false
+    }
+    this.lenientHead = new LenientHead(lenient.allowed, this.link.share)
+    this.reading = reading.lenientHead
+    return true
+  }
+
+  /** @returns where the head ends, or -1 when there is nothing more to do with these bytes */
+  private readLenientHead(bytes: Buffer, at: number): number {
+    const reader = this.lenientHead as LenientHead
+    const { limits } = this.services.snapshot
+    const read = reader.read(bytes, at, limits)
+    if (read === null) return -1
+    const lenient = this.asked.lenient as Lenient
+    if (read instanceof ProxyError) {
+      this.failBad(read.message + leniencyHint(reader.view(), 0, limits, lenient.allowed))
+      return -1
+    }
+    reader.release()
+    this.lenientHead = null
+    // What such a backend sends next on this connection is read by nobody.
+    this.home = nowhere
+    lenient.used(read.used)
+    this.reading = reading.head
+    this.begin(read.head)
+    return read.end
   }
 
   private begin(head: ResponseHead): void {
@@ -273,7 +320,7 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
           ? 'switched protocols without being asked to'
           : this.handshake.problem(head.fields)
       if (wrong !== null) {
-        this.fail(new ProxyError('BAD_RESPONSE', `${this.label} ${wrong}`))
+        this.fail(new ProxyError('BAD_RESPONSE', `${this.asked.label} ${wrong}`))
         return
       }
       this.reading = reading.switched
@@ -282,7 +329,7 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
     }
     if (status < 300 && exchange.upgrade !== null && exchange.head.version === 2) {
       // To a client of HTTP/2 any 2xx would say that its tunnel is open (RFC 8441 section 5).
-      this.fail(new ProxyError('BAD_RESPONSE', `${this.label} answered ${status} to an upgrade, and not 101`))
+      this.fail(new ProxyError('BAD_RESPONSE', `${this.asked.label} answered ${status} to an upgrade, and not 101`))
       return
     }
     this.persistent = head.persistent
@@ -328,24 +375,8 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
     else if (!this.persistent || !this.home.rest(this)) this.link.close()
   }
 
-  private cut(cause: ProxyError | null): ProxyError {
-    if (cause?.code === 'MEMORY_BUDGET') return cause
-    const where = this.label
-    const why = cause === null ? '' : `: ${cause.message}`
-    if (this.answered) {
-      return new ProxyError(
-        'UPSTREAM_TRUNCATED',
-        `${where} closed in the middle of its response${why}`,
-        cause ?? undefined,
-      )
-    }
-    return this.reused
-      ? new ProxyError(
-          'STALE_CONNECTION',
-          `${where} closed a pooled connection as it was used${why}`,
-          cause ?? undefined,
-        )
-      : new ProxyError('UPSTREAM_RESET', `${where} closed before it answered${why}`, cause ?? undefined)
+  private failBad(why: string): void {
+    this.fail(new ProxyError('BAD_RESPONSE', `${this.asked.label}: ${why}`))
   }
 
   private fail(error: ProxyError): void {

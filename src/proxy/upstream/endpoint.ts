@@ -1,6 +1,7 @@
 /** An endpoint: one address of an upstream, with its connections, what is under way there and what is held against it. */
 import { nowMs } from '../../base/deadlines.ts'
 import type { ClientTls } from '../../model/tls-terms.ts'
+import type { Lenient } from '../http1/lenient.ts'
 import type { Place } from './source.ts'
 
 /** The connections to an endpoint. */
@@ -21,6 +22,8 @@ export type Spoken = {
   readonly authority: string
   /** What may be spoken; `auto` over TLS is settled by ALPN, and without TLS is HTTP/1.1 */
   readonly http: 'auto' | 1 | 2
+  /** What its HTTP/1.1 responses may get wrong; null: nothing */
+  readonly lenient: Lenient | null
   /** Null for plain TCP; replaced when the files that it is made of are */
   tls: ClientTls | null
   /** The terms of `tls` with nothing but HTTP/1.1, for upgrades */

@@ -138,7 +138,7 @@ class Pool implements EndpointPool {
       return new ProxyError('UPSTREAM_TLS', `${endpoint.label} did not choose h2 by ALPN, and http is 2`)
     }
     this.speaksHttp1 = true
-    return new BackendHttp1(services, endpoint.label, this, link)
+    return new BackendHttp1(services, endpoint.spoken, this, link)
   }
 }
 

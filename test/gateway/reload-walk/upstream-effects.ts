@@ -67,6 +67,11 @@ const backends: Readonly<Record<string, Effect>> = {
   'pool.idle': { to: 3, look: ({ upstream }) => upstream.terms.maxIdle, sees: 3 },
   host: { to: 'endpoint', look: ({ upstream }) => upstream.terms.hostHeader, sees: 'endpoint' },
   http: { to: 1, look: running => [endpoint(running).http, tls(running).alpn], sees: [1, ['http/1.1']] },
+  lenient: {
+    to: ['bare-lf'],
+    look: running => [...(endpoint(running).spoken.lenient?.allowed ?? [])],
+    sees: ['bare-lf'],
+  },
 }
 
 const backendsAt = (prefix: string) => under(prefix, backends)

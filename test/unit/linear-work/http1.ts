@@ -8,6 +8,7 @@ import { parseLength } from '../../../src/wire/heads.ts'
 import { canonicalHost, isHost } from '../../../src/wire/host.ts'
 import { ChunkedDecoder } from '../../../src/wire/http1-body.ts'
 import { parseRequestHead, parseResponseHead } from '../../../src/wire/http1-head.ts'
+import { LenientHead, leniencyNames } from '../../../src/wire/lenient-head.ts'
 import { sniffProtocol } from '../../../src/wire/sniff.ts'
 import { parseTarget } from '../../../src/wire/target.ts'
 import { bytewise, latin1, type Worst, worst } from './worst.ts'
@@ -25,6 +26,15 @@ function headInPieces(bytes: Buffer, kind: 'request' | 'response' | 'trailers'):
     if (kind === 'request') parseRequestHead(view, 0, view.length, limits)
     else parseResponseHead(view, 0, view.length, limits)
   })
+}
+
+/** As backend-http1 reads the head of a backend with every leniency. */
+const lenient = (text: string, piece: number) => {
+  const bytes = latin1(text)
+  return () => {
+    const reader = new LenientHead(new Set(leniencyNames), null)
+    for (let at = 0; at < bytes.length; at += piece) reader.read(bytes.subarray(at, at + piece), 0, limits)
+  }
 }
 
 const request = (fields: string) => latin1(`GET / HTTP/1.1\r\nhost: a\r\n${fields}\r\n`)
@@ -82,6 +92,18 @@ export const http1: readonly Worst[] = [
     const bytes = latin1(`HTTP/1.1 200 OK\r\n${fields}connection: ${names.join(',')}\r\n\r\n`)
     return () => parseResponseHead(bytes, 0, bytes.length, limits)
   }),
+  worst('src/wire/lenient-head.ts', 'a head without an end, byte by byte', 4_000, n =>
+    lenient(`HTTP/1.1 200 OK\n${'a:b\n'.repeat(n / 4)}`, 1),
+  ),
+  worst('src/wire/lenient-head.ts', 'one field in many folds', 4_000, n =>
+    lenient(`HTTP/1.1 200 OK\na:b\n${' c\n'.repeat(n / 3)}\n`, n),
+  ),
+  worst('src/wire/lenient-head.ts', 'many lengths', 4_000, n =>
+    lenient(`HTTP/1.1 200 OK\n${'content-length:1,1,1\n'.repeat(n / 21)}\n`, n),
+  ),
+  worst('src/wire/lenient-head.ts', 'blanks before colons, and control characters', 4_000, n =>
+    lenient(`HTTP/1.1 999 ${'\0'.repeat(n / 4)}\na${' '.repeat(n / 4)}:\n${'a :\x01\n'.repeat(n / 10)}\n`, n),
+  ),
   worst('src/wire/connection-options.ts', 'all different', 4_000, n => {
     const value = Array.from({ length: n / 5 }, (_, i) => `x${i}`).join(', ')
     return () => readConnection(value)
