@@ -139,6 +139,7 @@ describe("the contract's example", () => {
         },
         pool: { idle: 2048 },
         host: 'preserve',
+        lenient: [],
         http: 'auto',
         proxyProtocol: null,
       })

@@ -57,6 +57,7 @@ describe('defaults', () => {
       },
       pool: { idle: 2048 },
       host: 'preserve',
+      lenient: [],
       http: 'auto',
       proxyProtocol: null,
     })
