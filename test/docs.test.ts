@@ -1,6 +1,6 @@
 /** The pages are true where a machine can tell: links lead somewhere, and whole configurations are valid. */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, it } from 'node:test'
 import { demoConfig, exampleBackends } from '../examples/demo/config.ts'
@@ -31,6 +31,8 @@ describe('every page', () => {
         writeFileSync(path.join(folder, 'sallyport.yaml'), value)
         for (const [, file] of value.matchAll(/([\w-]+\.(?:pem|key))/g))
           writeFileSync(path.join(folder, file as string), '')
+        for (const [, root] of value.matchAll(/\broot: \.\/(\w+)/g))
+          mkdirSync(path.join(folder, root as string), { recursive: true })
         await loadConfig({ cwd: folder })
       })
     }

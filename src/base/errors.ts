@@ -70,6 +70,13 @@ export const errorTable = {
   VERSION_NOT_SUPPORTED: row(505, 'client', 'no', 'The HTTP version is neither 1.0 nor 1.1.'),
   NO_SITE: row(404, 'client', 'no', 'No site has this host name.'),
   NO_ROUTE: row(404, 'client', 'no', 'The site has no route for this request.'),
+  METHOD_NOT_ALLOWED: row(405, 'client', 'no', 'Files are for GET and HEAD only.'),
+  FILE_NOT_FOUND: row(
+    404,
+    'client',
+    'no',
+    'There is no such file, or none that is served: hidden ones, symbolic links that leave the root, folders, devices and pipes are not.',
+  ),
   STREAM_IDLE: row(
     408,
     'client',
@@ -143,7 +150,7 @@ export const errorTable = {
     503,
     'gateway',
     'no',
-    'The process has no file descriptor left for a connection to the endpoint (ulimit -n, LimitNOFILE=).',
+    'The process has no file descriptor left for a connection to the endpoint, or for a file (ulimit -n, LimitNOFILE=).',
   ),
   CONNECT_REFUSED: row(502, 'upstream', 'yes', 'The endpoint refused the connection.'),
   CONNECT_TIMEOUT: row(
@@ -222,6 +229,14 @@ export const errorTable = {
     'A filter threw, or returned what its phase does not take; the log names it.',
   ),
   FILTER_TIMEOUT: row(504, 'gateway', 'no', 'A filter did not settle its promise within timeouts.filter.'),
+  FILE_FORBIDDEN: row(403, 'gateway', 'no', 'The user that runs the gateway may not read the file or its folder.'),
+  FILE_UNREADABLE: row(500, 'gateway', 'no', 'The file system failed to read a file.'),
+  FILE_CHANGED: row(
+    500,
+    'gateway',
+    'no',
+    'A file was truncated or written to while it was sent. Replace files by renaming a new one over them.',
+  ),
   CHALLENGE_TIMEOUT: row(
     503,
     'gateway',

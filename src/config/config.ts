@@ -8,6 +8,7 @@
  * named upstream is one object, shared by every route that names it. Meaning and default of every key are in docs/config.md.
  */
 import { withPort } from '../base/ip.ts'
+import type { FilesConfig } from '../features/files/options.ts'
 import type { ClientMatch } from '../model/client-identity.ts'
 import type { Filter } from '../model/filter.ts'
 import type { Policy } from '../model/policies.ts'
@@ -33,7 +34,7 @@ export interface ConfigInput extends Input<typeof configShape> {}
 export interface ListenInput extends Input<typeof listenShape> {}
 /** Exactly one of `to`, `routes`, `passthrough` and `tcp`. */
 export interface SiteInput extends Input<typeof siteShape> {}
-/** Exactly one of `to`, `redirect` and `respond`. */
+/** Exactly one of `to`, `files`, `redirect` and `respond`. */
 export interface RouteInput extends Input<typeof routeShape> {}
 export interface UpstreamInput extends Input<typeof upstreamShape> {}
 
@@ -209,6 +210,7 @@ export type RouteConfig = {
 
 export type RouteAction =
   | { readonly kind: 'upstream'; readonly upstream: UpstreamConfig }
+  | ({ readonly kind: 'files' } & FilesConfig)
   | ({ readonly kind: 'redirect' } & Read<typeof redirectShape>)
   | ({
       readonly kind: 'respond'

@@ -1,4 +1,6 @@
 /** Sites and their routes, from rows to config.ts, with the checks that need more than one row. */
+import { statSync } from 'node:fs'
+import { filesShape } from '../features/files/options.ts'
 import type { LocationTemplate } from '../features/location.ts'
 import type { NameAndValue, RouteMatch } from '../model/route.ts'
 import { gatewayNames } from '../wire/field-names.ts'
@@ -330,11 +332,12 @@ function namedValues(map: ReadonlyMap<string, string>): NameAndValue[] {
 }
 
 function validateRouteAction(raw: Route, node: Node, checks: SiteChecks): RouteAction | undefined {
-  const key = onlyOne(node, ['to', 'redirect', 'respond'], 'a route', checks.problems)
+  const key = onlyOne(node, ['to', 'files', 'redirect', 'respond'], 'a route', checks.problems)
   if (key === 'to') {
     const upstream = checks.upstreams.resolve(raw.to ?? undefined, childOf(node, 'to')!)
     return upstream && { kind: 'upstream', upstream }
   }
+  if (key === 'files') return validateFiles(raw.files, childOf(node, 'files')!, checks.problems)
   if (key === 'redirect') {
     const redirect = whole(redirectShape, raw.redirect ?? undefined)
     if (!redirect) return undefined
@@ -343,6 +346,18 @@ function validateRouteAction(raw: Route, node: Node, checks: SiteChecks): RouteA
   }
   if (key === 'respond') return validateRespond(raw.respond, childOf(node, 'respond')!, checks.problems)
   return undefined
+}
+
+function validateFiles(raw: Route['files'], node: Node, problems: Problems): RouteAction | undefined {
+  const files = whole(filesShape, raw ?? undefined)
+  if (!files) return undefined
+  const found = statSync(files.root, { throwIfNoEntry: false })
+  if (found?.isDirectory() !== true) {
+    const wrong = found === undefined ? 'does not exist' : 'is not a folder'
+    problems.error(placeOf(node, 'root'), `${files.root} ${wrong}`, 'root is the folder whose files are served')
+    return undefined
+  }
+  return { kind: 'files', ...files }
 }
 
 /** A client chooses the host that it asks a default or wildcard site for: it would choose where it is sent, and a cache others with it. */

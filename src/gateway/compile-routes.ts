@@ -5,6 +5,7 @@
 import type { RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import { compileStages, needsFingerprint } from '../config/stages.ts'
 import type { Where } from '../features/feature.ts'
+import { filesOrigin } from '../features/files/origin.ts'
 import { byPhase, type Filters } from '../model/filter.ts'
 import type { Route } from '../model/route.ts'
 import type { SiteAction, SiteTls } from '../model/site.ts'
@@ -87,6 +88,8 @@ function plainOrigin(
   switch (action.kind) {
     case 'upstream':
       return upstreamOrigin(upstreamOf(action.upstream))
+    case 'files':
+      return filesOrigin(action)
     case 'redirect': {
       const { template } = action.to
       const rest = restOf(paths)

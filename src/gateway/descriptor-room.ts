@@ -33,7 +33,10 @@ export class Descriptors implements DescriptorRoom {
   /** For files, the control socket, storage, lookups */
   private readonly forFiles: number
   private readonly forDials: number
-  /** Links that there may be */
+  /** Files that are being sent, and how many may be: clients that read slowly keep them open */
+  private files = 0
+  private readonly filesAtMost: number
+  /** Links and files that there may be */
   private most = Number.POSITIVE_INFINITY
   /** Files that are no links; the listeners are among them */
   private others = 0
@@ -52,6 +55,7 @@ export class Descriptors implements DescriptorRoom {
     this.limit = limit
     this.forFiles = between(16, (limit ?? 0) / 16, 256)
     this.forDials = between(8, (limit ?? 0) / 8, 1024)
+    this.filesAtMost = between(8, (limit ?? 4096) / 8, 8192)
   }
 
   /** Once the listeners are bound, at start and after each reload: holds the limit against the configured connections. */
@@ -89,22 +93,39 @@ export class Descriptors implements DescriptorRoom {
 
   client(): boolean {
     // The one that asks is counted already.
-    if (this.links.open <= this.most - this.forDials || this.makeRoom()) return true
+    if (this.inUse <= this.most - this.forDials || this.makeRoom()) return true
     this.refused++
     this.tell()
     return false
   }
 
   dial(): ProxyError | null {
-    if (this.links.open < this.most || (this.makeRoom() && this.links.open < this.most + atOnce)) return null
+    if (this.inUse < this.most || (this.makeRoom() && this.inUse < this.most + atOnce)) return null
     this.tell()
     const why = `no file descriptor is left for a connection: ${this.links.open} of ${this.limit} are connections`
     return new ProxyError('NO_DESCRIPTORS', why)
   }
 
+  file(): ProxyError | null {
+    if (this.files < this.filesAtMost && this.inUse < this.most) {
+      this.files++
+      return null
+    }
+    const why = `no file descriptor is left for a file: ${this.files} are being sent, and at most ${this.filesAtMost} may be`
+    return new ProxyError('NO_DESCRIPTORS', why)
+  }
+
+  fileClosed(): void {
+    this.files--
+  }
+
   /** Connections that are open, of clients and to backends */
   get open(): number {
     return this.links.open
+  }
+
+  private get inUse(): number {
+    return this.links.open + this.files
   }
 
   /** True while some of what was closed in the last pass has not been given away. */
@@ -124,7 +145,7 @@ export class Descriptors implements DescriptorRoom {
     if (now < this.toldAt + quietMs) return
     this.toldAt = now
     // A socket that was forgotten would be held against clients for ever: what is really open counts.
-    this.links.open = Math.min(this.links.open, Math.max(0, openDescriptors() - this.others))
+    this.links.open = Math.min(this.links.open, Math.max(0, openDescriptors() - this.others - this.files))
     const refused = this.refused - this.refusedThen
     this.refusedThen = this.refused
     this.log.write('warn', 'out of file descriptors: new connections are closed at once', {

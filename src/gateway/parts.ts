@@ -9,6 +9,7 @@ import { createLog, type Log } from '../base/log.ts'
 import { MemoryBudget } from '../base/memory-budget.ts'
 import { Output, recordsDropped } from '../base/output.ts'
 import { Room } from '../base/room.ts'
+import { SizedCache } from '../base/sized-cache.ts'
 import { Turn } from '../base/turn.ts'
 import type { Config } from '../config/config.ts'
 import { Metrics } from '../model/metrics.ts'
@@ -46,6 +47,9 @@ export type Parts = {
   readonly reports: CertificateReports
   readonly trust: TrustWatch
 }
+
+/** Of `files` routes, all together */
+const smallFilesBytes = 16 * 1024 * 1024
 
 /** In force before the first configuration: no site has any name. */
 export const emptySnapshot = (of: Pick<Snapshot, 'fallback' | 'limits' | 'timeouts'>): Snapshot => ({
@@ -98,6 +102,7 @@ export function makeParts(
     scratch: new ScratchPool(64),
     // Of at most 0.7 MB each (features/compress/codings.ts).
     compressors: new Room(64),
+    smallFiles: new SizedCache(smallFilesBytes),
     snapshot: emptySnapshot({ ...config, fallback: plainFallback(config) }),
     draining: false,
     descriptors,

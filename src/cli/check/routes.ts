@@ -38,6 +38,7 @@ const whoElse = ({ clients }: SiteConfig): string =>
 
 function does({ action }: RouteConfig): string {
   if (action.kind === 'upstream') return `what ${action.upstream.name} serves`
+  if (action.kind === 'files') return `files of ${action.root}`
   return action.kind === 'redirect' ? `a ${action.status} to ${action.to.text}` : `a ${action.status}`
 }
 

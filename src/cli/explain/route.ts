@@ -126,6 +126,7 @@ function sayAction(say: Say, { filters, action, stages }: RouteConfig): void {
   sayStages(say, stages)
   if (filters.length > 0) say('filters', filters.map(filter => filter.name).join(', '))
   if (action.kind === 'upstream') sayUpstream(say, action.upstream)
+  else if (action.kind === 'files') say('answer', `files of ${action.root}`)
   else if (action.kind === 'redirect') say('answer', `${action.status} to ${action.to.text}`)
   else say('answer', `${action.status} from the configuration`)
 }

@@ -1,6 +1,7 @@
 /** Rows for routes: which requests of a site, and what becomes of them. */
 
 import { featureRows } from '../../features/all.ts'
+import { filesShape } from '../../features/files/options.ts'
 import { parseLocation } from '../../features/location.ts'
 import { routeTimeoutNames } from '../../model/route.ts'
 import { anyText, headerName, headerValue, ja4, method, pathPattern, queryName } from '../engine/forms.ts'
@@ -127,7 +128,7 @@ export const routeTimeoutsShape = shape({
 
 export const routeShape = shape({
   name: 'route',
-  docs: 'Which requests, and exactly one of `to`, `redirect` and `respond`.',
+  docs: 'Which requests, and exactly one of `to`, `files`, `redirect` and `respond`.',
   rows: {
     match: {
       kind: { type: 'object', shape: matchShape },
@@ -140,6 +141,11 @@ export const routeShape = shape({
       kind: targetKind,
       docs: 'The backends: a URL, a list of URLs, the name of an upstream, or an inline upstream.',
       example: 'http://10.0.0.7:8080',
+    },
+    files: {
+      kind: { type: 'object', shape: filesShape },
+      docs: 'Answer with files of a folder.',
+      example: '{ root: ./public }',
     },
     redirect: {
       kind: { type: 'object', shape: redirectShape },

@@ -8,7 +8,7 @@ import type { Reply } from '../../model/filter.ts'
 import type { Link } from '../../model/link.ts'
 import type { Sink } from '../../model/stage.ts'
 import { Fields } from '../../wire/fields.ts'
-import { type RequestHead, reasonOf } from '../../wire/heads.ts'
+import { type RequestHead, type ResponseHead, reasonOf } from '../../wire/heads.ts'
 import type { Downstream } from '../seam/downstream.ts'
 import { grpcStatusLines } from '../seam/grpc.ts'
 
@@ -93,18 +93,24 @@ export function writeWhole(link: Link, { status, reason, text, body }: OwnAnswer
 export function writeThrough(sink: Sink, answer: OwnAnswer, method: string): void {
   const { status, reason, text, length, body } = answer
   const bodyless = method === 'HEAD' || status === 204 || status === 304
-  const framing = {
-    end: 0,
-    minor: 1,
-    contentLength: length,
-    chunked: false,
-    persistent: true,
-    upgrade: null,
-  } as const
-  sink.answer({ ...framing, fields: new Fields(text), status, reason, dated: hasDate(text) }, bodyless)
+  sink.answer(ownHead(status, reason, text, length), bodyless)
   if (!bodyless && body.length > 0) sink.data(body, 0, body.length)
   sink.end(null)
 }
+
+/** The head of an answer of our own, for a sink. @param length of the body, or -1 */
+export const ownHead = (status: number, reason: string, text: string, length: number): ResponseHead => ({
+  status,
+  reason,
+  fields: new Fields(text),
+  contentLength: length,
+  dated: hasDate(text),
+  end: 0,
+  minor: 1,
+  chunked: false,
+  persistent: true,
+  upgrade: null,
+})
 
 const hints: Partial<Record<ErrorCode, string>> = {
   PLAIN_HTTP_ON_TLS_PORT: 'This port speaks HTTPS. Use https:// in the address.',

@@ -4,9 +4,11 @@ import type { Deadlines } from '../../base/deadlines.ts'
 import type { ProxyError } from '../../base/errors.ts'
 import type { MemoryBudget } from '../../base/memory-budget.ts'
 import type { Room } from '../../base/room.ts'
+import type { SizedCache } from '../../base/sized-cache.ts'
 import type { Turn } from '../../base/turn.ts'
 import type { ChallengeAnswers } from '../../model/challenge.ts'
 import type { Events } from '../../model/records.ts'
+import type { SmallFile } from '../../model/small-file.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
 import type { ScratchPool } from '../../transport/scratch.ts'
 import type { Transport } from '../../transport/transport.ts'
@@ -23,6 +25,8 @@ export interface Services {
   readonly scratch: ScratchPool
   /** For bodies that are compressed as streams */
   readonly compressors: Room
+  /** Files that were read whole and may be asked for again */
+  readonly smallFiles: SizedCache<SmallFile>
   /** The snapshot in force. A request takes it once; a splice keeps the one it began with. */
   snapshot: Snapshot
   draining: boolean
@@ -42,4 +46,7 @@ export interface DescriptorRoom {
   client(): boolean
   /** Null where a connection may be opened, or why not */
   dial(): ProxyError | null
+  /** Null where a file may be opened, which `fileClosed` tells the end of, or why not */
+  file(): ProxyError | null
+  fileClosed(): void
 }

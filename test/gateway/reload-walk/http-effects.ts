@@ -1,6 +1,6 @@
 /** Rows whose effect a request over a cleartext listener shows. */
 import { type Effect, type Table, under } from './effect.ts'
-import { ca, echo, fileWith, siteFile } from './peers.ts'
+import { ca, echo, fileWith, folderWith, siteFile } from './peers.ts'
 import type { Running } from './running.ts'
 
 const address = '127.0.0.1'
@@ -237,6 +237,42 @@ export const routes: Table = {
       to: { body: 'two' },
       look: running => running.echoed(),
       sees: 'two',
+    },
+    'sites[].routes[].files': {
+      given: { 'sites[].routes': [{ files: { root: folderWith({ 'index.html': 'one' }) } }] },
+      to: { root: folderWith({ 'index.html': 'two' }) },
+      look: running => running.echoed(),
+      sees: 'two',
+    },
+    'sites[].routes[].files.root': {
+      given: { 'sites[].routes': [{ files: { root: folderWith({ 'index.html': 'one' }) } }] },
+      to: folderWith({ 'index.html': 'two' }),
+      look: running => running.echoed(),
+      sees: 'two',
+    },
+    'sites[].routes[].files.index': {
+      given: { 'sites[].routes': [{ files: { root: folderWith({ 'index.html': 'one', 'two.html': 'two' }) } }] },
+      to: 'two.html',
+      look: running => running.echoed(),
+      sees: 'two',
+    },
+    'sites[].routes[].files.fallback': {
+      given: { 'sites[].routes': [{ files: { root: folderWith({ 'one.html': 'one' }) } }] },
+      to: 'one.html',
+      look: running => running.status({ path: '/none' }),
+      sees: '200',
+    },
+    'sites[].routes[].files.precompressed': {
+      given: { 'sites[].routes': [{ files: { root: folderWith({ 'a.txt': 'one', 'a.txt.gz': 'two' }) } }] },
+      to: true,
+      look: running => running.echoed({ path: '/a.txt', fields: ['accept-encoding: gzip'] }),
+      sees: 'two',
+    },
+    'sites[].routes[].files.listing': {
+      given: { 'sites[].routes': [{ files: { root: folderWith({ 'a.txt': 'one' }) } }] },
+      to: true,
+      look: running => running.status(),
+      sees: '200',
     },
     'sites[].routes[].redirect': {
       given: { 'sites[].routes': [{ redirect: { to: '/b' } }] },

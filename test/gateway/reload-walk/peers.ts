@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { issueFiles, temporaryFolder, testCa } from '../../harness/certificates.ts'
+import { writeTree } from '../../harness/file-tree.ts'
 import { freePort } from '../../harness/ports.ts'
 
 const servers: net.Server[] = []
@@ -78,6 +79,13 @@ const authorityFiles = (name: string, { certificatePem, keyPem }: typeof ca) => 
 })
 export const authority = authorityFiles('authority', ca)
 export const otherAuthority = authorityFiles('other-authority', otherCa)
+
+/** A folder with these files */
+export function folderWith(files: Readonly<Record<string, string>>): string {
+  const folder = temporaryFolder()
+  writeTree(folder, files)
+  return folder
+}
 
 /** A file to include: the site `included.test`, whose responses have this body */
 export function siteFile(body: string): string {

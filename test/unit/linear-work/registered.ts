@@ -1,5 +1,6 @@
 /** Every parser, matcher and log path with its worst inputs. test/unit/layers.test.ts holds that none is missing. */
 import { config } from './config.ts'
+import { files } from './files.ts'
 import { http1 } from './http1.ts'
 import { http2 } from './http2.ts'
 import { logs } from './logs.ts'
@@ -7,7 +8,7 @@ import { routes } from './routes.ts'
 import { tls } from './tls.ts'
 import type { Worst } from './worst.ts'
 
-export const registered: readonly Worst[] = [...http1, ...http2, ...tls, ...routes, ...logs, ...config]
+export const registered: readonly Worst[] = [...http1, ...http2, ...tls, ...routes, ...logs, ...config, ...files]
 
 /** Files of src/wire and src/route whose functions read nothing that a peer or a configuration made long, and why. */
 export const withoutInput: Readonly<Record<string, string>> = {
