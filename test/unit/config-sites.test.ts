@@ -94,8 +94,8 @@ describe('a site', () => {
       [
         'sallyport.yaml:3:5: a site has one of to, routes, passthrough and tcp',
         'sallyport.yaml:4:60: a site has only one of to, routes, passthrough and tcp',
-        'sallyport.yaml:5:50: a route has one of to, redirect and respond',
-        'sallyport.yaml:5:96: a route has only one of to, redirect and respond',
+        'sallyport.yaml:5:50: a route has one of to, files, redirect and respond',
+        'sallyport.yaml:5:96: a route has only one of to, files, redirect and respond',
       ],
     )
   })
