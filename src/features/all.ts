@@ -10,6 +10,7 @@ import { ja4Forward } from './ja4-forward/feature.ts'
 import { location } from './location/feature.ts'
 import { rewrite } from './rewrite/feature.ts'
 import { strip } from './strip/feature.ts'
+import { upgrade } from './upgrade/feature.ts'
 import { via } from './via/feature.ts'
 
 export const features = {
@@ -22,6 +23,7 @@ export const features = {
   'ja4.forward': ja4Forward,
   location,
   cookies,
+  upgrade,
   strip,
   rewrite,
 } as const

@@ -108,6 +108,8 @@ export interface StagedExchange {
   forwardText: string
   /** The Host field in place of the upstream's, or null */
   hostField: string | null
+  /** The protocol that the backend is asked to switch to, or null: of those that the client offers */
+  upgrade: string | null
   readonly siteName: string
   readonly route: { readonly name: string } | null
   /** What is asked, or was: nothing before there is an endpoint, or where the gateway answers by itself */

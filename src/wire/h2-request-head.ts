@@ -14,9 +14,6 @@ import { type HpackField, kind } from './hpack-field.ts'
 /** More than any browser keeps for one site; each costs the joined field two bytes more. */
 const mostCrumbs = 256
 
-/** Protocols of extended CONNECT that we carry (RFC 8441). */
-const tunnelled = 'websocket'
-
 export class RequestBlock implements HpackSink {
   readonly check: BlockCheck
   private text = ''
@@ -70,8 +67,8 @@ export class RequestBlock implements HpackSink {
     if (!this.check.sound) return null
     if (upgrade === null && this.scheme !== null && this.scheme !== 'https' && this.scheme !== 'http')
       this.check.fail('BAD_REQUEST', ':scheme is neither https nor http')
-    else if (upgrade !== null && upgrade !== tunnelled)
-      this.check.fail('METHOD_NOT_SUPPORTED', `CONNECT for another protocol than ${tunnelled}`)
+    else if (upgrade !== null && !/^[!#$%&'*+\-.^_`|~0-9A-Za-z/]{1,64}$/.test(upgrade))
+      this.check.fail('BAD_REQUEST', ':protocol is not the name of a protocol')
     else if ((this.path ?? '').length > this.uriBytes)
       this.check.fail('URI_TOO_LONG', `:path is longer than limits.uri (${this.uriBytes} bytes)`)
     else if (this.path !== null && this.path[0] !== '/' && !(this.path === '*' && method === 'OPTIONS'))
@@ -97,7 +94,7 @@ export class RequestBlock implements HpackSink {
       contentLength: withBody || ended ? contentLength : -1,
       chunked: withBody && contentLength <= 0,
       persistent: true,
-      upgrade,
+      upgrade: upgrade?.toLowerCase() ?? null,
       expectContinue: this.expect !== null,
       trailers: this.trailers,
       grpc: this.grpc,

@@ -140,7 +140,7 @@ describe('one connection', () => {
     assert.equal(record['path'], '/ws')
   })
 
-  it('never forwards what comes behind an upgrade that the backend refuses as raw bytes', async () => {
+  it('never forwards what comes behind an upgrade that the backend refuses', async () => {
     answer = (client, text) => {
       if (heads(text, 1) && !heads(text, 2)) client.send(ok('no upgrade'))
     }
@@ -148,11 +148,11 @@ describe('one connection', () => {
     client.send(
       `${get('/ws2', 'Connection: Upgrade\r\nUpgrade: foo\r\n')}GET /smuggled HTTP/1.1\r\nHost: admin.internal\r\n\r\n`,
     )
-    await client.until(text => text.includes('404') || text.includes('421') || heads(text, 2))
+    // Nor as a request: it may be of the other protocol (RFC 9931).
+    assert.equal(heads((await client.closed()).received, 2), false)
     const sent = backend.received()
-    assert.ok(!sent.includes('admin.internal'), sent)
+    assert.ok(!sent.includes('/smuggled') && !sent.includes('admin.internal'), sent)
     assert.ok(!/upgrade: foo/i.test(sent))
-    client.destroy()
   })
 
   it('refuses CONNECT, and takes OPTIONS * and the absolute form', async () => {

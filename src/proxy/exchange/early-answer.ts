@@ -32,6 +32,7 @@ class EarlyExchange implements StagedExchange, Sink {
   forwardQuery = ''
   forwardText = ''
   hostField: string | null = null
+  upgrade: string | null = null
   readonly siteName = ''
   readonly route = null
   readonly attempts = nobodyAsked

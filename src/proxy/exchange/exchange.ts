@@ -64,6 +64,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, Filter
   /** Of the site and client of this request: on an HTTP/2 connection another may have been looked up since */
   forwardText = ''
   hostField: string | null = null
+  upgrade: string | null = null
   finished = false
   private endedBy: ProxyError | null = null
   answersItself = false
@@ -151,6 +152,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, Filter
     this.forwardPath = this.path
     this.forwardQuery = this.query
     this.forwardText = this.downstream.forwarding.text
+    this.upgrade = upgradeOf(this.head)
     const route = this.route as unknown as Route
     this.deadline.routed(route, this.head.grpcTimeout)
     this.ask(route.origin, this)
@@ -249,10 +251,6 @@ export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, Filter
   }
 
   // From the attempts and their backend
-
-  get upgrade(): string | null {
-    return this.requestComplete ? upgradeOf(this.head) : null
-  }
 
   /** Runs the attempt filters. @returns why one has ended the exchange, or null */
   beforeAttempt(): ProxyError | null {

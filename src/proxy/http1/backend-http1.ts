@@ -86,7 +86,10 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
     enter(this, 'carrying', this.services)
     this.writer.begin(head.chunked && head.contentLength < 0, !this.requestSent)
     // Of this exchange: one that was refused would let a later 101 pass that nobody asked for.
-    this.handshake = exchange.upgrade === null ? null : new WebSocketHandshake(head.version === 2)
+    this.handshake =
+      exchange.upgrade === null
+        ? null
+        : new WebSocketHandshake(head.version === 2 && exchange.upgrade === 'websocket')
     this.link.writeText(requestText(exchange, host, this.handshake?.keyLine ?? ''))
   }
 
@@ -316,9 +319,13 @@ export class BackendHttp1 implements LinkHandler, Waiting, Backend, BodySink {
         return
       }
       const wrong =
-        exchange.upgrade === null || this.handshake === null || head.upgrade !== exchange.upgrade
+        exchange.upgrade === null || this.handshake === null
           ? 'switched protocols without being asked to'
-          : this.handshake.problem(head.fields)
+          : head.upgrade !== exchange.upgrade.toLowerCase()
+            ? `switched to another protocol than ${exchange.upgrade}, which it was asked for`
+            : this.requestSent
+              ? this.handshake.problem(head.fields)
+              : 'switched protocols before it had the whole request'
       if (wrong !== null) {
         this.fail(new ProxyError('BAD_RESPONSE', `${this.asked.label} ${wrong}`))
         return

@@ -45,6 +45,8 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
   /** Bytes of a request body with a known length that are still to come */
   private left = 0
   private persistent = true
+  /** The latest request offers another protocol: what comes before its answer may be of that, and is no request (RFC 9931) */
+  private offersUpgrade = false
   private minor: 0 | 1 = 1
   private chunkedAnswer = false
   private consuming = false
@@ -73,8 +75,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
   onData(chunk: Buffer): void {
     if (this.state === state.lingering || this.state === state.gone) return
     if (this.state === state.waiting || this.ahead.length > 0) {
-      this.ahead.add(chunk)
-      this.link.pause()
+      this.keepAhead(chunk, 0)
       return
     }
     this.consume(chunk)
@@ -165,6 +166,8 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
 
   head(status: number, reason: string, text: string, length: number, bodyless: boolean): void {
     const { minor } = this
+    // A client of another protocol than WebSocket may go on in it before it has read that it must not.
+    if (this.offersUpgrade && (this.exchange?.upgrade ?? 'websocket') !== 'websocket') this.persistent = false
     const unknown = length < 0 && !bodyless
     // HTTP/1.0 has no other way to say where a body of unknown length ends.
     if (unknown && minor === 0) this.persistent = false
@@ -249,15 +252,17 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
 
   private consume(first: Buffer): void {
     this.consuming = true
+    // The client has had the answer, and goes on with HTTP.
+    if (this.state === state.head && !this.link.needsDrain) this.offersUpgrade = false
     let bytes = first
     let at = 0
     while (at < bytes.length) {
       // No request is taken while an answer cannot leave: whoever does not read would have us hold them all.
       if (this.state === state.waiting || (this.state === state.head && this.link.needsDrain)) {
-        this.ahead.add(bytes, at)
-        this.link.pause()
+        this.keepAhead(bytes, at)
         break
       }
+      if (this.state === state.head && this.offersUpgrade) this.linger()
       if (this.state === state.head) {
         const limits = this.services.snapshot.limits
         if (this.partial !== null) {
@@ -291,7 +296,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
         this.partial?.release()
         this.partial = null
         at = head.end
-        this.begin(head)
+        this.begin(head, at < bytes.length)
       } else if (this.state === state.body) {
         at = this.readBody(bytes, at)
         if (at < 0) break
@@ -301,20 +306,31 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
     this.exchange?.flushRequest()
   }
 
+  private keepAhead(bytes: Buffer, from: number): void {
+    if (this.offersUpgrade) this.persistent = false
+    this.ahead.add(bytes, from)
+    this.link.pause()
+  }
+
   private takeAhead(): void {
-    this.consume(this.ahead.take())
+    if (this.offersUpgrade) this.linger()
+    else this.consume(this.ahead.take())
     if (this.ahead.length === 0 && !this.bodyPaused && this.state !== state.gone) this.link.resume()
   }
 
-  private begin(head: RequestHead): void {
+  /** @param behind more has come with it */
+  private begin(head: RequestHead, behind: boolean): void {
     this.requests++
     this.minor = head.minor
     this.persistent = head.persistent
+    this.offersUpgrade = head.upgrade !== null
     const exchange = new Exchange(this.services, this, head)
     this.exchange = exchange
     enter(this, 'exchange', this.services)
-    if (exchange.requestComplete) this.state = state.waiting
-    else {
+    if (exchange.requestComplete) {
+      this.state = state.waiting
+      if (this.offersUpgrade && behind) this.persistent = false
+    } else {
       this.state = state.body
       this.left = head.contentLength
       if (head.chunked) this.decoder = new ChunkedDecoder(this.services.snapshot.limits, true, this.link.share)

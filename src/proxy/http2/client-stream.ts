@@ -7,7 +7,7 @@ import type { Link } from '../../model/link.ts'
 import { Fields } from '../../wire/fields.ts'
 import { h2Error } from '../../wire/h2-frames.ts'
 import type { ResponseBlock } from '../../wire/h2-response-head.ts'
-import type { ResponseHead } from '../../wire/heads.ts'
+import type { RequestHead, ResponseHead } from '../../wire/heads.ts'
 import { type Backend, type BackendUser, hasBody } from '../seam/backend.ts'
 import { acceptField, acceptFor, keyField } from '../seam/websocket.ts'
 import type { Session } from './session.ts'
@@ -135,7 +135,7 @@ export class ClientStream implements Backend, StreamUser {
     if (exchange.upgrade !== null && head.status < 300) {
       this.switched = true
       // A client that speaks HTTP/1.1 waits for the proof that HTTP/2 does without.
-      const key = exchange.head.fields.get(keyField)
+      const key = exchange.upgrade === 'websocket' ? exchange.head.fields.get(keyField) : null
       if (key !== null) head.fields.set(acceptField, acceptFor(key))
       exchange.backendSwitched(head)
       return
@@ -229,10 +229,9 @@ export class ClientStream implements Backend, StreamUser {
   private open(exchange: BackendUser): void {
     const { session, endpoint } = this.carrier
     const { head, upgrade } = exchange
-    if (upgrade !== null && !session.peer.enableConnectProtocol) {
-      this.fail(
-        new ProxyError('BAD_RESPONSE', `${endpoint.label} does not allow extended CONNECT, which WebSocket needs`),
-      )
+    const problem = upgrade === null ? null : upgradeProblem(head, session, endpoint.label)
+    if (problem !== null) {
+      this.fail(problem)
       return
     }
     const stream = new Stream(session, this.carrier.nextId(), this, session.peer.initialWindowSize)
@@ -279,6 +278,20 @@ export class ClientStream implements Backend, StreamUser {
 }
 
 const nothing = () => {}
+
+/** Extended CONNECT has neither a method of its own nor a body (RFC 8441 section 4). */
+function upgradeProblem(head: RequestHead, session: Session, label: string): ProxyError | null {
+  if (head.method !== 'GET' || hasBody(head))
+    return new ProxyError(
+      'METHOD_NOT_SUPPORTED',
+      `${label} is spoken to over HTTP/2, where a request that upgrades is a GET without a body (RFC 8441)`,
+    )
+  if (session.peer.enableConnectProtocol) return null
+  return new ProxyError(
+    'BAD_RESPONSE',
+    `${label} does not allow extended CONNECT, which an upgrade needs (RFC 8441)`,
+  )
+}
 
 /** The lines of all fields but one. */
 function without(fields: Fields, name: string): string {

@@ -10,7 +10,7 @@ import { h2Error, h2ErrorName, maxStreamId, preface } from '../../wire/h2-frames
 import { ResponseBlock, TrailerBlock } from '../../wire/h2-response-head.ts'
 import { setting } from '../../wire/h2-settings.ts'
 import type { HpackSink } from '../../wire/hpack-decoder.ts'
-import type { Backend } from '../seam/backend.ts'
+import type { Backend, Need } from '../seam/backend.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
 import type { Services } from '../seam/services.ts'
 import { ClientStream, type Http2Peer } from './client-stream.ts'
@@ -70,15 +70,17 @@ export class Http2Client implements SessionRole, Waiting {
     services.deadlines.watch(this)
   }
 
-  /** Room for one more exchange, or null. An upgrade finds room only where the backend is known to grant it, or must. */
-  take(upgrade: boolean): Backend | null {
+  /** Room for one more exchange, or null. A WebSocket finds room only where the backend is known to grant it, other upgrades only where HTTP/2 is a must. */
+  take(need: Need): Backend | null {
     const { session } = this
     const { peer } = session
     if (this.leaving || session.closing) return null
     const allowed = session.settled ? peer.maxConcurrentStreams : this.home.streamsAllowed
     const most = Math.min(allowed, this.resets.left(session.now))
     if (session.streams.size + this.taken >= most || session.lastOwnStream >= maxStreamId - 2) return null
-    if (upgrade && this.endpoint.http === 'auto' && !(session.settled && peer.enableConnectProtocol)) return null
+    if (need !== 'request' && this.endpoint.http === 'auto') {
+      if (need === 'upgrade' || !session.settled || !peer.enableConnectProtocol) return null
+    }
     this.taken++
     this.arm()
     return new ClientStream(this)

@@ -32,6 +32,9 @@ export interface BackendUser {
   switchedData(chunk: Buffer): void
 }
 
+/** What an exchange needs of a connection: that of any request, a WebSocket, or an upgrade that HTTP/1.1 alone is sure to have. */
+export type Need = 'request' | 'websocket' | 'upgrade'
+
 /** One try at one endpoint. */
 export interface Backend {
   /** Its connection carries other exchanges too, and outlives one that is cut off. */

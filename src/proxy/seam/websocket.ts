@@ -6,6 +6,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Fields } from '../../wire/fields.ts'
 import type { RequestHead } from '../../wire/heads.ts'
+import { hasBody } from './backend.ts'
 
 export const keyField = 'sec-websocket-key'
 export const acceptField = 'sec-websocket-accept'
@@ -20,7 +21,7 @@ export class WebSocketHandshake {
   readonly keyLine: string
   private readonly accept: string
 
-  /** @param inClientsPlace the client speaks HTTP/2, and sent none */
+  /** @param inClientsPlace a WebSocket of a client that speaks HTTP/2, and sent none */
   constructor(inClientsPlace: boolean) {
     const key = inClientsPlace ? randomBytes(16).toString('base64') : ''
     this.keyLine = inClientsPlace ? `${keyField}: ${key}\r\n` : ''
@@ -37,7 +38,9 @@ export class WebSocketHandshake {
 }
 
 /**
- * The upgrade that a request asks for, or null. Other protocols are not spoken of to the backend: an upgrade is optional to
- * begin with, and one that we do not know could turn the connection into something we cannot see (RFC 9931).
+ * The upgrade that the backend of a route is asked for if nothing else is written there (features/upgrade), or null. Other
+ * protocols are not spoken of: an upgrade is optional to begin with, and one that nobody has named could turn the connection into
+ * something that we cannot see (RFC 9931).
  */
-export const upgradeOf = (head: RequestHead): string | null => (head.upgrade === 'websocket' ? 'websocket' : null)
+export const upgradeOf = (head: RequestHead): string | null =>
+  head.upgrade === 'websocket' && !hasBody(head) ? 'websocket' : null

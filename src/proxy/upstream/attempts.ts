@@ -10,7 +10,7 @@ import { HeldBytes } from '../../base/held-bytes.ts'
 import type { RequestSink, Sink } from '../../model/stage.ts'
 import type { Fields } from '../../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../../wire/heads.ts'
-import { type Backend, type BackendUser, hasBody } from '../seam/backend.ts'
+import { type Backend, type BackendUser, hasBody, type Need } from '../seam/backend.ts'
 import type { BackendSide } from '../seam/backend-side.ts'
 import type { Services } from '../seam/services.ts'
 import { type AttemptsOwner, hostFor } from './attempts-owner.ts'
@@ -22,6 +22,9 @@ import { type Opening, poolOf, type Waiter } from './pool.ts'
 import { isRefusal } from './retry.ts'
 import { Switching } from './switching.ts'
 import type { Upstream } from './upstream.ts'
+
+const needOf = ({ upgrade }: AttemptsOwner): Need =>
+  upgrade === null ? 'request' : upgrade === 'websocket' ? 'websocket' : 'upgrade'
 
 const none: readonly Endpoint[] = []
 /** Bytes of a request body that are kept for another try */
@@ -313,7 +316,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
     endpoint.active++
     this.endpoint = endpoint
     this.count++
-    const pooled = poolOf(endpoint, this.services).take(this.owner.upgrade !== null)
+    const pooled = poolOf(endpoint, this.services).take(needOf(this.owner))
     if (pooled !== null) {
       this.send(pooled)
       return
@@ -323,10 +326,10 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
   }
 
   private open(endpoint: Endpoint): void {
-    const { timeouts, upgrade } = this.owner
+    const { timeouts } = this.owner
     const pool = poolOf(endpoint, this.services)
     pool.maxIdle = this.upstream.terms.maxIdle
-    this.opening = pool.open(this, timeouts.connectMs, upgrade !== null)
+    this.opening = pool.open(this, timeouts.connectMs, needOf(this.owner))
   }
 
   private send(backend: Backend): void {

@@ -8,7 +8,7 @@ import type { Link } from '../../model/link.ts'
 import type { ClientTls } from '../../model/tls-terms.ts'
 import { BackendHttp1 } from '../http1/backend-http1.ts'
 import { Http2Client } from '../http2/client.ts'
-import type { Backend } from '../seam/backend.ts'
+import type { Backend, Need } from '../seam/backend.ts'
 import type { Services } from '../seam/services.ts'
 import { Dial } from './dial.ts'
 import type { Endpoint, EndpointPool } from './endpoint.ts'
@@ -57,21 +57,21 @@ class Pool implements EndpointPool {
   }
 
   /** A connection that is there already, or null. */
-  take(upgrade: boolean): Backend | null {
+  take(need: Need): Backend | null {
     for (let at = this.sessions.length - 1; at >= 0; at--) {
-      const backend = (this.sessions[at] as Http2Client).take(upgrade)
+      const backend = (this.sessions[at] as Http2Client).take(need)
       if (backend !== null) return backend
     }
     return this.idle.pop() ?? null
   }
 
-  open(waiter: Waiter, connectMs: number, upgrade: boolean): Opening {
+  open(waiter: Waiter, connectMs: number, need: Need): Opening {
     const { endpoint } = this
     // Where both are possible, HTTP/1.1 is what every backend upgrades from.
-    if (upgrade && endpoint.http === 'auto')
+    if (need !== 'request' && endpoint.http === 'auto')
       return new OwnOpening(this, waiter, connectMs, endpoint.spoken.http1Tls)
     if (this.speaksHttp1) return new OwnOpening(this, waiter, connectMs, endpoint.tls)
-    if (this.shared?.full !== false) this.shared = new SharedOpening(this, endpoint.tls, connectMs, upgrade)
+    if (this.shared?.full !== false) this.shared = new SharedOpening(this, endpoint.tls, connectMs, need)
     this.shared.join(waiter)
     return this.shared
   }
@@ -153,7 +153,7 @@ class OwnOpening implements Opening {
       if (made instanceof ProxyError) waiter.connectFailed(made)
       else if (made instanceof BackendHttp1) waiter.connected(made)
       else {
-        const backend = made.take(false) as Backend
+        const backend = made.take('request') as Backend
         pool.usedUp(made)
         waiter.connected(backend)
       }
@@ -167,13 +167,13 @@ class OwnOpening implements Opening {
 
 class SharedOpening implements Opening {
   private readonly pool: Pool
-  private readonly upgrade: boolean
+  private readonly need: Need
   private readonly waiters = new Set<Waiter>()
   private settled = false
 
-  constructor(pool: Pool, tls: ClientTls | null, connectMs: number, upgrade: boolean) {
+  constructor(pool: Pool, tls: ClientTls | null, connectMs: number, need: Need) {
     this.pool = pool
-    this.upgrade = upgrade
+    this.need = need
     pool.dial(tls, connectMs, made => this.onMade(made))
   }
 
@@ -202,7 +202,7 @@ class SharedOpening implements Opening {
     for (const waiter of waiters) {
       // The one before may have cancelled it.
       if (!this.waiters.delete(waiter)) continue
-      const backend = made instanceof BackendHttp1 ? single : made.take(this.upgrade)
+      const backend = made instanceof BackendHttp1 ? single : made.take(this.need)
       single = null
       if (backend !== null) waiter.connected(backend)
       else waiter.openAgain()

@@ -189,6 +189,11 @@ const features: Readonly<Record<string, Effect>> = {
     sees: 'a page',
   },
   'errors.*.file': { given: { errors: { 502: { file: otherPage } } }, to: page, look: brokenGets, sees: true },
+  upgrade: {
+    to: ['tcp'],
+    look: r => r.echoed({ fields: ['connection: upgrade', 'upgrade: tcp'] }).then(contains('upgrade: tcp')),
+    sees: true,
+  },
   via: { to: false, look: r => r.echoed().then(contains('via: 1.1 sallyport')), sees: false },
   hsts: { to: hsts, look: hstsSeen, sees: 'max-age=31536000; includeSubDomains' },
   'hsts.maxAge': { given: { hsts }, to: 60, look: hstsSeen, sees: 'max-age=60; includeSubDomains' },

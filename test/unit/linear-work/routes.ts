@@ -2,7 +2,8 @@
 
 import { changeCookie } from '../../../src/features/cookies/set-cookie.ts'
 import { outside } from '../../../src/features/location/reference.ts'
-import type { StagedExchange } from '../../../src/model/stage.ts'
+import { upgrade } from '../../../src/features/upgrade/feature.ts'
+import { needsNoBody, type Sink, type Stage, type StagedExchange } from '../../../src/model/stage.ts'
 import { compileCaptures, restOf } from '../../../src/route/captures.ts'
 import { routeTable } from '../../../src/route/match.ts'
 import { Names } from '../../../src/route/names.ts'
@@ -81,6 +82,15 @@ export const routes: readonly Worst[] = [
     worst('src/features/cookies/set-cookie.ts', `${piece} over and over`, 4_000, n => {
       const cookie = `a=b${piece.repeat(n / piece.length)}`
       return () => changeCookie(cookie, everyAttribute)
+    }),
+  ),
+  ...[',', 'a,', ' ,tcp/1'].map(piece =>
+    worst('src/features/upgrade/feature.ts', `${piece} over and over`, 4_000, n => {
+      const where = { paths: [], hosts: [], isDefaultSite: false }
+      const { inside } = upgrade.compile([['tcp']], where, path => path)
+      const origin = (inside as Stage)(() => needsNoBody)
+      const head = { upgrade: piece.repeat(n / piece.length) }
+      return () => origin({ head } as unknown as StagedExchange, null as unknown as Sink)
     }),
   ),
   worst('src/route/names.ts', 'labels', 4_000, n => {
