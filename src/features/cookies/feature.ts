@@ -1,5 +1,6 @@
 /** `cookies`: other attributes for the cookies of backends that do not know their outside. */
 import type { RawValue } from '../../config/engine/infer.ts'
+import { placeOf } from '../../config/engine/tree.ts'
 import type { Link } from '../../model/link.ts'
 import { type Sink, type Stage, type StagedExchange, WrappedSink } from '../../model/stage.ts'
 import { fieldNames } from '../../wire/fields.ts'
@@ -22,9 +23,8 @@ export const cookies = feature({
   inherits: 'replaces',
   check(value, node, problems) {
     for (const [index, entry] of value.entries()) {
-      const at = node.kind === 'list' ? (node.items[index] ?? node).at : node.at
       if (entry?.sameSite === 'none' && entry.secure === false)
-        problems.error(at, 'clients refuse SameSite=None without Secure', 'remove secure: false')
+        problems.error(placeOf(node, index), 'clients refuse SameSite=None without Secure', 'remove secure: false')
     }
   },
   compile(values, _where, outward) {

@@ -1,5 +1,6 @@
 /** `upgrade`: the protocols that a route lets clients and backends switch to (RFC 9110 section 7.8). */
 import type { Formed } from '../../config/engine/forms.ts'
+import { placeOf } from '../../config/engine/tree.ts'
 import type { Stage } from '../../model/stage.ts'
 import { hasBody } from '../../proxy/seam/backend.ts'
 import type { RequestHead } from '../../wire/heads.ts'
@@ -34,9 +35,8 @@ export const upgrade = feature({
   check(value, node, problems) {
     for (const [index, name] of value.entries()) {
       if (name === undefined || !carriesHttp.test(name)) continue
-      const at = node.kind === 'list' ? (node.items[index] ?? node).at : node.at
       problems.warn(
-        at,
+        placeOf(node, index),
         `after an upgrade to ${name}, clients can send the backend any request, past all rules of this gateway`,
         'remove it unless every client of this route may ask the backend for anything',
       )
