@@ -102,13 +102,19 @@ export function bunTransport(bun: BunApi, fault: FaultSink, links: LinkCount, bu
 
 function serverTls(terms: ServerTls): BunTls {
   terms.native ??= {
-    secureContext: (tls.createSecureContext(serverOptions(terms)) as unknown as WithNative).context,
+    secureContext: (tls.createSecureContext(withOwnTrust(terms)) as unknown as WithNative).context,
     ALPNProtocols: alpnWire(terms.alpn),
     requestCert: terms.clients !== null,
     rejectUnauthorized: terms.clients?.require ?? false,
   } satisfies BunTls
   return terms.native as BunTls
 }
+
+/**
+ * Where no client is judged, trust in nothing but the certificate itself. BoringSSL builds a chain for a certificate that comes
+ * without one at each handshake; with the default trust it opens files in the system's folder for that.
+ */
+const withOwnTrust = (terms: ServerTls): tls.TlsOptions => ({ ca: terms.chainPem, ...serverOptions(terms) })
 
 function clientTls(terms: ClientTls): BunTls {
   // An address is no server name (RFC 6066 section 3). Left out, Bun would send the one that it connects to.
