@@ -166,16 +166,19 @@ function mended(
   return head
 }
 
-/** RFC 9112 section 5.2: a fold becomes a space. */
+/** RFC 9112 section 5.2: a fold becomes a space. A field in many folds is put together once. */
 function unfolded(lines: readonly string[], may: (name: Leniency) => unknown): string[] {
-  const fields: string[] = []
+  const fields: string[][] = []
+  let isFixed = true
   for (const line of lines) {
-    const last = fields.length - 1
-    const isFold = (line.startsWith(' ') || line.startsWith('\t')) && last >= 0
-    if (isFold && !isFraming(fields[last] as string) && may('folded-fields')) fields[last] += ` ${trimBlanks(line)}`
-    else fields.push(line)
+    const isFold = (line.startsWith(' ') || line.startsWith('\t')) && !isFixed
+    if (isFold && may('folded-fields')) fields.at(-1)?.push(trimBlanks(line))
+    else {
+      fields.push([line])
+      isFixed = isFraming(line)
+    }
   }
-  return fields
+  return fields.map(parts => parts.join(' '))
 }
 
 function mendedField(line: string, may: (name: Leniency) => unknown): string {
