@@ -281,3 +281,8 @@ export function messageOf(error: unknown): string {
     return `a value without a text (${typeof error})`
   }
 }
+
+/** After a fault of the client nothing more is read from it, unless it has only asked for what is not there. */
+export function endsConnection({ row: { fault, status } }: ProxyError): boolean {
+  return fault === 'client' && status !== 404 && status !== 421
+}

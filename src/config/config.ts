@@ -29,6 +29,7 @@ import type { upstreamShape } from './schema/upstream.ts'
 import type { vaultShape } from './schema/vault.ts'
 import type { configShape } from './schema.ts'
 import type { StageConfig } from './stages.ts'
+import type { TrustConfig } from './validate-trust.ts'
 
 export interface ConfigInput extends Input<typeof configShape> {}
 export interface ListenInput extends Input<typeof listenShape> {}
@@ -41,13 +42,14 @@ export interface UpstreamInput extends Input<typeof upstreamShape> {}
 /** `A` with the fields of `B` in place of its own. */
 type Over<A, B> = Omit<A, keyof B> & B
 
-type Sections = Omit<Read<typeof configShape>, 'defaults' | 'include' | 'policy'>
+type Sections = Omit<Read<typeof configShape>, 'defaults' | 'include' | 'policy' | 'lists' | 'trust'>
 
 export type Config = Over<
   Sections,
   {
     /** Absolute path of the file, null for a configuration given in code */
     readonly file: string | null
+    readonly listen: readonly ListenConfig[]
     readonly sites: readonly SiteConfig[]
     /** Every upstream once: the named ones (used or not), then those written inside routes and sites, in file order */
     readonly upstreams: readonly UpstreamConfig[]
@@ -67,7 +69,8 @@ export type Config = Over<
   }
 >
 
-export type ListenConfig = Sections['listen'][number]
+/** With the trust of the file where it has none of its own, and with the addresses of lists in place of their names. */
+export type ListenConfig = Over<Sections['listen'][number], { readonly trust: TrustConfig | null }>
 export type TicketsConfig = Sections['tickets']
 export type AlertsConfig = NonNullable<Sections['alerts']>
 export type AdminConfig = NonNullable<Sections['admin']>

@@ -1,7 +1,7 @@
 /** The whole configuration as rows: one per option. Validation, defaults, docs/config.md and the JSON Schema come from here. */
 
 import { featureRows } from '../features/all.ts'
-import { policyName, upstreamName } from './engine/forms.ts'
+import { addressRange, policyName, upstreamName } from './engine/forms.ts'
 import { shape } from './engine/kinds.ts'
 import { includePattern } from './include-pattern.ts'
 import { acmeShape } from './schema/acme.ts'
@@ -14,6 +14,7 @@ import { policyShape } from './schema/policy.ts'
 import { siteShape } from './schema/site.ts'
 import { storageShape } from './schema/storage.ts'
 import { ticketsShape } from './schema/tickets.ts'
+import { listName, trustShape } from './schema/trust.ts'
 import { upstreamShape } from './schema/upstream.ts'
 import { vaultShape } from './schema/vault.ts'
 
@@ -80,6 +81,21 @@ export const configShape = shape({
       default: {},
       docs: 'Defaults for the requests of every site; a site or a route can add to them or override them.',
       example: '{ headers: { response: { remove: [server] } } }',
+    },
+    trust: {
+      kind: { type: 'object', shape: trustShape },
+      docs: 'HTTP proxies that may say who the client of a request is, for listeners that do not set `trust` themselves.',
+      example: '{ from: [10.0.0.0/8], fields: forwarded }',
+    },
+    lists: {
+      kind: {
+        type: 'map',
+        key: listName,
+        keyName: 'name',
+        of: { type: 'list', of: { type: 'string', form: addressRange, write: 'address range' }, single: true },
+      },
+      docs: 'Named lists of addresses, for `trust.from`.',
+      example: '{ cloudflare: [173.245.48.0/20, 2400:cb00::/32] }',
     },
     upstreams: {
       kind: { type: 'map', key: upstreamName, keyName: 'name', of: { type: 'object', shape: upstreamShape } },

@@ -21,6 +21,7 @@ import { Policies } from './validate-policies.ts'
 import { type SiteChecks, validateSite } from './validate-sites.ts'
 import { validateStorage } from './validate-storage.ts'
 import { validateTickets } from './validate-tickets.ts'
+import { checkLists, type TrustConfig, validateTrust } from './validate-trust.ts'
 import { Upstreams } from './validate-upstreams.ts'
 import { validateVault } from './validate-vault.ts'
 
@@ -40,7 +41,11 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const reader = startReader(problems, folder, filesLater)
   const raw = readObject(tree, configShape, reader) as Raw<typeof configShape> | undefined
   if (!raw) return undefined
-  const listen = validateListeners(raw.listen ?? [], childOf(tree, 'listen'), problems)
+  const lists = raw.lists ?? new Map()
+  checkLists(lists, childOf(tree, 'lists'), problems)
+  const trust = validateTrust(raw.trust, childOf(tree, 'trust'), lists, problems)
+  const trustOf: TrustOf = (own, node) => validateTrust(own, node, lists, problems) ?? trust
+  const listen = validateListeners(raw.listen ?? [], childOf(tree, 'listen'), trustOf, problems)
   // Where something is wrong with them, the defaults stand in so that routes can still be checked.
   const limits = whole(limitsShape, raw.limits) ?? (readDefaults(limitsShape, reader) as LimitsConfig)
   const timeouts = whole(timeoutsShape, raw.timeouts) ?? (readDefaults(timeoutsShape, reader) as TimeoutsConfig)
@@ -117,9 +122,12 @@ export function defaultState(origin: Pick<Origin, 'folder' | 'environment'>): st
   return path.resolve(origin.folder, given || '.sallyport')
 }
 
+type TrustOf = (own: Parameters<typeof validateTrust>[0], node: Node | undefined) => TrustConfig | null
+
 function validateListeners(
   raw: Raw<typeof configShape>['listen'] & {},
   list: Node | undefined,
+  trustOf: TrustOf,
   problems: Problems,
 ): ListenConfig[] {
   const listen: ListenConfig[] = []
@@ -127,7 +135,10 @@ function validateListeners(
   raw.forEach((one, index) => {
     if (one?.address === undefined || one.port === undefined || one.cleartext === undefined || !list) return
     // Where another row of it is wrong, that is reported; the checks of other sections look at these three alone.
-    const listener = one as ListenConfig
+    const listener = {
+      ...(one as ListenConfig),
+      trust: trustOf(one.trust, list.kind === 'list' ? childOf(list.items[index]!, 'trust') : undefined),
+    }
     const at = placeOf(list, index)
     const other = places.find(before => overlap(before.one, listener))
     if (other) {

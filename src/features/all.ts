@@ -4,6 +4,7 @@ import { compress } from './compress/feature.ts'
 import { cookies } from './cookies/feature.ts'
 import { errors } from './errors/feature.ts'
 import type { Feature } from './feature.ts'
+import { forward } from './forward/feature.ts'
 import { headers } from './headers/feature.ts'
 import { hsts } from './hsts/feature.ts'
 import { ja4Forward } from './ja4-forward/feature.ts'
@@ -19,6 +20,7 @@ export const features = {
   compress,
   errors,
   'limits.body': bodyLimit,
+  forward,
   via,
   'ja4.forward': ja4Forward,
   location,

@@ -40,8 +40,12 @@ const present = (text: string | null): string | null => (text === '' ? null : te
 
 /** Every variable there is, in the order of the documentation. */
 export const variables: Readonly<Record<string, Variable>> = {
-  'client.address': { docs: "The client's address.", value: ({ exchange }) => exchange.connection.clientAddress },
-  'client.port': { docs: "The client's port.", value: ({ exchange }) => `${exchange.connection.clientPort}` },
+  'client.address': { docs: "The client's address.", value: ({ exchange }) => exchange.client.clientAddress },
+  'client.port': {
+    docs: "The client's port.",
+    // A trusted proxy need not say it.
+    value: ({ exchange }) => (exchange.client.clientPort === 0 ? null : `${exchange.client.clientPort}`),
+  },
   'client.subject': {
     docs: "The subject of the client's verified certificate (RFC 4514).",
     value: identity(({ subject }) => present(subject)),
@@ -80,7 +84,7 @@ export const variables: Readonly<Record<string, Variable>> = {
   'request.method': { docs: 'The method.', value: ({ exchange }) => exchange.head.method },
   'request.scheme': {
     docs: '`https` or `http`, as the client connected.',
-    value: ({ exchange }) => (exchange.connection.secure ? 'https' : 'http'),
+    value: ({ exchange }) => (exchange.client.secure ? 'https' : 'http'),
   },
   'request.host': {
     docs: 'The requested host, without a port.',
@@ -88,7 +92,7 @@ export const variables: Readonly<Record<string, Variable>> = {
   },
   'request.port': {
     docs: 'The port that the client connected to: `listen.public`, else that of the listener or a PROXY header.',
-    value: ({ exchange }) => `${exchange.connection.publicPort ?? exchange.connection.serverPort}`,
+    value: ({ exchange }) => `${exchange.client.publicPort ?? exchange.client.serverPort}`,
   },
   'request.path': {
     docs: 'The requested path, in normal form.',

@@ -11,7 +11,7 @@ import { Listener } from '../proxy/accept/listener.ts'
 import type { Drainable, ListenerOptions } from '../proxy/seam/holder.ts'
 import type { Services } from '../proxy/seam/services.ts'
 import type { GatewayOptions } from './gateway-options.ts'
-import { bindAll, changesProxyProtocol, type ListenerPlan, planListeners } from './listeners.ts'
+import { bindAll, changesTrust, type ListenerPlan, planListeners } from './listeners.ts'
 
 export class ListenerSet {
   private bound: readonly Listener[] = []
@@ -70,7 +70,7 @@ export class ListenerSet {
     const before = new Map(this.bound.map((listener, at) => [listener, this.wanted[at]]))
     for (const [listener, listen] of kept) {
       listener.options = optionsOf(listen, listener, this.reusePort)
-      if (changesProxyProtocol(before.get(listener), listen)) listener.distrust()
+      if (changesTrust(before.get(listener), listen)) listener.distrust()
     }
     for (const listener of this.bound) {
       if (kept.has(listener)) continue
@@ -130,5 +130,6 @@ const optionsOf = (listen: ListenConfig, bound: Listener | null, reusePort: bool
   cleartext: listen.cleartext,
   proxyFrom: listen.proxyProtocol === null ? null : new CidrSet(listen.proxyProtocol.from),
   reusePort,
+  trust: listen.trust === null ? null : { ...listen.trust, from: new CidrSet(listen.trust.from) },
   allowedFields: listen.fields === null ? null : new Set(listen.fields.allow),
 })

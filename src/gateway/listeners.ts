@@ -69,8 +69,11 @@ async function bind(listener: Listener, current: readonly Listener[], log: Log):
 }
 
 /** Whether the peers that may say who the client is are others than before. */
-export const changesProxyProtocol = (before: ListenConfig | undefined, after: ListenConfig): boolean =>
-  JSON.stringify(before?.proxyProtocol ?? null) !== JSON.stringify(after.proxyProtocol)
+export const changesTrust = (before: ListenConfig | undefined, after: ListenConfig): boolean =>
+  trusted(before) !== trusted(after)
+
+const trusted = (listen: ListenConfig | undefined): string =>
+  JSON.stringify([listen?.proxyProtocol ?? null, listen?.trust ?? null])
 
 /** Throws UsageError for an option that a reload cannot change. `workers` is refused by whoever starts them. */
 export function refuseChange(before: Config, after: Config): void {

@@ -1,6 +1,7 @@
 /** What is known about a client's connection, from its first bytes to its last. One object a connection. */
 import type { AllowedFields } from '../wire/heads.ts'
 import type { Fingerprint } from '../wire/ja4.ts'
+import type { Trust } from './client.ts'
 import type { ClientIdentity } from './client-identity.ts'
 import type { Link } from './link.ts'
 import type { ConnectionText } from './records.ts'
@@ -29,6 +30,10 @@ export type Connection = {
   identity: ClientIdentity | null
   /** What program the client seems to be, by its hello; null where nobody asks, and in cleartext */
   fingerprint: Fingerprint | null
+  /** Of a peer that its listener trusts, from when the peer's address is known; null for any other */
+  trust: Trust | null
+  /** By its listener: whoever does not come by https is redirected there */
+  readonly httpsOnly: boolean
   /** By its listener */
   readonly allowedFields: AllowedFields
   /** Key exchange group, for the log */

@@ -35,8 +35,13 @@ export interface FilterExchange {
   /** Unique in this process; in the log, and in error answers */
   readonly id: string
   readonly client: {
+    /** The peer of the connection, or the client that a trusted proxy names */
     readonly address: string
+    /** 0 where a trusted proxy did not say it */
     readonly port: number
+    /** As the client connected: to the gateway, or to a trusted proxy */
+    readonly scheme: 'https' | 'http'
+    /** TLS between the gateway and its peer */
     readonly secure: boolean
     readonly serverName: string | null
     /** Who the client has proved to be with its certificate */

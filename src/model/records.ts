@@ -48,6 +48,8 @@ export interface RequestRecord {
   /** Also in the page or body of an error */
   readonly id: string
   readonly connection: ObservedConnection
+  /** Whom it comes from: the connection's peer, or the client that a trusted proxy names */
+  readonly client: { readonly clientAddress: string; readonly clientPort: number; readonly secure: boolean }
   /** `version` is 1 or 2 */
   readonly head: { readonly method: string; readonly version: number }
   readonly host: string

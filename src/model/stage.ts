@@ -22,6 +22,7 @@ import type { HeldBytes } from '../base/held-bytes.ts'
 import type { Fields } from '../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../wire/heads.ts'
 import type { Fingerprint } from '../wire/ja4.ts'
+import type { Client } from './client.ts'
 import type { ClientIdentity } from './client-identity.ts'
 import type { Reply } from './filter.ts'
 import type { Link, TlsFacts } from './link.ts'
@@ -73,13 +74,9 @@ export interface AskedEndpoint {
   readonly place: { readonly address: string; readonly port: number }
 }
 
-/** What is known of the client's connection. */
-interface ClientFacts {
-  readonly clientAddress: string
-  readonly clientPort: number
-  readonly serverPort: number
-  readonly publicPort: number | null
-  /** TLS with the client */
+/** What is known of the connection: its peer is the client, or a trusted proxy. */
+interface ConnectionFacts {
+  /** TLS with the peer */
   readonly secure: boolean
   readonly serverName: string | null
   /** Who the client has proved to be with its certificate */
@@ -94,7 +91,9 @@ interface ClientFacts {
 export interface StagedExchange {
   /** Unique in this process; in the log, and in error answers */
   readonly id: string
-  readonly connection: ClientFacts
+  readonly connection: ConnectionFacts
+  /** Whom the request comes from */
+  readonly client: Client
   /** `fields` is what the origin is asked with: it may be changed before the inner origin is called */
   readonly head: RequestHead
   /** As asked for, without the changes of stages: the Host, and the target in normal form, which was routed on */

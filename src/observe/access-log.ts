@@ -28,7 +28,8 @@ const text = (value: string, most = mostText): string => jsonText(value.length >
 export function requestJson(record: RequestRecord): string {
   const { connection, head, startedAt, sentAt, headAt, endedAt, route, attempts, errorCode, errorWhy } = record
   connection.logText ??= connectionText(connection)
-  const { client, handshakeMs, tls } = connection.logText
+  const { handshakeMs, tls } = connection.logText
+  const client = record.client === connection ? connection.logText.client : behindProxy(record)
   const { endpoint } = attempts
   return (
     `"id":${jsonText(record.id)},${client},"http":${head.version},"method":${text(head.method)}` +
@@ -42,6 +43,10 @@ export function requestJson(record: RequestRecord): string {
     `,"why":${errorWhy === null ? 'null' : text(errorWhy)}`
   )
 }
+
+/** A trusted proxy has named the client: the log has both. */
+const behindProxy = ({ client, connection }: RequestRecord): string =>
+  `"client":${jsonText(client.clientAddress)},"peer":${jsonText(connection.clientAddress)},"port":${connection.serverPort}`
 
 function connectionText(connection: ObservedConnection): ConnectionText {
   return {

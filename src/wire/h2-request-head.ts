@@ -36,9 +36,12 @@ export class RequestBlock implements HpackSink {
   priority: Priority | null = null
 
   private readonly allowed: AllowedFields
+  /** What a trusted peer says of the client; null from any other */
+  private claims: string | null
 
-  constructor(limits: HeadLimits, allowed: AllowedFields = null) {
+  constructor(limits: HeadLimits, allowed: AllowedFields = null, trusted = false) {
     this.allowed = allowed
+    this.claims = trusted ? '' : null
     this.check = new BlockCheck(limits, 'HEAD_TOO_LARGE')
     this.uriBytes = limits.uriBytes
   }
@@ -97,6 +100,7 @@ export class RequestBlock implements HpackSink {
       upgrade: upgrade?.toLowerCase() ?? null,
       expectContinue: this.expect !== null,
       trailers: this.trailers,
+      claims: this.claims === null ? null : new Fields(this.claims),
       grpc: this.grpc,
       grpcTimeout: this.grpcTimeout,
     }
@@ -111,8 +115,12 @@ export class RequestBlock implements HpackSink {
         this.regular = true
         this.text += field.line
         break
-      case kind.odd:
       case kind.identity:
+        if (this.claims !== null) this.claims += field.line
+        if (this.allowed?.has(field.name)) this.text += field.line
+        this.regular = true
+        break
+      case kind.odd:
         if (this.allowed?.has(field.name)) this.text += field.line
         this.regular = true
         break

@@ -38,6 +38,8 @@ export type RequestHead = Framing & {
   expectContinue: boolean
   /** The client takes trailers (TE) */
   trailers: boolean
+  /** What a trusted peer says of the client: its identity fields, which are not among `fields`. Null from any other peer */
+  claims: Fields | null
   /** A gRPC call, over HTTP/2 */
   grpc: boolean
   /** As sent: digits and a unit */

@@ -33,6 +33,7 @@ export function parseRequestHead(
   to: number,
   limits: HeadLimits,
   allowed: AllowedFields = null,
+  trusted = false,
 ): RequestHead | ProxyError | null {
   let at = from
   for (let empty = 0; at < to && bytes[at] === CR; at += 2) {
@@ -65,7 +66,7 @@ export function parseRequestHead(
     return bad('the request line does not end with HTTP/1.1')
   }
   if (bytes[at + 9] !== CR || bytes[at + 10] !== LF) return bad('the request line does not end with CRLF')
-  const scanned = scanFields(bytes, at + 11, to, limits, true, allowed)
+  const scanned = scanFields(bytes, at + 11, to, limits, true, allowed, trusted)
   if (scanned === null || scanned instanceof ProxyError) return scanned
   const head = scanned as Scanned
   if (head.te !== null) {
@@ -97,6 +98,7 @@ export function parseRequestHead(
     upgrade: head.connectionUpgrade && head.upgrade !== null && minor === 1 ? head.upgrade.toLowerCase() : null,
     expectContinue: head.expect !== null && minor === 1,
     trailers: head.takesTrailers,
+    claims: trusted ? new Fields(head.claims) : null,
     grpc: false,
     grpcTimeout: null,
   }
@@ -196,6 +198,7 @@ type Scanned = {
   keepAlive: boolean
   connectionUpgrade: boolean
   takesTrailers: boolean
+  claims: string
   dated: boolean
 }
 
@@ -206,6 +209,7 @@ function scanFields(
   limits: HeadLimits,
   request: boolean,
   allowed: AllowedFields = null,
+  trusted = false,
 ): Scanned | ProxyError | null {
   const refuse = request ? bad : badResponse
   const code: ErrorCode = request ? 'HEAD_TOO_LARGE' : 'BAD_RESPONSE'
@@ -220,6 +224,7 @@ function scanFields(
   let connection: string | null = null
   let keepAlive = false
   let takesTrailers = false
+  let claims = ''
   let dated = false
   let bits = 0
   let at = from
@@ -264,6 +269,7 @@ function scanFields(
     const id = findName(bytes, nameStart, nameEnd, hash)
     const family = id === field.none && odd === 1 && request && inClientFamily(bytes, nameStart, nameEnd)
     if (id === field.none && (!request || odd === 1) && !family) continue
+    if (trusted && id === field.identity) claims += latin1(bytes, nameStart, at)
     if (allowed !== null && request && (id === field.none || id === field.identity)) {
       if (allowed.has(latin1(bytes, nameStart, nameEnd).toLowerCase())) continue
     }
@@ -322,6 +328,7 @@ function scanFields(
     keepAlive,
     connectionUpgrade: false,
     takesTrailers,
+    claims,
     dated,
   }
   if (connection !== null) {

@@ -51,6 +51,8 @@ export class BareClient implements Downstream {
       site: null,
       identity: null,
       fingerprint: null,
+      trust: null,
+      httpsOnly: false,
       allowedFields: null,
       group: '',
       openedAt: 0,

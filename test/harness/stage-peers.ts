@@ -33,6 +33,7 @@ export const requestHead = (more: Partial<RequestHead> = {}): RequestHead => ({
   host: 'a.test',
   expectContinue: false,
   trailers: false,
+  claims: null,
   grpc: false,
   grpcTimeout: null,
   ...more,

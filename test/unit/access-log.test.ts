@@ -31,8 +31,8 @@ const secureConnection = (more: object = {}): ObservedConnection =>
     ...more,
   }) as unknown as ObservedConnection
 
-const record = (more: object = {}): RequestRecord =>
-  ({
+const record = (more: object = {}): RequestRecord => {
+  const made = {
     id: 'abc-1',
     connection: secureConnection(),
     head: { method: 'GET', version: 2 },
@@ -52,16 +52,19 @@ const record = (more: object = {}): RequestRecord =>
     errorCode: null,
     errorWhy: null,
     ...more,
-  }) as unknown as RequestRecord
+  }
+  return { client: made.connection, ...made } as unknown as RequestRecord
+}
 
 /** What is to be in a line: the fields of docs/observability.md, in their order. */
 function fieldsOf(of: RequestRecord) {
-  const { connection, startedAt, sentAt, headAt, endedAt } = of
+  const { connection, client, startedAt, sentAt, headAt, endedAt } = of
   const ms = (from: number, to: number) => (from === 0 || to === 0 ? null : Math.round((to - from) * 1000) / 1000)
   const settled = connection.link.tls
   return {
     id: of.id,
-    client: connection.clientAddress,
+    client: client.clientAddress,
+    ...(client === connection ? {} : { peer: connection.clientAddress }),
     port: connection.serverPort,
     http: of.head.version,
     method: of.head.method,
@@ -120,6 +123,7 @@ const records: Readonly<Record<string, RequestRecord>> = {
     errorCode: 'CLIENT_GONE',
     errorWhy: 'the client closed its connection',
   }),
+  'of a client that a trusted proxy names': record({ client: { clientAddress: '192.0.2.7' } }),
   'that began while nobody listened': record({ startedAt: 0, sentAt: 0, headAt: 0, endedAt: 0 }),
   'of a client with a certificate, without fingerprint or name': record({
     connection: secureConnection({

@@ -87,7 +87,7 @@ describe('a fork', () => {
         ['data abc', 'end'],
       ],
     )
-    assert.equal(of().connection.clientAddress, '192.0.2.1')
+    assert.equal(of().client.clientAddress, '192.0.2.1')
   })
 
   it('outlives the client, and its answer comes to its sink', () => {

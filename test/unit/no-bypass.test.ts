@@ -265,10 +265,11 @@ it(`no request reaches a route whose client terms its connection did not meet: $
           query: '',
           host: host.toLowerCase(),
           site: null,
+          client: forwarding.connection,
           route: null as Route | null,
           refusing: snapshot.fallback,
         }
-        if (locate(exchange, forwarding, snapshot) !== null) continue
+        if (locate(exchange, forwarding, snapshot, { httpsPort: () => '' }) !== null) continue
         reached++
         const plan = host === '' ? plans.find(each => each.hosts[0] === forwarding.site?.name) : planOf(plans, host)
         assert.ok(plan, `${host} has no site, and was served`)

@@ -23,6 +23,7 @@ const request = (more: object = {}) =>
   ({
     id: 'x',
     connection,
+    client: connection,
     head: { method: 'GET', version: 1 },
     host: '',
     path: '/',

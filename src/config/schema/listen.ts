@@ -3,6 +3,7 @@ import { ownClientFields } from '../../wire/client-fields.ts'
 import { gatewayNames } from '../../wire/field-names.ts'
 import { addressRange, type Formed, headerName, ipAddress } from '../engine/forms.ts'
 import { shape } from '../engine/kinds.ts'
+import { trustShape } from './trust.ts'
 
 const proxyProtocolShape = shape({
   name: 'proxyProtocol',
@@ -78,6 +79,12 @@ export const listenShape = shape({
       kind: { type: 'object', shape: proxyProtocolShape },
       docs: 'Accept the PROXY protocol.',
       example: '{ from: [10.0.0.0/8] }',
+    },
+    trust: {
+      kind: { type: 'object', shape: trustShape },
+      defaultDocs: '`trust` of the file',
+      docs: 'HTTP proxies that may say who the client of a request is ([behind-a-proxy.md](behind-a-proxy.md)).',
+      example: '{ from: [173.245.48.0/20], fields: cf-connecting-ip }',
     },
     fields: {
       kind: { type: 'object', shape: listenFieldsShape },

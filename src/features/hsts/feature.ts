@@ -29,7 +29,7 @@ const fieldValue = ({ maxAge = 0, subdomains, preload }: Written = {}): string =
 
 /** Over TLS only: in cleartext anybody on the path could have written it, and browsers do not look at it. */
 function hstsStage(line: string): Stage {
-  return inner => (exchange, sink) => inner(exchange, exchange.connection.secure ? new HstsSink(sink, line) : sink)
+  return inner => (exchange, sink) => inner(exchange, exchange.client.secure ? new HstsSink(sink, line) : sink)
 }
 
 /** It takes the place of what a backend sends: a browser goes by the first it sees. */

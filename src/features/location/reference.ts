@@ -33,7 +33,7 @@ export function outside(url: string, exchange: StagedExchange, terms: Terms): st
 }
 
 function absolute(url: string, written: string | undefined, exchange: StagedExchange, terms: Terms): string | null {
-  const { secure } = exchange.connection
+  const { secure } = exchange.client
   const scheme = written ?? (secure ? 'https' : 'http')
   const begin = written === undefined ? 2 : written.length + 3
   if ((scheme !== 'http' && scheme !== 'https') || !url.startsWith('//', begin - 2)) return null
@@ -68,10 +68,10 @@ function ownerOf(
     if (host === address || host === `[${address}]` || host === hostAndPort(endpoint.authority, scheme).host)
       return 'backend'
   }
-  const asked = hostAndPort(exchange.host, exchange.connection.secure ? 'https' : 'http')
+  const asked = hostAndPort(exchange.host, exchange.client.secure ? 'https' : 'http')
   if (host !== asked.host) return null
   // Any other port of the same host is another service.
-  const { serverPort } = exchange.connection
+  const { serverPort } = exchange.client
   const known = [asked.port, serverPort, endpoint?.place.port, scheme === 'https' ? 443 : 80]
   return known.includes(port) ? 'client' : null
 }

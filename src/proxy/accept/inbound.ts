@@ -45,6 +45,7 @@ export class Inbound implements LinkHandler, Waiting {
   private parsed: ClientHello | null = null
   private countedAs: string | null = null
   private countedAtSite: string | null = null
+  private released = false
   /** It has a unit of limits.connections */
   entered = false
   /** The certificate is being looked up or ordered; what comes meanwhile is held */
@@ -75,9 +76,17 @@ export class Inbound implements LinkHandler, Waiting {
     return this.stage === stage.done
   }
 
-  /** Counts the connection under its client's address, now that it is known. */
+  /**
+   * Counts the connection under its client's address, now that it is known. A trusted proxy is not counted: it stands for
+   * any number of clients, and limits.connections bounds it.
+   */
   admit(): boolean {
     const client = this.connection.clientAddress
+    const { trust } = this.listener.options
+    if (trust?.from.contains(client)) {
+      this.connection.trust = trust
+      return true
+    }
     this.countedAs = client
     if (this.listener.count(client)) return true
     const limit = this.listener.services.snapshot.limits.connectionsPerClient
@@ -236,7 +245,12 @@ export class Inbound implements LinkHandler, Waiting {
     const { connection, listener } = this
     const { action } = site
     connection.site = site
-    if (action.kind === 'http' || action.connectionsPerClient === Number.POSITIVE_INFINITY) return true
+    if (
+      action.kind === 'http' ||
+      connection.trust !== null ||
+      action.connectionsPerClient === Number.POSITIVE_INFINITY
+    )
+      return true
     const client = connection.clientAddress
     this.countedAtSite = `${site.name} ${client}`
     if (listener.enterSite(this.countedAtSite, action.connectionsPerClient)) return true
@@ -371,9 +385,9 @@ export class Inbound implements LinkHandler, Waiting {
   }
 
   private release(): void {
-    if (this.countedAs === '\0') return
-    this.listener.closed(this.countedAs ?? '', this.entered)
+    if (this.released) return
+    this.released = true
+    this.listener.closed(this.countedAs, this.entered)
     if (this.countedAtSite !== null) this.listener.leaveSite(this.countedAtSite)
-    this.countedAs = '\0'
   }
 }

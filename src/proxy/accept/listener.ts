@@ -107,10 +107,10 @@ export class Listener implements Holder {
     for (const held of [...this.held]) held.cut()
   }
 
-  closed(client: string, entered: boolean): void {
+  closed(client: string | null, entered: boolean): void {
     this.open--
     if (entered) this.room.leave()
-    this.perClient.leave(client)
+    if (client !== null) this.perClient.leave(client)
   }
 
   count(client: string): boolean {
@@ -148,7 +148,9 @@ export class Listener implements Holder {
       site: null,
       identity: null,
       fingerprint: null,
-      allowedFields: this.options.allowedFields,
+      trust: null,
+      httpsOnly: options.cleartext === 'redirect',
+      allowedFields: options.allowedFields,
       group: '',
       openedAt: Date.now(),
       handshakeMs: 0,

@@ -33,7 +33,8 @@ export function serveCleartext(
   bytes: Buffer,
   released: () => void,
 ): void {
-  if (listener.options.cleartext === 'redirect') {
+  // Of the clients of a trusted proxy some have come to it by https: locate.ts tells them apart.
+  if (connection.httpsOnly && connection.trust === null) {
     serveRedirect(listener.services, connection, bytes, released)
     return
   }

@@ -24,6 +24,7 @@ export function earlyAnswer(services: Services, connection: Connection, error: P
 class EarlyExchange implements StagedExchange, Sink {
   readonly id: string
   readonly connection: Connection
+  readonly client: Connection
   readonly head: RequestHead = unread()
   readonly host = ''
   readonly path = ''
@@ -47,6 +48,7 @@ class EarlyExchange implements StagedExchange, Sink {
 
   constructor(connection: Connection, error: ProxyError, id: string) {
     this.connection = connection
+    this.client = connection
     this.refusal = error
     this.errorCode = error.code
     this.id = id
@@ -119,6 +121,7 @@ const unread = (): RequestHead => ({
   upgrade: null,
   expectContinue: false,
   trailers: false,
+  claims: null,
   grpc: false,
   grpcTimeout: null,
 })

@@ -8,7 +8,8 @@
  * accepted from either side.
  */
 import { nowMs } from '../../base/deadlines.ts'
-import { type ErrorCode, messageOf, ProxyError } from '../../base/errors.ts'
+import { type ErrorCode, endsConnection, messageOf, ProxyError } from '../../base/errors.ts'
+import type { Client } from '../../model/client.ts'
 import type { Reply } from '../../model/filter.ts'
 import type { Link } from '../../model/link.ts'
 import type { RequestRecord } from '../../model/records.ts'
@@ -46,6 +47,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, Filter
   forwardPath = ''
   forwardQuery = ''
   host: string
+  client: Client
   site: RequestRecord['site'] = null
   route: Route | null = null
   refusing: Route
@@ -98,6 +100,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, Filter
     this.downstream = downstream
     this.head = head
     this.host = head.host ?? ''
+    this.client = downstream.connection
     this.requestComplete = !hasBody(head)
     this.deadline = new ExchangeDeadline(services.deadlines, this, this.snapshot.timeouts, head)
     this.startedAt = services.events.timed ? nowMs() : 0
@@ -127,7 +130,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, Filter
   }
 
   get siteName(): string {
-    return this.downstream.forwarding.site?.name ?? ''
+    return this.site?.name ?? ''
   }
 
   start(): void {
@@ -143,7 +146,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, Filter
   }
 
   private begin(): void {
-    const error = locate(this, this.downstream.forwarding, this.snapshot)
+    const error = locate(this, this.downstream.forwarding, this.snapshot, this.services)
     if (error !== null) {
       this.deadline.routed(this.refusing, null)
       this.request = refuse(this, error)
@@ -351,8 +354,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, Filter
 
   /** Answers with the error's own status and page. */
   private fail(error: ProxyError): void {
-    const { fault, status } = error.row
-    if (fault === 'client' && status !== 404 && status !== 421) this.downstream.closeAfter()
+    if (endsConnection(error)) this.downstream.closeAfter()
     this.giveOwn(failureAnswer(error, this.head, this.id), error)
   }
 
@@ -360,12 +362,11 @@ export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, Filter
     const answer = untunnelled(given, this)
     this.status = answer.status
     this.answered = true
-    const { downstream } = this
-    downstream.cork()
-    this.bytesOut += giveAnswer(downstream, answer, this.head.method, this.services.date)
+    this.downstream.cork()
+    this.bytesOut += giveAnswer(this.downstream, answer, this.head.method, this.services.date)
     this.finish(error)
-    downstream.end(null)
-    downstream.uncork()
+    this.downstream.end(null)
+    this.downstream.uncork()
   }
 
   /** What the log says of an exchange that an error has ended, with a page or without. */
@@ -373,8 +374,7 @@ export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, Filter
     if (this.errorCode !== null) return
     this.errorCode = error.code
     this.errorWhy = error.message
-    const { fault, status } = error.row
-    if (!this.answered && fault === 'client' && status !== 404 && status !== 421) this.downstream.closeAfter()
+    if (!this.answered && endsConnection(error)) this.downstream.closeAfter()
   }
 
   /** Goes on after a promise, unless the client has left meanwhile. */

@@ -1,4 +1,5 @@
 /** An exchange as filters see it: what they may read and change, and nothing of the plumbing. Made only when a filter runs. */
+import type { Client } from '../../model/client.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { FilterExchange } from '../../model/filter.ts'
 import { targetClass } from '../../wire/field-names.ts'
@@ -9,6 +10,7 @@ import { type FilteredRequest, RequestFields, ResponseFields } from './filter-fi
 /** What the view is of. */
 export interface Viewed extends FilteredRequest {
   readonly id: string
+  readonly client: Client
   forwardPath: string
   forwardQuery: string
   readonly route: { readonly name: string } | null
@@ -25,8 +27,9 @@ export function filterView(exchange: Viewed, connection: Connection, readBody: R
       return exchange.id
     },
     client: {
-      address: connection.clientAddress,
-      port: connection.clientPort,
+      address: exchange.client.clientAddress,
+      port: exchange.client.clientPort,
+      scheme: exchange.client.secure ? 'https' : 'http',
       secure: connection.secure,
       serverName: connection.serverName,
       identity: connection.identity,

@@ -56,6 +56,7 @@ export function forkExchange(from: StagedExchange, forking: Forking): Fork {
   const fork = new Exchange(original.services, side, { ...head, fields: new Fields(head.fields.text) })
   fork.forked = true
   fork.host = original.host
+  fork.client = original.client
   fork.path = original.path
   fork.query = original.query
   fork.forwardPath = original.forwardPath
@@ -91,7 +92,8 @@ class ForkSide implements Downstream, RequestSink {
 
   constructor(from: Exchange, { sink, holdBytes }: Forking) {
     const { connection, forwarding } = from.downstream
-    const { clientAddress: remoteAddress, link } = connection
+    const { link } = connection
+    const { clientAddress: remoteAddress } = from.client
     this.share = new Share(from.services.budget, { remoteAddress, overBudget: error => this.fail(error) })
     // What is known of the client stays known when it has left.
     const kept: Pick<Link, 'share' | 'tls' | 'remoteAddress'> = { share: this.share, tls: link.tls, remoteAddress }

@@ -1,5 +1,6 @@
 /** From a request head to its route: the target's normal form, the site of its host, and the site's routes. */
 import { ProxyError } from '../../base/errors.ts'
+import type { Client, Trust } from '../../model/client.ts'
 import type { Route } from '../../model/route.ts'
 import type { Site } from '../../model/site.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
@@ -7,7 +8,10 @@ import type { RequestHead } from '../../wire/heads.ts'
 import { parseTarget } from '../../wire/target.ts'
 import { clientProblem } from '../seam/client-certificate.ts'
 import type { Forwarding } from '../seam/forward.ts'
+import type { Services } from '../seam/services.ts'
+import { trustedClient } from '../seam/trusted-client.ts'
 import { maxForwardsProblem } from './max-forwards.ts'
+import { httpsLocation, toHttps } from './to-https.ts'
 
 /** What an exchange learns about itself; what was found before an error stays, for the log. */
 interface Located {
@@ -15,6 +19,7 @@ interface Located {
   path: string
   query: string
   host: string
+  client: Client
   site: { readonly name: string } | null
   route: Route | null
   /** Who answers where the request is refused: the fallback route of its listener or site, or the route that would take it */
@@ -22,8 +27,21 @@ interface Located {
 }
 
 /** @returns why there is no route, or null */
-export function locate(exchange: Located, forwarding: Forwarding, snapshot: Snapshot): ProxyError | null {
+export function locate(
+  exchange: Located,
+  forwarding: Forwarding,
+  snapshot: Snapshot,
+  services: Pick<Services, 'httpsPort'>,
+): ProxyError | null {
   const { head } = exchange
+  const { connection } = forwarding
+  let forwardedHost: string | null = null
+  if (head.claims !== null) {
+    const trusted = trustedClient(head.claims, connection, connection.trust as Trust, head.host)
+    if (trusted instanceof ProxyError) return trusted
+    exchange.client = trusted.client
+    forwardedHost = trusted.host
+  }
   if (head.method === 'CONNECT') return new ProxyError('METHOD_NOT_SUPPORTED', 'CONNECT')
   const counted = maxForwardsProblem(head)
   if (counted !== null) return counted
@@ -32,9 +50,15 @@ export function locate(exchange: Located, forwarding: Forwarding, snapshot: Snap
   exchange.path = target.path
   exchange.query = target.query
   if (target.authority !== null) exchange.host = target.authority
-  const misaimed = forwarding.aim(exchange.host === '' ? null : exchange.host, snapshot, head)
+  if (forwardedHost !== null) exchange.host = forwardedHost
+  if (connection.httpsOnly && !exchange.client.secure) {
+    const location = httpsLocation(exchange.host, services.httpsPort(), target.path, target.query)
+    if (location instanceof ProxyError) return location
+    exchange.route = toHttps(snapshot, location)
+    return null
+  }
+  const misaimed = forwarding.aim(exchange.host === '' ? null : exchange.host, snapshot, head, exchange.client)
   if (misaimed !== null) return misaimed
-  const { connection } = forwarding
   const site = forwarding.site as Site
   exchange.site = site
   const { action } = site

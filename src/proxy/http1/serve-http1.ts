@@ -271,8 +271,9 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
           bytes = this.partial.view()
           at = 0
         }
+        const { allowedFields, trust } = this.connection
         const most = Math.min(bytes.length, at + limits.headBytes)
-        const head = parseRequestHead(bytes, at, most, limits, this.connection.allowedFields)
+        const head = parseRequestHead(bytes, at, most, limits, allowedFields, trust !== null)
         if (head instanceof ProxyError) {
           this.refuse(head)
           break

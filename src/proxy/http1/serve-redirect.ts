@@ -13,6 +13,7 @@ import { parseTarget } from '../../wire/target.ts'
 import { httpChallenge } from '../exchange/http-challenge.ts'
 import { refuseRequest } from '../exchange/refuse.ts'
 import { replyAnswer } from '../exchange/respond.ts'
+import { httpsLocation } from '../exchange/to-https.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
 import type { Services } from '../seam/services.ts'
 
@@ -90,13 +91,12 @@ class Redirecting implements LinkHandler, Waiting {
       if (length > limits.headBytes) this.refuse(new ProxyError('HEAD_TOO_LARGE', 'over limits.head'))
     } else {
       const target = parseTarget(parsed.method, parsed.target)
-      const host = (target instanceof ProxyError ? null : target.authority) ?? parsed.host
       if (target instanceof ProxyError) this.refuse(target)
-      else if (host === null) this.refuse(new ProxyError('BAD_REQUEST', 'no Host to redirect to'))
       else {
-        const name = host.replace(/:\d*$/, '')
-        const path = target.path === '*' ? '/' : target.path
-        this.redirect(`https://${name}${this.services.httpsPort()}${path}${target.query}`)
+        const { authority, path, query } = target
+        const location = httpsLocation(authority ?? parsed.host, this.services.httpsPort(), path, query)
+        if (location instanceof ProxyError) this.refuse(location)
+        else this.redirect(location)
       }
     }
   }

@@ -66,8 +66,9 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
 
   block(stream: Stream | null): HpackSink {
     const { limits } = this.services.snapshot
+    const { allowedFields, trust } = this.connection
     return stream === null
-      ? new RequestBlock(limits, this.connection.allowedFields)
+      ? new RequestBlock(limits, allowedFields, trust !== null)
       : new TrailerBlock(limits, true)
   }
 

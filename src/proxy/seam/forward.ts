@@ -1,9 +1,11 @@
 /**
  * What a client's connection adds to every request it carries: who the client is, in the fields that backends read
  * (RFC 7239, and the X-Forwarded ones), and the site and text that belong to the last Host seen, since nearly all
- * requests of a connection name the same. Fields are set, never appended to: the parser has dropped what was sent.
+ * requests of a connection name the same. That of a trusted proxy has another client for each request, and keeps nothing.
+ * Fields are set, never appended to: the parser has taken out what was sent.
  */
 import { ProxyError } from '../../base/errors.ts'
+import type { Client } from '../../model/client.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Site } from '../../model/site.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
@@ -15,6 +17,7 @@ export class Forwarding {
   /** Fields for the backend, each with its CRLF */
   text = ''
   site: Site | null = null
+  private client: Client | null = null
   private host: string | null = null
   private snapshot: Snapshot | null = null
   readonly connection: Connection
@@ -29,17 +32,18 @@ export class Forwarding {
    * Looks up the site of a request and prepares `text`.
    * @returns why the request may not be served on this connection, or null
    */
-  aim(host: string | null, snapshot: Snapshot, head: RequestHead): ProxyError | null {
+  aim(host: string | null, snapshot: Snapshot, head: RequestHead, client: Client): ProxyError | null {
     const version = head.version === 2 ? '2.0' : head.minor === 1 ? '1.1' : '1.0'
-    const known = host === this.host && version === this.version && this.site !== null
+    const known = host === this.host && client === this.client && version === this.version && this.site !== null
     if (known && snapshot === this.snapshot) return null
     const found = this.siteOf(host, snapshot)
     if (found instanceof ProxyError) return found
     this.site = found
+    this.client = client
     this.host = host
     this.snapshot = snapshot
     this.version = version
-    this.text = forwardText(this.connection, host, version) + identityLines(this.connection.identity, found.clients)
+    this.text = forwardText(client, host, version) + identityLines(this.connection.identity, found.clients)
     return null
   }
 
@@ -82,9 +86,9 @@ const unnamedDifference = (site: Site, opened: Site): string =>
     ? `policy ${site.policy} of another content`
     : 'other CAs, revocation lists or allow lists for client certificates'
 
-function forwardText(connection: Connection, host: string | null, version: string): string {
-  const { clientAddress, publicPort, serverPort } = connection
-  const proto = connection.secure ? 'https' : 'http'
+function forwardText(client: Client, host: string | null, version: string): string {
+  const { clientAddress, publicPort, serverPort, secure } = client
+  const proto = secure ? 'https' : 'http'
   const node = clientAddress.includes(':') ? `"[${clientAddress}]"` : clientAddress
   let text = `x-forwarded-for: ${clientAddress}\r\nx-forwarded-proto: ${proto}\r\nx-forwarded-port: ${publicPort ?? serverPort}\r\n`
   if (host !== null) text += `x-forwarded-host: ${host}\r\n`

@@ -1,5 +1,6 @@
 /** A listener as its connections see it: its options, what it counts, and who is told of a drain. */
 import type { CidrSet } from '../../base/ip.ts'
+import type { Trust } from '../../model/client.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { AllowedFields } from '../../wire/heads.ts'
 import type { Services } from './services.ts'
@@ -11,6 +12,8 @@ export type ListenerOptions = {
   readonly publicPort: number | null
   /** Peers that must send a PROXY header; null for none */
   readonly proxyFrom: CidrSet | null
+  /** Of HTTP: peers that may say who the client is; null for none */
+  readonly trust: Trust | null
   /** Null: TLS */
   readonly cleartext: 'redirect' | 'serve' | null
   readonly reusePort: boolean
@@ -58,6 +61,6 @@ export interface Holder {
    */
   enterSite(key: string, most: number): boolean
   leaveSite(key: string): void
-  /** Of every connection that was accepted, exactly once. `client` is the address it was counted under, and `entered` whether it has a unit of `limits.connections`. */
-  closed(client: string, entered: boolean): void
+  /** Of every connection that was accepted, exactly once. `client` is the address it was counted under, if it was, and `entered` whether it has a unit of `limits.connections`. */
+  closed(client: string | null, entered: boolean): void
 }

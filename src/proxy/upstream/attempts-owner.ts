@@ -14,6 +14,7 @@ export interface AttemptsOwner {
   /** Of the client's connection */
   readonly share: Share
   readonly head: RequestHead
+  readonly client: { readonly clientAddress: string }
   readonly host: string
   readonly path: string
   readonly query: string
@@ -27,7 +28,7 @@ export interface AttemptsOwner {
   readonly timeouts: RouteTimeouts
   readonly deadline: ExchangeDeadline
   readonly downstream: {
-    readonly connection: { readonly serverName: string | null; readonly clientAddress: string }
+    readonly connection: { readonly serverName: string | null }
     cork(): void
     uncork(): void
   }

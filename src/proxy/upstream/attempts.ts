@@ -152,7 +152,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
   // Picked
 
   get clientAddress(): string {
-    return this.owner.downstream.connection.clientAddress
+    return this.owner.client.clientAddress
   }
 
   get host(): string {

@@ -20,6 +20,12 @@ const toEcho = () => ({ ...echoing(), sites: [{ host: 'a.test', certificate: 'lo
 const contains = (part: string) => (text: unknown) => String(text).includes(part)
 const asked = (path: string) => async (running: Running) => (await running.echoed({ path })).split(' ')[1]
 
+/** How the backend is told of a client that says this of itself */
+const seenAs =
+  (...fields: string[]) =>
+  async (running: Running) =>
+    /forwarded: (for=[^;]*)/.exec(await running.echoed({ fields }))?.[1]
+
 export const listeners: Table = {
   name: 'listeners',
   base: echoing,
@@ -50,6 +56,58 @@ export const listeners: Table = {
       to: [address],
       look: async running => [await running.status(), await running.status({ first: forged })],
       sees: (seen: unknown) => (seen as string[])[1] === '200' && (seen as string[])[0] !== '200',
+    },
+    trust: {
+      to: { from: [address] },
+      look: seenAs('x-forwarded-for: 203.0.113.7'),
+      sees: 'for=203.0.113.7',
+    },
+    'trust.from': {
+      given: { trust: { from: ['192.0.2.0/24'] } },
+      to: [address],
+      look: seenAs('x-forwarded-for: 203.0.113.7'),
+      sees: 'for=203.0.113.7',
+    },
+    'trust.fields': {
+      given: { trust: { from: [address] } },
+      to: 'x-real-ip',
+      look: seenAs('x-forwarded-for: 203.0.113.7', 'x-real-ip: 203.0.113.8'),
+      sees: 'for=203.0.113.8',
+    },
+    'trust.host': {
+      given: { trust: { from: [address] } },
+      to: false,
+      look: running => running.status({ fields: ['x-forwarded-for: 203.0.113.7', 'x-forwarded-host: b.test'] }),
+      sees: '200',
+    },
+    lists: {
+      given: { trust: { from: ['one'] }, lists: { one: ['192.0.2.0/24'] } },
+      to: { one: [address] },
+      look: seenAs('x-forwarded-for: 203.0.113.7'),
+      sees: 'for=203.0.113.7',
+    },
+    'listen[].trust': {
+      to: { from: [address] },
+      look: seenAs('x-forwarded-for: 203.0.113.7'),
+      sees: 'for=203.0.113.7',
+    },
+    'listen[].trust.from': {
+      given: { 'listen[].trust.from': ['192.0.2.0/24'] },
+      to: [address],
+      look: seenAs('x-forwarded-for: 203.0.113.7'),
+      sees: 'for=203.0.113.7',
+    },
+    'listen[].trust.fields': {
+      given: { 'listen[].trust.from': [address] },
+      to: 'forwarded',
+      look: seenAs('x-forwarded-for: 203.0.113.7', 'forwarded: for=203.0.113.8'),
+      sees: 'for=203.0.113.8',
+    },
+    'listen[].trust.host': {
+      given: { 'listen[].trust.from': [address] },
+      to: false,
+      look: running => running.status({ fields: ['x-forwarded-for: 203.0.113.7', 'x-forwarded-host: b.test'] }),
+      sees: '200',
     },
     'listen[].fields': {
       given: { 'listen[].fields': { allow: ['x-client-ip'] } },
@@ -194,6 +252,7 @@ const features: Readonly<Record<string, Effect>> = {
     look: r => r.echoed({ fields: ['connection: upgrade', 'upgrade: tcp'] }).then(contains('upgrade: tcp')),
     sees: true,
   },
+  forward: { to: ['x-real-ip'], look: r => r.echoed().then(contains('x-real-ip: ')), sees: true },
   via: { to: false, look: r => r.echoed().then(contains('via: 1.1 sallyport')), sees: false },
   hsts: { to: hsts, look: hstsSeen, sees: 'max-age=31536000; includeSubDomains' },
   'hsts.maxAge': { given: { hsts }, to: 60, look: hstsSeen, sees: 'max-age=60; includeSubDomains' },

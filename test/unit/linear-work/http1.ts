@@ -1,8 +1,13 @@
 /** The worst inputs of HTTP/1.1: heads, bodies, fields, targets. */
+import { CidrSet } from '../../../src/base/ip.ts'
+import type { Trust } from '../../../src/model/client.ts'
+import type { Connection } from '../../../src/model/connection.ts'
+import { trustedClient } from '../../../src/proxy/seam/trusted-client.ts'
 import { inClientFamily } from '../../../src/wire/client-fields.ts'
 import { readConnection } from '../../../src/wire/connection-options.ts'
 import { findName, hashStep } from '../../../src/wire/field-names.ts'
 import { Fields, fieldNames } from '../../../src/wire/fields.ts'
+import { listElements, parseForwarded, parseNode } from '../../../src/wire/forwarded.ts'
 import { HeadBuffer } from '../../../src/wire/head-buffer.ts'
 import { parseLength } from '../../../src/wire/heads.ts'
 import { canonicalHost, isHost } from '../../../src/wire/host.ts'
@@ -52,6 +57,36 @@ function chunked(bytes: Buffer, piece: number) {
 }
 
 export const http1: readonly Worst[] = [
+  worst('src/wire/forwarded.ts', 'a quoted string of quoted pairs without an end', 20_000, n => {
+    const value = `for="${'\\"'.repeat(n / 2)}`
+    return () => parseForwarded([value])
+  }),
+  worst('src/wire/forwarded.ts', 'elements', 20_000, n => {
+    const value = 'for=1.1.1.1,'.repeat(n / 12)
+    return () => parseForwarded([value])
+  }),
+  worst('src/wire/forwarded.ts', 'separators, and lines', 20_000, n => {
+    const lines = [',;  '.repeat(n / 8), ...Array<string>(n / 8).fill(';')]
+    return () => [parseForwarded(lines), listElements(lines)]
+  }),
+  worst('src/wire/forwarded.ts', 'nodes', 20_000, n => {
+    const nodes = [`_${'a'.repeat(n)}`, ':'.repeat(n), `[${'1'.repeat(n)}`, `${'1.'.repeat(n)}:1`]
+    return () => nodes.map(parseNode)
+  }),
+  worst('src/proxy/seam/trusted-client.ts', 'a chain of trusted proxies', 2_000, n => {
+    const claims = new Fields(
+      `x-forwarded-for: ${'10.0.0.1, '.repeat(n / 10)}\r\nx-forwarded-proto: ${'http,'.repeat(n / 5)}\r\n`,
+    )
+    const trust: Trust = { from: new CidrSet(['10.0.0.0/8']), fields: 'x-forwarded', host: true }
+    const connection = { clientAddress: '10.0.0.1', clientPort: 1, serverPort: 1 } as Connection
+    return () => trustedClient(claims, connection, trust, null)
+  }),
+  worst('src/proxy/seam/trusted-client.ts', 'a Forwarded of trusted proxies', 2_000, n => {
+    const claims = new Fields(`forwarded: ${'for=10.0.0.1,'.repeat(n / 13)}\r\n`)
+    const trust: Trust = { from: new CidrSet(['10.0.0.0/8']), fields: 'forwarded', host: true }
+    const connection = { clientAddress: '10.0.0.1', clientPort: 1, serverPort: 1 } as Connection
+    return () => trustedClient(claims, connection, trust, null)
+  }),
   worst('src/wire/head-buffer.ts', 'empty lines, byte by byte', 4_000, n => {
     const bytes = latin1('\r\n'.repeat(n / 2))
     return () => headInPieces(bytes, 'request')
