@@ -50,7 +50,7 @@ const exchangeOf = (path: string, forwardPath: string, secure: boolean): StagedE
     path,
     forwardPath,
     hostField: null,
-    connection: { secure, serverPort: secure ? 443 : 80 },
+    client: { secure, serverPort: secure ? 443 : 80 },
     attempts: {
       endpoint: { label: '10.0.0.5:3000', authority: '10.0.0.5:3000', place: { address: '10.0.0.5', port: 3000 } },
     },

@@ -199,6 +199,7 @@ const requestHead = (host: string, path: string): RequestHead =>
     target: path,
     host: host === '' ? null : host.toLowerCase(),
     fields: new Fields(''),
+    claims: null,
     contentLength: -1,
   }) as RequestHead
 

@@ -19,7 +19,7 @@ const exchange = {
   path: '/a/b',
   forwardPath: '/b',
   hostField: null,
-  connection: { secure: true, serverPort: 443 },
+  client: { secure: true, serverPort: 443 },
   attempts: { endpoint: { label: 'b:80', authority: 'b:80', place: { address: '10.0.0.1', port: 80 } } },
 } as unknown as StagedExchange
 const terms = { outward: (path: string) => `/a${path}`, origins: new Set<string>(), namesHost: true }
