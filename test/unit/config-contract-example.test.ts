@@ -95,10 +95,19 @@ describe("the contract's example", () => {
           port: 443,
           public: null,
           proxyProtocol: { from: ['10.0.0.0/8'] },
+          trust: null,
           fields: null,
           cleartext: null,
         },
-        { address: '::', port: 80, public: null, proxyProtocol: null, fields: null, cleartext: 'redirect' },
+        {
+          address: '::',
+          port: 80,
+          public: null,
+          proxyProtocol: null,
+          trust: null,
+          fields: null,
+          cleartext: 'redirect',
+        },
       ])
       const [shop, pay, bank, db] = config.sites
       assert.deepEqual(shop!.certificate, {

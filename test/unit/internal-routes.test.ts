@@ -46,7 +46,7 @@ describe('a route that a feature has for itself', () => {
 
   it('has the stages of the site around it', () => {
     const sink = new Noted()
-    const exchange = { connection: { secure: true }, head: requestHead() } as unknown as StagedExchange
+    const exchange = { client: { secure: true }, head: requestHead() } as unknown as StagedExchange
     own[0]?.origin(exchange, sink)
     assert.deepEqual(sink.calls, ['answer 200 strict-transport-security: max-age=60', 'end'])
   })

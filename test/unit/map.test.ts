@@ -302,6 +302,8 @@ describe('the map', () => {
       'filters',
       'workers',
       'defaults',
+      'lists',
+      'trust',
       'include',
     ]
     assert.deepEqual(Object.keys(configShape.rows).sort(), [...hops, ...none].sort())
