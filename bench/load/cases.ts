@@ -1,128 +1,245 @@
 /** What is measured: one row per figure that the project holds itself to. */
+import type { Case, Goal } from './case.ts'
 import { grpcMessage, smallBody } from './configs/backend.ts'
-import type { Reading, Shape } from './setup.ts'
-
-/** The figure of a Reading that a row compares. */
-export type Metric = 'cpuUs' | 'idleKb' | 'p99Us'
-
-export type Case = {
-  readonly id: string
-  readonly title: string
-  readonly shape: Shape
-  readonly path: string
-  /** Of a response's body */
-  readonly bytes: number
-  readonly load: 'requests' | 'h2' | 'handshakes' | 'idle' | 'constant-rate'
-  readonly connections: number
-  /** Of each connection at once; loads over HTTP/2 */
-  readonly streams?: number
-  readonly metric: Metric
-  /** Whom Sallyport is held against: nginx, the better one of nginx and HAProxy in the same round, or itself without the stages */
-  readonly against?: 'nginx' | 'better' | 'plain'
-  /** Sallyport's figure over theirs: must not be above `bar`, should not be above `aim` */
-  readonly bar: number
-  readonly aim: number | null
-}
 
 const small = { path: '/small', bytes: smallBody.length }
 const large = { path: '/1m.bin', bytes: 1024 * 1024 }
-const requests = { load: 'requests', connections: 50, metric: 'cpuUs' } as const
-const h2 = { shape: 'edge', load: 'h2', connections: 10, metric: 'cpuUs', against: 'better', bar: 1.15 } as const
-const idle = { load: 'idle', shape: 'edge', metric: 'idleKb', bar: 2.0, aim: 1.5 } as const
+const medium = { path: '/16k.bin', bytes: 16 * 1024 }
+const edge = { shape: 'edge', load: 'requests', connections: 50, metric: 'cpuUs', bare: 'pipe' } as const
+const handshakes = { ...edge, ...small, load: 'handshakes', bare: 'constant' } as const
+const h2 = { shape: 'edge', load: 'h2', connections: 10, metric: 'cpuUs' } as const
+const upload = { ...edge, path: '/upload', bytes: smallBody.length } as const
+const idle = { ...small, load: 'idle', shape: 'edge', metric: 'idleKb' } as const
+const fixedRate = { ...small, load: 'constant-rate', shape: 'edge', connections: 50 } as const
+const inGoals = { inGoals: true } as const
+
+const best = (most: number | null): Goal => ({ subject: 'sallyport', of: 'best', most })
+const onNode = (most: number): Goal => ({ subject: 'node', of: 'best', most })
+const bare = (most: number | null = null): Goal => ({ subject: 'sallyport', of: 'bare', most })
+const bareNode: Goal = { subject: 'node', of: 'bare', most: null }
 
 export const cases: readonly Case[] = [
-  { id: 'h1-small', title: 'TLS to HTTP, 60 bytes', shape: 'edge', ...small, ...requests, bar: 1.0, aim: 0.9 },
+  {
+    id: 'h1-small',
+    title: 'TLS to HTTP, 60 bytes',
+    ...edge,
+    ...small,
+    ...inGoals,
+    node: true,
+    goals: [best(0.9), bare(), onNode(1.3), bareNode],
+  },
+  { id: 'h1-16k', title: 'TLS to HTTP, 16 kB', ...edge, ...medium, ...inGoals, goals: [best(0.85), bare()] },
+  {
+    id: 'h1-1m',
+    title: 'TLS to HTTP, 1 MB',
+    ...edge,
+    ...large,
+    ...inGoals,
+    node: true,
+    goals: [best(0.75), bare(), onNode(1.3), bareNode],
+  },
   {
     id: 'bridge-small',
     title: 'TLS to verified TLS, 60 bytes',
-    shape: 'bridge',
+    ...edge,
     ...small,
-    ...requests,
-    bar: 1.0,
-    aim: 0.9,
+    ...inGoals,
+    shape: 'bridge',
+    goals: [best(0.85), bare()],
   },
   {
-    id: 'h1-16k',
-    title: 'TLS to HTTP, 16 kB',
-    shape: 'edge',
-    path: '/16k.bin',
-    bytes: 16 * 1024,
-    ...requests,
-    bar: 1.0,
-    aim: null,
+    id: 'log-small',
+    title: 'TLS to HTTP, 60 bytes, access log on',
+    ...edge,
+    ...small,
+    ...inGoals,
+    accessLog: true,
+    bare: undefined,
+    goals: [best(1.0)],
   },
-  { id: 'h1-1m', title: 'TLS to HTTP, 1 MB', shape: 'edge', ...large, ...requests, bar: 1.05, aim: null },
+  {
+    id: 'tls12-small',
+    title: 'TLS 1.2 to HTTP, 60 bytes',
+    ...edge,
+    ...small,
+    tls12: true,
+    goals: [best(null), bare()],
+  },
   {
     id: 'handshake',
     title: 'Full TLS 1.3 handshake, one request',
-    shape: 'edge',
-    ...small,
-    ...requests,
-    load: 'handshakes',
-    bar: 0.95,
-    aim: 0.8,
+    ...handshakes,
+    ...inGoals,
+    node: true,
+    goals: [best(1.1), bare(), onNode(1.6), bareNode],
   },
+  {
+    id: 'handshake-constant',
+    title: 'Full TLS 1.3 handshake, constant answer',
+    ...handshakes,
+    ...inGoals,
+    shape: 'respond',
+    goals: [best(1.1), bare(1.15)],
+  },
+  {
+    id: 'handshake-rsa',
+    title: 'Full TLS 1.3 handshake, RSA 2048, one request',
+    ...handshakes,
+    ...inGoals,
+    key: 'rsa',
+    goals: [best(1.1), bare()],
+  },
+  {
+    id: 'resumed',
+    title: 'Resumed TLS 1.3 handshake, one request',
+    ...handshakes,
+    ...inGoals,
+    load: 'sessions',
+    connections: 8,
+    goals: [best(1.1), bare(), { subject: 'sallyport', of: 'full', most: 0.7 }],
+  },
+  {
+    id: 'resumed-tls12',
+    title: 'Resumed TLS 1.2 handshake, one request',
+    ...handshakes,
+    load: 'sessions',
+    connections: 8,
+    tls12: true,
+    goals: [best(null), bare(), { subject: 'sallyport', of: 'full', most: null }],
+  },
+  {
+    id: 'upload-1m',
+    title: 'Upload, 1 MB',
+    ...upload,
+    ...inGoals,
+    sendBytes: 1024 * 1024,
+    goals: [best(1.0), bare()],
+  },
+  { id: 'upload-64k', title: 'Upload, 64 kB', ...upload, sendBytes: 64 * 1024, goals: [best(null), bare()] },
   {
     id: 'pass-small',
     title: 'Passthrough by SNI, 60 bytes',
-    shape: 'passthrough',
+    ...edge,
     ...small,
-    ...requests,
-    bar: 1.25,
-    aim: 1.05,
+    ...inGoals,
+    shape: 'passthrough',
+    goals: [best(1.0), bare()],
   },
   {
     id: 'pass-1m',
     title: 'Passthrough by SNI, 1 MB',
-    shape: 'passthrough',
+    ...edge,
     ...large,
-    ...requests,
-    bar: 1.45,
-    aim: 1.2,
+    ...inGoals,
+    shape: 'passthrough',
+    goals: [best(1.0), bare()],
   },
-  { id: 'h2-10', title: 'HTTP/2, 10 x 10 streams, 60 bytes', ...small, ...h2, streams: 10, aim: 1.0 },
-  { id: 'h2-100', title: 'HTTP/2, 10 x 100 streams, 60 bytes', ...small, ...h2, streams: 100, aim: 1.0 },
-  { id: 'h2-1m', title: 'HTTP/2, 10 x 10 streams, 1 MB', ...large, ...h2, streams: 10, aim: null },
+  {
+    id: 'h2-10',
+    title: 'HTTP/2, 10 x 10 streams, 60 bytes',
+    ...h2,
+    ...small,
+    ...inGoals,
+    streams: 10,
+    goals: [best(0.75)],
+  },
+  {
+    id: 'h2-100',
+    title: 'HTTP/2, 10 x 100 streams, 60 bytes',
+    ...h2,
+    ...small,
+    streams: 100,
+    goals: [best(1.0)],
+  },
+  { id: 'h2-1m', title: 'HTTP/2, 10 x 10 streams, 1 MB', ...h2, ...large, streams: 10, goals: [best(1.0)] },
   {
     id: 'grpc',
     title: 'gRPC unary, HTTP/2 to HTTP/2',
+    ...h2,
     path: '/bench.Echo/Unary',
     bytes: grpcMessage.length,
-    ...h2,
     shape: 'grpc',
     streams: 10,
-    against: 'nginx',
-    bar: 0.9,
-    aim: null,
+    goals: [best(1.0)],
+  },
+  {
+    id: 'websocket',
+    title: 'WebSocket, 100 bytes there and back',
+    ...edge,
+    path: '/echo',
+    bytes: 100,
+    load: 'websocket',
+    goals: [best(null), bare()],
   },
   {
     id: 'stages-5',
     title: 'TLS to HTTP, 60 bytes, five stages',
-    shape: 'stages',
+    ...edge,
     ...small,
     path: '/app/v1/small',
-    ...requests,
-    against: 'plain',
-    bar: 1.05,
-    aim: null,
+    shape: 'stages',
+    bare: undefined,
+    goals: [{ subject: 'sallyport', of: 'plain', most: 1.05 }],
   },
-  { id: 'idle-2000', title: 'Idle TLS connection, 2,000 open', ...small, ...idle, connections: 2000 },
-  { id: 'idle-5000', title: 'Idle TLS connection, 5,000 open', ...small, ...idle, connections: 5000 },
+  {
+    id: 'workers-2',
+    title: 'TLS to HTTP, 60 bytes, two workers',
+    ...edge,
+    ...small,
+    bare: undefined,
+    also: ['residentMb'],
+    goals: [{ subject: 'two', of: 'one', most: 1.05 }],
+  },
+  { id: 'idle-2000', title: 'Idle TLS connection, 2,000 open', ...idle, connections: 2000, goals: [best(1.5)] },
+  { id: 'idle-5000', title: 'Idle TLS connection, 5,000 open', ...idle, connections: 5000, goals: [best(1.5)] },
+  {
+    id: 'active-1000',
+    title: 'TLS to HTTP, 60 bytes, 1,000 active of 10,000 open',
+    ...edge,
+    ...small,
+    connections: 1000,
+    idleBeside: 9_000,
+    bare: undefined,
+    goals: [best(1.0)],
+  },
   {
     id: 'p99',
     title: "p99 at 70% of nginx's top rate",
-    shape: 'edge',
-    ...small,
-    load: 'constant-rate',
-    connections: 50,
+    ...fixedRate,
     metric: 'p99Us',
-    bar: 1.2,
-    aim: null,
+    rateShare: 0.7,
+    goals: [{ subject: 'sallyport', of: 'nginx', most: 1.2 }],
+  },
+  {
+    id: 'rate-30',
+    title: "At 30% of nginx's top rate",
+    ...fixedRate,
+    metric: 'cpuUs',
+    also: ['firstByteUs', 'p99Us'],
+    rateShare: 0.3,
+    bare: 'pipe',
+    goals: [best(null), bare()],
+  },
+  {
+    id: 'start',
+    title: 'Start, to the first response',
+    ...edge,
+    ...small,
+    load: 'start',
+    metric: 'startMs',
+    bare: 'constant',
+    goals: [best(null), bare()],
+  },
+  {
+    id: 'reload',
+    title: 'Reload with 10,000 sites',
+    ...edge,
+    ...small,
+    shape: 'respond',
+    load: 'reload',
+    metric: 'reloadMs',
+    also: ['reloadCpuMs', 'pauseMs'],
+    bare: undefined,
+    goals: [best(null)],
   },
 ]
-
-export const metricUnits: Record<Metric, string> = { cpuUs: 'CPU us', idleKb: 'kB', p99Us: 'us' }
-
-export function metricOf(reading: Reading, metric: Metric): number | undefined {
-  return reading[metric]
-}

@@ -1,21 +1,25 @@
-/** One CA, one certificate for every proxy and one for the backend: ECDSA P-256, made with openssl for this run only. */
+/** One CA, two certificates for the proxies (ECDSA P-256, RSA 2048) and one for the backend, made with openssl for this run only. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { backendName, type CertificateFiles } from './setup.ts'
+import { backendName, type CertificateFiles, type Identity, type KeyKind } from './setup.ts'
+
+const keyWords: Record<KeyKind, readonly string[]> = {
+  ecdsa: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
+  rsa: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
+}
 
 export function createCertificates(folder: string): CertificateFiles {
   const file = (name: string) => path.join(folder, name)
   const openssl = (...args: string[]) =>
     execFileSync('openssl', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
-  const key = (name: string) =>
-    openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', name)
+  const key = (name: string, kind: KeyKind) => openssl('genpkey', ...keyWords[kind], '-out', name)
 
-  key('ca.key')
+  key('ca.key', 'ecdsa')
   openssl('req', '-x509', '-new', '-key', 'ca.key', '-subj', '/CN=Benchmark CA', '-days', '7', '-out', 'ca.pem',
     '-addext', 'keyUsage=critical,keyCertSign,cRLSign') // biome-ignore format: one argument list
-  const leaf = (name: string, hosts: readonly string[]) => {
-    key(`${name}.key`)
+  const leaf = (name: string, kind: KeyKind, hosts: readonly string[]): Identity => {
+    key(`${name}.key`, kind)
     openssl('req', '-new', '-key', `${name}.key`, '-subj', `/CN=${hosts[0]}`, '-out', `${name}.csr`)
     const names = hosts.map(host => `DNS:${host}`).join(',')
     writeFileSync(
@@ -24,20 +28,14 @@ export function createCertificates(folder: string): CertificateFiles {
     )
     openssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial',
       '-days', '7', '-extfile', `${name}.ext`, '-out', `${name}.pem`) // biome-ignore format: one argument list
+    const identity = { chain: file(`${name}.pem`), key: file(`${name}.key`), bundle: file(`${name}.bundle`) }
+    writeFileSync(identity.bundle, readFileSync(identity.chain, 'utf8') + readFileSync(identity.key, 'utf8'))
+    return identity
   }
-  leaf('proxy', ['localhost'])
+  // The second name is for the rows with thousands of sites.
+  const ecdsa = leaf('proxy', 'ecdsa', ['localhost', '*.bench.test'])
+  const rsa = leaf('proxy-rsa', 'rsa', ['localhost'])
   // `localhost` too: in passthrough the client talks to the backend's certificate under that name.
-  leaf('backend', [backendName, 'localhost'])
-  writeFileSync(
-    file('proxy.bundle'),
-    readFileSync(file('proxy.pem'), 'utf8') + readFileSync(file('proxy.key'), 'utf8'),
-  )
-  return {
-    ca: file('ca.pem'),
-    chain: file('proxy.pem'),
-    key: file('proxy.key'),
-    bundle: file('proxy.bundle'),
-    backendChain: file('backend.pem'),
-    backendKey: file('backend.key'),
-  }
+  const backend = leaf('backend', 'ecdsa', [backendName, 'localhost'])
+  return { ca: file('ca.pem'), proxy: { ecdsa, rsa }, backendChain: backend.chain, backendKey: backend.key }
 }

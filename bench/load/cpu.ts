@@ -55,6 +55,21 @@ export function treeCpuUs(root: number): number {
   return (ticks * 1e6) / ticksPerSecond
 }
 
+/** The same of each process that is alive, by process id */
+export function cpuUsByProcess(root: number): Map<number, number> {
+  return new Map(processTree(root).map(({ pid, ticks }) => [pid, (ticks * 1e6) / ticksPerSecond]))
+}
+
+/** Memory of the whole tree in MB, pages that several processes share counted once. */
+export function treeMemoryMb(root: number): number {
+  let kb = 0
+  for (const { pid } of processTree(root)) {
+    const text = readOrNull(`/proc/${pid}/smaps_rollup`) ?? ''
+    kb += Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0)
+  }
+  return kb / 1024
+}
+
 /** Resident set of the whole tree, in kB. Pages shared by two processes count twice, before and after alike. */
 export function treeResidentKb(root: number): number {
   let kb = 0

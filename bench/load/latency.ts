@@ -1,9 +1,6 @@
 /** The constant-rate case: starts the open-loop client, warms it against the backend, and runs one job after another. */
-import type { ChildProcess } from 'node:child_process'
-import { createInterface, type Interface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { LineClient } from './line-client.ts'
 import type { OpenLoopOptions, OpenLoopReport } from './open-loop.ts'
-import { startPiped } from './processes.ts'
 
 /** Above this the client itself was late (its own collector, a neighbour on its core), and its figures are not the proxy's. */
 const acceptedLagUs = 250
@@ -16,25 +13,14 @@ function isLate(report: OpenLoopReport): boolean {
 }
 
 export class LatencyClient {
-  private readonly child: ChildProcess
-  private readonly lines: AsyncIterableIterator<string>
-  private readonly reader: Interface
+  private readonly client: LineClient
 
   constructor(core: number) {
-    const script = fileURLToPath(new URL('latency-client.ts', import.meta.url))
-    this.child = startPiped({ core, command: [process.execPath, script] })
-    if (this.child.stdout === null) throw new Error('the latency client has no standard output')
-    this.reader = createInterface({ input: this.child.stdout })
-    this.lines = this.reader[Symbol.asyncIterator]()
+    this.client = new LineClient(core, 'latency-client.ts')
   }
 
-  private async runOnce(job: OpenLoopOptions): Promise<OpenLoopReport> {
-    this.child.stdin?.write(`${JSON.stringify(job)}\n`)
-    const line = await this.lines.next()
-    if (line.done) throw new Error('the latency client ended early')
-    const report: OpenLoopReport | { failed: string } = JSON.parse(line.value)
-    if ('failed' in report) throw new Error(`the latency client failed: ${report.failed}`)
-    return report
+  private runOnce(job: OpenLoopOptions): Promise<OpenLoopReport> {
+    return this.client.ask(job)
   }
 
   /** Runs a job again when the client was late by its own account; what is late every time says so in `errors`. */
@@ -68,7 +54,6 @@ export class LatencyClient {
   }
 
   stop(): void {
-    this.reader.close()
-    this.child.stdin?.end()
+    this.client.stop()
   }
 }

@@ -19,13 +19,15 @@ export function describeMachine(versions: Partial<Record<PeerName, string>>, run
   return { cpu, cores, kernel: os.release(), memoryGb: Math.round(os.totalmem() / 2 ** 30), versions, runtime }
 }
 
+const machineTitles: Partial<Record<PeerName, string>> = { node: 'Node' }
+
 /** The machine, then the versions */
 export function machineLines({ cpu, cores, kernel, memoryGb, versions, runtime }: Machine): [string, string] {
   const peers = Object.entries(versions)
-    .filter(([name]) => name !== 'plain')
+    .filter(([name]) => !['plain', 'two', 'bare', 'bare-node'].includes(name))
     .map(([name, version]) => {
-      const title = `${peerTitles[name as PeerName]} ${version}`
-      return name === 'sallyport' ? `${title} on ${runtime}` : title
+      if (name === 'sallyport') return `Sallyport ${version} on ${runtime}`
+      return `${machineTitles[name as PeerName] ?? peerTitles[name as PeerName]} ${version}`
     })
   return [`${cpu}, ${cores} cores, ${memoryGb} GB; Linux ${kernel}`, peers.join(', ')]
 }

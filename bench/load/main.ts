@@ -15,51 +15,61 @@ import { provesFullHandshakes } from './h2load.ts'
 import { describeMachine } from './machine.ts'
 import type { Bench } from './measure.ts'
 import { type Options, parseOptions, usage } from './options.ts'
-import { versionOf } from './peers.ts'
+import type { PeerOptions } from './peers.ts'
 import { killAll } from './processes.ts'
 import { type Results, readResults, resultText, writeChart, writeDocs, writeResults } from './report.ts'
 import { type Absence, runCase } from './rounds.ts'
-import type { PeerName, Sample } from './setup.ts'
-import { ensureTools } from './tools.ts'
+import type { Sample } from './setup.ts'
+import { ensureTools, findNode } from './tools.ts'
+import { versionsOf } from './versions.ts'
+import { provesTls12 } from './wrk.ts'
 
 const docsPage = fileURLToPath(new URL('../../docs/benchmarks.md', import.meta.url))
 
-/** The same cipher for every proxy: left alone, each side's preferences would choose different ones. */
-const opensslConfig = `openssl_conf = init
+/**
+ * The same cipher and key exchange for every proxy: left alone, each side's preferences would choose different ones. In
+ * TLS 1.2 the list of groups also says which curves a certificate may have.
+ */
+const opensslConfig = (version: 'TLSv1.2' | 'TLSv1.3') => `openssl_conf = init
 [init]
 ssl_conf = ssl
 [ssl]
 system_default = client
 [client]
 Ciphersuites = TLS_AES_128_GCM_SHA256
-Groups = X25519
+CipherString = ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256
+Groups = ${version === 'TLSv1.2' ? 'X25519:P-256' : 'X25519'}
+MaxProtocol = ${version}
 `
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
-async function prepare(
-  options: Options,
-  folder: string,
-  versions: Partial<Record<PeerName, string>>,
-): Promise<Bench> {
+async function prepare(options: Options, folder: string, peerOptions: PeerOptions): Promise<Bench> {
   const certificates = createCertificates(folder)
   const backend = await startBackend(options.loadCore, folder, certificates)
-  const clientConfig = path.join(folder, 'openssl.cnf')
-  writeFileSync(clientConfig, opensslConfig)
-  const clientEnv = { OPENSSL_CONF: clientConfig }
-  if (options.cases.some(({ load }) => load === 'handshakes')) {
-    const url = `https://localhost:${backend.ports.tls}/resumed`
-    await provesFullHandshakes({ core: options.loadCore, url, connections: 50, env: clientEnv }, backend.resumedLog)
+  const environment = (version: 'TLSv1.2' | 'TLSv1.3') => {
+    const file = path.join(folder, `openssl-${version}.cnf`)
+    writeFileSync(file, opensslConfig(version))
+    return { OPENSSL_CONF: file }
   }
-  const { sallyportCommand, baseCommand, runtime, proxyCore, loadCore, seconds, rounds } = options
-  const peerOptions = { sallyportCommand, baseCommand, runtime, versions }
-  return { proxyCore, loadCore, folder, certificates, backend, peerOptions, clientEnv, seconds, rounds, say }
+  const [clientEnv, clientEnv12] = [environment('TLSv1.3'), environment('TLSv1.2')]
+  const url = `https://localhost:${backend.ports.tls}/resumed`
+  const base = { core: options.loadCore, url, connections: 50 }
+  if (options.cases.some(({ load }) => load === 'handshakes'))
+    await provesFullHandshakes({ ...base, env: clientEnv }, backend.resumedLog)
+  if (options.cases.some(({ load, tls12 }) => load === 'requests' && tls12 === true))
+    await provesTls12({ ...base, env: clientEnv12, folder }, backend.resumedLog)
+  const { proxyCore, loadCore, seconds, rounds, warmUpSeconds, firstWarmUpSeconds } = options
+  const measured = { seconds, rounds, warmUpSeconds, firstWarmUpSeconds, say }
+  return { proxyCore, loadCore, folder, certificates, backend, peerOptions, clientEnv, clientEnv12, ...measured }
 }
 
 async function measureAll(options: Options, folder: string): Promise<Results> {
-  await ensureTools()
+  const { sallyportCommand, baseCommand, runtime } = options
+  const tools = await ensureTools(options.systemPeers)
+  const commands = { ...tools, sallyportCommand, baseCommand, runtime, node: await findNode() }
   if (os.cpus().length <= Math.max(options.proxyCore, options.loadCore)) {
     throw new UsageError(
       `there are ${os.cpus().length} cores; --cores names ${options.proxyCore} and ${options.loadCore}`,
@@ -68,14 +78,10 @@ async function measureAll(options: Options, folder: string): Promise<Results> {
   // This process only waits, but it must not do so on the proxy's core.
   execFileSync('taskset', ['-a', '-p', '-c', String(options.loadCore), String(process.pid)], { stdio: 'ignore' })
 
-  const versions: Partial<Record<PeerName, string>> = {}
-  for (const name of options.peers) {
-    const version = versionOf(name, options)
-    if (version !== null) versions[name] = version
-  }
+  const versions = versionsOf(commands)
   // Sallyport may be able to run without being able to say its version; the others are not installed then.
   const peers = options.peers.filter(name => name === 'sallyport' || versions[name] !== undefined)
-  const bench = await prepare(options, folder, versions)
+  const bench = await prepare(options, folder, { ...commands, versions })
   const samples: Sample[] = []
   const absences: Absence[] = []
   for (const one of options.cases) {

@@ -8,6 +8,7 @@
  */
 import { readFileSync } from 'node:fs'
 import tls from 'node:tls'
+import { treeCpuUs } from './cpu.ts'
 import { quantile } from './statistics.ts'
 
 export type OpenLoopOptions = {
@@ -21,6 +22,8 @@ export type OpenLoopOptions = {
   readonly connections: number
   readonly warmUpMs: number
   readonly seconds: number
+  /** The proxy's, whose CPU time is read here: only the client knows when its handshakes are over */
+  readonly pid: number
 }
 
 export type OpenLoopReport = {
@@ -30,6 +33,10 @@ export type OpenLoopReport = {
   readonly p99Us: number
   readonly p999Us: number
   readonly maxUs: number
+  /** From due to the first byte of the response, median */
+  readonly firstByteUs: number
+  /** Of the proxy, per request, without the handshakes */
+  readonly cpuUs: number
   readonly lagP99Us: number
   readonly cpuShare: number
   /** The proxy fell `overloadSeconds` of requests behind, and the run was ended there: the latencies say nothing */
@@ -62,6 +69,7 @@ export class OpenLoop {
   /** By request number less `measuredFrom`, in ms */
   private readonly latencies: Float64Array
   private readonly lags: Float64Array
+  private readonly firstBytes: Float64Array
   private readonly total: number
   private readonly measuredFrom: number
   private readonly msPerRequest: number
@@ -73,6 +81,7 @@ export class OpenLoop {
   private startedMs = 0
   private finished = false
   private overloaded = false
+  private proxyCpuUs = 0
   private cpuAtStart = process.cpuUsage()
   private cpuFromMs = 0
 
@@ -84,6 +93,7 @@ export class OpenLoop {
     this.msPerRequest = 1000 / options.rate
     this.latencies = new Float64Array(this.total - this.measuredFrom).fill(Number.POSITIVE_INFINITY)
     this.lags = new Float64Array(this.total - this.measuredFrom)
+    this.firstBytes = new Float64Array(this.total - this.measuredFrom)
   }
 
   async run(): Promise<OpenLoopReport> {
@@ -91,6 +101,7 @@ export class OpenLoop {
     const opened = await Promise.all(Array.from({ length: this.options.connections }, () => this.connect(ca)))
     this.connections.push(...opened)
     this.idle.push(...opened)
+    this.proxyCpuUs = treeCpuUs(this.options.pid)
     this.startedMs = performance.now()
     return new Promise(resolve => {
       const turn = () => {
@@ -121,7 +132,14 @@ export class OpenLoop {
     if (!this.finished && this.errors.length < 5) this.errors.push(message)
   }
 
+  /** How long ago the connection's request was due, in ms */
+  private sinceDue({ index }: Connection): number {
+    return performance.now() - this.startedMs - index * this.msPerRequest
+  }
+
   private onData(connection: Connection, chunk: Buffer): void {
+    const at = connection.index - this.measuredFrom
+    if (at >= 0 && connection.left < 0 && connection.head === '') this.firstBytes[at] = this.sinceDue(connection)
     // The common case, without making a string: a whole `HTTP/1.1 2xx` as long as the first one.
     if (connection.left < 0 && chunk.length === this.wholeBytes && connection.head === '' && chunk[9] === 0x32) {
       this.onResponse(connection)
@@ -147,7 +165,7 @@ export class OpenLoop {
 
   private onResponse(connection: Connection): void {
     const at = connection.index - this.measuredFrom
-    if (at >= 0) this.latencies[at] = performance.now() - this.startedMs - connection.index * this.msPerRequest
+    if (at >= 0) this.latencies[at] = this.sinceDue(connection)
     this.done++
     this.send(connection)
   }
@@ -184,6 +202,7 @@ export class OpenLoop {
   }
 
   private finish(): OpenLoopReport {
+    const proxyCpuUs = treeCpuUs(this.options.pid) - this.proxyCpuUs
     const cpu = process.cpuUsage(this.cpuAtStart)
     const elapsedMs = performance.now() - this.startedMs - this.cpuFromMs
     if (this.done < this.total && !this.overloaded)
@@ -198,6 +217,8 @@ export class OpenLoop {
       p99Us: us(latencies, 0.99),
       p999Us: us(latencies, 0.999),
       maxUs: us(latencies, 1),
+      firstByteUs: us(this.firstBytes.sort(), 0.5),
+      cpuUs: this.done > 0 ? proxyCpuUs / this.done : 0,
       lagP99Us: us(this.lags.sort(), 0.99),
       cpuShare: (cpu.user + cpu.system) / 1000 / elapsedMs,
       overloaded: this.overloaded,

@@ -1,7 +1,8 @@
 /** The command line of the benchmark. */
 import { parseArgs } from 'node:util'
 import { UsageError } from '../../src/base/errors.ts'
-import { type Case, cases } from './cases.ts'
+import type { Case } from './case.ts'
+import { cases } from './cases.ts'
 import { type PeerName, peerNames } from './setup.ts'
 
 export type Options = {
@@ -10,6 +11,9 @@ export type Options = {
   readonly cases: readonly Case[]
   readonly rounds: number
   readonly seconds: number
+  readonly warmUpSeconds: number
+  readonly firstWarmUpSeconds: number
+  readonly systemPeers: boolean
   readonly proxyCore: number
   readonly loadCore: number
   readonly markdown: boolean
@@ -28,10 +32,12 @@ export type Options = {
 
 export const usage = `npm run bench -- [OPTIONS]
 
+  --goals                     the rows of the goals' table only, without Caddy, in about a quarter of an hour
   --peers LIST                of ${peerNames.join(',')} (default: all)
   --cases LIST                of ${cases.map(({ id }) => id).join(',')} (default: all)
   --rounds N                  default 5
-  --seconds N                 of one measurement, default 5
+  --seconds N                 of one measurement, default 5, with --goals 2
+  --system-peers              the machine's own nginx, HAProxy and Caddy instead of those of a later Debian
   --cores PROXY,LOAD          default 0,1
   --runtime bun|node          for Sallyport
   --sallyport-command WORDS   default 'node bin/sallyport'
@@ -68,6 +74,8 @@ export function parseOptions(argv: readonly string[]): Options {
     args: [...argv],
     options: {
       help: flag,
+      goals: flag,
+      'system-peers': flag,
       peers: text,
       cases: text,
       rounds: text,
@@ -93,13 +101,23 @@ export function parseOptions(argv: readonly string[]): Options {
     throw new UsageError(`--runtime takes bun or node, not '${runtime}'`)
   }
   const baseCommand = words(values.base ?? '')
-  const ids = pick(values.cases, cases.map(({ id }) => id), '--cases') // biome-ignore format: short
+  const isGoals = values.goals
+  const offered = isGoals ? cases.filter(({ inGoals }) => inGoals === true) : cases
+  const ids = pick(values.cases, offered.map(({ id }) => id), '--cases') // biome-ignore format: short
+  const peers = pick(values.peers, peerNames, '--peers')
+    .filter(name => name !== 'base' || baseCommand.length > 0)
+    // Never the best of the three here, and it would take a sixth of the time.
+    .filter(name => name !== 'caddy' || !isGoals || values.peers !== undefined)
   return {
     help: values.help,
-    peers: pick(values.peers, peerNames, '--peers').filter(name => name !== 'base' || baseCommand.length > 0),
+    peers,
     cases: cases.filter(({ id }) => ids.includes(id)),
     rounds: count(values.rounds, 5, '--rounds'),
-    seconds: count(values.seconds, 5, '--seconds'),
+    seconds: count(values.seconds, isGoals ? 2 : 5, '--seconds'),
+    // The load of each measurement opens its own connections: what a warm-up warms after the first round is little.
+    warmUpSeconds: isGoals ? 0 : 1,
+    firstWarmUpSeconds: isGoals ? 2 : 3,
+    systemPeers: values['system-peers'],
     proxyCore,
     loadCore,
     markdown: values.markdown,

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import https from 'node:https'
-import type { CertificateFiles, Shape } from './setup.ts'
+import type { Case } from './case.ts'
 
 export type Answer = { readonly status: number; readonly body: Buffer }
 
@@ -22,25 +22,30 @@ export function get(port: number, ca: string, path: string): Promise<Answer> {
   })
 }
 
-export type ProbeRequest = {
-  readonly shape: Shape
+export type ProbeRequest = Pick<Case, 'shape' | 'path' | 'bytes' | 'load' | 'sendBytes'> & {
   readonly port: number
-  readonly certificates: CertificateFiles
-  readonly path: string
-  readonly bytes: number
+  readonly ca: string
+  /** A runtime without a gateway adds no fields, and may answer everything alike */
+  readonly isBare: boolean
 }
 
 /** What is wrong, null if nothing */
-export async function probe({ shape, port, certificates, path, bytes }: ProbeRequest): Promise<string | null> {
-  const seen = await get(port, certificates.ca, '/seen')
-  const version = shape === 'grpc' ? 'HTTP/2.0' : 'HTTP/1.1'
-  const expected = shape === 'passthrough' ? '  HTTP/1.1' : `127.0.0.1 https ${version}`
-  const said = seen.body.toString('latin1')
-  if (seen.status !== 200) return `GET /seen answered ${seen.status}`
-  if (said !== expected)
-    return `the backend saw X-Forwarded-For, X-Forwarded-Proto, version: '${said}', not '${expected}'`
-  const answer = await get(port, certificates.ca, path)
+export async function probe(one: ProbeRequest): Promise<string | null> {
+  const { shape, port, ca, path, bytes, load, sendBytes, isBare } = one
+  if (!isBare && shape !== 'respond') {
+    const seen = await get(port, ca, '/seen')
+    const version = shape === 'grpc' ? 'HTTP/2.0' : 'HTTP/1.1'
+    const expected = shape === 'passthrough' ? '  HTTP/1.1' : `127.0.0.1 https ${version}`
+    const said = seen.body.toString('latin1')
+    if (seen.status !== 200) return `GET /seen answered ${seen.status}`
+    if (said !== expected)
+      return `the backend saw X-Forwarded-For, X-Forwarded-Proto, version: '${said}', not '${expected}'`
+  }
+  // An upload and a WebSocket are first tried by the load itself.
+  if (load === 'websocket' || sendBytes !== undefined) return null
+  const answer = await get(port, ca, path)
   if (answer.status !== 200) return `GET ${path} answered ${answer.status}`
-  if (answer.body.length !== bytes) return `GET ${path} gave ${answer.body.length} bytes, ${bytes} expected`
+  if (load !== 'reload' && answer.body.length !== bytes)
+    return `GET ${path} gave ${answer.body.length} bytes, ${bytes} expected`
   return null
 }

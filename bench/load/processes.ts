@@ -15,7 +15,7 @@ export type Finished = { readonly status: number | null; readonly stdout: string
 
 const alive = new Set<ChildProcess>()
 
-/** 5,000 client and 5,000 backend connections need more than the usual 1,024 descriptors. */
+/** 10,000 client connections, and some to backends, need more than the usual 1,024 descriptors. */
 const raiseLimit = 'ulimit -n 16384 2>/dev/null || ulimit -n $(ulimit -Hn); exec "$@"'
 
 /** taskset and sh replace themselves, so the pid is the command's own. */

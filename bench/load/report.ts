@@ -6,7 +6,7 @@ import type { Absence } from './rounds.ts'
 import { noisyShare, type PeerName, type Sample } from './setup.ts'
 import { type CaseSummary, summarize } from './summary.ts'
 import { chart } from './svg.ts'
-import { asMarkdown, asText, details, overview, peerTitles } from './table.ts'
+import { asMarkdown, asText, details, goals, overview, peerTitles, titleOf } from './table.ts'
 
 export type Results = {
   readonly machine: Machine
@@ -27,11 +27,12 @@ export function writeResults(file: string, results: Results): void {
 }
 
 function summaries({ caseIds, samples, peers }: Results): CaseSummary[] {
-  return cases.filter(({ id }) => caseIds.includes(id)).map(one => summarize(one, samples, peers))
+  return cases.filter(({ id }) => caseIds.includes(id)).flatMap(one => summarize(one, samples, peers))
 }
 
-/** Why figures are missing, and which measurements were thrown away */
-function notes({ absences, samples }: Results): string[] {
+/** Why figures are missing, which measurements were thrown away, and where the machine was too noisy to tell */
+function notes({ absences, samples }: Results, all: readonly CaseSummary[]): string[] {
+  const undecided = all.filter(({ judged }) => judged.some(({ verdict }) => verdict === 'too noisy')).map(titleOf)
   const invalid = samples.filter(({ problems }) => problems.length > 0)
   const noisy = samples.filter(({ foreignShare }) => (foreignShare ?? 0) > noisyShare).length
   const reasons = new Map<string, string[]>()
@@ -41,6 +42,9 @@ function notes({ absences, samples }: Results): string[] {
   }
   return [
     ...[...reasons].map(([said, caseIds]) => `${said} (${caseIds.join(', ')})`),
+    ...(undecided.length > 0
+      ? [`the machine was too noisy to tell whether the goal holds, run these again: ${undecided.join('; ')}`]
+      : []),
     ...(noisy > 0
       ? [`noise: other processes used over 5% of the proxy's core in ${noisy} of ${samples.length} measurements`]
       : []),
@@ -51,16 +55,17 @@ function notes({ absences, samples }: Results): string[] {
 }
 
 function howMeasured({ machine, rounds, seconds }: Results): string {
-  return `${machineLines(machine).join('; ')}. Median of ${rounds} rounds of ${seconds} s; in brackets the least and greatest ratio of a round.`
+  return `${machineLines(machine).join('; ')}. Medians of ${rounds} rounds of ${seconds} s. A ratio is the median of the rounds' own ratios; in brackets are the least and the greatest of them.`
 }
 
 export function resultText(results: Results, form: 'text' | 'markdown'): string {
   const render = form === 'markdown' ? asMarkdown : asText
   const all = summaries(results)
   const bullet = form === 'markdown' ? '- ' : ''
-  const remarks = notes(results).map(note => `${bullet}${note}`)
+  const remarks = notes(results, all).map(note => `${bullet}${note}`)
   const blocks = [
     howMeasured(results),
+    render(goals(all)),
     render(overview(all, results.peers)),
     render(details(all)),
     remarks.join('\n'),

@@ -4,12 +4,24 @@
  */
 import path from 'node:path'
 import { messageOf } from '../../src/base/errors.ts'
-import { type Case, metricOf, metricUnits } from './cases.ts'
+import { type Case, metricOf, metricUnits, peersOf, usesScript } from './case.ts'
+import { measureCrowd } from './crowd.ts'
 import { LatencyClient } from './latency.ts'
-import { type Bench, measureIdleConnections, measureLatency, measureLoad, warmUp } from './measure.ts'
+import { LineClient } from './line-client.ts'
+import type { SinkReport } from './log-sink.ts'
+import {
+  type Bench,
+  type Clients,
+  measureIdleConnections,
+  measureLatency,
+  measureLoad,
+  measureSessions,
+  warmUp,
+} from './measure.ts'
 import type { OpenLoopReport } from './open-loop.ts'
-import { type RunningPeer, startPeer, supports, takesPart } from './peers.ts'
+import { type RunningPeer, startPeer, supports } from './peers.ts'
 import { probe } from './probe.ts'
+import { measureReload } from './reload.ts'
 import { noisyShare, type PeerName, type Reading, type Sample } from './setup.ts'
 
 /** Why a peer takes no part in a case */
@@ -17,20 +29,52 @@ export type Absence = { readonly caseId: string; readonly peer: PeerName; readon
 
 export type Outcome = { readonly samples: Sample[]; readonly absences: Absence[] }
 
-/** Compilers of the runtimes under test are quiet after this long; later rounds only need the connections warm. */
-const firstWarmUpSeconds = 3
-const warmUpSeconds = 1
-const idleWarmUpSeconds = 0.2
-const shareOfTopRate = 0.7
+const freshWarmUpSeconds = 0.2
+/** Of the reload's case */
+const manySites = 10_000
 
 let folders = 0
 
-async function startForCase(bench: Bench, one: Case, name: PeerName): Promise<RunningPeer> {
+/** What one case needs while it runs */
+type Scene = {
+  readonly bench: Bench
+  readonly one: Case
+  readonly clients: Clients
+  readonly logPort: number | null
+  readonly outcome: Outcome
+  absent(peer: PeerName, reason: string): void
+}
+
+async function startForCase({ bench, one, logPort }: Scene, name: PeerName) {
   const folder = path.join(bench.folder, `${folders++}-${name}`)
-  const { certificates } = bench
-  const base = { shape: one.shape, backend: bench.backend.ports, certificates, folder }
-  const peer = await startPeer(name, bench.proxyCore, base, bench.peerOptions)
-  const wrong = await probe({ ...one, port: peer.port, certificates }).catch(messageOf)
+  const { ports } = bench.backend
+  const { shape } = one
+  const tlsBehind = shape === 'bridge' || shape === 'passthrough'
+  const backendPort = usesScript(one)
+    ? ports.script
+    : tlsBehind
+      ? ports.tls
+      : shape === 'grpc'
+        ? ports.h2c
+        : ports.plain
+  const { ca, proxy } = bench.certificates
+  const peer = await startPeer(
+    name,
+    one,
+    bench.proxyCore,
+    {
+      shape,
+      backendPort,
+      ca,
+      identity: proxy[one.key ?? 'ecdsa'],
+      folder,
+      logPort,
+      many: one.load === 'reload' ? { sites: manySites, answer: 'before' } : null,
+    },
+    bench.peerOptions,
+  )
+  const isBare = name === 'bare' || name === 'bare-node'
+  const wrong = await probe({ ...one, port: peer.port, ca, isBare }).catch(messageOf)
   if (wrong === null) return peer
   await peer.stop()
   throw new Error(`${name} does not do what is to be measured: ${wrong}`)
@@ -42,9 +86,11 @@ function rotate<T>(values: readonly T[], by: number): T[] {
 
 function sayReading(bench: Bench, one: Case, name: PeerName, round: number, reading: Reading): void {
   const words = [`${one.id}  round ${round + 1}/${bench.rounds}  ${name.padEnd(9)}`]
-  const figure = metricOf(reading, one.metric)
   if (reading.overloaded) words.push('overloaded')
-  else if (figure !== undefined) words.push(`${figure.toFixed(2)} ${metricUnits[one.metric]}`)
+  for (const metric of [one.metric, ...(one.also ?? [])]) {
+    const figure = metricOf(reading, metric)
+    if (figure !== undefined) words.push(`${figure.toFixed(2)} ${metricUnits[metric]}`)
+  }
   if (reading.perSecond !== undefined) words.push(`${Math.round(reading.perSecond)}/s`)
   if (reading.p50Us !== undefined) words.push(`p50 ${reading.p50Us} us  p99 ${reading.p99Us} us`)
   if (reading.proxyCoreBusy !== undefined && reading.loadCoreBusy !== undefined) {
@@ -58,69 +104,73 @@ function sayReading(bench: Bench, one: Case, name: PeerName, round: number, read
   for (const problem of reading.problems) bench.say(`!!! INVALID ${one.id} ${name}: ${problem}`)
 }
 
-export async function runCase(bench: Bench, one: Case, names: readonly PeerName[]): Promise<Outcome> {
+function startClients({ loadCore, peerOptions }: Bench, { load, accessLog }: Case): Clients {
+  const { node } = peerOptions
+  if (load === 'sessions' && node === null)
+    throw new Error('resumed handshakes are made by a client on Node 24 or later, and there is none')
+  return {
+    sessions: load === 'sessions' ? new LineClient(loadCore, 'session-client.ts', node ?? 'node') : null,
+    echo: load === 'websocket' ? new LineClient(loadCore, 'websocket-client.ts') : null,
+    logSink: accessLog === true ? new LineClient(loadCore, 'log-sink.ts') : null,
+  }
+}
+
+export async function runCase(bench: Bench, one: Case, allowed: readonly PeerName[]): Promise<Outcome> {
   const outcome: Outcome = { samples: [], absences: [] }
   const absent = (peer: PeerName, reason: string) => {
     outcome.absences.push({ caseId: one.id, peer, reason })
     bench.say(`--- ${one.id}: without ${peer}: ${reason}`)
   }
-  const able = names
-    .filter(name => takesPart(name, one.shape))
-    .filter(name => supports(name, one.shape) || absent(name, 'it has no such mode'))
-  switch (one.load) {
-    case 'idle':
-      await runFresh(bench, one, able, outcome, absent)
-      break
-    default: {
-      const peers: RunningPeer[] = []
-      try {
-        for (const name of able) {
-          try {
-            peers.push(await startForCase(bench, one, name))
-          } catch (error) {
-            absent(name, messageOf(error))
-          }
-        }
-        if (one.load === 'constant-rate') await runConstantRate(bench, one, peers, outcome)
-        else await runLoad(bench, one, peers, outcome)
-      } finally {
-        for (const peer of peers) await peer.stop()
-      }
-    }
+  const able = peersOf(one, allowed).filter(name => supports(name, one) || absent(name, 'it has no such mode'))
+  const clients = startClients(bench, one)
+  try {
+    const sink = await clients.logSink?.ask<SinkReport>({})
+    const scene: Scene = { bench, one, clients, logPort: sink?.port ?? null, outcome, absent }
+    if (one.load === 'idle' || one.load === 'start' || one.load === 'reload') await runFresh(scene, able)
+    else await runTogether(scene, able)
+  } finally {
+    for (const client of Object.values(clients)) client?.stop()
   }
   return outcome
 }
 
-function keep(
-  bench: Bench,
-  one: Case,
-  peer: PeerName,
-  round: number,
-  reading: Reading,
-  { samples }: Outcome,
-): void {
+function keep({ bench, one, outcome }: Scene, peer: PeerName, round: number, reading: Reading): void {
   sayReading(bench, one, peer, round, reading)
-  samples.push({ caseId: one.id, peer, round, ...reading })
+  outcome.samples.push({ caseId: one.id, peer, round, ...reading })
 }
 
-async function runLoad(bench: Bench, one: Case, peers: readonly RunningPeer[], outcome: Outcome): Promise<void> {
+/** All peers run at once, and each is idle while another one is measured. */
+async function runTogether(scene: Scene, names: readonly PeerName[]): Promise<void> {
+  const peers: RunningPeer[] = []
+  try {
+    for (const name of names) {
+      try {
+        peers.push(await startForCase(scene, name))
+      } catch (error) {
+        scene.absent(name, messageOf(error))
+      }
+    }
+    await (scene.one.load === 'constant-rate' ? runConstantRate(scene, peers) : runLoad(scene, peers))
+  } finally {
+    for (const peer of peers) await peer.stop()
+  }
+}
+
+async function runLoad(scene: Scene, peers: readonly RunningPeer[]): Promise<void> {
+  const { bench, one, clients } = scene
+  const measure =
+    one.load === 'sessions' ? measureSessions : one.idleBeside === undefined ? measureLoad : measureCrowd
   for (let round = 0; round < bench.rounds; round++) {
     for (const peer of rotate(peers, round)) {
-      await warmUp(bench, one, peer, round === 0 ? firstWarmUpSeconds : warmUpSeconds)
-      const reading = await measureLoad(bench, one, peer, bench.seconds)
-      keep(bench, one, peer.name, round, reading, outcome)
+      await warmUp(bench, one, peer, round === 0 ? bench.firstWarmUpSeconds : bench.warmUpSeconds, clients)
+      keep(scene, peer.name, round, await measure(bench, one, peer, bench.seconds, clients))
     }
   }
 }
 
 /** A new process for every measurement. */
-async function runFresh(
-  bench: Bench,
-  one: Case,
-  names: readonly PeerName[],
-  outcome: Outcome,
-  absent: (peer: PeerName, reason: string) => void,
-): Promise<void> {
+async function runFresh(scene: Scene, names: readonly PeerName[]): Promise<void> {
+  const { bench, one, clients, absent } = scene
   const missing = new Set<PeerName>()
   // Only enough to load the code: the garbage of a real load would stay in a collected heap, hide the connections that
   // fill its place, and flatter every proxy that has a collector.
@@ -128,17 +178,25 @@ async function runFresh(
   for (let round = 0; round < bench.rounds; round++) {
     for (const name of rotate(names, round)) {
       if (missing.has(name)) continue
-      let peer: RunningPeer
+      let peer: Awaited<ReturnType<typeof startForCase>>
       try {
-        peer = await startForCase(bench, one, name)
+        peer = await startForCase(scene, name)
       } catch (error) {
         missing.add(name)
         absent(name, messageOf(error))
         continue
       }
       try {
-        await warmUp(bench, warming, peer, idleWarmUpSeconds)
-        keep(bench, one, name, round, await measureIdleConnections(bench, one, peer), outcome)
+        if (one.load === 'start') {
+          keep(scene, name, round, { startMs: peer.startMs, problems: [] })
+          continue
+        }
+        await warmUp(bench, warming, peer, freshWarmUpSeconds, clients)
+        const reading =
+          one.load === 'reload'
+            ? await measureReload(peer, bench.certificates.ca, one.path, `after ${round}`)
+            : await measureIdleConnections(bench, one, peer)
+        keep(scene, name, round, reading)
       } finally {
         await peer.stop()
       }
@@ -146,12 +204,8 @@ async function runFresh(
   }
 }
 
-async function runConstantRate(
-  bench: Bench,
-  one: Case,
-  peers: readonly RunningPeer[],
-  outcome: Outcome,
-): Promise<void> {
+async function runConstantRate(scene: Scene, peers: readonly RunningPeer[]): Promise<void> {
+  const { bench, one, clients, outcome } = scene
   const reference = peers.find(peer => peer.name === 'nginx')
   if (reference === undefined) {
     const reason = "nginx is not among the peers, and the rate is a share of nginx's"
@@ -159,22 +213,24 @@ async function runConstantRate(
     bench.say(`--- ${one.id}: skipped: ${reason}`)
     return
   }
-  const topRate: Case = { ...one, load: 'requests', metric: 'cpuUs' }
+  const topRate: Case = { ...one, load: 'requests', metric: 'cpuUs', also: [] }
   const client = new LatencyClient(bench.loadCore)
   try {
     for (let round = 0; round < bench.rounds; round++) {
-      await warmUp(bench, topRate, reference, warmUpSeconds)
-      const top = await measureLoad(bench, topRate, reference, Math.max(2, bench.seconds / 2))
-      const rate = Math.floor((top.perSecond ?? 0) * shareOfTopRate)
+      await warmUp(bench, topRate, reference, 1, clients)
+      const top = await measureLoad(bench, topRate, reference, Math.max(2, bench.seconds / 2), clients)
+      const rate = Math.floor((top.perSecond ?? 0) * (one.rateShare ?? 1))
       bench.say(
         `${one.id}  round ${round + 1}/${bench.rounds}  nginx's top rate ${Math.round(top.perSecond ?? 0)}/s, so ${rate}/s`,
       )
       const floor = await measureFloor(bench, one, client, rate, round)
       for (const peer of rotate(peers, round)) {
-        if (round === 0) await warmUp(bench, topRate, peer, firstWarmUpSeconds)
+        if (round === 0) await warmUp(bench, topRate, peer, bench.firstWarmUpSeconds, clients)
         const reading = await measureLatency(bench, one, peer, client, rate)
-        const problems = [...reading.problems, ...top.problems, ...floor.errors]
-        keep(bench, one, peer.name, round, { ...reading, problems }, outcome)
+        keep(scene, peer.name, round, {
+          ...reading,
+          problems: [...reading.problems, ...top.problems, ...floor.errors],
+        })
       }
     }
   } finally {
@@ -192,7 +248,7 @@ async function measureFloor(
   const { certificates, backend } = bench
   const { path: target, bytes, connections } = one
   const base = { port: backend.ports.tls, ca: certificates.ca, path: target, bytes, rate, connections }
-  const job = { ...base, warmUpMs: 500, seconds: 2 }
+  const job = { ...base, warmUpMs: 500, seconds: 2, pid: process.pid }
   if (round === 0) await client.warmUp(job)
   const floor = await client.floor(job)
   const share = Math.round(floor.cpuShare * 100)

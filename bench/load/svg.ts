@@ -77,7 +77,7 @@ export function chart(summaries: readonly CaseSummary[], machine: readonly strin
     y += groupGap - barGap
   }
   const bottom = y - groupGap + 6
-  const reference = summaries.some(({ of }) => of.against === 'better') ? 'the better of the others' : 'nginx'
+  const reference = 'the best of the others'
   const line = left + scale
   const height = bottom + 24 + machine.length * 18
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="CPU time per request of ${legend(summaries)}">

@@ -1,15 +1,19 @@
-/** The result as two tables, for a terminal or as Markdown. */
-import { metricUnits } from './cases.ts'
-import type { PeerName } from './setup.ts'
+/** The result as tables, for a terminal or as Markdown. */
+import { metricUnits, type Reference } from './case.ts'
+import type { Metric, PeerName } from './setup.ts'
 import type { Spread } from './statistics.ts'
-import type { CaseSummary, Figures } from './summary.ts'
+import type { CaseSummary, Figures, Judged } from './summary.ts'
 
 export type Grid = { readonly head: readonly string[]; readonly rows: readonly (readonly string[])[] }
 
 export const peerTitles: Record<PeerName, string> = {
   sallyport: 'Sallyport',
+  node: 'on Node',
   plain: 'without stages',
+  two: 'two workers',
   base: 'base',
+  bare: 'bare runtime',
+  'bare-node': 'bare Node',
   nginx: 'nginx',
   haproxy: 'HAProxy',
   caddy: 'Caddy',
@@ -32,55 +36,95 @@ function ratio(spread: Spread | null | undefined): string {
   return spread ? `${spread.median.toFixed(2)} (${spread.min.toFixed(2)}..${spread.max.toFixed(2)})` : '-'
 }
 
-const againstTitles = { nginx: 'nginx', better: 'better of nginx, HAProxy', plain: 'itself without them' }
-
-/** One row per case: each proxy's figure, and Sallyport's against the bar. */
-export function overview(summaries: readonly CaseSummary[], peers: readonly PeerName[]): Grid {
-  const withBase = peers.includes('base')
-  const head = [
-    'case',
-    'unit',
-    ...peers.map(peer => peerTitles[peer]),
-    'Sallyport / theirs',
-    ...(withBase ? ['Sallyport / base'] : []),
-    'against',
-    'bar',
-    'aim',
-    'verdict',
-  ]
-  const rows = summaries.map(({ of, figures, verdict }) => [
-    of.title,
-    of.metric === 'cpuUs' && of.load === 'handshakes' ? 'CPU us/connection' : perWhat[of.metric],
-    ...peers.map(peer => cell(figures.find(one => one.peer === peer))),
-    ratio(figures.find(one => one.peer === 'sallyport')?.ofReference),
-    ...(withBase ? [ratio(figures.find(one => one.peer === 'sallyport')?.ofBase)] : []),
-    againstTitles[of.against ?? 'nginx'],
-    of.bar.toFixed(2),
-    of.aim?.toFixed(2) ?? '-',
-    verdict,
-  ])
-  return { head, rows }
+const metricTitles: Partial<Record<Metric, string>> = {
+  firstByteUs: 'time to first byte',
+  p99Us: 'p99',
+  residentMb: 'memory',
+  reloadCpuMs: 'CPU time',
+  pauseMs: 'longest pause',
 }
 
-const perWhat = { cpuUs: `${metricUnits.cpuUs}/request`, idleKb: 'kB/connection', p99Us: 'us' }
+/** A row for another metric than the case's own says which. */
+export const titleOf = ({ of, metric }: CaseSummary): string =>
+  metric === of.metric ? of.title : `${of.title}: ${metricTitles[metric] ?? metric}`
 
-/** One row per case and proxy. */
+function unitOf({ of, metric }: CaseSummary): string {
+  if (metric === 'idleKb') return 'kB/connection'
+  if (metric !== 'cpuUs') return metricUnits[metric]
+  const isHandshake = of.load === 'handshakes' || of.load === 'sessions'
+  return `CPU us/${isHandshake ? 'connection' : of.load === 'websocket' ? 'message' : 'request'}`
+}
+
+/** One row per case and metric: each proxy's figure. */
+export function overview(summaries: readonly CaseSummary[], peers: readonly PeerName[]): Grid {
+  const shown = peers.filter(peer =>
+    summaries.some(({ figures }) => figures.some(one => one.peer === peer && cell(one) !== '-')),
+  )
+  const rows = summaries.map(summary => [
+    titleOf(summary),
+    unitOf(summary),
+    ...shown.map(peer => cell(summary.figures.find(one => one.peer === peer))),
+  ])
+  return { head: ['case', 'unit', ...shown.map(peer => peerTitles[peer])], rows }
+}
+
+const referenceTitles: Record<Reference, string> = {
+  best: 'best of them',
+  nginx: 'nginx',
+  haproxy: 'HAProxy',
+  bare: 'bare runtime',
+  plain: 'itself without them',
+  one: 'one worker',
+  full: 'its own full ones',
+}
+
+function against({ of, theirs }: Judged): string {
+  if (theirs === null) return referenceTitles[of]
+  const name = of === 'best' || of === 'bare' ? peerTitles[theirs.peer] : referenceTitles[of]
+  return `${name} ${round(theirs.value)}`
+}
+
+/** One row per ratio: Sallyport's figure, whose it is held against, the ratio of paired rounds, and the goal beside it. */
+export function goals(summaries: readonly CaseSummary[]): Grid {
+  const rows = summaries.flatMap(summary =>
+    summary.judged
+      .filter(one => one.ratio !== null || one.most !== null)
+      .map(one => {
+        const own = summary.figures.find(({ peer }) => peer === one.subject)
+        return [
+          titleOf(summary),
+          unitOf(summary),
+          peerTitles[one.subject],
+          cell(own),
+          against(one),
+          ratio(one.ratio),
+          one.most?.toFixed(2) ?? '-',
+          one.verdict,
+        ]
+      }),
+  )
+  return { head: ['case', 'unit', 'who', 'figure', 'against', 'ratio (min..max)', 'goal', 'verdict'], rows }
+}
+
+/** One row per case, metric and proxy. */
 export function details(summaries: readonly CaseSummary[]): Grid {
   const median = (spread: Spread | null) => (spread === null ? '-' : round(spread.median))
-  const rows = summaries.flatMap(({ of, figures }) =>
+  const rows = summaries.flatMap(({ of, metric, figures }) =>
     figures
       .filter(one => one.value !== null || one.invalid > 0 || one.overloaded > 0)
       .map(one => [
-        of.id,
+        metric === of.metric ? of.id : `${of.id} ${metric}`,
         peerTitles[one.peer],
         cell(one),
+        one.value === null ? '-' : `${round(one.value.min)}..${round(one.value.max)}`,
         ratio(one.ofReference),
         median(one.perSecond),
         median(one.p50Us),
         median(one.p99Us),
       ]),
   )
-  return { head: ['case', 'proxy', 'figure', 'of theirs (min..max)', 'requests/s', 'p50 us', 'p99 us'], rows }
+  const head = ['case', 'proxy', 'figure', 'min..max', 'of theirs (min..max)', 'requests/s', 'p50 us', 'p99 us']
+  return { head, rows }
 }
 
 export function asText({ head, rows }: Grid): string {

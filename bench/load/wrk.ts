@@ -1,5 +1,5 @@
 /** wrk: as many requests as the proxy answers, over connections that stay open. */
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { run } from './processes.ts'
 
@@ -20,6 +20,8 @@ export type WrkRun = {
   readonly bytes: number
   readonly env: Record<string, string>
   readonly folder: string
+  /** Of a body to POST in each request; none, and GET, where it is 0 */
+  readonly sendBytes: number
 }
 
 // wrk's own summary rounds; its Lua hook gives exact numbers.
@@ -31,10 +33,23 @@ done = function(summary, latency)
 end
 `
 
-export async function runWrk({ core, url, seconds, connections, bytes, env, folder }: WrkRun): Promise<WrkResult> {
-  const script = path.join(folder, 'summary.lua')
-  writeFileSync(script, summaryScript)
-  const command = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', script, url]
+export async function runWrk(load: WrkRun): Promise<WrkResult> {
+  const { core, url, seconds, connections, bytes, env, folder, sendBytes } = load
+  const script = path.join(folder, 'load.lua')
+  const body = sendBytes > 0 ? `wrk.method = "POST"\nwrk.body = string.rep("u", ${sendBytes})\n` : ''
+  writeFileSync(script, `${body}${summaryScript}`)
+  // wrk takes whole seconds.
+  const command = [
+    'wrk',
+    '-t1',
+    `-c${connections}`,
+    `-d${Math.ceil(seconds)}s`,
+    '--timeout',
+    '10s',
+    '-s',
+    script,
+    url,
+  ]
   const { status, stdout, stderr } = await run({ core, command, env })
   const found = /^RESULT (.*)$/m.exec(stdout)
   if (status !== 0 || found === null) {
@@ -51,4 +66,19 @@ export async function runWrk({ core, url, seconds, connections, bytes, env, fold
     problems.push(`wrk: ${Math.round(read / requests)} bytes a response, ${bytes} expected`)
   }
   return { requests, seconds: durationUs / 1e6, p50Us, p99Us, problems }
+}
+
+/** Throws unless wrk uses TLS 1.2 with this environment. `url` must be the backend's TLS port. */
+export async function provesTls12(
+  load: Pick<WrkRun, 'core' | 'url' | 'connections' | 'env' | 'folder'>,
+  resumedLog: string,
+): Promise<void> {
+  const linesOf = () => (existsSync(resumedLog) ? readFileSync(resumedLog, 'utf8').trim().split('\n') : [])
+  const before = linesOf().length
+  const { problems } = await runWrk({ ...load, seconds: 1, bytes: 0, sendBytes: 0 })
+  if (problems.length > 0) throw new Error(problems.join('; '))
+  const other = linesOf()
+    .slice(before)
+    .find(line => !line.includes(' TLSv1.2 '))
+  if (other !== undefined) throw new Error(`wrk does not keep to TLS 1.2: the backend logged '${other}'`)
 }

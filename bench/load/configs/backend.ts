@@ -8,7 +8,7 @@ export const smallBody = 'Sallyport benchmark: sixty bytes of answer, and no mor
 export const grpcMessage = `.....${smallBody.trimEnd()}.`
 
 export type BackendSetup = {
-  readonly ports: BackendPorts
+  readonly ports: Omit<BackendPorts, 'script'>
   readonly certificates: CertificateFiles
   readonly folder: string
   /** Holds 16k.bin and 1m.bin */
@@ -28,7 +28,7 @@ export function backendConfig({ ports, certificates, folder, bodies }: BackendSe
   return `${nginxPreamble(folder)}
 http {
   access_log off;
-  log_format resumption '$connection $ssl_session_reused';
+  log_format resumption '$connection $ssl_protocol $ssl_session_reused';
   client_body_temp_path ${folder}/body;
   sendfile on;
   tcp_nopush on;

@@ -1,13 +1,13 @@
-/** Caddy with its admin endpoint, automatic HTTPS and logs off; it has no layer 4 in Debian's build. */
+/** Caddy with its admin endpoint and automatic HTTPS off; it has no layer 4 in Debian's build. */
 import { backendName, type Setup } from '../setup.ts'
+import { accessLog, answerOf } from './many.ts'
 
 /** `version` is what `caddy version` prints: the way to name a CA changed in 2.8. */
-export function caddyConfig({ shape, port, backend, certificates }: Setup, version: string): string {
+export function caddyConfig(setup: Setup, version: string): string {
+  const { shape, port, ca, identity, logPort, folder } = setup
   const [major, minor] = version.replace(/^v/, '').split('.').map(Number)
   const trust =
-    major > 2 || (major === 2 && minor >= 8)
-      ? `tls_trust_pool file ${certificates.ca}`
-      : `tls_trusted_ca_certs ${certificates.ca}`
+    major > 2 || (major === 2 && minor >= 8) ? `tls_trust_pool file ${ca}` : `tls_trusted_ca_certs ${ca}`
   const bridge = `
       tls
       tls_server_name ${backendName}
@@ -25,8 +25,13 @@ export function caddyConfig({ shape, port, backend, certificates }: Setup, versi
 
 https://localhost:${port} {
   bind 127.0.0.1
-  tls ${certificates.chain} ${certificates.key}
-  reverse_proxy ${shape === 'grpc' ? `h2c://127.0.0.1:${backend.h2c}` : `127.0.0.1:${shape === 'bridge' ? backend.tls : backend.plain}`} {
+  tls ${identity.chain} ${identity.key}
+${logPort === null ? '' : `  log {\n    output file ${accessLog(folder)}\n    level INFO\n  }\n`}${shape === 'respond' ? `  respond "${answerOf(null)}"\n` : proxied(setup, bridge)}}
+`
+}
+
+function proxied({ shape, backendPort }: Setup, bridge: string): string {
+  return `  reverse_proxy ${shape === 'grpc' ? 'h2c://' : ''}127.0.0.1:${backendPort} {
     transport http {
       versions ${shape === 'grpc' ? 'h2c 2' : '1.1'}
       compression off
@@ -35,6 +40,5 @@ https://localhost:${port} {
       keepalive_idle_conns_per_host 256${shape === 'bridge' ? bridge : ''}
     }
   }
-}
 `
 }

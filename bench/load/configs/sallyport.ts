@@ -1,24 +1,32 @@
-/** Sallyport with nothing tuned: the defaults a user gets, the access log off. */
+/** Sallyport with nothing tuned: the defaults a user gets, the access log as the case says. */
 import { backendName, type Setup } from '../setup.ts'
+import { answerOf, manyNames } from './many.ts'
 
 export function sallyportConfig(setup: Setup): string {
+  const { identity, many } = setup
+  const certificate = `    certificate: { chain: ${identity.chain}, key: ${identity.key} }`
+  const further = manyNames(many).map(
+    name => `  - host: ${name}\n${certificate}\n    routes: [{ respond: { body: "${name}" } }]\n`,
+  )
   return `listen:
   - port: ${setup.port}
     address: 127.0.0.1
 sites:
   - host: localhost
-${site(setup)}
-log: { access: false }
+${site(setup, certificate)}
+${further.join('')}log: { access: ${setup.logPort !== null} }
 state: ${setup.folder}/state
 `
 }
 
-function site({ shape, backend, certificates }: Setup): string {
-  const certificate = `    certificate: { chain: ${certificates.chain}, key: ${certificates.key} }`
+function site({ shape, backendPort, ca, many }: Setup, certificate: string): string {
   switch (shape) {
     case 'edge':
       return `${certificate}
-    to: [http://127.0.0.1:${backend.plain}]`
+    to: [http://127.0.0.1:${backendPort}]`
+    case 'respond':
+      return `${certificate}
+    routes: [{ respond: { body: ${JSON.stringify(answerOf(many))} } }]`
     case 'stages':
       return `${certificate}
     hsts: { maxAge: 31536000 }
@@ -29,16 +37,16 @@ function site({ shape, backend, certificates }: Setup): string {
     rewrite: { from: /v1/*, to: /* }
     routes:
       - limits: { body: 1MB }
-        to: [http://127.0.0.1:${backend.plain}]`
+        to: [http://127.0.0.1:${backendPort}]`
     case 'bridge':
       return `${certificate}
     to:
-      endpoints: [https://127.0.0.1:${backend.tls}]
-      tls: { ca: ${certificates.ca}, serverName: ${backendName} }`
+      endpoints: [https://127.0.0.1:${backendPort}]
+      tls: { ca: ${ca}, serverName: ${backendName} }`
     case 'grpc':
       return `${certificate}
-    to: [h2c://127.0.0.1:${backend.h2c}]`
+    to: [h2c://127.0.0.1:${backendPort}]`
     case 'passthrough':
-      return `    passthrough: { to: [127.0.0.1:${backend.tls}] }`
+      return `    passthrough: { to: [127.0.0.1:${backendPort}] }`
   }
 }
