@@ -57,10 +57,10 @@ export class Deadlines {
 
   /**
    * The time of the last sweep: good enough to set deadlines by, and free. Behind the clock by up to `sweepMs`, or by as
-   * much as the process was held up since. While nothing is watched there are no sweeps, so the clock is read.
+   * much as the process was held up since. Where nothing is watched there may be no sweeps, so the clock is read.
    */
   get now(): number {
-    if (this.#timer === null) this.#now = this.#clock()
+    if (this.#watched.length === 0) this.#now = this.#clock()
     return this.#now
   }
 
@@ -80,13 +80,11 @@ export class Deadlines {
 
   watch(timed: Timed): void {
     if (timed.watchIndex >= 0) return
+    if (this.#watched.length === 0) this.#now = this.#clock()
     timed.watchIndex = this.#watched.length
     this.#watched.push(timed)
-    // The timer stands still while nothing is watched, and never keeps a process alive by itself.
-    if (this.#timer === null) {
-      this.#now = this.#clock()
-      this.#timer = setInterval(() => this.sweep(this.#clock()), sweepMs).unref()
-    }
+    // It never keeps a process alive by itself.
+    this.#timer ??= setInterval(() => this.sweep(this.#clock()), sweepMs).unref()
   }
 
   unwatch(timed: Timed): void {
@@ -98,14 +96,12 @@ export class Deadlines {
       this.#watched[at] = last
       last.watchIndex = at
     }
-    if (this.#watched.length === 0 && this.#timer) {
-      clearInterval(this.#timer)
-      this.#timer = null
-    }
   }
 
   /** Fires what has passed. From the end, so that an entry which unwatches itself moves only visited ones. */
   sweep(now: number): void {
+    // Not when the last one goes: where connections come one by one, each would start a timer and stop it.
+    if (this.#watched.length === 0) this.#stop()
     // A sweep is late when the process was held up. What peers have sent meanwhile waits in the kernel and is read before
     // the next sweep: nobody is ended by this one for what the process itself has lost.
     const passed = now - Math.max(0, now - this.#now - 2 * sweepMs)
@@ -120,5 +116,10 @@ export class Deadlines {
         this.#fault('deadline', error)
       }
     }
+  }
+
+  #stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer)
+    this.#timer = null
   }
 }

@@ -1,5 +1,5 @@
 /** Handshakes of clients as metrics. */
-import { counter, histogram, type Metrics, secondsBuckets } from '../model/metrics.ts'
+import { counter, type HistogramCell, histogram, type Metrics, secondsBuckets } from '../model/metrics.ts'
 import type { FailedHandshake, ObservedConnection } from '../model/records.ts'
 
 const failedTotal = counter(
@@ -14,8 +14,12 @@ const seconds = histogram(
   ['listener', 'resumed'],
 )
 
+/** The cells of a listener. */
+type Seconds = { readonly full: HistogramCell; readonly resumed: HistogramCell }
+
 export class HandshakeMetrics {
   private readonly metrics: Metrics
+  private readonly byListener = new Map<number, Seconds>()
 
   constructor(metrics: Metrics) {
     this.metrics = metrics
@@ -23,11 +27,18 @@ export class HandshakeMetrics {
   }
 
   handshake({ listenerPort, link, handshakeMs }: ObservedConnection): void {
-    const resumed = link.tls?.resumed === true ? 'yes' : 'no'
-    this.metrics.of(seconds, String(listenerPort), resumed).observe(handshakeMs / 1000)
+    const { full, resumed } = this.byListener.get(listenerPort) ?? this.cellsOf(listenerPort)
+    ;(link.tls?.resumed === true ? resumed : full).observe(handshakeMs / 1000)
   }
 
   failedHandshake({ error }: FailedHandshake): void {
     this.metrics.of(failedTotal, error).value++
+  }
+
+  private cellsOf(port: number): Seconds {
+    const of = (resumed: string) => this.metrics.of(seconds, String(port), resumed)
+    const cells = { full: of('no'), resumed: of('yes') }
+    this.byListener.set(port, cells)
+    return cells
   }
 }
