@@ -63,7 +63,9 @@ export function findRuntime(wanted) {
     }
   }
   const node = findNode()
-  if (node) return { binary: node, args: ['--disable-warning=ExperimentalWarning', ...conditions] }
+  // Whoever may send signals could open Node's inspector with SIGUSR1, and with it run code in the gateway.
+  if (node)
+    return { binary: node, args: ['--disable-warning=ExperimentalWarning', '--disable-sigusr1', ...conditions] }
   return {
     error: `--runtime node needs Node 24 or later, this is ${process.versions.node}${
       wanted === 'node' ? '' : "; and no Bun is installed: run 'npm install'"

@@ -21,6 +21,7 @@ export const peers = {
   'redis-server': ['redis-server'],
   knotd: ['knot'],
   ip: ['iproute2'],
+  goaccess: ['goaccess'],
 }
 
 /** @returns {string | null} the path of `command`, looked for in PATH and the sbin folders */

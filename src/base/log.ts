@@ -3,6 +3,7 @@
  * one write. Values come from the network: each has a bound, and what a terminal would act on is escaped in both forms.
  */
 
+import { LineClock } from './line-clock.ts'
 import { boundedFields, shortLine } from './log-bounds.ts'
 import { cut, visible, visibleLines } from './visible.ts'
 
@@ -21,6 +22,8 @@ export interface Log {
    * @param members of a JSON object, without its braces: each within its bound (log-bounds.ts), by `jsonText` and `jsonOf`
    */
   recordText(message: string, members: string): void
+  /** A line as it is, with its end: in whatever form access records have */
+  line(text: string): void
   /** From the next record on */
   use(options: { readonly level: Level; readonly format: 'json' | 'text' }): void
   /** Writes what is still held; before the process ends */
@@ -49,17 +52,7 @@ export function createLog(options: LogOptions): Log {
   }
   const add = (at: Level, message: string, fields: LogFields) =>
     hold(format === 'json' ? jsonLine(at, message, fields) : textLine(at, message, boundedFields(fields)))
-  // At full load many records fall into one millisecond.
-  let timeAt = 0
-  let time = ''
-  const timeNow = () => {
-    const now = Date.now()
-    if (now !== timeAt) {
-      timeAt = now
-      time = new Date(now).toISOString()
-    }
-    return time
-  }
+  const clock = new LineClock()
   return {
     get level() {
       return level
@@ -69,9 +62,10 @@ export function createLog(options: LogOptions): Log {
     },
     record: (message, fields) => add('info', message, fields),
     recordText(message, members) {
-      if (format === 'json') hold(`{"time":"${timeNow()}","level":"info","message":"${message}",${members}}\n`)
+      if (format === 'json') hold(recordLine(clock, message, members))
       else hold(textLine('info', message, JSON.parse(`{${members}}`)))
     },
+    line: hold,
     use(next) {
       level = next.level
       format = next.format
@@ -80,6 +74,10 @@ export function createLog(options: LogOptions): Log {
     flush,
   }
 }
+
+/** @param members of a JSON object, as for `recordText` */
+export const recordLine = (clock: LineClock, message: string, members: string): string =>
+  `{"time":"${clock.iso()}","level":"info","message":"${message}",${members}}\n`
 
 function jsonLine(level: Level, message: string, fields: LogFields): string {
   const time = new Date().toISOString()

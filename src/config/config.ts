@@ -14,6 +14,7 @@ import type { Filter } from '../model/filter.ts'
 import type { Policy } from '../model/policies.ts'
 import type { RouteMatch, RouteTimeouts } from '../model/route.ts'
 import type { SpliceTimeouts } from '../model/site.ts'
+import type { SyslogTarget } from '../observe/access/syslog-message.ts'
 import type { RedisUrl } from './engine/forms.ts'
 import type { Input, Read } from './engine/infer.ts'
 import type { acmeShape, fallbackShape } from './schema/acme.ts'
@@ -22,6 +23,7 @@ import type { acmeServerShape, caShape } from './schema/ca.ts'
 import type { keyPairShape } from './schema/certificate.ts'
 import type { clientsShape } from './schema/clients.ts'
 import type { listenShape } from './schema/listen.ts'
+import type { accessShape } from './schema/log.ts'
 import type { redirectShape, respondShape, routeShape } from './schema/route.ts'
 import type { siteShape } from './schema/site.ts'
 import type { storageShape } from './schema/storage.ts'
@@ -59,6 +61,7 @@ export type Config = Over<
     readonly state: string
     /** Null: no site has its certificate from an ACME CA */
     readonly acme: AcmeConfig | null
+    readonly log: LogConfig
     readonly storage: StorageConfig
     readonly ca: CaConfig | null
     readonly vault: VaultConfig | null
@@ -71,6 +74,9 @@ export type Config = Over<
 
 /** With the trust of the file where it has none of its own, and with the addresses of lists in place of their names. */
 export type ListenConfig = Over<Sections['listen'][number], { readonly trust: TrustConfig | null }>
+/** `access: true` is JSON on standard output. */
+export type LogConfig = Over<Sections['log'], { readonly access: boolean | AccessLogConfig }>
+export type AccessLogConfig = Over<Read<typeof accessShape>, { readonly syslog: SyslogTarget | null }>
 export type TicketsConfig = Sections['tickets']
 export type AlertsConfig = NonNullable<Sections['alerts']>
 export type AdminConfig = NonNullable<Sections['admin']>

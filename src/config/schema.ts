@@ -10,6 +10,7 @@ import { alertsShape } from './schema/alerts.ts'
 import { caShape } from './schema/ca.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { listenShape } from './schema/listen.ts'
+import { logShape } from './schema/log.ts'
 import { policyShape } from './schema/policy.ts'
 import { siteShape } from './schema/site.ts'
 import { storageShape } from './schema/storage.ts'
@@ -17,31 +18,6 @@ import { ticketsShape } from './schema/tickets.ts'
 import { listName, trustShape } from './schema/trust.ts'
 import { upstreamShape } from './schema/upstream.ts'
 import { vaultShape } from './schema/vault.ts'
-
-export const logShape = shape({
-  name: 'log',
-  docs: 'Logs go to standard output, one record a line.',
-  rows: {
-    access: {
-      kind: { type: 'boolean' },
-      default: true,
-      docs: 'One record per exchange or layer-4 connection.',
-      example: 'false',
-    },
-    format: {
-      kind: { type: 'choice', of: ['json', 'text'] },
-      default: 'json',
-      docs: 'JSON for machines, text for people.',
-      example: 'text',
-    },
-    level: {
-      kind: { type: 'choice', of: ['debug', 'info', 'warn', 'error'] },
-      default: 'info',
-      docs: 'The lowest level that is logged; access records are not affected.',
-      example: 'warn',
-    },
-  },
-})
 
 const defaultsShape = shape({
   name: 'defaults',

@@ -11,12 +11,13 @@ import { childOf, type Node, type Place, placeOf, placeOfKey } from './engine/tr
 import { whole } from './engine/whole.ts'
 import { isLoopback, overlap } from './listen-address.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
-import { configShape, logShape } from './schema.ts'
+import { configShape } from './schema.ts'
 import { checkStages, stagesOf } from './stages.ts'
 import { validateAcme } from './validate-acme.ts'
 import { validateAdmin } from './validate-admin.ts'
 import { validateAlerts } from './validate-alerts.ts'
 import { validateCa } from './validate-ca.ts'
+import { validateLog } from './validate-log.ts'
 import { Policies } from './validate-policies.ts'
 import { type SiteChecks, validateSite } from './validate-sites.ts'
 import { validateStorage } from './validate-storage.ts'
@@ -99,7 +100,8 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const ca = validateCa(raw.ca, childOf(tree, 'ca'), listen, problems)
   const admin = validateAdmin(raw.admin, childOf(tree, 'admin'), listen, ca?.acme ?? null, problems)
   const vault = validateVault(raw.vault, childOf(tree, 'vault'), problems)
-  const [log, state] = [whole(logShape, raw.log), raw.state ?? defaultState(origin)]
+  const log = validateLog(raw.log, childOf(tree, 'log'), problems)
+  const state = raw.state ?? defaultState(origin)
   if (problems.failed || !log || !tickets || raw.workers === undefined) return undefined
   if (ca === undefined || vault === undefined || alerts === undefined || admin === undefined) return undefined
   const sections = { listen, sites, upstreams: all, tickets, log, alerts, admin, state, acme, storage, ca, vault }

@@ -1,4 +1,5 @@
 /** Every feature, in the order in which they run: the first is the outermost. A new one is a folder and a line here. */
+import { accessLog } from './access-log/feature.ts'
 import { bodyLimit } from './body-limit/feature.ts'
 import { compress } from './compress/feature.ts'
 import { cookies } from './cookies/feature.ts'
@@ -15,6 +16,7 @@ import { upgrade } from './upgrade/feature.ts'
 import { via } from './via/feature.ts'
 
 export const features = {
+  accessLog,
   hsts,
   headers,
   compress,

@@ -39,6 +39,7 @@ type Ready = {
   readonly compiled: Compiled
   readonly alerts: AlertTarget | null
   readonly plan: ListenerPlan
+  readonly accessLog: ReturnType<Parts['accessLog']['prepare']>
 }
 
 /**
@@ -86,23 +87,29 @@ async function prepare(
     services.snapshot = compiled.snapshot
   }
   await registries.staples.prepare(compiled.staples)
+  const accessLog = parts.accessLog.prepare(config.log.access)
   const plan = listeners.plan(config.listen)
-  await listeners.bind(plan)
-  if (services.draining) {
-    for (const listener of plan.fresh) listener.stopAccepting()
-    throw drains()
+  try {
+    await listeners.bind(plan)
+    if (services.draining) {
+      for (const listener of plan.fresh) listener.stopAccepting()
+      throw drains()
+    }
+  } catch (error) {
+    accessLog.discard()
+    throw error
   }
-  return { compiled, alerts, plan }
+  return { compiled, alerts, plan, accessLog }
 }
 
-function switchTo(parts: Parts, config: Config, { compiled, alerts, plan }: Ready): void {
+function switchTo(parts: Parts, config: Config, { compiled, alerts, plan, accessLog }: Ready): void {
   const { services, listeners, log, events, budget, trust, reports, options, descriptors } = parts
   services.snapshot = compiled.snapshot
   trust.use(compiled.clientCas)
   budget.limit = heldAtMost(config.limits, options.processes)
   useTickets(parts, config)
   log.use(config.log)
-  events.use(config)
+  events.use(config, accessLog.commit())
   listeners.use(plan, config.listen)
   descriptors.use(config, plan.all.length)
   reports.use(compiled.certificates, config.alerts, alerts)

@@ -136,7 +136,7 @@ export class Gateway {
    * closed or `drainMs` has passed. @returns how many connections were cut at the deadline
    */
   async drain(drainMs = this.config.timeouts.drainMs): Promise<number> {
-    const { listeners, registries, trust, reports, log } = this.parts
+    const { listeners, registries, trust, reports, accessLog, log } = this.parts
     this.services.draining = true
     this.tell({ kind: 'draining', connections: this.connections })
     trust.close()
@@ -151,9 +151,15 @@ export class Gateway {
     await Promise.race([managed, new Promise(resolve => setTimeout(resolve, managedCloseMs).unref())])
     registries.close()
     reports.close()
+    await accessLog.closeAll()
     log.flush()
     this.tell({ kind: 'stopped', cut })
     return cut
+  }
+
+  /** Opens the file of the access log again, which may have been renamed. @returns why it could not, or null */
+  reopenLogs(): string | null {
+    return this.parts.accessLog.reopen()
   }
 
   /** Registers an observer of requests and more (docs/observability.md). @returns what takes it away again */

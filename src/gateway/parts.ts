@@ -14,6 +14,7 @@ import { Turn } from '../base/turn.ts'
 import type { Config } from '../config/config.ts'
 import { Metrics } from '../model/metrics.ts'
 import type { Snapshot } from '../model/snapshot.ts'
+import { AccessDestination } from '../observe/access/destination.ts'
 import { Observation } from '../observe/observation.ts'
 import type { Services } from '../proxy/seam/services.ts'
 import { TicketKeyring } from '../tls/ticket-keys.ts'
@@ -35,6 +36,7 @@ export type Parts = {
   readonly log: Log
   readonly metrics: Metrics
   readonly events: Observation
+  readonly accessLog: AccessDestination
   readonly budget: MemoryBudget
   /** Room for connections under the limit on open files */
   readonly descriptors: Descriptors
@@ -72,6 +74,7 @@ export function makeParts(
   const log: Log = createLog({ ...config.log, out: output })
   const metrics = new Metrics()
   const events = new Observation(log, metrics, options.observers)
+  const accessLog = new AccessDestination(log, metrics, options.reportsCertificates !== false)
   const registries = new Registries(options.now, options.lookup, log)
   const tickets = new TicketKeyring(text => log.write('warn', text), options.now)
   const reports = new CertificateReports(log, events, { silent: options.reportsCertificates === false })
@@ -117,6 +120,7 @@ export function makeParts(
     log,
     metrics,
     events,
+    accessLog,
     budget,
     descriptors,
     services,

@@ -3,7 +3,7 @@
  * handshakes, and observers that a program has registered. docs/observability.md shows how to write one.
  *
  * A record is a view of what served the request or connection, not a copy: making it costs nothing. Read it while you are
- * called and keep what you need of it; it holds no secrets and no bodies.
+ * called and keep what you need of it; it holds no bodies, and credentials only in the fields that the client sent.
  */
 import type { ErrorCode, ProxyError } from '../base/errors.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
@@ -50,13 +50,21 @@ export interface RequestRecord {
   readonly connection: ObservedConnection
   /** Whom it comes from: the connection's peer, or the client that a trusted proxy names */
   readonly client: { readonly clientAddress: string; readonly clientPort: number; readonly secure: boolean }
-  /** `version` is 1 or 2 */
-  readonly head: { readonly method: string; readonly version: number }
+  /** `version` is 1 or 2; `minor` is that of HTTP/1; `fields.sent` has the field lines as the client sent them, credentials too */
+  readonly head: {
+    readonly method: string
+    readonly version: number
+    readonly minor: number
+    readonly fields: { readonly sent: string }
+  }
   readonly host: string
   /** In normal form, as the client has asked */
   readonly path: string
   /** With its '?', or empty */
   readonly query: string
+  /** What the origin was asked for; empty where none was */
+  readonly forwardPath: string
+  readonly forwardQuery: string
   /** Of the answer; 0 where the client got none */
   readonly status: number
   /** Of bodies */
@@ -72,6 +80,8 @@ export interface RequestRecord {
   readonly site: { readonly name: string } | null
   /** Null where no route takes the request */
   readonly route: { readonly name: string } | null
+  /** The access log has no line for it (`accessLog: false`) */
+  readonly unlogged: boolean
   readonly attempts: {
     /** Tries at endpoints; 0 where none was needed */
     readonly count: number

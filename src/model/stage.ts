@@ -118,6 +118,8 @@ export interface StagedExchange {
   readonly errorCode: ErrorCode | null
   /** The answer is the gateway's own: an error's page, or a reply */
   readonly answersItself: boolean
+  /** Set by a stage: the access log has no line for it */
+  unlogged: boolean
   /** Why the request is refused before its origin is asked; null where it is not */
   readonly refusal: ProxyError | null
   /** Answers through a sink with the error's page: for an origin or stage that has not answered yet. */

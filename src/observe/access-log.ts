@@ -3,7 +3,8 @@
  * field by field, with no object in between: at full load it is written as often as requests are served. What a connection
  * has in all its records is made into text with the first. test/unit/access-log.test.ts holds the format.
  */
-import type { Log, LogFields } from '../base/log.ts'
+import { LineClock } from '../base/line-clock.ts'
+import { type Log, type LogFields, recordLine } from '../base/log.ts'
 import { boundedFields, mostPathText, mostText } from '../base/log-bounds.ts'
 import { cut, jsonOf, jsonText } from '../base/visible.ts'
 import type {
@@ -14,18 +15,95 @@ import type {
   RefusedRequest,
   RequestRecord,
 } from '../model/records.ts'
+import type { LineOut } from './access/destination.ts'
+import { compileLine, type LineFormat } from './access/format.ts'
+import { type QueryMode, type ShownQuery, shownQuery } from './access/redact.ts'
+import { forwardedPath, refererOf, sentField, traceOf } from './access/values.ts'
 
-export const accessLog = (log: Log): Observer => ({
-  name: 'access log',
-  request: record => log.recordText('request', requestJson(record)),
-  refusedRequest: refused => log.record('request', refusedRequestFields(refused)),
-  connection: record => log.record(record.kind, connectionFields(record)),
-})
+/** What of a configuration says what is written. */
+export type AccessTerms = {
+  readonly format: LineFormat
+  readonly fields: readonly AddedField[]
+  readonly query: QueryMode
+  readonly redact: readonly string[]
+  readonly samplePercent: number
+}
+export type AddedField = 'userAgent' | 'referer' | 'forwardedPath' | 'trace'
+
+const plainTerms: AccessTerms = {
+  format: { kind: 'json' },
+  fields: [],
+  query: 'redacted',
+  redact: [],
+  samplePercent: 100,
+}
+
+/** @param out null for standard output, which `log` writes to */
+export function accessLog(log: Log, terms = plainTerms, out: LineOut | null = null): Observer {
+  const { format, fields, samplePercent } = terms
+  const query = shownQuery(terms.query, terms.redact)
+  const clock = new LineClock()
+  const isWanted = (record: RequestRecord): boolean =>
+    !record.unlogged &&
+    (samplePercent === 100 ||
+      record.status >= 500 ||
+      record.errorCode !== null ||
+      Math.random() * 100 < samplePercent)
+  if (format.kind === 'line') {
+    const write = out ?? (line => log.line(line))
+    const lineOf = compileLine(format.parts, { query, clock })
+    return {
+      name: 'access log',
+      request: record => isWanted(record) && write(lineOf(record)),
+      refusedRequest: refused => write(lineOf(recordOf(refused))),
+    }
+  }
+  const record = (message: string, members: string) =>
+    out === null ? log.recordText(message, members) : out(recordLine(clock, message, members))
+  const recordFields = (message: string, of: LogFields) =>
+    out === null ? log.record(message, of) : record(message, jsonOf(boundedFields(of)).slice(1, -1))
+  const added = addedMembers(fields, query)
+  return {
+    name: 'access log',
+    request: of =>
+      isWanted(of) &&
+      record('request', added === null ? requestJson(of, query) : requestJson(of, query) + added(of)),
+    refusedRequest: refused => recordFields('request', refusedRequestFields(refused)),
+    connection: of => recordFields(of.kind, connectionFields(of)),
+  }
+}
+
+function addedMembers(
+  fields: readonly AddedField[],
+  query: ShownQuery,
+): ((record: RequestRecord) => string) | null {
+  if (fields.length === 0) return null
+  const values = fields.map(field => addedValues[field])
+  return record => {
+    let members = ''
+    for (const value of values) members += value(record, { query })
+    return members
+  }
+}
+
+const textOrNull = (value: string | null, most = mostText): string => (value === null ? 'null' : text(value, most))
+
+const addedValues: Readonly<Record<AddedField, (record: RequestRecord, terms: { query: ShownQuery }) => string>> = {
+  userAgent: record => `,"userAgent":${textOrNull(sentField(record, 'user-agent'))}`,
+  referer: (record, terms) => `,"referer":${textOrNull(refererOf(record, terms))}`,
+  forwardedPath: (record, terms) => `,"forwardedPath":${textOrNull(forwardedPath(record, terms), mostPathText)}`,
+  trace: record => {
+    const trace = traceOf(record)
+    return trace === null ? ',"trace":null' : `,"trace":{"id":"${trace.traceId}","parent":"${trace.parentId}"}`
+  },
+}
+
+const redacted = shownQuery('redacted', [])
 
 const text = (value: string, most = mostText): string => jsonText(value.length > most ? cut(value, most) : value)
 
 /** The members of a JSON object. docs/observability.md lists them. */
-export function requestJson(record: RequestRecord): string {
+export function requestJson(record: RequestRecord, shown: ShownQuery = redacted): string {
   const { connection, head, startedAt, sentAt, headAt, endedAt, route, attempts, errorCode, errorWhy } = record
   connection.logText ??= connectionText(connection)
   const { handshakeMs, tls } = connection.logText
@@ -33,7 +111,7 @@ export function requestJson(record: RequestRecord): string {
   const { endpoint } = attempts
   return (
     `"id":${jsonText(record.id)},${client},"http":${head.version},"method":${text(head.method)}` +
-    `,"host":${text(record.host)},"path":${text(record.path + record.query, mostPathText)},"status":${record.status}` +
+    `,"host":${text(record.host)},"path":${text(record.query === '' ? record.path : record.path + shown(record.query), mostPathText)},"status":${record.status}` +
     `,"bytesIn":${record.bytesIn},"bytesOut":${record.bytesOut},"ms":{"handshake":${handshakeMs}` +
     `,"connect":${elapsed(startedAt, sentAt)},"response":${elapsed(sentAt, headAt)}` +
     `,"total":${elapsed(startedAt, endedAt)}},"tls":${tls}` +
@@ -102,6 +180,31 @@ export function connectionFields(record: ConnectionRecord): LogFields {
     why: record.why,
   }
 }
+
+/** A request that could not be read, as a record of one of which nothing is known. */
+const recordOf = ({ id, connection, http, status, error, why }: RefusedRequest): RequestRecord => ({
+  id,
+  connection,
+  head: { method: '-', version: http, minor: 1, fields: { sent: '' } },
+  host: '',
+  path: '-',
+  query: '',
+  forwardPath: '',
+  forwardQuery: '',
+  status,
+  bytesIn: 0,
+  bytesOut: 0,
+  startedAt: 0,
+  sentAt: 0,
+  headAt: 0,
+  endedAt: 0,
+  site: null,
+  route: null,
+  unlogged: false,
+  attempts: { count: 0, endpoint: null, upstreamName: null },
+  errorCode: error,
+  errorWhy: why,
+})
 
 const elapsed = (from: number, to: number): string => (from === 0 || to === 0 ? 'null' : millisText(to - from))
 

@@ -17,7 +17,8 @@ import type {
   RequestRecord,
 } from '../model/records.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
-import { accessLog } from './access-log.ts'
+import type { LineOut } from './access/destination.ts'
+import { type AccessTerms, accessLog } from './access-log.ts'
 import { faultLog } from './fault-log.ts'
 import { HandshakeLog, offeredBy } from './handshake-log.ts'
 import { HandshakeMetrics } from './handshake-metrics.ts'
@@ -26,7 +27,7 @@ import { refusalLog } from './refusal-log.ts'
 import { RequestMetrics } from './request-metrics.ts'
 
 /** What of a configuration says what is observed. */
-type ObservationConfig = { readonly log: { readonly access: boolean }; readonly admin: unknown }
+type ObservationConfig = { readonly log: { readonly access: boolean | AccessTerms }; readonly admin: unknown }
 
 export class Observation implements Events {
   timed = false
@@ -38,7 +39,8 @@ export class Observation implements Events {
   private readonly requests: RequestMetrics
   private readonly handshakeMetrics: HandshakeMetrics
   private readonly writeFault: (where: string, error: unknown) => void
-  private stopAccessLog: (() => void) | null = null
+  private access: Observer | null = null
+  private stopAccessLog: () => void = () => {}
   /** The configuration has a listener for metrics */
   private configured = false
   /** Somebody else reads them */
@@ -51,17 +53,15 @@ export class Observation implements Events {
     this.writeFault = faultLog(log)
     this.observers = new Observers(this.fault)
     this.observers.add(this.handshakes)
-    this.observers.add(refusalLog(log, () => this.stopAccessLog !== null))
+    this.observers.add(refusalLog(log, kind => this.access?.[kind] !== undefined))
     for (const observer of observers) this.observe(observer)
   }
 
-  /** A configuration is in force. */
-  use({ log: { access }, admin }: ObservationConfig): void {
-    if (access) this.stopAccessLog ??= this.observers.add(accessLog(this.log))
-    else {
-      this.stopAccessLog?.()
-      this.stopAccessLog = null
-    }
+  /** A configuration is in force. @param out where the access log goes; null for standard output */
+  use({ log: { access }, admin }: ObservationConfig, out: LineOut | null = null): void {
+    this.stopAccessLog()
+    this.access = access === false ? null : accessLog(this.log, access === true ? undefined : access, out)
+    this.stopAccessLog = this.access === null ? () => {} : this.observers.add(this.access)
     this.configured = admin !== null
     this.settle()
   }

@@ -10,8 +10,8 @@ import { clientFields, connectionFields, refusedRequestFields } from './access-l
 
 const perSecond = 50
 
-/** @param access whether the access log is written: it has requests and layer-4 connections then */
-export function refusalLog(log: Log, access: () => boolean): Observer {
+/** @param accessLogHas whether there is an access log that has records of this kind */
+export function refusalLog(log: Log, accessLogHas: (kind: 'refusedRequest' | 'connection') => boolean): Observer {
   let second = 0
   let inSecond = 0
   let unwritten = 0
@@ -38,10 +38,10 @@ export function refusalLog(log: Log, access: () => boolean): Observer {
       write('warn', messages[ended.kind], endedFields(ended))
     },
     refusedRequest(refused) {
-      if (!access()) write('debug', 'request', refusedRequestFields(refused))
+      if (!accessLogHas('refusedRequest')) write('debug', 'request', refusedRequestFields(refused))
     },
     connection(record) {
-      if (access() || record.error === null || record.error === 'CLIENT_GONE') return
+      if (accessLogHas('connection') || record.error === null || record.error === 'CLIENT_GONE') return
       write('warn', record.kind, connectionFields(record))
     },
   }

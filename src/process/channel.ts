@@ -13,6 +13,8 @@ export type ToWorker =
   /** A reload that failed before it came to this worker: to be logged and counted */
   | { readonly kind: 'rejected'; readonly why: string }
   | { readonly kind: 'drain' }
+  /** Log files are to be opened again */
+  | { readonly kind: 'reopen' }
   /** The answer to `ask` */
   | { readonly kind: 'answer'; readonly id: number; readonly error: string | null }
   /** The answer to `take`: units of a common limit (shares.ts) */

@@ -52,6 +52,7 @@ async function serveAlone(
   await serving.start()
   signals.use({
     reload: () => void reload().catch(() => {}),
+    reopen: () => void serving.gateway.reopenLogs(),
     stop: () => serving.stop(),
     orphaned: () => serving.drain(),
   })

@@ -79,6 +79,8 @@ export class Serving {
   /** Throws what was wrong, having logged it. */
   async reload(load: () => Promise<Loaded>): Promise<void> {
     const { gateway, admin, reloads, options } = this
+    // Whatever becomes of the configuration: who renames a log file sends SIGHUP for it.
+    gateway.reopenLogs()
     try {
       const loaded = await load()
       const { config } = loaded
@@ -101,6 +103,7 @@ export class Serving {
 
   /** Logs and counts a reload that has failed. */
   rejected(why: string): void {
+    this.gateway.reopenLogs()
     this.reloads.failed++
     this.reloads.lastFailed = true
     this.gateway.log.write('error', 'reload failed; the current configuration stays in use', { why })

@@ -1,15 +1,17 @@
 /**
  * Signals of a gateway, caught from the first moment of the process: SIGHUP while it starts is a reload once it serves,
- * SIGTERM and SIGINT while it starts end it. Without a handler each of them would kill the process. The launcher holds
+ * SIGTERM and SIGINT while it starts end it; SIGUSR1 opens log files again, and would open Node's inspector otherwise. Without a handler each of them would kill the process. The launcher holds
  * signals back until it is told that they are caught; when the launcher is gone, the gateway drains and ends.
  *
  * Workers are told by their supervisor and not by signals, since a terminal sends its signals to all processes at once:
- * they ignore SIGHUP and SIGINT.
+ * they ignore SIGHUP, SIGUSR1 and SIGINT.
  */
 import { workerNumber } from './channel.ts'
 
 type SignalHandlers = {
   readonly reload: () => void
+  /** SIGUSR1 */
+  readonly reopen: () => void
   /** SIGTERM or SIGINT; again with each further one */
   readonly stop: () => void
   /** The launcher was killed */
@@ -40,6 +42,10 @@ export class Signals {
       if (isWorker) return
       if (this.handlers === null) this.reloadWaits = true
       else this.handlers.reload()
+    })
+    // Files that are opened later need no reopening.
+    process.on('SIGUSR1', () => {
+      if (!isWorker) this.handlers?.reopen()
     })
     process.on('SIGTERM', () => this.stop())
     process.on('SIGINT', () => {

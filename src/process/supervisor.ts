@@ -82,6 +82,9 @@ export class Supervisor {
       for (let number = 1; number <= this.count; number++) this.start(number)
       signals.use({
         reload: () => void this.reload().catch(() => {}),
+        reopen: () => {
+          for (const { child } of this.workers) sendToWorker(child, { kind: 'reopen' })
+        },
         stop: () => this.stop(),
         orphaned: () => this.drain(),
       })

@@ -44,6 +44,9 @@ export async function work(number: number, signals: Signals, options: ServeOptio
       case 'drain':
         drain()
         return
+      case 'reopen':
+        serving?.gateway.reopenLogs()
+        return
       case 'answer':
         asked.get(message.id)?.(message.error)
         asked.delete(message.id)
@@ -80,7 +83,7 @@ export async function work(number: number, signals: Signals, options: ServeOptio
   })
   await own.start()
   serving = own
-  signals.use({ reload: () => {}, stop: () => own.stop(), orphaned: () => own.drain() })
+  signals.use({ reload: () => {}, reopen: () => {}, stop: () => own.stop(), orphaned: () => own.drain() })
   sendToSupervisor({ kind: 'ready' })
   if (number === 1) options.afterReady(own.gateway)
   return await new Promise(() => {})

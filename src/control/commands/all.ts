@@ -4,6 +4,7 @@ import { certificates, chains, renew, revoke, rollOver } from './certificates.ts
 import { connections } from './connections.ts'
 import { drain } from './drain.ts'
 import { handshakes } from './handshakes.ts'
+import { log } from './log.ts'
 import { logLevel } from './log-level.ts'
 import { metrics } from './metrics.ts'
 import { ping } from './ping.ts'
@@ -17,6 +18,7 @@ export const allCommands: readonly AnyCommand[] = [
   connections,
   handshakes,
   logLevel,
+  log,
   certificates,
   chains,
   renew,

@@ -40,6 +40,7 @@ class EarlyExchange implements StagedExchange, Sink {
   readonly refusal: ProxyError
   readonly errorCode: ErrorCode
   readonly answersItself = true
+  unlogged = false
   finished = false
   private answered: ResponseHead | null = null
   private readonly body: Buffer[] = []

@@ -4,8 +4,7 @@
  * backend talks to: what comes from there goes to the sink of the origin, and so through the stages back to the client. A
  * retry runs the attempt phase again and no stage. See docs/life-of-a-request.md.
  *
- * Invariants: the client gets exactly one final head, or a visible cut; `finish` runs once; after it nothing is
- * accepted from either side.
+ * Invariants: one final head for the client, or a visible cut; `finish` runs once; then nothing is accepted from either side.
  */
 import { nowMs } from '../../base/deadlines.ts'
 import { type ErrorCode, endsConnection, messageOf, ProxyError } from '../../base/errors.ts'
@@ -70,9 +69,9 @@ export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, Filter
   finished = false
   private endedBy: ProxyError | null = null
   answersItself = false
+  unlogged = false
   /** It is asked beside another one (fork.ts): no client waits for it */
   forked = false
-  /** The whole request has come */
   requestComplete: boolean
   /** The origin that asks an upstream puts itself here */
   attempts: BackendSide = nobodyAsked
@@ -81,9 +80,8 @@ export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, Filter
   private readonly snapshot: Snapshot
   /** The head of the answer has gone to the client */
   private answered = false
-  /** Where the request goes; null while nothing can be done with it */
+  /** Where the request goes; null while nothing can be done with it. `early`: what came of it before */
   private request: RequestSink | null = null
-  /** What came of the request before that */
   private early: PendingRequest | null = null
   /** The request side was drained, perhaps within the call that answers `false` */
   private requestRoom = false

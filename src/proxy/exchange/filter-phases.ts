@@ -146,7 +146,7 @@ export class FilterPhases {
       this.before = { lines: head.fields.text, forwardText, hostField, forwardPath, forwardQuery }
       return
     }
-    exchange.head.fields = new Fields(before.lines)
+    exchange.head.fields = new Fields(before.lines, undefined, exchange.head.fields.sent)
     exchange.forwardText = before.forwardText
     exchange.hostField = before.hostField
     exchange.forwardPath = before.forwardPath
