@@ -13,6 +13,7 @@ import { Admin } from '../src/control/admin.ts'
 import { templatesMarkdown } from '../src/features/markdown.ts'
 import { certificateMetricsDefined } from '../src/gateway/certificates/certificate-metrics.ts'
 import { Gateway } from '../src/gateway/gateway.ts'
+import { accessLogMarkdown } from '../src/observe/access/markdown.ts'
 import { gatewayMetricsDefined } from '../src/observe/gateway-metrics.ts'
 import { metricsMarkdown } from '../src/observe/metrics-markdown.ts'
 import { recordsDroppedTotal } from '../src/observe/process-metrics.ts'
@@ -30,6 +31,7 @@ const gateway = new Gateway(demoLoaded)
 new Admin(gateway)
 
 const pages = {
+  'docs/access-log.md': accessLogMarkdown(),
   'docs/config.md': configMarkdown(configShape),
   'docs/config.schema.json': `${JSON.stringify(jsonSchema(configShape), null, 2)}\n`,
   'docs/client-fields.md': clientFieldsMarkdown(),

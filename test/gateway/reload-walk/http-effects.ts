@@ -253,6 +253,7 @@ const features: Readonly<Record<string, Effect>> = {
     sees: true,
   },
   forward: { to: ['x-real-ip'], look: r => r.echoed().then(contains('x-real-ip: ')), sees: true },
+  accessLog: { to: false, look: unlogged, sees: true },
   via: { to: false, look: r => r.echoed().then(contains('via: 1.1 sallyport')), sees: false },
   hsts: { to: hsts, look: hstsSeen, sees: 'max-age=31536000; includeSubDomains' },
   'hsts.maxAge': { given: { hsts }, to: 60, look: hstsSeen, sees: 'max-age=60; includeSubDomains' },
@@ -263,6 +264,20 @@ const features: Readonly<Record<string, Effect>> = {
     look: hstsSeen,
     sees: 'max-age=31536000; includeSubDomains; preload',
   },
+}
+
+/** Whether a request has no line in the access log */
+async function unlogged(running: Running): Promise<boolean | null> {
+  let seen: boolean | null = null
+  const stop = running.gateway.observe({
+    name: 'walk',
+    request(record) {
+      seen = record.unlogged
+    },
+  })
+  await running.ask()
+  stop()
+  return seen
 }
 
 const featuresOf = (prefix: string) => under(prefix, features)

@@ -1,4 +1,5 @@
 /** All tables of the walk. */
+import { accessLog } from './access-log-effects.ts'
 import type { Table } from './effect.ts'
 import { listeners, matches, routes, siteRows } from './http-effects.ts'
 import { limitTables } from './limit-effects.ts'
@@ -15,6 +16,7 @@ export const tables: readonly Table[] = [
   ...upstreams,
   ...tlsTables,
   ...limitTables,
+  accessLog,
   ...managedTables,
 ]
 

@@ -16,6 +16,7 @@ import { parseRequestHead, parseResponseHead } from '../../../src/wire/http1-hea
 import { LenientHead, leniencyNames } from '../../../src/wire/lenient-head.ts'
 import { sniffProtocol } from '../../../src/wire/sniff.ts'
 import { parseTarget } from '../../../src/wire/target.ts'
+import { parseTraceParent } from '../../../src/wire/trace-parent.ts'
 import { bytewise, latin1, type Worst, worst } from './worst.ts'
 
 const limits = { headBytes: 10_000_000, uriBytes: 10_000_000, headers: 10_000_000 }
@@ -190,6 +191,10 @@ export const http1: readonly Worst[] = [
   worst('src/wire/sniff.ts', 'a method without an end', 8_000, n => {
     const bytes = latin1('A'.repeat(n))
     return () => sniffProtocol(bytes)
+  }),
+  worst('src/wire/trace-parent.ts', 'a version of the future with more and more', 8_000, n => {
+    const text = `cc-${'a'.repeat(32)}-${'b'.repeat(16)}-01-${'x'.repeat(n)}`
+    return () => parseTraceParent(text)
   }),
   worst('src/wire/target.ts', 'encoded letters', 4_000, n => {
     const target = `/${'%61'.repeat(n / 3)}`

@@ -5,6 +5,8 @@ import { parseAddress } from '../../../src/base/ip.ts'
 import { createLog } from '../../../src/base/log.ts'
 import { boundedFields } from '../../../src/base/log-bounds.ts'
 import { visible } from '../../../src/base/visible.ts'
+import { accessFormat } from '../../../src/config/access-format.ts'
+import { syslogServer } from '../../../src/config/syslog-url.ts'
 import { handshakeGroups, handshakesText } from '../../../src/control/commands/handshakes.ts'
 import { chooseCoding } from '../../../src/features/compress/accept-encoding.ts'
 import { addVary, isNotToTransform, weakenConfirmed } from '../../../src/features/compress/answer.ts'
@@ -16,6 +18,8 @@ import type { Connection } from '../../../src/model/connection.ts'
 import { Metrics } from '../../../src/model/metrics.ts'
 import type { Snapshot } from '../../../src/model/snapshot.ts'
 import type { StagedExchange } from '../../../src/model/stage.ts'
+import { lineText } from '../../../src/observe/access/format.ts'
+import { shownQuery } from '../../../src/observe/access/redact.ts'
 import { Observation } from '../../../src/observe/observation.ts'
 import { decide } from '../../../src/proxy/accept/decide.ts'
 import { errorAnswer } from '../../../src/proxy/exchange/respond.ts'
@@ -56,6 +60,30 @@ export const logs: readonly Worst[] = [
     const events = new Observation(quiet('json'), new Metrics())
     const error = new ProxyError('TLS_NO_ALPN', 'x'.repeat(n))
     return () => events.failedHandshake(connection, error, parsed, null)
+  }),
+  worst('src/observe/access/redact.ts', 'a query of parameters', 8_000, n => {
+    const query = `?${'a=1&'.repeat(n / 4)}`
+    return () => shownQuery('redacted', [])(query)
+  }),
+  worst('src/observe/access/redact.ts', 'a query of question marks and an equals sign', 8_000, n => {
+    const query = `${'?'.repeat(n)}=`
+    return () => shownQuery('redacted', [])(query)
+  }),
+  worst('src/observe/access/redact.ts', 'one name of capitals and percent signs', 8_000, n => {
+    const query = `?${'aB%4'.repeat(n / 4)}=1`
+    return () => shownQuery('redacted', [])(query)
+  }),
+  worst('src/observe/access/format.ts', 'quotes', 8_000, n => {
+    const text = '"'.repeat(n)
+    return () => lineText(text, 2_048)
+  }),
+  worst('src/config/access-format.ts', 'braces', 4_000, n => {
+    const text = '{'.repeat(n)
+    return () => accessFormat(text)
+  }),
+  worst('src/config/syslog-url.ts', 'colons', 8_000, n => {
+    const text = `udp://${':'.repeat(n)}`
+    return () => syslogServer(text)
   }),
   worst('src/base/log.ts', 'controls, as JSON', 4_000, n => {
     const why = '\u0085'.repeat(n)
