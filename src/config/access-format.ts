@@ -1,8 +1,9 @@
 /** `log.access.format`: `json`, the name of a common format, or a template of its own. */
 import { type LineFormat, type LinePart, namedFormats } from '../observe/access/format.ts'
-import { logVariable, logVariables } from '../observe/access/values.ts'
+import { logVariable, logVariables, type Variable } from '../observe/access/values.ts'
 import type { Formed } from './engine/forms.ts'
 import { didYouMean } from './engine/nearest.ts'
+import { templateParts } from './engine/template-parts.ts'
 
 const mostCharacters = 4_096
 
@@ -20,37 +21,21 @@ export function accessFormat(text: string): Formed<LineFormat> {
 function lineTemplate(text: string): Formed<LineFormat> {
   if (text.length > mostCharacters) return { wrong: `a format has at most ${mostCharacters} characters` }
   if (/[\x00-\x1f\x7f]/.test(text)) return { wrong: 'a format is one line, without control characters' }
+  const split = templateParts(text)
+  if (!('ok' in split)) return split
   const parts: LinePart[] = []
-  let literal = ''
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at] as string
-    if (char !== '{' && char !== '}') {
-      literal += char
-      continue
-    }
-    if (text[at + 1] === char) {
-      literal += char
-      at++
-      continue
-    }
-    const end = char === '{' ? text.indexOf('}', at) : -1
-    if (end < 0)
-      return {
-        wrong: `${text}: a ${char} without its counterpart`,
-        hint: `a ${char} itself is written ${char}${char}`,
-      }
-    const name = text.slice(at + 1, end)
-    const found = logVariable(name)
-    if (typeof found === 'string') return { wrong: found }
-    if (found === null) {
-      const hint = didYouMean(name, Object.keys(logVariables)) ?? 'docs/access-log.md lists the values'
-      return { wrong: `{${name}} is not a value of the access log`, hint }
-    }
-    if (literal !== '') parts.push(literal)
-    literal = ''
+  for (const part of split.ok) {
+    const found = typeof part === 'string' ? part : variableOf(part.name)
+    if (typeof found !== 'string' && 'wrong' in found) return found
     parts.push(found)
-    at = end
   }
-  if (literal !== '') parts.push(literal)
   return { ok: { kind: 'line', parts } }
+}
+
+function variableOf(name: string): Variable | { readonly wrong: string; readonly hint?: string } {
+  const found = logVariable(name)
+  if (typeof found === 'string') return { wrong: found }
+  if (found !== null) return found
+  const hint = didYouMean(name, Object.keys(logVariables)) ?? 'docs/access-log.md lists the values'
+  return { wrong: `{${name}} is not a value of the access log`, hint }
 }

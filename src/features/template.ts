@@ -6,6 +6,7 @@
  */
 import type { Formed } from '../config/engine/forms.ts'
 import { nearest } from '../config/engine/nearest.ts'
+import { templateParts } from '../config/engine/template-parts.ts'
 import type { StagedExchange } from '../model/stage.ts'
 import type { ResponseHead } from '../wire/heads.ts'
 
@@ -143,26 +144,15 @@ type Part = string | { readonly name: string; readonly value: Value; readonly is
 
 /** Reads a template. */
 export function parseTemplate(text: string, use: Use): Formed<Template> {
+  const split = templateParts(text)
+  if (!('ok' in split)) return split
   const parts: Part[] = []
-  let literal = ''
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at] as string
-    if (char !== '{' && char !== '}') {
-      literal += char
+  for (const part of split.ok) {
+    if (typeof part === 'string') {
+      parts.push(part)
       continue
     }
-    if (text[at + 1] === char) {
-      literal += char
-      at++
-      continue
-    }
-    const end = char === '{' ? text.indexOf('}', at) : -1
-    if (end < 0)
-      return {
-        wrong: `${text}: a ${char} without its counterpart`,
-        hint: `a ${char} itself is written ${char}${char}`,
-      }
-    const name = text.slice(at + 1, end)
+    const { name } = part
     const found = variableOf(name)
     if (found === null) {
       const close = nearest(name, Object.keys(variables))
@@ -174,12 +164,8 @@ export function parseTemplate(text: string, use: Use): Formed<Template> {
         wrong: `{${name}} is known only once there is a response`,
         hint: 'use it in headers of the response',
       }
-    if (literal !== '') parts.push(literal)
-    literal = ''
     parts.push({ name, value: found.value, isUrl: found.isUrl === true })
-    at = end
   }
-  if (literal !== '') parts.push(literal)
   if (parts.every(part => typeof part === 'string')) {
     const constant = parts.join('')
     return { ok: Object.assign(() => constant, { constant }) }

@@ -185,6 +185,7 @@ export function connectionFields(record: ConnectionRecord): LogFields {
 const recordOf = ({ id, connection, http, status, error, why }: RefusedRequest): RequestRecord => ({
   id,
   connection,
+  client: connection,
   head: { method: '-', version: http, minor: 1, fields: { sent: '' } },
   host: '',
   path: '-',

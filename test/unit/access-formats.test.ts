@@ -14,8 +14,8 @@ import { logVariables } from '../../src/observe/access/values.ts'
 import { accessLog } from '../../src/observe/access-log.ts'
 import { parseTraceParent } from '../../src/wire/trace-parent.ts'
 
-const record = (more: object = {}): RequestRecord =>
-  ({
+const record = (more: object = {}): RequestRecord => {
+  const all = {
     id: 'abc-1',
     connection: {
       clientAddress: '192.0.2.7',
@@ -48,7 +48,9 @@ const record = (more: object = {}): RequestRecord =>
     errorCode: null,
     errorWhy: null,
     ...more,
-  }) as unknown as RequestRecord
+  }
+  return { client: all.connection, ...all } as unknown as RequestRecord
+}
 
 const withFields = (sent: string) => record({ head: { method: 'GET', version: 1, minor: 1, fields: { sent } } })
 
@@ -88,6 +90,14 @@ describe('combined and common', () => {
       afterDone: false,
     })
     assert.match(written, /^192\.0\.2\.7 - - \[.*\] "- - HTTP\/1\.1" 400 0 "-" "-"\n$/)
+  })
+
+  it('have the client that a trusted proxy names', () => {
+    const client = { clientAddress: '203.0.113.9', clientPort: 0, secure: false }
+    assert.equal(
+      lineOf('{client.address} {client.peer} {request.scheme}', record({ client })),
+      '203.0.113.9 192.0.2.7 http\n',
+    )
   })
 
   it('say which version the client spoke', () => {

@@ -64,8 +64,15 @@ export const logVariables: Readonly<Record<string, Variable>> = {
     value: (_, { clock }) => clock.local(),
     plain: true,
   },
-  'client.address': { docs: "The client's address.", value: ({ connection }) => connection.clientAddress },
-  'client.port': { docs: "The client's port.", value: ({ connection }) => `${connection.clientPort}`, plain: true },
+  'client.address': {
+    docs: "The client's address, from a trusted proxy if there is one.",
+    value: ({ client }) => client.clientAddress,
+  },
+  'client.peer': {
+    docs: 'The address that the connection came from: that of the trusted proxy, if there is one.',
+    value: ({ connection }) => connection.clientAddress,
+  },
+  'client.port': { docs: "The client's port.", value: ({ client }) => `${client.clientPort}`, plain: true },
   'client.subject': {
     docs: "The subject of the client's verified certificate (RFC 4514).",
     value: ({ connection }) => connection.identity?.subject ?? null,
@@ -91,7 +98,7 @@ export const logVariables: Readonly<Record<string, Variable>> = {
   'request.method': { docs: 'The method.', value: ({ head }) => head.method },
   'request.scheme': {
     docs: '`https` or `http`, as the client connected.',
-    value: ({ connection }) => (connection.secure ? 'https' : 'http'),
+    value: ({ client }) => (client.secure ? 'https' : 'http'),
     plain: true,
   },
   'request.host': { docs: 'The requested host, with its port if it has one.', value: ({ host }) => host },

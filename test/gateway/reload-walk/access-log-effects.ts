@@ -34,9 +34,18 @@ function accessLine(running: Running): string {
   return line.replace(/"time":"[^"]*",/, '')
 }
 
+const connection = {
+  clientAddress: '192.0.2.1',
+  serverPort: 80,
+  secure: false,
+  link: { tls: null },
+  handshakeMs: 0,
+}
+
 const someRequest = {
   id: 'a',
-  connection: { clientAddress: '192.0.2.1', serverPort: 80, secure: false, link: { tls: null }, handshakeMs: 0 },
+  connection,
+  client: connection,
   head: { method: 'GET', version: 1, minor: 1, fields: { sent: 'user-agent: curl\r\n' } },
   host: 'a.test',
   path: '/',
