@@ -76,7 +76,7 @@ export type Config = Over<
 export type ListenConfig = Over<Sections['listen'][number], { readonly trust: TrustConfig | null }>
 /** `access: true` is JSON on standard output. */
 export type LogConfig = Over<Sections['log'], { readonly access: boolean | AccessLogConfig }>
-export type AccessLogConfig = Over<Read<typeof accessShape>, { readonly syslog: SyslogTarget | null }>
+type AccessLogConfig = Over<Read<typeof accessShape>, { readonly syslog: SyslogTarget | null }>
 export type TicketsConfig = Sections['tickets']
 export type AlertsConfig = NonNullable<Sections['alerts']>
 export type AdminConfig = NonNullable<Sections['admin']>

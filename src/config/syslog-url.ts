@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import { type Formed, parseHostName } from './engine/forms.ts'
 
-export type SyslogServer = { readonly scheme: 'udp' | 'tcp'; readonly host: string; readonly port: number }
+type SyslogServer = { readonly scheme: 'udp' | 'tcp'; readonly host: string; readonly port: number }
 
 /** RFC 5426 and RFC 6587 */
 const standardPorts = { udp: 514, tcp: 601 } as const

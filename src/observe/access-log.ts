@@ -28,7 +28,7 @@ export type AccessTerms = {
   readonly redact: readonly string[]
   readonly samplePercent: number
 }
-export type AddedField = 'userAgent' | 'referer' | 'forwardedPath' | 'trace'
+type AddedField = 'userAgent' | 'referer' | 'forwardedPath' | 'trace'
 
 const plainTerms: AccessTerms = {
   format: { kind: 'json' },

@@ -2,7 +2,7 @@
 import type { Formed } from './forms.ts'
 
 /** Text, or a name */
-export type TemplatePart = string | { readonly name: string }
+type TemplatePart = string | { readonly name: string }
 
 export function templateParts(text: string): Formed<readonly TemplatePart[]> {
   const parts: TemplatePart[] = []

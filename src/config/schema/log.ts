@@ -6,7 +6,7 @@ import type { Formed } from '../engine/forms.ts'
 import { kind, shape } from '../engine/kinds.ts'
 import { syslogServer, syslogTag } from '../syslog-url.ts'
 
-export const rotateShape = shape({
+const rotateShape = shape({
   name: 'log.access.rotate',
   docs: 'The gateway rotates the file by itself: `access.log` becomes `access.log.1`, and so on.',
   rows: {
@@ -25,7 +25,7 @@ export const rotateShape = shape({
   },
 })
 
-export const syslogShape = shape({
+const syslogShape = shape({
   name: 'log.access.syslog',
   docs: 'A syslog server that access records are sent to (RFC 5424).',
   rows: {

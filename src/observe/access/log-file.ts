@@ -18,7 +18,7 @@ import {
 } from 'node:fs'
 import { messageOf, UsageError } from '../../base/errors.ts'
 
-export type Rotation = { readonly bytes: number; readonly keep: number }
+type Rotation = { readonly bytes: number; readonly keep: number }
 
 type LogFileOptions = {
   readonly rotate: Rotation | null

@@ -42,7 +42,7 @@ export function traceOf(record: RequestRecord): TraceParent | null {
 export const forwardedPath = (record: RequestRecord, { query }: Pick<LineTerms, 'query'>): string | null =>
   record.forwardPath === '' ? null : record.forwardPath + query(record.forwardQuery)
 
-export const httpVersion = ({ head }: RequestRecord): string =>
+const httpVersion = ({ head }: RequestRecord): string =>
   head.version === 2 ? 'HTTP/2.0' : head.minor === 0 ? 'HTTP/1.0' : 'HTTP/1.1'
 
 const tls = (pick: (of: NonNullable<RequestRecord['connection']['link']['tls']>) => string | null): Value => {
