@@ -194,7 +194,7 @@ export const cases: readonly Case[] = [
   { id: 'idle-5000', title: 'Idle TLS connection, 5,000 open', ...idle, connections: 5000, goals: [best(1.5)] },
   {
     id: 'active-1000',
-    title: 'TLS to HTTP, 60 bytes, 1,000 active of 10,000 open',
+    title: 'TLS to HTTP, 60 bytes, 1,000 active of 10,000',
     ...edge,
     ...small,
     connections: 1000,

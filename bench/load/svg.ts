@@ -1,99 +1,141 @@
 /**
- * The chart for the README: CPU per request by case, one group of bars per case. The cases differ by a factor of fifty,
- * so bars are drawn as a share of those it is held against in the same case, on one scale for all; the numbers are the measured values.
+ * The chart for the README, one line per row. The rows differ by a factor of a thousand and in their units, so all are
+ * drawn as ratios to whom the row is held against, on one scale; the numbers at the right are the measured values.
  */
 import type { PeerName } from './setup.ts'
-import type { CaseSummary, Figures } from './summary.ts'
-import { peerTitles, round } from './table.ts'
+import type { CaseSummary, Judged } from './summary.ts'
+import { against, round, titleOf, unitOf } from './table.ts'
 
-const width = 820
-const left = 124
+const width = 940
+const left = 350
 /** Room for the numbers behind the longest bar */
-const right = 130
-const barHeight = 15
-const barGap = 4
-const groupGap = 20
-const top = 92
-/** Bars longer than this share of nginx's are cut, with a mark. */
-const longest = 2.5
+const right = 236
+const lineHeight = 26
+const barHeight = 14
+const top = 118
+/** Bars longer than this ratio are cut, with a mark. */
+const longest = 2
 
 const style = `
   text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", Helvetica, Arial, sans-serif; fill: #24292f }
   .title { font-size: 17px; font-weight: 600 }
-  .case { font-weight: 600 }
   .quiet { fill: #57606a; font-size: 12px }
-  .value { font-size: 12px }
   .mark { stroke: #8c959f; stroke-dasharray: 3 3 }
   .cut { fill: none; stroke: #ffffff; stroke-width: 2.5 }
-  .sallyport { fill: #0969da } .nginx { fill: #8c959f } .haproxy { fill: #b4bcc5 } .caddy { fill: #d0d7de } .base { fill: #afb8c1 }
-  .strong { font-weight: 600 }
+  .range { stroke: #24292f; stroke-width: 1.2 }
+  .goal { stroke: #bc4c00; stroke-width: 2.5 }
+  .other { fill: #6e7781 } .bare { fill: #ffffff; stroke: #24292f; stroke-width: 1.4 }
+  .sallyport, .two { fill: #54aeff } .node { fill: #8ddb8c }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .quiet { fill: #9198a1 } .mark { stroke: #6e7681 } .cut { stroke: #0d1117 }
-    .sallyport { fill: #4493f8 } .nginx { fill: #7d8590 } .haproxy { fill: #59616b } .caddy { fill: #3d444d }
+    .range { stroke: #e6edf3 } .goal { stroke: #f0883e }
+    .other { fill: #9198a1 } .bare { fill: #0d1117; stroke: #e6edf3 }
+    .sallyport, .two { fill: #1f6feb } .node { fill: #347d39 }
   }`
+
+const scale = (width - left - right) / longest
+const xOf = (ratio: number) => (left + Math.min(ratio, longest) * scale).toFixed(1)
 
 function escapeXml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }
 
-function bar(figures: Figures, nginx: number, y: number): string {
-  const value = figures.value?.median ?? 0
-  // The bar shows the median of the paired ratios, the figure that is judged, not the ratio of the medians.
-  const ratio = figures.ofReference?.median ?? value / nginx
-  const scale = (width - left - right) / longest
-  const length = Math.min(ratio, longest) * scale
-  // A number must not stand on the line that marks nginx.
-  const textX = left + (ratio > 0.55 ? Math.max(length, scale) : length) + 8
-  const middle = y + barHeight / 2 + 4
-  const isOurs = figures.peer === 'sallyport'
-  const share = figures.peer === 'nginx' && ratio === 1 ? '' : ` <tspan class="quiet">${ratio.toFixed(2)}x</tspan>`
+/** A line of the chart: whose figure, and whom it is held against */
+type Line = { readonly summary: CaseSummary; readonly judged: Judged }
+
+/** A subject is drawn against the first that it is held against: the runtime's limit is a mark on that line. */
+function linesOf(summaries: readonly CaseSummary[]): Line[] {
+  return summaries.flatMap(summary => {
+    const subjects = new Set(summary.judged.map(({ subject }) => subject))
+    return [...subjects].flatMap(subject => {
+      const judged = summary.judged.find(one => one.subject === subject && one.ratio !== null)
+      return judged === undefined ? [] : [{ summary, judged }]
+    })
+  })
+}
+
+const diamond = (kind: string, x: string, y: number, size: number) =>
+  `<path class="${kind}" d="M${x} ${y - size}l${size} ${size}l-${size} ${size}l-${size} -${size}z"/>`
+
+function marks({ summary, judged }: Line, middle: number): string[] {
+  const ratioOf = (peer: PeerName) => summary.figures.find(one => one.peer === peer)?.ofReference?.median
+  const others = (['nginx', 'haproxy', 'caddy'] as const)
+    .map(ratioOf)
+    .filter(ratio => ratio !== undefined && ratio <= longest)
+    .map(ratio => `<circle class="other" cx="${xOf(ratio ?? 0)}" cy="${middle}" r="2.8"/>`)
+  const limit = ratioOf(judged.subject === 'node' ? 'bare-node' : 'bare')
+  const bare = limit === undefined || limit > longest ? [] : [diamond('bare', xOf(limit), middle, 4.5)]
+  const goal = judged.most === null ? [] : [`<path class="goal" d="M${xOf(judged.most)} ${middle - 10}v20"/>`]
+  return [...others, ...bare, ...goal]
+}
+
+function drawLine(line: Line, y: number): string {
+  const { summary, judged } = line
+  const { median, min, max } = judged.ratio ?? { median: 0, min: 0, max: 0 }
+  const middle = y + barHeight / 2
+  const own = summary.figures.find(one => one.peer === judged.subject)?.value?.median
+  const suffix = judged.subject === 'node' ? ', on Node' : ''
+  const unit = unitOf(summary)
+    .replace('CPU ', '')
+    .replaceAll('us', 'µs')
+    .replace(/^(\S+?)\/.*/, '$1')
   const parts = [
-    `<rect class="${figures.peer}" x="${left}" y="${y}" width="${length.toFixed(1)}" height="${barHeight}" rx="2"/>`,
-    `<text class="value${isOurs ? ' strong' : ''}" x="${textX.toFixed(1)}" y="${middle}">${round(value)} µs${share}</text>`,
-    `<text class="${isOurs ? 'strong' : 'quiet'}" x="${left - 10}" y="${middle}" text-anchor="end">${peerTitles[figures.peer]}</text>`,
+    `<text x="${left - 12}" y="${middle + 4}" text-anchor="end">${escapeXml(titleOf(summary) + suffix)}</text>`,
+    `<rect class="${judged.subject}" x="${left}" y="${y}" width="${(Math.min(median, longest) * scale).toFixed(1)}" height="${barHeight}" rx="2"/>`,
+    `<path class="range" d="M${xOf(min)} ${middle}H${xOf(max)}"/>`,
+    ...marks(line, middle),
+    `<text x="${width - right + 14}" y="${middle + 4}">${median.toFixed(2)}x <tspan class="quiet">${own === undefined ? '-' : round(own)} ${unit}, ${escapeXml(against(judged))}</tspan></text>`,
   ]
-  if (ratio > longest) {
-    const at = left + length - 26
+  if (median > longest) {
+    const at = left + longest * scale - 26
     const slash = (x: number) => `<path class="cut" d="M${x} ${y + barHeight + 1}l7 -${barHeight + 2}"/>`
     parts.push(slash(at), slash(at + 6))
   }
   return parts.join('\n')
 }
 
+/** Beside each mark what it means */
+function legend(y: number): string {
+  const entries: [width: number, mark: (x: number) => string, text: string][] = [
+    [62, x => `<rect class="sallyport" x="${x}" y="${y - 7}" width="22" height="12" rx="2"/>`, 'Sallyport'],
+    [118, x => `<rect class="node" x="${x}" y="${y - 7}" width="22" height="12" rx="2"/>`, 'Sallyport on Node'],
+    [142, x => `<path class="range" d="M${x} ${y - 1}h22"/>`, 'least to greatest round'],
+    [36, x => `<path class="goal" d="M${x + 18} ${y - 9}v16"/>`, 'goal'],
+    [142, x => `<circle class="other" cx="${x + 17}" cy="${y - 1}" r="2.8"/>`, 'nginx, HAProxy, Caddy'],
+    [0, x => diamond('bare', String(x + 16), y - 1, 4.5), 'bare runtime, the limit'],
+  ]
+  let x = 24
+  return entries
+    .map(([space, mark, text]) => {
+      const at = x
+      x += space + 30
+      return `${mark(at)}<text class="quiet" x="${at + 28}" y="${y + 3}">${text}</text>`
+    })
+    .join('\n')
+}
+
 export function chart(summaries: readonly CaseSummary[], machine: readonly string[]): string {
-  const scale = (width - left - right) / longest
-  const parts: string[] = []
-  let y = top
-  for (const { of, figures } of summaries) {
-    const shown = figures.filter(one => one.value !== null)
-    const nginx = shown.find(one => one.peer === 'nginx')?.value?.median
-    if (of.metric !== 'cpuUs' || nginx === undefined) continue
-    parts.push(`<text class="case" x="24" y="${y + 12}">${escapeXml(of.title)}</text>`)
-    y += 20
-    for (const one of shown) {
-      parts.push(bar(one, nginx, y))
-      y += barHeight + barGap
-    }
-    y += groupGap - barGap
-  }
-  const bottom = y - groupGap + 6
-  const reference = 'the best of the others'
-  const line = left + scale
-  const height = bottom + 24 + machine.length * 18
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="CPU time per request of ${legend(summaries)}">
+  const lines = linesOf(summaries)
+  const bottom = top + lines.length * lineHeight
+  const height = bottom + 14 + machine.length * 18
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeXml(spoken(lines))}">
 <style>${style}
 </style>
-<text class="title" x="24" y="34">CPU time per request</text>
-<text class="quiet" x="24" y="55">User and system time of all the proxy's processes on one core, median of the rounds. Shorter is better.</text>
-<line class="mark" x1="${line}" y1="${top - 12}" x2="${line}" y2="${bottom}"/>
-<text class="quiet" x="${line}" y="${top - 16}" text-anchor="middle">${reference} = 1</text>
-${parts.join('\n')}
-${machine.map((line, at) => `<text class="quiet" x="24" y="${bottom + 24 + at * 18}">${escapeXml(line)}</text>`).join('\n')}
+<text class="title" x="24" y="34">What it costs, beside the best of nginx, HAProxy and Caddy</text>
+<text class="quiet" x="24" y="54">CPU time of all the proxy's processes on one core unless the row says otherwise. Ratios of paired rounds; shorter is better.</text>
+${legend(76)}
+<line class="mark" x1="${xOf(1)}" y1="${top - 14}" x2="${xOf(1)}" y2="${bottom - 6}"/>
+<text class="quiet" x="${xOf(1)}" y="${top - 18}" text-anchor="middle">the best of the others = 1</text>
+${lines.map((line, at) => drawLine(line, top + at * lineHeight)).join('\n')}
+${machine.map((text, at) => `<text class="quiet" x="24" y="${bottom + 16 + at * 18}">${escapeXml(text)}</text>`).join('\n')}
 </svg>
 `
 }
 
-function legend(summaries: readonly CaseSummary[]): string {
-  const names = new Set<PeerName>(summaries.flatMap(({ figures }) => figures.map(one => one.peer)))
-  return [...names].map(name => peerTitles[name]).join(', ')
+function spoken(lines: readonly Line[]): string {
+  const rows = lines.map(({ summary, judged }) => {
+    const suffix = judged.subject === 'node' ? ' on Node' : ''
+    return `${titleOf(summary)}${suffix} ${judged.ratio?.median.toFixed(2)}`
+  })
+  return `Sallyport's cost over the best of the others: ${rows.join('; ')}`
 }

@@ -48,7 +48,7 @@ const metricTitles: Partial<Record<Metric, string>> = {
 export const titleOf = ({ of, metric }: CaseSummary): string =>
   metric === of.metric ? of.title : `${of.title}: ${metricTitles[metric] ?? metric}`
 
-function unitOf({ of, metric }: CaseSummary): string {
+export function unitOf({ of, metric }: CaseSummary): string {
   if (metric === 'idleKb') return 'kB/connection'
   if (metric !== 'cpuUs') return metricUnits[metric]
   const isHandshake = of.load === 'handshakes' || of.load === 'sessions'
@@ -73,12 +73,13 @@ const referenceTitles: Record<Reference, string> = {
   nginx: 'nginx',
   haproxy: 'HAProxy',
   bare: 'bare runtime',
-  plain: 'itself without them',
+  plain: 'without stages',
   one: 'one worker',
   full: 'its own full ones',
 }
 
-function against({ of, theirs }: Judged): string {
+/** Whose figure a ratio is to, and that figure */
+export function against({ of, theirs }: Judged): string {
   if (theirs === null) return referenceTitles[of]
   const name = of === 'best' || of === 'bare' ? peerTitles[theirs.peer] : referenceTitles[of]
   return `${name} ${round(theirs.value)}`
