@@ -10,6 +10,7 @@ import { headers } from './headers/feature.ts'
 import { hsts } from './hsts/feature.ts'
 import { ja4Forward } from './ja4-forward/feature.ts'
 import { location } from './location/feature.ts'
+import { requestId } from './request-id/feature.ts'
 import { rewrite } from './rewrite/feature.ts'
 import { strip } from './strip/feature.ts'
 import { upgrade } from './upgrade/feature.ts'
@@ -17,6 +18,7 @@ import { via } from './via/feature.ts'
 
 export const features = {
   accessLog,
+  requestId,
   hsts,
   headers,
   compress,

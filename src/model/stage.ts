@@ -89,8 +89,8 @@ interface ConnectionFacts {
 
 /** An exchange as origins and stages see it. */
 export interface StagedExchange {
-  /** Unique in this process; in the log, and in error answers */
-  readonly id: string
+  /** In the log and in error answers; unique in this process, unless a stage has set what the client sent */
+  id: string
   readonly connection: ConnectionFacts
   /** Whom the request comes from */
   readonly client: Client

@@ -22,7 +22,7 @@ export function earlyAnswer(services: Services, connection: Connection, error: P
 }
 
 class EarlyExchange implements StagedExchange, Sink {
-  readonly id: string
+  id: string
   readonly connection: Connection
   readonly client: Connection
   readonly head: RequestHead = unread()

@@ -113,6 +113,10 @@ export class Exchange implements DeadlineOwner, Tunnelled, RequestRecord, Filter
     return this.ownId
   }
 
+  set id(id: string) {
+    this.ownId = id
+  }
+
   private get requestSink(): RequestSink {
     if (this.request !== null) return this.request
     this.early ??= new PendingRequest(this.share, this, error => this.abort(error))

@@ -165,6 +165,10 @@ const brokenGets = async (running: Running) => (await running.echoed({ path: '/b
 const cookie = async (running: Running) => /^set-cookie: (.*)\r$/m.exec(await running.ask())?.[1]
 
 /** The options of features, which stand in three places */
+const idSent = { fields: ['x-request-id: own'] }
+const idSeen = (running: Running) =>
+  running.ask(idSent).then(text => /^x-request-id: [0-9a-f]{10}-/im.test(text.split('\r\n\r\n')[0] ?? ''))
+
 const features: Readonly<Record<string, Effect>> = {
   strip: { to: '/v1', look: asked('/v1/x'), sees: '/x' },
   rewrite: { to: { from: '/v1/*', to: '/new/*' }, look: asked('/v1/x'), sees: '/new/x' },
@@ -253,6 +257,14 @@ const features: Readonly<Record<string, Effect>> = {
     sees: true,
   },
   forward: { to: ['x-real-ip'], look: r => r.echoed().then(contains('x-real-ip: ')), sees: true },
+  requestId: { to: true, look: idSeen, sees: true },
+  'requestId.accept': {
+    given: { requestId: true },
+    to: true,
+    look: r => r.echoed(idSent).then(contains('x-request-id: own')),
+    sees: true,
+  },
+  'requestId.respond': { given: { requestId: true }, to: false, look: idSeen, sees: false },
   accessLog: { to: false, look: unlogged, sees: true },
   via: { to: false, look: r => r.echoed().then(contains('via: 1.1 sallyport')), sees: false },
   hsts: { to: hsts, look: hstsSeen, sees: 'max-age=31536000; includeSubDomains' },
