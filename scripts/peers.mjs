@@ -20,6 +20,12 @@ export const peers = {
   lego: ['lego'],
   'redis-server': ['redis-server'],
   knotd: ['knot'],
+  psql: ['postgresql'],
+  mosquitto: ['mosquitto'],
+  mosquitto_pub: ['mosquitto-clients'],
+  postfix: ['postfix'],
+  dovecot: ['dovecot-imapd', 'dovecot-pop3d'],
+  swaks: ['swaks', 'libnet-ssleay-perl'],
   ip: ['iproute2'],
   goaccess: ['goaccess'],
 }

@@ -141,6 +141,30 @@ export const errorTable = {
     'no',
     'The first bytes or the TLS handshake did not complete within timeouts.handshake.',
   ),
+  STARTTLS_REQUIRED: row(
+    0,
+    'client',
+    'no',
+    'A client of a protocol that begins in cleartext went on without TLS: it sent no STARTTLS or SSLRequest.',
+  ),
+  STARTTLS_PIPELINED: row(
+    0,
+    'client',
+    'no',
+    'Cleartext bytes came together with STARTTLS or SSLRequest, ahead of the TLS handshake (CVE-2011-0411, CVE-2021-23214).',
+  ),
+  STARTTLS_MALFORMED: row(
+    0,
+    'client',
+    'no',
+    'What a client sent ahead of STARTTLS is not of the protocol of the listener, or too long, or too much.',
+  ),
+  POSTGRES_NOT_SERVED: row(
+    0,
+    'client',
+    'no',
+    "PostgreSQL's first packet came to a cleartext port, or where no site has tcp.startTls: postgres.",
+  ),
   TLS_ON_PLAIN_PORT: row(0, 'client', 'no', 'A TLS ClientHello was sent to a cleartext port.'),
   PROXY_HEADER: row(0, 'client', 'no', 'A trusted peer sent no PROXY header, or a malformed one.'),
   // The backend
@@ -197,6 +221,12 @@ export const errorTable = {
   ),
   TOTAL_TIMEOUT: row(504, 'upstream', 'no', 'The whole exchange took longer than timeouts.total.'),
   UPSTREAM_IDLE: row(504, 'upstream', 'no', 'The endpoint sent nothing for longer than timeouts.idle.'),
+  BAD_GREETING: row(
+    0,
+    'upstream',
+    'no',
+    'The mail server behind a tcp site with startTls did not greet, or refused the connection in its greeting.',
+  ),
   BAD_RESPONSE: row(
     502,
     'upstream',

@@ -15,6 +15,7 @@ import type { Policy } from '../model/policies.ts'
 import type { RouteMatch, RouteTimeouts } from '../model/route.ts'
 import type { SpliceTimeouts } from '../model/site.ts'
 import type { SyslogTarget } from '../observe/access/syslog-message.ts'
+import type { StartTls } from '../wire/start-tls/dialogs.ts'
 import type { RedisUrl } from './engine/forms.ts'
 import type { Input, Read } from './engine/infer.ts'
 import type { acmeShape, fallbackShape } from './schema/acme.ts'
@@ -77,6 +78,10 @@ export type ListenConfig = Over<Sections['listen'][number], { readonly trust: Tr
 /** `access: true` is JSON on standard output. */
 export type LogConfig = Over<Sections['log'], { readonly access: boolean | AccessLogConfig }>
 type AccessLogConfig = Over<Read<typeof accessShape>, { readonly syslog: SyslogTarget | null }>
+/** Its connections begin with TLS */
+export const beginsWithTls = ({ cleartext, startTls }: Pick<ListenConfig, 'cleartext' | 'startTls'>): boolean =>
+  cleartext === null && startTls === null
+
 export type TicketsConfig = Sections['tickets']
 export type AlertsConfig = NonNullable<Sections['alerts']>
 export type AdminConfig = NonNullable<Sections['admin']>
@@ -177,7 +182,7 @@ export type SiteAction =
   /** Layer 4, never decrypted; the upstream's scheme is `tcp` */
   | ({ readonly kind: 'passthrough' } & Layer4Config)
   /** TLS in, raw TCP out; the upstream's scheme is `tcp` */
-  | ({ readonly kind: 'tcp'; readonly alpn: readonly string[] } & Layer4Config)
+  | ({ readonly kind: 'tcp'; readonly alpn: readonly string[]; readonly startTls: StartTls | null } & Layer4Config)
 
 type Layer4Config = {
   readonly upstream: UpstreamConfig

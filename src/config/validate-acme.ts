@@ -1,7 +1,13 @@
 /** The `acme` section, from rows to config.ts, held against sites and listeners. */
 import { isIP } from 'node:net'
 import type { ChallengeKind } from '../model/challenge.ts'
-import type { AcmeConfig, AcmeIssuerConfig, ListenConfig, SiteConfig } from './config.ts'
+import {
+  type AcmeConfig,
+  type AcmeIssuerConfig,
+  beginsWithTls,
+  type ListenConfig,
+  type SiteConfig,
+} from './config.ts'
 import type { Raw, Read } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
 import { type Reader, readDefaults } from './engine/read.ts'
@@ -98,7 +104,7 @@ function validateChallenges(
   problems: Problems,
 ): readonly ChallengeKind[] | undefined {
   const clear = listen.filter(one => one.cleartext !== null)
-  const secure = listen.filter(one => one.cleartext === null)
+  const secure = listen.filter(beginsWithTls)
   const usual: ChallengeKind[] = hasDns
     ? ['dns-01']
     : [...(secure.length > 0 ? ['tls-alpn-01' as const] : []), ...(clear.length > 0 ? ['http-01' as const] : [])]

@@ -140,12 +140,14 @@ function validateEnding(raw: Site, node: Node, checks: SiteChecks): SiteAction |
       const upstream = checks.upstreams.layer4(written, value)
       const [own, limits] = [written?.timeouts, written?.limits?.connectionsPerClient]
       if (!upstream || !own || own.lifetimeMs === undefined || limits === undefined) return undefined
-      const { connectMs, idleMs } = checks.base.timeouts
-      const timeouts = { ...over({ connectMs, idleMs }, own), lifetimeMs: own.lifetimeMs }
+      const { connectMs, idleMs, responseMs } = checks.base.timeouts
+      const timeouts = { ...over({ connectMs, idleMs }, own), greetingMs: responseMs, lifetimeMs: own.lifetimeMs }
       const layer4 = { upstream, timeouts, connectionsPerClient: limits }
       if (ending === 'passthrough') return { kind: ending, ...layer4 }
       const alpn = raw.tcp?.alpn?.filter(name => name !== undefined)
-      return alpn && { kind: ending, ...layer4, alpn }
+      return alpn && raw.tcp?.startTls !== undefined
+        ? { kind: ending, ...layer4, alpn, startTls: raw.tcp.startTls }
+        : undefined
     }
     case 'to': {
       const upstream = checks.upstreams.resolve(raw.to ?? undefined, value)

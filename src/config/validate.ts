@@ -7,7 +7,7 @@ import type { Environment } from './engine/environment.ts'
 import type { Raw } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
 import { readDefaults, readObject, startReader } from './engine/read.ts'
-import { childOf, type Node, type Place, placeOf, placeOfKey } from './engine/tree.ts'
+import { childOf, type Node, type Place, placeOf } from './engine/tree.ts'
 import { whole } from './engine/whole.ts'
 import { isLoopback, overlap } from './listen-address.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
@@ -20,6 +20,7 @@ import { validateCa } from './validate-ca.ts'
 import { validateLog } from './validate-log.ts'
 import { Policies } from './validate-policies.ts'
 import { type SiteChecks, validateSite } from './validate-sites.ts'
+import { checkStartTls, warnUnreachable } from './validate-start-tls.ts'
 import { validateStorage } from './validate-storage.ts'
 import { validateTickets } from './validate-tickets.ts'
 import { checkLists, type TrustConfig, validateTrust } from './validate-trust.ts'
@@ -68,7 +69,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
       bodyRateBytes: limits.bodyRateBytes,
       filters,
     },
-    tlsListener: (raw.listen ?? []).some(one => one?.cleartext === null),
+    tlsListener: (raw.listen ?? []).some(one => one?.cleartext === null && one.startTls === null),
     owners: new Map(),
     defaultSite: null,
     outer,
@@ -90,7 +91,8 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
         'add vault: { address: URL, role: NAME, auth: { tokenFile: FILE } }',
       )
   })
-  if (!checks.tlsListener && listen.length > 0) warnUnreachable(list, problems)
+  if (!checks.tlsListener && listen.length > 0) warnUnreachable(nodes, listen, problems)
+  checkStartTls(listen, childOf(tree, 'listen'), sites, problems)
   const acme = validateAcme(raw.acme, tree, nodes, listen, reader)
   checkLimits(limits, tree, problems)
   const tickets = validateTickets(raw.tickets, tree, problems)
@@ -153,6 +155,12 @@ function validateListeners(
         other.one.address === '::' ? `${hint}; "::" takes IPv4 too` : hint,
       )
     }
+    if (listener.cleartext !== null && one.startTls)
+      problems.error(
+        placeOf(list, index, 'startTls'),
+        'startTls changes to TLS, and cleartext is HTTP without it',
+        'remove one of them',
+      )
     if (listener.cleartext === 'serve' && !isLoopback(listener.address)) {
       problems.note(
         placeOf(list, index, 'cleartext'),
@@ -167,18 +175,6 @@ function validateListeners(
 
 function bracketed(address: string): string {
   return address.includes(':') ? `[${address}]` : address
-}
-
-/** tcp and passthrough are chosen by server name, which only a ClientHello has. */
-function warnUnreachable(list: Node | undefined, problems: Problems): void {
-  for (const site of list?.kind === 'list' ? list.items : []) {
-    const kind = ['tcp', 'passthrough'].find(key => childOf(site, key))
-    if (kind)
-      problems.warn(
-        placeOfKey(site, kind),
-        `this site is never reached: ${kind} needs TLS, and every listener is cleartext`,
-      )
-  }
 }
 
 function isWritten(tree: Node, section: string, key: string): boolean {

@@ -13,6 +13,7 @@ import type { Upstream } from '../proxy/upstream/upstream.ts'
 import { Names } from '../route/names.ts'
 import { offerOf } from '../tls/offer.ts'
 import { policyKey, siteTls } from '../tls/site-tls.ts'
+import type { StartTls } from '../wire/start-tls/dialogs.ts'
 import {
   type CertificateSource,
   fromFiles,
@@ -113,6 +114,7 @@ export function compile(
   const names = new Names<Site>()
   const sites: Site[] = []
   let defaultSite: Site | null = null
+  const startTls = new Map<StartTls, Site[]>()
   const eager = config.sites.length <= eagerSites
   for (const from of config.sites) {
     const clients = from.clients === null ? null : clientTerms(from.clients, from.clients.ca.map(casIn), crls)
@@ -141,11 +143,18 @@ export function compile(
     sites.push(site)
     for (const host of from.hosts) names.add(host, site)
     if (from.default) defaultSite = site
+    const { action } = site
+    if (action.kind === 'tcp' && action.startTls !== null) {
+      const same = startTls.get(action.startTls)
+      if (same === undefined) startTls.set(action.startTls, [site])
+      else same.push(site)
+    }
   }
   const snapshot: Snapshot = {
     version,
     site: host => names.find(host),
     defaultSite,
+    startTls,
     fallback: fallbackRoute(config.stages, { paths: [], hosts: [], isDefaultSite: false }, plain),
     limits: config.limits,
     timeouts: config.timeouts,

@@ -5,7 +5,7 @@
 import { nowMs } from '../base/deadlines.ts'
 import { CidrSet } from '../base/ip.ts'
 import type { Log } from '../base/log.ts'
-import type { ListenConfig } from '../config/config.ts'
+import { beginsWithTls, type ListenConfig } from '../config/config.ts'
 import { SharedLimit, type ShareSource } from '../model/shared-limit.ts'
 import { Listener } from '../proxy/accept/listener.ts'
 import type { Drainable, ListenerOptions } from '../proxy/seam/holder.ts'
@@ -48,7 +48,7 @@ export class ListenerSet {
 
   /** `:port` at which clients reach the TLS listener that redirects lead to, or empty for 443 */
   httpsPort(): string {
-    const tls = this.bound.find(listener => listener.options.cleartext === null)
+    const tls = this.bound.find(listener => beginsWithTls(listener.options))
     return tls === undefined || tls.publicPort === 443 ? '' : `:${tls.publicPort}`
   }
 
@@ -128,6 +128,7 @@ const optionsOf = (listen: ListenConfig, bound: Listener | null, reusePort: bool
   port: bound?.options.port ?? listen.port,
   publicPort: listen.public,
   cleartext: listen.cleartext,
+  startTls: listen.startTls,
   proxyFrom: listen.proxyProtocol === null ? null : new CidrSet(listen.proxyProtocol.from),
   reusePort,
   trust: listen.trust === null ? null : { ...listen.trust, from: new CidrSet(listen.trust.from) },

@@ -58,6 +58,7 @@ export const emptySnapshot = (of: Pick<Snapshot, 'fallback' | 'limits' | 'timeou
   version: 0,
   site: () => null,
   defaultSite: null,
+  startTls: new Map(),
   fallback: of.fallback,
   limits: of.limits,
   timeouts: of.timeouts,

@@ -1,5 +1,6 @@
 /** A site: host names, and how TLS ends for them. */
 import type { ClientHello } from '../wire/client-hello.ts'
+import type { StartTls } from '../wire/start-tls/dialogs.ts'
 import type { ClientTerms } from './client-identity.ts'
 import type { Route, RouteTable } from './route.ts'
 import type { ServerTls } from './tls-terms.ts'
@@ -40,7 +41,7 @@ export type SiteAction =
       readonly fallback: Route
       readonly tls: SiteTls | null
     }
-  | ({ readonly kind: 'tcp'; readonly tls: SiteTls } & Layer4)
+  | ({ readonly kind: 'tcp'; readonly tls: SiteTls; readonly startTls: StartTls | null } & Layer4)
   | ({ readonly kind: 'passthrough' } & Layer4)
 
 /** A site that forwards bytes. */
@@ -52,7 +53,12 @@ type Layer4 = {
 }
 
 /** Milliseconds; 0 for none. */
-export type SpliceTimeouts = { readonly connectMs: number; readonly idleMs: number; readonly lifetimeMs: number }
+export type SpliceTimeouts = {
+  readonly connectMs: number
+  readonly greetingMs: number
+  readonly idleMs: number
+  readonly lifetimeMs: number
+}
 
 export type SiteTls = {
   readonly minVersion: number

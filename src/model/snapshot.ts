@@ -1,4 +1,5 @@
 /** A compiled configuration: immutable, and replaced as a whole. */
+import type { StartTls } from '../wire/start-tls/dialogs.ts'
 import type { Route } from './route.ts'
 import type { Site } from './site.ts'
 
@@ -8,6 +9,8 @@ export type Snapshot = {
   site(host: string): Site | null
   /** Serves clients without a name, or with one that no site has */
   readonly defaultSite: Site | null
+  /** The sites that speak a protocol which changes to TLS on request, in the order of the configuration */
+  readonly startTls: ReadonlyMap<StartTls, readonly Site[]>
   /** Answers what has no site, or could not be read: the error's page, with the stages of `defaults`. Of every listener */
   readonly fallback: Route
   readonly limits: Limits

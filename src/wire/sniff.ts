@@ -1,6 +1,8 @@
 /** Which protocol a connection speaks, from its first bytes: for ports that serve more than one, and for clear refusals. */
 
-type Sniffed = 'tls' | 'http' | 'other' | 'incomplete'
+import { isPostgres } from './start-tls/postgres.ts'
+
+type Sniffed = 'tls' | 'http' | 'postgres' | 'other' | 'incomplete'
 
 /** The longest registered method, UPDATEREDIRECTREF, has 17 characters; private ones are a little longer. */
 const maxMethod = 32
@@ -10,13 +12,17 @@ const isMethodByte = (c: number): boolean =>
 
 /**
  * `tls`: a handshake record, whatever is in it. `http`: letters, then a space; the HTTP/2 preface is `http` too.
- * `other`: SSL 2.0, SSH, a TLS alert and all the rest. `incomplete`: what is here could become either.
+ * `postgres`: the first packet of one of its clients. `other`: SSL 2.0, SSH, a TLS alert and all the rest. `incomplete`: what is here could become either.
  */
 export function sniffProtocol(bytes: Uint8Array): Sniffed {
   if (bytes.length === 0) return 'incomplete'
   if (bytes[0] === 22) {
     if (bytes.length === 1) return 'incomplete'
     return bytes[1] === 3 ? 'tls' : 'other'
+  }
+  if (bytes[0] === 0) {
+    const postgres = isPostgres(bytes)
+    return postgres === true ? 'postgres' : postgres === false ? 'other' : 'incomplete'
   }
   const limit = Math.min(bytes.length, maxMethod + 1)
   let at = 0

@@ -5,6 +5,8 @@ import { noticed } from './until.ts'
 
 export type RawClient = {
   readonly socket: net.Socket
+  /** Its own, which a closed socket does not know any more */
+  readonly localPort: number
   send(bytes: string | Buffer): void
   /** Sends one byte at a time, each in a write of its own */
   sendBytewise(bytes: string | Buffer): Promise<void>
@@ -42,6 +44,7 @@ export function wrap(socket: net.Socket): RawClient {
   })
   return {
     socket,
+    localPort: socket.localPort ?? 0,
     send: bytes => void socket.write(bytes as string, 'latin1'),
     async sendBytewise(bytes) {
       const all = Buffer.from(bytes as string, 'latin1')
@@ -133,16 +136,20 @@ export type RecordingBackend = {
   close(): Promise<void>
 }
 
-/** A TCP backend. `answer` is called at each chunk with all that its connection received so far. */
+/**
+ * A TCP backend. `answer` is called at each chunk with all that its connection received so far.
+ * @param greeting of a protocol in which the server speaks first
+ */
 export async function recordingBackend(
   answer: (client: RawClient, received: string) => void = () => {},
-  options: { allowHalfOpen?: boolean } = {},
+  { greeting = '', ...options }: { allowHalfOpen?: boolean; greeting?: string } = {},
 ): Promise<RecordingBackend> {
   const connections: RawClient[] = []
   const waiting = new Set<() => void>()
   const server = net.createServer({ noDelay: true, ...options }, socket => {
     const client = wrap(socket)
     connections.push(client)
+    if (greeting !== '') client.send(greeting)
     socket.on('data', () => answer(client, client.received()))
     for (const each of [...waiting]) each()
   })

@@ -146,6 +146,7 @@ function table(): { plans: Plan[]; snapshot: Snapshot } {
       version: 1,
       site: host => names.find(host),
       defaultSite,
+      startTls: new Map(),
       fallback: routeOf('fallback', '/*', false),
       limits,
       timeouts: {} as Snapshot['timeouts'],

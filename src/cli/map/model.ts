@@ -4,6 +4,7 @@
  * as text, as JSON and as a picture, and judged by `--require`.
  */
 import {
+  beginsWithTls,
   type ClientsConfig,
   type Config,
   endpointLabel,
@@ -18,10 +19,12 @@ import { servicesOf } from './services.ts'
 
 export function mapOf(config: Config): Path[] {
   const paths: Path[] = []
-  const tls = config.listen.some(listen => listen.cleartext === null)
+  const tls = config.listen.some(beginsWithTls)
   for (const site of config.sites) {
     if (site.action.kind !== 'http') {
-      if (tls) paths.push(layer4Path(config, site))
+      const startTls = site.action.kind === 'tcp' ? site.action.startTls : null
+      if (tls || config.listen.some(listen => startTls !== null && listen.startTls === startTls))
+        paths.push(layer4Path(config, site))
       continue
     }
     for (const route of site.action.routes) {

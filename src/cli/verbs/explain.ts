@@ -1,6 +1,6 @@
 /** `sallyport explain URL`: which site, TLS policy, route and endpoints would serve it, and why. Opens no connection. */
 import { UsageError } from '../../base/errors.ts'
-import type { Config, ListenConfig, SiteConfig } from '../../config/config.ts'
+import { beginsWithTls, type Config, type ListenConfig, type SiteConfig } from '../../config/config.ts'
 import { publicPort } from '../../config/listen-address.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Policy } from '../../model/policies.ts'
@@ -39,14 +39,17 @@ function listenerOf(config: Config, url: URL, secure: boolean): ListenConfig {
   const found =
     able.find(each => publicPort(each) === port) ??
     able.find(each => each.port === port) ??
-    (url.port === '' ? able[0] : undefined)
+    (url.port === '' ? (able.find(each => each.startTls === null) ?? able[0]) : undefined)
   if (found !== undefined) return found
   const offered = config.listen.map(
-    each => `${portText(each)}${each.cleartext === null ? '' : ` (cleartext: ${each.cleartext})`}`,
+    each => `${portText(each)}${beginsWithTls(each) ? '' : ` (${wayOf(each).trim()})`}`,
   )
   const where = url.port === '' ? 'no listener' : `no listener on port ${port}`
   throw new UsageError(`${where} for ${url.protocol}//: the configuration listens on ${offered.join(', ')}`)
 }
+
+const wayOf = ({ cleartext, startTls }: ListenConfig): string =>
+  cleartext !== null ? ` cleartext: ${cleartext}` : startTls !== null ? ` startTls: ${startTls}` : ' TLS'
 
 const portText = (listen: ListenConfig): string =>
   listen.public === null ? `${listen.port}` : `${listen.port} (public ${listen.public})`
@@ -57,12 +60,9 @@ function explainUrl(config: Config, url: URL, method: string): string[] {
   const say = (name: string, what: string) => lines.push(`${name.padEnd(10)} ${what}`)
   const secure = url.protocol !== 'http:'
   const listen = listenerOf(config, url, secure)
-  say(
-    'listener',
-    `${listen.address}:${portText(listen)}${listen.cleartext ? ` cleartext: ${listen.cleartext}` : ' TLS'}`,
-  )
+  say('listener', `${listen.address}:${portText(listen)}${wayOf(listen)}`)
   if (listen.cleartext === 'redirect') {
-    const tls = config.listen.find(each => each.cleartext === null)
+    const tls = config.listen.find(beginsWithTls)
     const port = tls === undefined || publicPort(tls) === 443 ? '' : `:${publicPort(tls)}`
     say('answer', `308 to https://${url.hostname}${port}${url.pathname}${url.search}`)
     return lines
@@ -80,6 +80,10 @@ function explainUrl(config: Config, url: URL, method: string): string[] {
   }
   const by = named === null ? 'the default site' : site.hosts.includes(host) ? 'exact name' : 'wildcard'
   say('site', `${site.name} (${by})`)
+  if (listen.startTls !== null && !(site.action.kind === 'tcp' && site.action.startTls === listen.startTls)) {
+    say('answer', `TLS alert unrecognized_name (the site does not say tcp: { startTls: ${listen.startTls} })`)
+    return lines
+  }
   if (!secure && site.action.kind !== 'http') {
     say('answer', `421 (MISDIRECTED: a ${site.action.kind} site needs TLS, and no HTTP is served for it)`)
     return lines

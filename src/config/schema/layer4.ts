@@ -1,5 +1,6 @@
 /** Rows for what is forwarded as bytes: passthrough and tcp sites. */
 import { acmeProtocol } from '../../model/challenge.ts'
+import { listenerProtocols } from '../../wire/start-tls/dialogs.ts'
 import { type Formed, hostPort } from '../engine/forms.ts'
 import { type Row, shape } from '../engine/kinds.ts'
 import { balanceRow } from './upstream.ts'
@@ -100,6 +101,15 @@ export const tcpShape = shape({
         'Application protocols (ALPN) that the site speaks, the preferred one first. A client that offers protocols must offer one of ' +
         'them; one that offers none is served. By default no protocol is negotiated, whatever clients offer.',
       example: '[postgresql]',
+    },
+    startTls: {
+      kind: { type: 'choice', of: ['postgres', ...listenerProtocols] },
+      docs:
+        'The protocol of the backend, if clients begin it in cleartext and change to TLS on request. `postgres`: clients may send ' +
+        'an SSLRequest on every TLS listener. `smtp`, `imap`, `pop3`, `xmpp`: clients of a listener with the same `startTls`. Only such ' +
+        'a site is served to them. A client that sends no server name gets the default site, if it speaks the protocol, or the only ' +
+        'one that does.',
+      example: 'postgres',
     },
   },
   unsupported,

@@ -1,6 +1,7 @@
 /** Rows for listeners: where connections come in. */
 import { ownClientFields } from '../../wire/client-fields.ts'
 import { gatewayNames } from '../../wire/field-names.ts'
+import { listenerProtocols } from '../../wire/start-tls/dialogs.ts'
 import { addressRange, type Formed, headerName, ipAddress } from '../engine/forms.ts'
 import { shape } from '../engine/kinds.ts'
 import { trustShape } from './trust.ts'
@@ -53,7 +54,7 @@ function allowedField(text: string): Formed<string> {
 
 export const listenShape = shape({
   name: 'listen',
-  docs: 'An address and port that accepts connections: TLS, unless `cleartext` is set. Every site is served on every listener.',
+  docs: 'An address and port that accepts connections: TLS, unless `cleartext` or `startTls` is set. Every site is served on every listener.',
   rows: {
     address: {
       kind: { type: 'string', form: ipAddress, write: 'IP address' },
@@ -96,6 +97,15 @@ export const listenShape = shape({
       defaultDocs: 'TLS',
       docs: 'HTTP without TLS: `redirect` answers with a 308 to https, `serve` serves the sites.',
       example: 'redirect',
+    },
+    startTls: {
+      kind: { type: 'choice', of: listenerProtocols },
+      defaultDocs: 'TLS from the first byte',
+      docs:
+        'Connections begin in cleartext with this protocol, and change to TLS with STARTTLS (`smtp`, `imap`, `xmpp`) or STLS (`pop3`). ' +
+        'The gateway speaks the protocol until then, takes no mail and no password, and requires TLS. Only sites with the same ' +
+        '`tcp.startTls` are served; [tcp.md](tcp.md) says what they need.',
+      example: 'smtp',
     },
   },
 })

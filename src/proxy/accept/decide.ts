@@ -9,6 +9,7 @@ import { fitsFingerprint, type Site, type SiteTls } from '../../model/site.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
 import type { ClientHello } from '../../wire/client-hello.ts'
 import { ja4Of } from '../../wire/ja4.ts'
+import type { StartTls } from '../../wire/start-tls/dialogs.ts'
 import { alerts } from '../../wire/tls-alert.ts'
 import { isGrease, versionName } from '../../wire/tls-names.ts'
 
@@ -23,11 +24,20 @@ type Verdict =
 /** Of what a client offers, in a sentence: it may offer thousands. */
 const namedAtMost = 6
 
-/** @param localAddress asked only when the client sent no name: a site may be the address itself */
-export function decide(snapshot: Snapshot, hello: ClientHello, localAddress: () => string): Verdict {
+/**
+ * @param localAddress asked only when the client sent no name: a site may be the address itself
+ * @param startTls the protocol in which the client has begun; null for one that began with its hello
+ */
+export function decide(
+  snapshot: Snapshot,
+  hello: ClientHello,
+  localAddress: () => string,
+  startTls: StartTls | null = null,
+): Verdict {
   const { serverName } = hello
-  const site =
-    (serverName === null ? snapshot.site(localAddress()) : snapshot.site(serverName)) ?? snapshot.defaultSite
+  const named = serverName === null ? snapshot.site(localAddress()) : snapshot.site(serverName)
+  if (startTls !== null) return decideStartTls(snapshot, hello, named, startTls)
+  const site = named ?? snapshot.defaultSite
   if (serverName !== null && isChallenge(hello, serverName, site)) return { kind: 'challenge', name: serverName }
   if (site === null) {
     return serverName === null
@@ -38,6 +48,36 @@ export function decide(snapshot: Snapshot, hello: ClientHello, localAddress: () 
         )
       : refuse('TLS_UNKNOWN_NAME', alerts.unrecognized_name, `no site has the name ${serverName}`)
   }
+  return onTerms(site, hello)
+}
+
+/**
+ * A client that has begun in another protocol is served by sites of that protocol alone. Mail servers often send no name, so
+ * that one which is the only one needs none.
+ */
+function decideStartTls(snapshot: Snapshot, hello: ClientHello, named: Site | null, startTls: StartTls): Verdict {
+  const { serverName } = hello
+  const fits = snapshot.startTls.get(startTls) ?? []
+  const { defaultSite } = snapshot
+  const byDefault = defaultSite !== null && fits.includes(defaultSite) ? defaultSite : null
+  const site = named ?? byDefault ?? (serverName === null && fits.length === 1 ? (fits[0] as Site) : null)
+  const { unrecognized_name } = alerts
+  if (site === null) {
+    return serverName === null
+      ? refuse(
+          'TLS_NO_NAME',
+          unrecognized_name,
+          `the client sent no server name behind ${startTls}, and ${fits.length} sites speak that, none of them the default`,
+        )
+      : refuse('TLS_UNKNOWN_NAME', unrecognized_name, `no site has the name ${serverName}`)
+  }
+  return fits.includes(site)
+    ? onTerms(site, hello)
+    : refuse('TLS_UNKNOWN_NAME', unrecognized_name, `${site.name} does not say tcp: { startTls: ${startTls} }`)
+}
+
+/** Whether what the client offers is enough for the site that it has come for. */
+function onTerms(site: Site, hello: ClientHello): Verdict {
   const { action } = site
   const blocked = blockedBy(site, hello)
   if (blocked !== null) return blocked

@@ -4,43 +4,53 @@
  * What cannot be understood is refused, never served under default terms.
  */
 import { nowMs } from '../../base/deadlines.ts'
-import { ProxyError } from '../../base/errors.ts'
+import { type ErrorCode, ProxyError } from '../../base/errors.ts'
 import { Gathered } from '../../base/gathered.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { LinkHandler } from '../../model/link.ts'
 import type { EndingAlert } from '../../model/records.ts'
 import type { Site } from '../../model/site.ts'
-import type { ServerTls } from '../../model/tls-terms.ts'
 import type { ClientHello } from '../../wire/client-hello.ts'
 import { HelloReader } from '../../wire/hello-reader.ts'
 import { fingerprintOf } from '../../wire/ja4.ts'
 import { sniffProtocol } from '../../wire/sniff.ts'
+import type { StartTls } from '../../wire/start-tls/dialogs.ts'
 import { alertName, alertRecord, alerts } from '../../wire/tls-alert.ts'
 import { groupName } from '../../wire/tls-names.ts'
 import { writeRefusal } from '../exchange/refuse.ts'
 import { carry } from '../layer4/layer4.ts'
-import { identify } from '../seam/client-certificate.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
-import { explainFailure } from '../seam/handshake-failure.ts'
 import { type ConnectionUse, type Holder, silentMs } from '../seam/holder.ts'
-import { challengeTerms, termsRefusal } from './challenge-terms.ts'
+import { challengeTerms } from './challenge-terms.ts'
 import { decide, negotiatedGroup } from './decide.ts'
-import { certificateLate, openingLate } from './opening-late.ts'
+import { Handshake, type Opening } from './handshake.ts'
+import { certificateLate, openingLate, startTlsLate } from './opening-late.ts'
 import { ProxyHeaderReader } from './proxy-header-reader.ts'
-import { serveCleartext, serveHttp } from './serve.ts'
+import { serveCleartext } from './serve.ts'
+import { openingOf, postgresOpening, type StartTlsOpening } from './start-tls.ts'
 
 const stage = { proxyHeader: 0, peek: 1, acting: 2, done: 3 } as const
 
-export class Inbound implements LinkHandler, Waiting {
+/** Told before STARTTLS, in the words of the protocol */
+const goodbyes: { readonly [C in ErrorCode]?: string } = {
+  TOO_MANY_CONNECTIONS: 'too many connections',
+  HANDSHAKE_TIMEOUT: 'timeout',
+}
+
+export class Inbound implements LinkHandler, Waiting, Opening {
   deadlineAt = Number.POSITIVE_INFINITY
   phase: ConnectionPhase = 'opening'
   watchIndex = -1
-  private readonly listener: Holder
+  readonly listener: Holder
   readonly connection: Connection
-  private readonly startedAt = nowMs()
+  readonly startedAt = nowMs()
   private stage: number = stage.peek
   private readonly held: Gathered
   private proxyHeader: ProxyHeaderReader | null = null
+  /** It speaks in cleartext, and has not asked for TLS yet */
+  private startTls: StartTlsOpening | null = null
+  /** The protocol in which it has asked for TLS */
+  private startedBy: StartTls | null = null
   private hello: HelloReader | null = null
   private parsed: ClientHello | null = null
   private countedAs: string | null = null
@@ -48,8 +58,7 @@ export class Inbound implements LinkHandler, Waiting {
   private released = false
   /** It has a unit of limits.connections */
   entered = false
-  /** The certificate is being looked up or ordered; what comes meanwhile is held */
-  private waiting = false
+  private acting: Handshake | null = null
 
   constructor(listener: Holder, connection: Connection) {
     this.listener = listener
@@ -60,6 +69,7 @@ export class Inbound implements LinkHandler, Waiting {
     enter(this, 'opening', services)
     services.deadlines.watch(this)
     listener.hold(this)
+    if (options.startTls !== null) this.startTls = openingOf(options.startTls, connection, services.snapshot)
     if (options.proxyFrom?.contains(connection.link.remoteAddress)) {
       this.stage = stage.proxyHeader
       this.proxyHeader = new ProxyHeaderReader(connection)
@@ -88,7 +98,10 @@ export class Inbound implements LinkHandler, Waiting {
       return true
     }
     this.countedAs = client
-    if (this.listener.count(client)) return true
+    if (this.listener.count(client)) {
+      if (this.startTls !== null) this.converse(this.startTls)
+      return true
+    }
     const limit = this.listener.services.snapshot.limits.connectionsPerClient
     this.refuse(new ProxyError('TOO_MANY_CONNECTIONS', `limits.connectionsPerClient (${limit}) for ${client}`))
     return false
@@ -98,18 +111,20 @@ export class Inbound implements LinkHandler, Waiting {
   onDrain(): void {}
 
   onData(chunk: Buffer): void {
-    if (this.stage === stage.acting && this.waiting) this.keep(chunk)
+    if (this.stage === stage.acting && this.acting?.waiting) this.acting.keep(chunk)
     if (this.stage === stage.done || this.stage === stage.acting) return
     if (this.proxyHeader !== null) this.readProxyHeader(this.proxyHeader, chunk)
-    else this.peek(chunk)
+    else this.read(chunk)
   }
 
   onEnd(): void {
     if (this.stage === stage.done || this.stage === stage.acting) {
-      if (this.stage === stage.done || this.waiting) this.connection.link.close()
+      if (this.stage === stage.done || this.acting?.waiting) this.connection.link.close()
       return
     }
     // Health checks connect and close; that is no failure.
+    const refused = this.startTls?.ended() ?? null
+    if (refused !== null) this.report(refused)
     if (this.isSilent) this.connection.link.close()
     else this.refuse(new ProxyError('TLS_MALFORMED', 'the client closed in the middle of its first message'))
   }
@@ -122,9 +137,12 @@ export class Inbound implements LinkHandler, Waiting {
 
   onDeadline(): void {
     const { handshakeMs } = this.listener.services.snapshot.timeouts
-    if (this.waiting && this.stage === stage.acting) {
-      this.stage = stage.peek
+    if (this.acting?.waiting && this.stage === stage.acting) {
       this.refuse(certificateLate(this.connection.serverName, handshakeMs), alerts.internal_error)
+      return
+    }
+    if (this.startTls !== null && this.stage === stage.peek) {
+      this.refuse(startTlsLate(this.startTls.protocol, handshakeMs))
       return
     }
     if (this.stage !== stage.done) this.report(openingLate(this.stage, handshakeMs))
@@ -137,13 +155,18 @@ export class Inbound implements LinkHandler, Waiting {
   }
 
   drain(): void {
-    if (this.isSilent) this.connection.link.close()
+    if (this.isSilent) this.leaveSilent()
   }
 
   closeIfIdle(): boolean {
     const idle = this.isSilent && nowMs() > this.startedAt + silentMs
-    if (idle) this.connection.link.close()
+    if (idle) this.leaveSilent()
     return idle
+  }
+
+  private leaveSilent(): void {
+    this.startTls?.goodbye('try again later')
+    this.connection.link.close()
   }
 
   cut(): void {
@@ -155,9 +178,15 @@ export class Inbound implements LinkHandler, Waiting {
     if (this.stage === stage.done) return
     this.report(error, alert === null ? null : { name: alertName(alert), from: 'gateway' })
     this.stage = stage.done
-    const { link } = this.connection
-    if (alert !== null) link.write(alertRecord(alert))
-    link.close()
+    if (alert !== null) this.connection.link.write(alertRecord(alert))
+    this.startTls?.goodbye(goodbyes[error.code] ?? 'refused')
+    this.part()
+  }
+
+  /** What comes from now on is not looked at. */
+  private part(): void {
+    this.stage = stage.done
+    this.connection.link.close()
     enter(this, 'refused', this.listener.services)
   }
 
@@ -170,7 +199,27 @@ export class Inbound implements LinkHandler, Waiting {
     }
     this.proxyHeader = null
     this.stage = stage.peek
-    if (this.admit() && read.rest.length > 0) this.peek(read.rest)
+    if (this.admit() && read.rest.length > 0) this.read(read.rest)
+  }
+
+  private read(chunk: Buffer): void {
+    if (this.startTls !== null) this.converse(this.startTls, chunk)
+    else if (this.startedBy !== null) this.readHello(chunk)
+    else this.peek(chunk)
+  }
+
+  /** In cleartext, until the client may begin its handshake or is refused. */
+  private converse(opening: StartTlsOpening, chunk: Buffer | null = null): void {
+    if (this.phase !== 'startTls') enter(this, 'startTls', this.listener.services)
+    const outcome = chunk === null ? opening.begin() : opening.push(chunk)
+    if (!outcome) return
+    opening.release()
+    this.startTls = null
+    if (outcome.kind === 'tls') {
+      this.startedBy = opening.protocol
+      enter(this, 'opening', this.listener.services)
+    } else if (outcome.error !== null) this.refuse(outcome.error)
+    else this.part()
   }
 
   private peek(chunk: Buffer): void {
@@ -185,15 +234,16 @@ export class Inbound implements LinkHandler, Waiting {
       return
     }
     this.held.release()
-    if (this.listener.options.cleartext !== null) {
+    if (speaks === 'postgres') {
+      const { options, services } = this.listener
+      this.startTls = postgresOpening(this.connection, services.snapshot, options.cleartext !== null)
+      this.converse(this.startTls, bytes)
+    } else if (this.listener.options.cleartext !== null) {
       if (speaks === 'tls')
         this.refuse(new ProxyError('TLS_ON_PLAIN_PORT', 'a TLS ClientHello on a cleartext port'))
       else this.servePlain(bytes)
-    } else if (speaks === 'tls') {
-      const { helloBytes } = this.listener.services.snapshot.limits
-      this.hello = new HelloReader(this.connection.link.share, helloBytes)
-      this.readHello(bytes)
-    } else if (speaks === 'http') this.helpPlain()
+    } else if (speaks === 'tls') this.readHello(bytes)
+    else if (speaks === 'http') this.helpPlain()
     else
       this.refuse(
         new ProxyError('TLS_MALFORMED', 'the first bytes are neither TLS nor HTTP'),
@@ -202,7 +252,14 @@ export class Inbound implements LinkHandler, Waiting {
   }
 
   private readHello(chunk: Buffer): void {
-    const reader = this.hello as HelloReader
+    const { link } = this.connection
+    // What the kernel has not taken of our cleartext would go out inside TLS.
+    if (this.startedBy !== null && link.queuedBytes > 0) {
+      this.refuse(new ProxyError('STARTTLS_MALFORMED', 'the client does not read the answers to its commands'))
+      return
+    }
+    this.hello ??= new HelloReader(link.share, this.listener.services.snapshot.limits.helloBytes)
+    const reader = this.hello
     const peeked = reader.push(chunk)
     if (peeked.kind === 'incomplete') return
     if (peeked.kind === 'malformed') {
@@ -216,10 +273,9 @@ export class Inbound implements LinkHandler, Waiting {
     this.parsed = hello
     const { connection, listener } = this
     connection.serverName = hello.serverName
-    const verdict = decide(listener.services.snapshot, hello, () => connection.link.localAddress)
+    const verdict = decide(listener.services.snapshot, hello, () => connection.link.localAddress, this.startedBy)
     switch (verdict.kind) {
       case 'refuse':
-        this.stage = stage.peek
         this.refuse(new ProxyError(verdict.code, verdict.why), verdict.alert)
         return
       case 'passthrough':
@@ -228,7 +284,8 @@ export class Inbound implements LinkHandler, Waiting {
         carry(listener, connection, verdict.site, Buffer.from(bytes), () => this.release())
         return
       case 'challenge':
-        this.negotiate(() => challengeTerms(listener.services.challenges, verdict.name), whole, null)
+        this.acting = new Handshake(this, hello, null, null)
+        this.acting.begin(() => challengeTerms(listener.services.challenges, verdict.name), whole)
         return
       default:
         if (!this.enterSite(verdict.site)) return
@@ -236,7 +293,8 @@ export class Inbound implements LinkHandler, Waiting {
         if (verdict.site.fingerprints.wanted || listener.services.events.fingerprints)
           connection.fingerprint = fingerprintOf(hello)
         connection.group = groupName(negotiatedGroup(verdict.tls, hello))
-        this.negotiate(() => verdict.tls.terms(hello, hello.serverName ?? ''), whole, verdict.site)
+        this.acting = new Handshake(this, hello, verdict.site, this.startedBy)
+        this.acting.begin(() => verdict.tls.terms(hello, hello.serverName ?? ''), whole)
     }
   }
 
@@ -255,98 +313,8 @@ export class Inbound implements LinkHandler, Waiting {
     this.countedAtSite = `${site.name} ${client}`
     if (listener.enterSite(this.countedAtSite, action.connectionsPerClient)) return true
     const limit = `limits.connectionsPerClient (${action.connectionsPerClient}) of ${site.name} for ${client}`
-    this.stage = stage.peek
     this.refuse(new ProxyError('TOO_MANY_CONNECTIONS', limit), alerts.access_denied)
     return false
-  }
-
-  /**
-   * Looks for the terms of the handshake, which may have to be ordered or looked up: then within its deadline. Without any it fails
-   * closed, and says so where the operator looks. `site` is null for a CA that looks for the answer to a challenge.
-   */
-  private negotiate(find: () => ServerTls | Promise<ServerTls>, peeked: Buffer, site: Site | null): void {
-    try {
-      const terms = find()
-      if (!(terms instanceof Promise)) this.handshake(terms, peeked, site)
-      else
-        this.wait(
-          terms,
-          ready => this.handshake(ready, this.withHeld(peeked), site),
-          error => this.withoutTerms(error, site),
-        )
-    } catch (error) {
-      this.withoutTerms(error, site)
-    }
-  }
-
-  /** Once `promise` settles one of the two is called, unless the client has gone or its time is over by then. */
-  private wait<T>(promise: Promise<T>, ready: (value: T) => void, failed: (error: unknown) => void): void {
-    this.waiting = true
-    const settle = (act: () => void) => {
-      this.waiting = false
-      if (this.stage !== stage.acting) return
-      try {
-        act()
-      } catch (error) {
-        this.listener.services.events.fault('handshake', error)
-        this.connection.link.destroy()
-      }
-    }
-    promise.then(
-      value => settle(() => ready(value)),
-      error => settle(() => failed(error)),
-    )
-  }
-
-  private withoutTerms(cause: unknown, site: Site | null): void {
-    const { error, alert } = termsRefusal(cause, site)
-    this.stage = stage.peek
-    this.refuse(error, alert)
-  }
-
-  /** A client sends nothing behind its hello before it has an answer; a few bytes are not worth a fault. */
-  private keep(chunk: Buffer): void {
-    const { helloBytes } = this.listener.services.snapshot.limits
-    this.held.append(chunk)
-    if (this.held.length <= helloBytes) return
-    this.stage = stage.peek
-    this.refuse(new ProxyError('TLS_MALFORMED', 'bytes behind the ClientHello'), alerts.unexpected_message)
-  }
-
-  private withHeld(peeked: Buffer): Buffer {
-    const whole = this.held.length === 0 ? peeked : Buffer.concat([peeked, this.held.view()])
-    this.held.release()
-    return whole
-  }
-
-  private handshake(terms: ServerTls, peeked: Buffer, site: Site | null): void {
-    const { connection, listener } = this
-    listener.services.transport.secure(connection.link, peeked, terms, error => {
-      if (error !== null) {
-        if (this.stage !== stage.done) this.reportFailed(error, terms, site)
-        this.leave()
-        this.release()
-        return
-      }
-      // tls-alpn-01: the certificate is the answer, and nothing follows.
-      if (site === null) {
-        this.leave()
-        this.release()
-        connection.link.close()
-        return
-      }
-      connection.secure = true
-      connection.handshakeMs = nowMs() - this.startedAt
-      this.listener.services.events.handshake(connection)
-      const problem = identify(connection, site.clients, Date.now())
-      if (problem !== null) {
-        this.refuse(problem)
-        return
-      }
-      this.leave()
-      if (site.action.kind === 'tcp') carry(listener, connection, site, null, () => this.release())
-      else serveHttp(listener, connection, connection.link.tls?.alpn === 'h2', () => this.release())
-    })
   }
 
   private servePlain(bytes: Buffer): void {
@@ -363,28 +331,24 @@ export class Inbound implements LinkHandler, Waiting {
     this.refuse(error)
   }
 
-  private reportFailed(failed: ProxyError, terms: ServerTls, site: Site | null): void {
-    const [policy, name] = site === null ? ['of ACME challenges', 'the CA'] : [site.policy, site.name]
-    const { error, alert } = explainFailure(failed, this.parsed, terms, policy, name)
-    this.report(error, alert)
-  }
-
-  private report(error: ProxyError, alert: EndingAlert | null = null): void {
+  report(error: ProxyError, alert: EndingAlert | null = null): void {
     this.listener.services.events.failedHandshake(this.connection, error, this.parsed, alert)
   }
 
-  private leave(): void {
+  leave(): void {
     this.proxyHeader?.release()
+    this.startTls?.release()
     this.proxyHeader = null
     this.listener.services.deadlines.unwatch(this)
     this.listener.letGo(this)
     this.held.release()
+    this.acting?.release()
     this.hello?.release()
     this.hello = null
     this.parsed = null
   }
 
-  private release(): void {
+  release(): void {
     if (this.released) return
     this.released = true
     this.listener.closed(this.countedAs, this.entered)

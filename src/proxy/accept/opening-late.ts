@@ -15,3 +15,6 @@ export const certificateLate = (serverName: string | null, handshakeMs: number):
     'TLS_NO_CERTIFICATE',
     `no certificate for ${serverName ?? 'the default site'} ${within(handshakeMs)}`,
   )
+
+export const startTlsLate = (protocol: string, handshakeMs: number): ProxyError =>
+  new ProxyError('HANDSHAKE_TIMEOUT', `the ${protocol} client did not ask for TLS ${within(handshakeMs)}`)

@@ -7,26 +7,33 @@ import { HeldBytes } from '../../base/held-bytes.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Link, LinkHandler } from '../../model/link.ts'
 import type { Site } from '../../model/site.ts'
+import { greets } from '../../wire/start-tls/backend-greeting.ts'
+import type { StartTls } from '../../wire/start-tls/dialogs.ts'
 import type { ConnectionUse, Holder } from '../seam/holder.ts'
 import { proxyHeaderFor } from '../seam/proxy-out.ts'
 import { Splice, type SpliceEnded } from '../seam/splice.ts'
 import { Connecting, type ConnectionUser } from '../upstream/connecting.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import { BackendGreeting, type GreetingUser } from './backend-greeting.ts'
 
-/** @param first bytes for the backend ahead of all others: the ClientHello of a passthrough */
+/**
+ * @param first bytes for the backend ahead of all others: the ClientHello of a passthrough
+ * @param startedBy the protocol in which the client has asked for TLS
+ */
 export function carry(
   listener: Holder,
   connection: Connection,
   site: Site,
   first: Buffer | null,
   closed: () => void,
+  startedBy: StartTls | null = null,
 ): void {
-  if (site.action.kind !== 'http') new Layer4(listener, connection, site.action, first, closed).begin()
+  if (site.action.kind !== 'http') new Layer4(listener, connection, site.action, first, closed, startedBy).begin()
 }
 
 type Action = Exclude<Site['action'], { kind: 'http' }>
 
-class Layer4 implements LinkHandler, ConnectionUser {
+class Layer4 implements LinkHandler, ConnectionUser, GreetingUser {
   private readonly listener: Holder
   readonly connection: Connection
   private readonly action: Action
@@ -36,11 +43,22 @@ class Layer4 implements LinkHandler, ConnectionUser {
   private readonly early: HeldBytes
   private readonly connecting: Connecting
   private clientEnded = false
+  private greeting: BackendGreeting | null = null
+  private backend: Link | null = null
   private splice: Splice | null = null
+  private readonly startedBy: StartTls | null
   private connectMs = 0
 
-  constructor(listener: Holder, connection: Connection, action: Action, first: Buffer | null, closed: () => void) {
+  constructor(
+    listener: Holder,
+    connection: Connection,
+    action: Action,
+    first: Buffer | null,
+    closed: () => void,
+    startedBy: StartTls | null,
+  ) {
     this.listener = listener
+    this.startedBy = startedBy
     this.connection = connection
     this.action = action
     // The upstreams of a snapshot are those of the data plane: the model knows no more of them than a name.
@@ -80,14 +98,49 @@ class Layer4 implements LinkHandler, ConnectionUser {
   }
 
   connected(backend: Link): void {
+    const { action, startedBy } = this
+    this.connectMs = nowMs() - this.startedAt
+    const header = proxyHeaderFor(this.upstream.terms.proxyProtocol, this.connection, action.kind === 'tcp')
+    this.backend = backend
+    if (!greets(startedBy)) {
+      this.join(backend, header)
+      return
+    }
+    if (header !== null) backend.write(header)
+    this.greeting = new BackendGreeting(
+      this.listener.services,
+      startedBy,
+      backend,
+      action.timeouts.greetingMs,
+      this,
+    )
+  }
+
+  greeted(): void {
+    this.greeting = null
+    this.join(this.backend as Link, null)
+  }
+
+  notGreeted(error: ProxyError, words: Buffer): void {
+    const { link } = this.connection
+    this.greeting = null
+    if (words.length === 0) {
+      this.connectFailed(error)
+      return
+    }
+    link.handler = closing
+    link.write(words)
+    link.close()
+    this.end(0, words.length, error)
+  }
+
+  private join(backend: Link, header: Buffer | null): void {
     const { link } = this.connection
     const { action } = this
-    this.connectMs = nowMs() - this.startedAt
     const { idleMs, lifetimeMs } = action.timeouts
     const ended: SpliceEnded = (splice, error) => this.end(splice.bytesIn, splice.bytesOut, error)
     this.splice = new Splice(this.listener.services, link, backend, idleMs, ended, lifetimeMs)
     backend.cork()
-    const header = proxyHeaderFor(this.upstream.terms.proxyProtocol, this.connection, action.kind === 'tcp')
     if (header !== null) backend.write(header)
     this.splice.moved(true, this.early.length)
     this.early.each((bytes, from, to) => backend.write(bytes, from, to))
@@ -143,6 +196,7 @@ class Layer4 implements LinkHandler, ConnectionUser {
     const { listener, connection, action, connecting } = this
     const endpoint = connecting.endpoint?.label ?? ''
     connecting.end()
+    this.greeting?.cancel()
     listener.letGo(this)
     listener.services.events.connection({
       kind: action.kind,

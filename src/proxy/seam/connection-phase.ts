@@ -20,6 +20,7 @@ type Rule =
 export type ConnectionPhase =
   // A client's connection
   | 'opening'
+  | 'startTls'
   | 'refused'
   | 'requestHead'
   | 'challenge'
@@ -36,6 +37,7 @@ export type ConnectionPhase =
   | 'closing'
   // A backend's
   | 'connecting'
+  | 'greeting'
   | 'settings'
   | 'pooled'
   | 'firstHalf'
@@ -48,6 +50,8 @@ export type ConnectionPhase =
 export const connectionPhases: Readonly<Record<ConnectionPhase, Rule>> = {
   /** The PROXY header, the first message, a certificate that is ordered on demand and the handshake: all within one deadline */
   opening: { by: 'timeout', ms: timeouts => timeouts.handshakeMs },
+  /** Cleartext commands, up to STARTTLS or SSLRequest; `opening` comes again behind it */
+  startTls: { by: 'timeout', ms: timeouts => timeouts.handshakeMs },
   refused: { by: 'constant', ms: 1_000 },
   requestHead: { by: 'timeout', ms: timeouts => timeouts.headMs },
   challenge: { by: 'timeout', ms: timeouts => timeouts.handshakeMs },
@@ -66,6 +70,8 @@ export const connectionPhases: Readonly<Record<ConnectionPhase, Rule>> = {
   leaving: { by: 'constant', ms: 1_000 },
   closing: { by: 'constant', ms: 1_000 },
   connecting: { by: 'given' },
+  /** A mail server's, which the client has had from us */
+  greeting: { by: 'given' },
   settings: { by: 'given' },
   pooled: { by: 'timeout', ms: timeouts => timeouts.poolIdleMs },
   /** An HTTP/2 connection without a stream is asked with a PING half way, and then kept for the other half */

@@ -3,6 +3,7 @@ import type { CidrSet } from '../../base/ip.ts'
 import type { Trust } from '../../model/client.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { AllowedFields } from '../../wire/heads.ts'
+import type { ListenerProtocol } from '../../wire/start-tls/dialogs.ts'
 import type { Services } from './services.ts'
 
 export type ListenerOptions = {
@@ -16,6 +17,8 @@ export type ListenerOptions = {
   readonly trust: Trust | null
   /** Null: TLS */
   readonly cleartext: 'redirect' | 'serve' | null
+  /** Begins in cleartext with this protocol, and changes to TLS on request */
+  readonly startTls: ListenerProtocol | null
   readonly reusePort: boolean
   /** That clients may send although they are dropped otherwise; a connection keeps those that it began with */
   readonly allowedFields: AllowedFields

@@ -1,4 +1,5 @@
 /** Rows whose effect a request over a cleartext listener shows. */
+import { rawTcp } from '../../harness/raw.ts'
 import { type Effect, type Table, under } from './effect.ts'
 import { ca, echo, fileWith, folderWith, siteFile } from './peers.ts'
 import type { Running } from './running.ts'
@@ -124,6 +125,19 @@ export const listeners: Table = {
       to: 8443,
       look: running => running.echoed().then(contains('x-forwarded-port: 8443')),
       sees: true,
+    },
+    'listen[].startTls': {
+      given: {
+        'listen[].cleartext': undefined,
+        sites: [{ host: 'a.test', certificate: 'local', tcp: { to: ['127.0.0.1:1'], startTls: 'imap' } }],
+      },
+      to: 'imap',
+      look: async running => {
+        const client = await rawTcp(running.gateway.ports[0] as number)
+        client.send('a LOGOUT\r\n')
+        return (await client.closed()).received.slice(0, 4)
+      },
+      sees: '* OK',
     },
     'listen[].cleartext': { to: 'redirect', look: running => running.status(), sees: '308' },
     'limits.head': {

@@ -130,6 +130,11 @@ export const upstreams: readonly Table[] = [
         look: async running => (await running.terms()).alpn,
         sees: ['postgresql'],
       },
+      'sites[].tcp.startTls': {
+        to: 'postgres',
+        look: running => running.snapshot.startTls.get('postgres')?.map(({ name }) => name) ?? [],
+        sees: ['a.test'],
+      },
     },
   },
 ]
