@@ -33,7 +33,7 @@ export type LineProtocol = {
 }
 
 /** The command is answered, and was one that needs TLS: if the client leaves after it, the log has it. */
-export type Needs = { readonly reply: string; readonly needsTls: string }
+type Needs = { readonly reply: string; readonly needsTls: string }
 
 export class LineDialog implements StartTlsDialog {
   readonly greeting: string
