@@ -93,18 +93,18 @@ export class Inbound implements LinkHandler, Waiting, Opening {
   admit(): boolean {
     const client = this.connection.clientAddress
     const { trust } = this.listener.options
-    if (trust?.from.contains(client)) {
-      this.connection.trust = trust
-      return true
+    if (trust?.from.contains(client)) this.connection.trust = trust
+    else {
+      this.countedAs = client
+      if (!this.listener.count(client)) {
+        const limit = this.listener.services.snapshot.limits.connectionsPerClient
+        const why = `limits.connectionsPerClient (${limit}) for ${client}`
+        this.refuse(new ProxyError('TOO_MANY_CONNECTIONS', why))
+        return false
+      }
     }
-    this.countedAs = client
-    if (this.listener.count(client)) {
-      if (this.startTls !== null) this.converse(this.startTls)
-      return true
-    }
-    const limit = this.listener.services.snapshot.limits.connectionsPerClient
-    this.refuse(new ProxyError('TOO_MANY_CONNECTIONS', `limits.connectionsPerClient (${limit}) for ${client}`))
-    return false
+    if (this.startTls !== null) this.converse(this.startTls)
+    return true
   }
 
   onOpen(): void {}

@@ -9,7 +9,16 @@ import { startTls } from './start-tls.ts'
 import { tls } from './tls.ts'
 import type { Worst } from './worst.ts'
 
-export const registered: readonly Worst[] = [...http1, ...http2, ...tls, ...startTls, ...routes, ...logs, ...config, ...files]
+export const registered: readonly Worst[] = [
+  ...http1,
+  ...http2,
+  ...tls,
+  ...startTls,
+  ...routes,
+  ...logs,
+  ...config,
+  ...files,
+]
 
 /** Files of src/wire and src/route whose functions read nothing that a peer or a configuration made long, and why. */
 export const withoutInput: Readonly<Record<string, string>> = {
