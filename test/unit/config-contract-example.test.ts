@@ -98,6 +98,7 @@ describe("the contract's example", () => {
           trust: null,
           fields: null,
           cleartext: null,
+          startTls: null,
         },
         {
           address: '::',
@@ -107,6 +108,7 @@ describe("the contract's example", () => {
           trust: null,
           fields: null,
           cleartext: 'redirect',
+          startTls: null,
         },
       ])
       const [shop, pay, bank, db] = config.sites

@@ -39,7 +39,16 @@ describe('defaults', () => {
     assert.deepEqual(config.log, { access: true, format: 'json', level: 'info' })
     assert.deepEqual([config.workers, config.filters], [1, []])
     assert.deepEqual(config.listen, [
-      { address: '::', port: 443, public: null, proxyProtocol: null, trust: null, fields: null, cleartext: null },
+      {
+        address: '::',
+        port: 443,
+        public: null,
+        proxyProtocol: null,
+        trust: null,
+        fields: null,
+        cleartext: null,
+        startTls: null,
+      },
     ])
     assert.deepEqual(config.upstreams[0], {
       name: 'sites[0].to',

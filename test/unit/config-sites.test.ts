@@ -130,7 +130,7 @@ describe('a site', () => {
     assert.equal(config.sites[0]!.certificate, null)
     assert.deepEqual(
       warnings.map(warning => warning.message),
-      ['this site is never reached: passthrough needs TLS, and every listener is cleartext'],
+      ['this site is never reached: passthrough needs TLS, and no listener ends TLS for it'],
     )
   })
   it('of layer 4 is told that fingerprints are not forwarded there', async () => {
