@@ -252,6 +252,12 @@ export const errorTable = {
     'no',
     'All connections together held more than half of limits.memory, and this one held the most: it was reset.',
   ),
+  MAINTENANCE: row(
+    503,
+    'gateway',
+    'no',
+    'The site is in maintenance (`sallyport maintenance off SITE` ends that).',
+  ),
   FILTER_FAILED: row(
     500,
     'gateway',

@@ -3,7 +3,7 @@
  * What adds is a list, the outer level first; what chooses is the nearest one alone.
  */
 import { type FeatureName, features } from '../features/all.ts'
-import type { Feature, InternalRoute, Outward, Where } from '../features/feature.ts'
+import type { Feature, InternalRoute, Lasting, Outward, Where } from '../features/feature.ts'
 import type { Stage } from '../model/stage.ts'
 import { fieldOf } from './engine/kinds.ts'
 import type { Problems } from './engine/problem.ts'
@@ -82,10 +82,11 @@ export const needsFingerprint = (stages: readonly StageConfig[]): boolean =>
 export function compileStages(
   stages: readonly StageConfig[],
   where: Where,
+  lasting: Lasting,
 ): { readonly outside: readonly Stage[]; readonly inside: readonly Stage[] } {
   if (stages.length === 0) return nothing
   const outward = outwardOf(stages)
-  const compiled = stages.map(({ name, values }) => all[name].compile(values as never, where, outward))
+  const compiled = stages.map(({ name, values }) => all[name].compile(values as never, where, outward, lasting))
   return {
     outside: compiled.flatMap(({ outside }) => outside ?? []),
     inside: compiled.flatMap(({ inside }) => inside ?? []),

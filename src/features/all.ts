@@ -10,6 +10,7 @@ import { headers } from './headers/feature.ts'
 import { hsts } from './hsts/feature.ts'
 import { ja4Forward } from './ja4-forward/feature.ts'
 import { location } from './location/feature.ts'
+import { maintenance } from './maintenance/feature.ts'
 import { requestId } from './request-id/feature.ts'
 import { rewrite } from './rewrite/feature.ts'
 import { strip } from './strip/feature.ts'
@@ -23,6 +24,7 @@ export const features = {
   headers,
   compress,
   errors,
+  maintenance,
   'limits.body': bodyLimit,
   forward,
   via,

@@ -8,6 +8,7 @@ import type { Row } from '../config/engine/kinds.ts'
 import type { Problems } from '../config/engine/problem.ts'
 import type { Node } from '../config/engine/tree.ts'
 import type { Origin, Stage, StagedExchange } from '../model/stage.ts'
+import type { Page } from './pages.ts'
 
 /** The route that stages are compiled for. */
 export type Where = {
@@ -23,6 +24,14 @@ export type Where = {
  * path of a client leads there.
  */
 export type Outward = (path: string, exchange: StagedExchange) => string | null
+
+/** What outlives a configuration, for features that need something of it. */
+export interface Lasting {
+  /** The page in a file, as it is now. Throws UsageError where it cannot be used. */
+  page(file: string): { readonly current: Page }
+  /** Whether a site, by its first host, is in maintenance */
+  maintenance(site: string): { readonly on: boolean }
+}
 
 /** Stages of one feature for one route: those that also see what user filters do, and those between them and the origin. */
 type Stages = { readonly outside?: Stage; readonly inside?: Stage }
@@ -49,7 +58,7 @@ export type Feature<R extends Row = Row> = {
   /** Whether an option looks at the fingerprint of the client's hello, which is then taken. */
   needsFingerprint?(value: RawValue<R['kind']>): boolean
   /** @param values that hold for the route, the outermost first; at least one @param outward of all features of the route */
-  compile(values: readonly RawValue<R['kind']>[], where: Where, outward: Outward): Stages
+  compile(values: readonly RawValue<R['kind']>[], where: Where, outward: Outward, lasting: Lasting): Stages
   /** Of a feature that gives the backend another path: the way back. */
   outward?(values: readonly RawValue<R['kind']>[]): Outward
   /**

@@ -120,6 +120,7 @@ function retire({ registries }: Parts, compiled: Compiled): void {
   registries.upstreams.keepOnly(compiled.upstreams)
   registries.crls.keepOnly(compiled.crls)
   registries.staples.start(compiled.staples)
+  registries.lasting.keepOnly(compiled.lasting)
   keepWatched(registries, compiled)
 }
 
@@ -132,6 +133,7 @@ function forget({ registries, services }: Parts, before: InForce | null): void {
   }
   registries.upstreams.keepOnly(before.compiled.upstreams)
   registries.staples.keepOnly(before.compiled.staples)
+  registries.lasting.keepOnly(before.compiled.lasting)
   keepWatched(registries, before.compiled)
 }
 

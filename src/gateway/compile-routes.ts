@@ -4,7 +4,7 @@
  */
 import type { RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import { compileStages, needsFingerprint } from '../config/stages.ts'
-import type { Where } from '../features/feature.ts'
+import type { Lasting, Where } from '../features/feature.ts'
 import { filesOrigin } from '../features/files/origin.ts'
 import { byPhase, type Filters } from '../model/filter.ts'
 import type { Route } from '../model/route.ts'
@@ -32,6 +32,7 @@ export function actionOf(
   tls: SiteTls | null,
   upstreamOf: (from: UpstreamConfig) => Upstream,
   fallback: Route,
+  lasting: Lasting,
 ): SiteAction {
   const { action } = from
   switch (action.kind) {
@@ -45,7 +46,7 @@ export function actionOf(
         return {
           name: route.name,
           match: route.match,
-          ...originsOf(route, from, filters, upstreamOf),
+          ...originsOf(route, from, filters, upstreamOf, lasting),
           timeouts: route.timeouts,
           bodyRateBytes: route.bodyRateBytes,
           filters,
@@ -53,8 +54,8 @@ export function actionOf(
         } satisfies Route
       })
       const where: Where = { paths: [], hosts: from.hosts, isDefaultSite: from.default }
-      const own = fallbackRoute(from.stages, where, fallback)
-      const all = [...routesOfFeatures(from.stages, where, own), ...routes]
+      const own = fallbackRoute(from.stages, where, fallback, lasting)
+      const all = [...routesOfFeatures(from.stages, where, own, lasting), ...routes]
       return { kind: 'http', routes: routeTable(all), fallback: own, tls }
     }
   }
@@ -66,16 +67,14 @@ function originsOf(
   site: SiteConfig,
   filters: Filters,
   upstreamOf: (from: UpstreamConfig) => Upstream,
+  lasting: Lasting,
 ): Pick<Route, 'origin' | 'refused'> {
   const plain = plainOrigin(action, match.paths, upstreamOf)
   const { request, requestBody, response, responseBody } = filters
   const waits = request.length + requestBody.length + response.length + responseBody.length > 0
   if (stages.length === 0 && !waits) return { origin: plain, refused: refusalOrigin }
-  const { outside, inside } = compileStages(stages, {
-    paths: match.paths,
-    hosts: site.hosts,
-    isDefaultSite: site.default,
-  })
+  const where: Where = { paths: match.paths, hosts: site.hosts, isDefaultSite: site.default }
+  const { outside, inside } = compileStages(stages, where, lasting)
   const origin = compose([...outside, ...(waits ? [filterStage(filters)] : []), ...inside], plain)
   return { origin, refused: compose(outside, refusalOrigin) }
 }

@@ -29,6 +29,7 @@ import { staplingOf } from './certificates/staples.ts'
 import { clientTerms } from './clients.ts'
 import { actionOf, wantsFingerprints } from './compile-routes.ts'
 import { fallbackRoute, plainFallback } from './fallback.ts'
+import type { LastingUsed } from './lasting.ts'
 import type { Registries } from './registries.ts'
 import type { ClientCas } from './trust-watch.ts'
 
@@ -47,6 +48,7 @@ export type Compiled = {
   readonly clientCas: ClientCas
   /** Revocation lists of clients */
   readonly crls: ReadonlySet<CrlSource>
+  readonly lasting: LastingUsed
 }
 
 export function compile(
@@ -79,6 +81,7 @@ export function compile(
       warnOnce(`${file}: ${one}: certificates issued by it are refused, unless ${option} says weak: allow`)
   }
   const crls = registries.crls.attempt(warn)
+  const lasting = registries.lasting.attempt(config.state)
   const offers = new Map<string, Policy>()
   const policyOf = (name: string): Policy => {
     let policy = offers.get(name)
@@ -138,7 +141,7 @@ export function compile(
       policy: from.policy,
       clients,
       fingerprints: { block: from.ja4.block, wanted: wantsFingerprints(from) },
-      action: actionOf(from, tls, upstreamOf, plain),
+      action: actionOf(from, tls, upstreamOf, plain, lasting),
     }
     sites.push(site)
     for (const host of from.hosts) names.add(host, site)
@@ -155,7 +158,7 @@ export function compile(
     site: host => names.find(host),
     defaultSite,
     startTls,
-    fallback: fallbackRoute(config.stages, { paths: [], hosts: [], isDefaultSite: false }, plain),
+    fallback: fallbackRoute(config.stages, { paths: [], hosts: [], isDefaultSite: false }, plain, lasting),
     limits: config.limits,
     timeouts: config.timeouts,
   }
@@ -168,7 +171,16 @@ export function compile(
         source: toUpstream(tls.certificate, registries.certificates, warnOnce),
       })
   }
-  return { snapshot, sites, upstreams: [...upstreams.values()], staples, certificates, clientCas, crls: crls.used }
+  return {
+    snapshot,
+    sites,
+    upstreams: [...upstreams.values()],
+    staples,
+    certificates,
+    clientCas,
+    crls: crls.used,
+    lasting: lasting.used,
+  }
 }
 
 function certificatesOf(

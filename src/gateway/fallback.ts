@@ -4,7 +4,7 @@
  */
 import type { Config } from '../config/config.ts'
 import { compileStages, internalRoutes, type StageConfig } from '../config/stages.ts'
-import type { Where } from '../features/feature.ts'
+import type { Lasting, Where } from '../features/feature.ts'
 import { byPhase } from '../model/filter.ts'
 import type { Route, RouteMatch } from '../model/route.ts'
 import { compose } from '../model/stage.ts'
@@ -25,8 +25,8 @@ export const plainFallback = ({ timeouts, limits }: Config): Route => ({
 })
 
 /** @param plain is shared by those that need no other: there may be ten thousand sites */
-export function fallbackRoute(stages: readonly StageConfig[], where: Where, plain: Route): Route {
-  const { outside } = compileStages(stages, where)
+export function fallbackRoute(stages: readonly StageConfig[], where: Where, plain: Route, lasting: Lasting): Route {
+  const { outside } = compileStages(stages, where, lasting)
   if (outside.length === 0) return plain
   const refused = compose(outside, refusalOrigin)
   return { ...plain, origin: refused, refused }
@@ -37,11 +37,12 @@ export function routesOfFeatures(
   stages: readonly StageConfig[],
   where: Where,
   fallback: Route,
+  lasting: Lasting,
   features?: Parameters<typeof internalRoutes>[2],
 ): Route[] {
   const own = internalRoutes(stages, where, features)
   if (own.length === 0) return []
-  const { outside } = compileStages(stages, where)
+  const { outside } = compileStages(stages, where, lasting)
   return own.map(({ path, methods, origin, feature }) => ({
     ...fallback,
     name: `${where.hosts[0]}${path} (${feature})`,

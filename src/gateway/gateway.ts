@@ -25,6 +25,8 @@ import { loadFromCode } from './from-code.ts'
 import type { GatewayEvent, GatewayOptions } from './gateway-options.ts'
 import { makeParts, type Parts } from './parts.ts'
 
+export type MaintenanceRow = { readonly site: string; readonly on: boolean }
+
 export type Readiness = { readonly ready: boolean; readonly reasons: string[] }
 
 /** A client's connection, as whoever looks at it sees it */
@@ -186,6 +188,25 @@ export class Gateway {
   bundlesFor(host: string): readonly Bundle[] {
     const site = this.services.snapshot.site(host) ?? this.services.snapshot.defaultSite
     return (site && this.parts.reports.bundlesFor(site.name, host)) ?? []
+  }
+
+  /** The sites that can be put into maintenance, by their first hosts, and which of them are. */
+  maintenance(): readonly MaintenanceRow[] {
+    const { lasting } = this.parts.registries
+    const sites = this.inForce?.compiled.lasting.sites ?? []
+    return [...sites].map(site => ({ site, on: lasting.maintenance.of(site).on }))
+  }
+
+  /** Puts a site into maintenance, or back, for this process and all that share its state folder. Throws UsageError where it cannot. */
+  setMaintenance(host: string, on: boolean): void {
+    const { lasting } = this.parts.registries
+    const site = this.config.sites.find(({ hosts }) => hosts.includes(host.toLowerCase()))
+    if (site === undefined) throw new UsageError(`no site has the host ${host}`)
+    if (this.inForce?.compiled.lasting.sites.has(site.name) !== true)
+      throw new UsageError(
+        `the site ${site.name} has no maintenance in its configuration: add maintenance: true, or a page`,
+      )
+    lasting.maintenance.set(site.name, on)
   }
 
   /** Whether traffic should be sent here, for load balancers and probes. It is served in any case. */

@@ -1,6 +1,6 @@
 /**
  * What outlives a reload: upstreams with their endpoints and pools; the local CA; certificates
- * read from files; OCSP responses; revocation lists. A new snapshot borrows them, so that a reload opens no connection and forgets no session.
+ * read from files; OCSP responses; revocation lists; pages, and which sites are in maintenance. A new snapshot borrows them, so that a reload opens no connection and forgets no session.
  */
 import type { Log } from '../base/log.ts'
 import { type LocalCa, openLocalCa } from '../certs/ca/local-ca.ts'
@@ -8,6 +8,7 @@ import type { Lookup } from '../proxy/upstream/dns-source.ts'
 import { CertificateWatch } from './certificates/certificate-watch.ts'
 import { CrlSources } from './certificates/crl-sources.ts'
 import { Staples } from './certificates/staples.ts'
+import { LastingParts } from './lasting.ts'
 import { Upstreams } from './upstreams.ts'
 
 export class Registries {
@@ -15,6 +16,7 @@ export class Registries {
   readonly upstreams: Upstreams
   readonly staples: Staples
   readonly crls = new CrlSources()
+  readonly lasting: LastingParts
   private localCaOf: { state: string; ca: LocalCa } | null = null
 
   /** The clock of what ages */
@@ -28,6 +30,7 @@ export class Registries {
     this.now = now
     this.upstreams = new Upstreams(this.certificates, log, lookup)
     this.staples = new Staples(now)
+    this.lasting = new LastingParts(log)
   }
 
   closeIdle(): void {
@@ -40,6 +43,7 @@ export class Registries {
     this.closeIdle()
     this.staples.keepOnly(new Set())
     this.crls.keepOnly(new Set())
+    this.lasting.keepOnly({ pages: new Set(), sites: new Set() })
     this.certificates.keepOnly(new Set())
   }
 

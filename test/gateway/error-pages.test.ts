@@ -9,6 +9,7 @@ import { ask, versions } from '../harness/ask.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
 import { ok, type RawClient, type RecordingBackend, rawTcp, rawTls, recordingBackend } from '../harness/raw.ts'
+import { eventually } from '../harness/until.ts'
 import { problemsOf } from '../unit/config-folder.ts'
 
 const folder = temporaryFolder('sallyport-pages-')
@@ -211,7 +212,7 @@ it('what is no request has the pages of defaults', async () => {
   assert.match(received, /^HTTP\/1\.1 400 .*\r\n(.+\r\n)*content-length: 4\r\n(.+\r\n)*\r\noops$/)
 })
 
-it('a reload reads pages anew, and fails where one is gone', async () => {
+it('pages that change are read again, and a reload fails where one cannot be used', async () => {
   const page = file('changing.html', 'before')
   const sites = [
     { host: 'localhost', certificate: 'local', to: [dead], errors: { '5xx': { file: page } } },
@@ -222,10 +223,11 @@ it('a reload reads pages anew, and fails where one is gone', async () => {
   const body = async () => (await ask('HTTP/1.1', started.port, {})).body
   const reload = async () => started.gateway.apply((await loadConfig({ value: { listen, sites, state } })).config)
   assert.equal(await body(), 'before')
-  file('changing.html', 'after')
-  assert.equal(await body(), 'before')
+  file('changing.html', 'at once')
   await reload()
-  assert.equal(await body(), 'after')
+  assert.equal(await body(), 'at once')
+  file('changing.html', 'after')
+  await eventually('the page is replaced', async () => (await body()) === 'after')
   file('changing.html', 'x'.repeat(65_537))
   await assert.rejects(reload(), /at most 64 kB/)
   assert.equal(await body(), 'after')

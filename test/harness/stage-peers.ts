@@ -1,7 +1,9 @@
 /** Both ends of a chain of stages, without sockets: they note what comes, and are full when they are told to be. */
+import assert from 'node:assert/strict'
 import type { ProxyError } from '../../src/base/errors.ts'
 import type { HeldBytes } from '../../src/base/held-bytes.ts'
 import { type Ending, MemoryBudget, Share } from '../../src/base/memory-budget.ts'
+import type { Lasting } from '../../src/features/feature.ts'
 import type { RequestSink, Sink } from '../../src/model/stage.ts'
 import { Fields } from '../../src/wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../../src/wire/heads.ts'
@@ -104,4 +106,10 @@ export class Asked implements RequestSink {
   drop(): void {
     this.calls.push('drop')
   }
+}
+
+/** For features that need nothing that outlives a configuration. */
+export const nothingLasts: Lasting = {
+  page: file => assert.fail(`the page ${file}`),
+  maintenance: () => ({ on: false }),
 }

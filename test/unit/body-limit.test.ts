@@ -6,12 +6,13 @@ import { HeldBytes } from '../../src/base/held-bytes.ts'
 import { features } from '../../src/features/all.ts'
 import { needsNoBody, type Sink, type StagedExchange } from '../../src/model/stage.ts'
 import type { RequestHead } from '../../src/wire/heads.ts'
-import { Asked, Noted, newShare, requestHead } from '../harness/stage-peers.ts'
+import { Asked, Noted, newShare, nothingLasts, requestHead } from '../harness/stage-peers.ts'
 
 const { outside } = features['limits.body'].compile(
   [100, 4],
   { paths: [], hosts: [], isDefaultSite: false },
   path => path,
+  nothingLasts,
 )
 
 function ask(head: Partial<RequestHead>) {
@@ -67,7 +68,7 @@ describe('the limit of a request body', () => {
   it('that is none is no stage', () => {
     const where = { paths: [], hosts: [], isDefaultSite: false }
     assert.deepEqual(
-      features['limits.body'].compile([4, Number.POSITIVE_INFINITY], where, path => path),
+      features['limits.body'].compile([4, Number.POSITIVE_INFINITY], where, path => path, nothingLasts),
       {},
     )
   })

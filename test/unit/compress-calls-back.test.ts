@@ -11,7 +11,7 @@ import { compress } from '../../src/features/compress/feature.ts'
 import { compose, needsNoBody, type RequestSink, type Sink } from '../../src/model/stage.ts'
 import { Fields } from '../../src/wire/fields.ts'
 import { type Bare, bareExchange } from '../harness/bare-exchange.ts'
-import { responseHead } from '../harness/stage-peers.ts'
+import { nothingLasts, responseHead } from '../harness/stage-peers.ts'
 
 const lengths = ['short, known', 'short, unknown', 'long, known', 'long, unknown', 'a piece a turn'] as const
 const answering = ['within the call', 'a turn later'] as const
@@ -113,7 +113,7 @@ type Ran = { readonly bare: Bare; readonly body: Buffer; readonly ends: readonly
 async function run(how: How, failsAt = -1, leavesAt = Number.POSITIVE_INFINITY): Promise<Ran> {
   let talker: Talker | null = null
   const where = { paths: [], hosts: [], isDefaultSite: false }
-  const stage = compress.compile([{ as: 'text', value: true }], where, path => path).outside
+  const stage = compress.compile([{ as: 'text', value: true }], where, path => path, nothingLasts).outside
   const origin = compose(stage === undefined ? [] : [stage], (_exchange, sink) => {
     talker = new Talker(sink, how, failsAt)
     return talker

@@ -9,7 +9,7 @@ import type { Route } from '../../src/model/route.ts'
 import { needsNoBody, type Origin, type StagedExchange } from '../../src/model/stage.ts'
 import { routeTable } from '../../src/route/match.ts'
 import { Fields } from '../../src/wire/fields.ts'
-import { Noted, requestHead, responseHead } from '../harness/stage-peers.ts'
+import { Noted, nothingLasts, requestHead, responseHead } from '../harness/stage-peers.ts'
 
 const where = { paths: [], hosts: ['a.test'], isDefaultSite: false }
 const origin: Origin = (_exchange, sink) => {
@@ -32,7 +32,7 @@ const plain = {
 const who = { identity: null, fingerprint: null }
 
 describe('a route that a feature has for itself', () => {
-  const own = routesOfFeatures(stages, where, plain, { strip: signIn })
+  const own = routesOfFeatures(stages, where, plain, nothingLasts, { strip: signIn })
 
   it('comes before one of the same path, for its methods', () => {
     const written = { ...plain, name: 'written', match: { ...plain.match, paths: ['/signed-in'] } }
@@ -52,12 +52,12 @@ describe('a route that a feature has for itself', () => {
   })
 
   it('is none where the feature is not written', () => {
-    assert.deepEqual(routesOfFeatures([], where, plain, { strip: signIn }), [])
-    assert.deepEqual(routesOfFeatures(stages, where, plain), [])
+    assert.deepEqual(routesOfFeatures([], where, plain, nothingLasts, { strip: signIn }), [])
+    assert.deepEqual(routesOfFeatures(stages, where, plain, nothingLasts), [])
   })
 })
 
 it('sites without stages share their fallback route', () => {
-  assert.equal(fallbackRoute([], where, plain), plain)
-  assert.notEqual(fallbackRoute(stages, where, plain), plain)
+  assert.equal(fallbackRoute([], where, plain, nothingLasts), plain)
+  assert.notEqual(fallbackRoute(stages, where, plain, nothingLasts), plain)
 })

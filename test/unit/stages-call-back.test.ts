@@ -19,7 +19,7 @@ import {
 import { filterStage } from '../../src/proxy/exchange/filter-stage.ts'
 import { holdBody } from '../../src/proxy/exchange/hold-body.ts'
 import { type Bare, bareExchange } from '../harness/bare-exchange.ts'
-import { responseHead } from '../harness/stage-peers.ts'
+import { nothingLasts, responseHead } from '../harness/stage-peers.ts'
 
 const answering = ['within the call', 'at the first byte', 'at the end', 'a turn after the end'] as const
 const taking = ['all', 'full and drained within', 'full and drained a turn later'] as const
@@ -123,9 +123,13 @@ const stages: Record<string, Stage> = {
     holdBody(exchange, sink, { limit: 100, past: 'refuse', who: 'a test', inspected: () => inner(exchange, sink) }),
   'the first bytes of a body': inner => (exchange, sink) =>
     holdBody(exchange, sink, { limit: 1, past: 'prefix', who: 'a test', inspected: () => inner(exchange, sink) }),
-  'a body limit': features['limits.body'].compile([100], where, path => path).outside as Stage,
-  'compression that does not apply': features.compress.compile([{ as: 'text', value: true }], where, path => path)
-    .outside as Stage,
+  'a body limit': features['limits.body'].compile([100], where, path => path, nothingLasts).outside as Stage,
+  'compression that does not apply': features.compress.compile(
+    [{ as: 'text', value: true }],
+    where,
+    path => path,
+    nothingLasts,
+  ).outside as Stage,
   'a filter that waits for the request': filtered({ request: () => later(null) }),
   'a filter that reads the body': filtered({ request: x => x.request.readBody(100).then(() => null) }),
   'a filter that waits for the response': filtered({ response: () => later(undefined) }),

@@ -4,6 +4,8 @@
  */
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
+import { messageOf } from '../../base/errors.ts'
+import { CidrSet } from '../../base/ip.ts'
 import { isSpiffeId } from '../../model/spiffe.ts'
 import { unixEndpoint } from './unix-endpoint.ts'
 
@@ -80,7 +82,13 @@ export function addressRange(text: string): Formed<string> {
   if (!/^[0-9]{1,3}$/.test(bits) || Number(bits) > most) {
     return { wrong: `${text}: the prefix of an IPv${family} range is 0 to ${most} bits` }
   }
-  return { ok: `${address}/${Number(bits)}` }
+  const range = `${address}/${Number(bits)}`
+  try {
+    new CidrSet([range])
+  } catch (error) {
+    return { wrong: messageOf(error) }
+  }
+  return { ok: range }
 }
 
 /** A backend's host without brackets, or null. */

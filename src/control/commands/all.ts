@@ -6,6 +6,7 @@ import { drain } from './drain.ts'
 import { handshakes } from './handshakes.ts'
 import { log } from './log.ts'
 import { logLevel } from './log-level.ts'
+import { maintenance } from './maintenance.ts'
 import { metrics } from './metrics.ts'
 import { ping } from './ping.ts'
 import { reload } from './reload.ts'
@@ -19,6 +20,7 @@ export const allCommands: readonly AnyCommand[] = [
   handshakes,
   logLevel,
   log,
+  maintenance,
   certificates,
   chains,
   renew,

@@ -7,7 +7,7 @@ import type { ProxyError } from '../../base/errors.ts'
 import { type RequestSink, type Sink, type StagedExchange, WrappedSink } from '../../model/stage.ts'
 import { type Fields, fieldNames } from '../../wire/fields.ts'
 import type { ResponseHead } from '../../wire/heads.ts'
-import type { Page } from './pages.ts'
+import type { Page } from '../pages.ts'
 
 /** Bytes of a backend's body that are read away */
 const readAway = 65_536
@@ -35,16 +35,19 @@ const ofTheBody = fieldNames([
 ])
 const added = fieldNames(['content-type', 'cache-control', 'x-content-type-options']).bits
 
+/** By status, or `4xx`: each as its file is now */
+export type Pages = ReadonlyMap<string, { readonly current: Page }>
+
 export class ErrorsSink extends WrappedSink {
   private readonly exchange: StagedExchange
-  private readonly pages: ReadonlyMap<string, Page>
+  private readonly pages: Pages
   private readonly ofBackends: boolean
   private request: RequestSink | null = null
   private replaced = false
   private readAway = 0
   private over = false
 
-  constructor(sink: Sink, exchange: StagedExchange, pages: ReadonlyMap<string, Page>, ofBackends: boolean) {
+  constructor(sink: Sink, exchange: StagedExchange, pages: Pages, ofBackends: boolean) {
     super(sink)
     this.exchange = exchange
     this.pages = pages
@@ -105,6 +108,7 @@ export class ErrorsSink extends WrappedSink {
     const { errorCode, answersItself } = this.exchange
     const isError = errorCode !== null || (this.ofBackends && !answersItself)
     if (!isError) return null
-    return this.pages.get(`${status}`) ?? this.pages.get(`${Math.trunc(status / 100)}xx`) ?? null
+    const page = this.pages.get(`${status}`) ?? this.pages.get(`${Math.trunc(status / 100)}xx`)
+    return page?.current ?? null
   }
 }

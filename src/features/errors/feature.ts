@@ -1,13 +1,12 @@
 /** `errors`: the operator's own pages for errors, on every level where a stage may stand. */
-import { UsageError } from '../../base/errors.ts'
 import type { RawValue } from '../../config/engine/infer.ts'
 import type { Problems } from '../../config/engine/problem.ts'
 import { type Node, placeOf } from '../../config/engine/tree.ts'
 import type { Stage } from '../../model/stage.ts'
 import { feature } from '../feature.ts'
-import { ErrorsSink } from './errors-sink.ts'
+import { pageProblem } from '../pages.ts'
+import { ErrorsSink, type Pages } from './errors-sink.ts'
 import { errorsKind } from './options.ts'
-import { type Page, readPage } from './pages.ts'
 
 type Written = RawValue<typeof errorsKind>
 
@@ -18,7 +17,7 @@ export const errors = feature({
     docs:
       "Your own pages for errors, in place of the gateway's: by status, 400 to 599, or `4xx` and `5xx` for all of a class without a page of " +
       "their own. `on: gateway`, the default, covers errors of the gateway; `on: all` also replaces backends' responses with such a status. Pages " +
-      'are read at start and at each reload. gRPC calls get a gRPC status and no page.',
+      'are read again when their files change. gRPC calls get a gRPC status and no page.',
     example: '{ 502: { file: sorry.html }, 4xx: { file: oops.html }, on: all }',
   },
   inherits: 'replaces',
@@ -27,9 +26,11 @@ export const errors = feature({
     if ([...value.keys()].every(key => key === 'on'))
       problems.error(node.at, 'errors has no page', 'as in errors: { 502: { file: sorry.html } }')
   },
-  compile(values) {
+  compile(values, _where, _outward, lasting) {
     const value = values.at(-1)
-    return value === undefined ? {} : { outside: errorsStage(pagesOf(value), ofAll(value)) }
+    if (value === undefined) return {}
+    const pages = [...filesOf(value)].map(([status, file]) => [status, lasting.page(file)] as const)
+    return { outside: errorsStage(new Map(pages), ofAll(value)) }
   },
   explain(value) {
     const pages = [...filesOf(value)].map(([status, file]) => `${status} ${file}`).join(', ')
@@ -38,23 +39,6 @@ export const errors = feature({
 })
 
 type Entry = Written extends ReadonlyMap<string, infer E> ? E : never
-type Pages = ReadonlyMap<string, Page>
-
-/** One reading of a level's files serves every site and route that inherits it; a reload reads a level anew. */
-const readOnce = new WeakMap<Written, Pages>()
-
-function pagesOf(value: Written): Pages {
-  const known = readOnce.get(value)
-  if (known !== undefined) return known
-  const pages = new Map<string, Page>()
-  for (const [status, file] of filesOf(value)) {
-    const page = readPage(file)
-    if (typeof page === 'string') throw new UsageError(`errors: ${page}`)
-    pages.set(status, page)
-  }
-  readOnce.set(value, pages)
-  return pages
-}
 
 function checkEntry(key: string, entry: Entry, node: Node, problems: Problems): void {
   const at = placeOf(node, key)
@@ -66,8 +50,8 @@ function checkEntry(key: string, entry: Entry, node: Node, problems: Problems): 
   }
   if (entry.as === 'text') problems.error(at, `${key} takes a page`, `write ${key}: { file: ${entry.value} }`)
   else if (entry.value?.fileFile !== undefined) {
-    const page = readPage(entry.value.fileFile)
-    if (typeof page === 'string') problems.error(at, page)
+    const problem = pageProblem(entry.value.fileFile)
+    if (problem !== null) problems.error(at, problem)
   }
 }
 

@@ -1,7 +1,7 @@
 /** What is written under `errors`: which statuses have a page of the operator's own, and whose errors. */
 import type { Formed } from '../../config/engine/forms.ts'
 import { kind, shape } from '../../config/engine/kinds.ts'
-import { pageAtMost } from './pages.ts'
+import { pageAtMost } from '../pages.ts'
 
 /** A status of an error, `4xx` or `5xx`; or `on`, which says whose errors. */
 function errorKey(text: string): Formed<string> {

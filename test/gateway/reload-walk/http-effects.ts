@@ -178,11 +178,20 @@ const brokenGets = async (running: Running) => (await running.echoed({ path: '/b
 
 const cookie = async (running: Running) => /^set-cookie: (.*)\r$/m.exec(await running.ask())?.[1]
 
-/** The options of features, which stand in three places */
 const idSent = { fields: ['x-request-id: own'] }
 const idSeen = (running: Running) =>
   running.ask(idSent).then(text => /^x-request-id: [0-9a-f]{10}-/im.test(text.split('\r\n\r\n')[0] ?? ''))
+const switchedOn = (running: Running) => running.gateway.maintenance()[0]?.site
 
+/** What a request gets while the site is in maintenance */
+async function inMaintenance(running: Running, look = (text: string): unknown => text.split('\r\n\r\n')[1]) {
+  running.gateway.setMaintenance('a.test', true)
+  const text = await running.ask()
+  running.gateway.setMaintenance('a.test', false)
+  return look(text)
+}
+
+/** The options of features, which stand in three places */
 const features: Readonly<Record<string, Effect>> = {
   strip: { to: '/v1', look: asked('/v1/x'), sees: '/x' },
   rewrite: { to: { from: '/v1/*', to: '/new/*' }, look: asked('/v1/x'), sees: '/new/x' },
@@ -263,6 +272,25 @@ const features: Readonly<Record<string, Effect>> = {
     to: { 418: { file: page }, on: 'all' },
     look: running => running.echoed({ path: '/418' }),
     sees: 'a page',
+  },
+  maintenance: { to: true, look: switchedOn, sees: 'a.test' },
+  'maintenance.file': {
+    given: { maintenance: { file: otherPage } },
+    to: page,
+    look: inMaintenance,
+    sees: 'a page',
+  },
+  'maintenance.allow': {
+    given: { maintenance: { file: page } },
+    to: '127.0.0.0/8',
+    look: inMaintenance,
+    sees: (seen: unknown) => seen !== 'a page',
+  },
+  'maintenance.retryAfter': {
+    given: { maintenance: { file: page } },
+    to: '1m',
+    look: r => inMaintenance(r, text => text.includes('retry-after: 60')),
+    sees: true,
   },
   'errors.*.file': { given: { errors: { 502: { file: otherPage } } }, to: page, look: brokenGets, sees: true },
   upgrade: {

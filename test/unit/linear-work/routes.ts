@@ -10,6 +10,7 @@ import { Names } from '../../../src/route/names.ts'
 import { Paths } from '../../../src/route/paths.ts'
 import { compileWildcard, matchesWildcard } from '../../../src/route/wildcard.ts'
 import { Fields } from '../../../src/wire/fields.ts'
+import { nothingLasts } from '../../harness/stage-peers.ts'
 import { type Worst, worst } from './worst.ts'
 
 const anyone = { identity: null, fingerprint: null }
@@ -87,7 +88,7 @@ export const routes: readonly Worst[] = [
   ...[',', 'a,', ' ,tcp/1'].map(piece =>
     worst('src/features/upgrade/feature.ts', `${piece} over and over`, 4_000, n => {
       const where = { paths: [], hosts: [], isDefaultSite: false }
-      const { inside } = upgrade.compile([['tcp']], where, path => path)
+      const { inside } = upgrade.compile([['tcp']], where, path => path, nothingLasts)
       const origin = (inside as Stage)(() => needsNoBody)
       const head = { upgrade: piece.repeat(n / piece.length) }
       return () => origin({ head } as unknown as StagedExchange, null as unknown as Sink)
