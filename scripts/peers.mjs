@@ -25,7 +25,6 @@ export const peers = {
   mosquitto_pub: ['mosquitto-clients'],
   postfix: ['postfix'],
   dovecot: ['dovecot-imapd', 'dovecot-pop3d'],
-  swaks: ['swaks', 'libnet-ssleay-perl'],
   ip: ['iproute2'],
   goaccess: ['goaccess'],
 }
