@@ -159,7 +159,7 @@ export type OnDemandConfig = NonNullable<AcmeSection['onDemand']>
 
 type Site = Read<typeof siteShape>
 
-export type SiteConfig = Pick<Site, 'default' | 'ja4'> & {
+export type SiteConfig = Pick<Site, 'default' | 'ja4' | 'listeners'> & {
   /** The first host as in `hosts`: for logs and metrics */
   readonly name: string
   /** `shop.example.com`, `*.example.com`, `192.0.2.1` or `[2001:db8::1]`; unique across sites */

@@ -7,6 +7,10 @@ type ListenAddress = { readonly address: string; readonly port: number }
 export const publicPort = (listen: { readonly port: number; readonly public: number | null }): number =>
   listen.public ?? listen.port
 
+/** @param names of `site.listeners`; none of them: every listener */
+export const servedOn = (names: readonly string[], listener: string | null): boolean =>
+  names.length === 0 || (listener !== null && names.includes(listener))
+
 /** Whether the second to bind would be refused. */
 export function overlap(a: ListenAddress, b: ListenAddress): boolean {
   if (a.port !== b.port || a.port === 0) return false

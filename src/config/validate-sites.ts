@@ -18,6 +18,7 @@ import { certificateOf } from './validate-certificate.ts'
 import { checkNoClients, validateClients, warnUseless } from './validate-clients.ts'
 import { validateOcsp } from './validate-ocsp.ts'
 import type { Policies } from './validate-policies.ts'
+import { checkDefault, checkListeners, type ListenerChecks } from './validate-site-listeners.ts'
 import type { Upstreams } from './validate-upstreams.ts'
 
 type Site = Raw<typeof siteShape>
@@ -26,18 +27,14 @@ type Route = Raw<typeof routeShape>
 /** What every route begins with. */
 type RouteBase = Pick<RouteConfig, 'timeouts' | 'bodyRateBytes' | 'filters'>
 
-export type SiteChecks = {
-  readonly problems: Problems
+export type SiteChecks = ListenerChecks & {
   readonly upstreams: Upstreams
   readonly policies: Policies
   /** Of sites that name none */
   readonly policy: string
   readonly base: RouteBase
-  /** A listener ends TLS, so sites that decrypt need certificates */
-  readonly tlsListener: boolean
   /** Who has each host; filled in here */
   readonly owners: Map<string, Node>
-  defaultSite: Node | null
   /** Of `defaults`, and of the site whose routes are looked at */
   readonly outer: readonly WrittenLevel[]
   readonly site: { readonly hosts: readonly string[]; readonly isDefault: boolean } | null
@@ -52,17 +49,8 @@ const endings = ['to', 'routes', 'passthrough', 'tcp']
 export function validateSite(raw: Site, node: Node, checks: SiteChecks): SiteConfig | undefined {
   const { problems } = checks
   checkHosts(raw.host ?? [], node, checks)
-  if (raw.default) {
-    if (checks.defaultSite) {
-      const first = describePlace(checks.defaultSite.at, node.at)
-      problems.error(
-        placeOf(node, 'default'),
-        'two sites are the default',
-        `the first is ${first}; only one can be`,
-      )
-    }
-    checks.defaultSite ??= node
-  }
+  const listeners = checkListeners(raw.listeners ?? [], node, checks)
+  if (raw.default) checkDefault(listeners, node, checks)
   const action = validateEnding(raw, node, checks)
   checkSiteStages(raw, node, problems)
   const certificate = validateCertificate(raw, node, checks)
@@ -83,6 +71,7 @@ export function validateSite(raw: Site, node: Node, checks: SiteChecks): SiteCon
     name: hosts[0]!,
     hosts,
     default: raw.default,
+    listeners,
     certificate,
     policy,
     staple,
@@ -215,7 +204,7 @@ function validateCertificate(raw: Site, node: Node, checks: SiteChecks): Certifi
     return null
   }
   if (!written) {
-    if (!checks.tlsListener && !childOf(node, 'tcp')) return null
+    if (!checks.inTls(raw.listeners?.filter(name => name !== undefined) ?? []) && !childOf(node, 'tcp')) return null
     problems.error(
       node.at,
       'certificate is missing',

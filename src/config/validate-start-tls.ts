@@ -1,9 +1,10 @@
 /** Whether layer-4 sites can be reached, and listeners for STARTTLS have sites to serve. */
-import type { ListenConfig, SiteConfig } from './config.ts'
+import { beginsWithTls, type ListenConfig, type SiteConfig } from './config.ts'
 import type { Problems } from './engine/problem.ts'
 import { type Node, placeOf, placeOfKey } from './engine/tree.ts'
+import { servedOn } from './listen-address.ts'
 
-/** tcp and passthrough are chosen by server name, which only a ClientHello has. No listener begins with TLS. */
+/** tcp and passthrough are chosen by server name, which only a ClientHello has. */
 export function warnUnreachable(
   sites: readonly { readonly site: SiteConfig; readonly node: Node }[],
   listen: readonly ListenConfig[],
@@ -13,10 +14,11 @@ export function warnUnreachable(
     const { action } = site
     if (action.kind === 'http') continue
     const startTls = action.kind === 'tcp' ? action.startTls : null
-    if (startTls !== null && listen.some(each => each.startTls === startTls)) continue
+    const own = listen.filter(({ name }) => servedOn(site.listeners, name))
+    if (own.some(each => beginsWithTls(each) || (startTls !== null && each.startTls === startTls))) continue
     problems.warn(
       placeOfKey(node, action.kind),
-      `this site is never reached: ${action.kind} needs TLS, and no listener ends TLS for it`,
+      `this site is never reached: ${action.kind} needs TLS, and ${site.listeners.length === 0 ? 'no listener' : 'none of its listeners'} ends TLS for it`,
     )
   }
 }
@@ -28,9 +30,10 @@ export function checkStartTls(
   sites: readonly SiteConfig[],
   problems: Problems,
 ): void {
-  listen.forEach(({ startTls }, index) => {
+  listen.forEach(({ startTls, name }, index) => {
     if (!startTls || !list) return
-    if (sites.some(({ action }) => action.kind === 'tcp' && action.startTls === startTls)) return
+    const own = sites.filter(({ listeners }) => servedOn(listeners, name))
+    if (own.some(({ action }) => action.kind === 'tcp' && action.startTls === startTls)) return
     problems.error(
       placeOf(list, index, 'startTls'),
       `no site has tcp: { startTls: ${startTls} }, so every client is refused here`,

@@ -9,7 +9,7 @@ import type { Problems } from './engine/problem.ts'
 import { readDefaults, readObject, startReader } from './engine/read.ts'
 import { childOf, type Node, type Place, placeOf } from './engine/tree.ts'
 import { whole } from './engine/whole.ts'
-import { isLoopback, overlap } from './listen-address.ts'
+import { isLoopback, overlap, servedOn } from './listen-address.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { configShape } from './schema.ts'
 import { checkStages, stagesOf } from './stages.ts'
@@ -69,9 +69,13 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
       bodyRateBytes: limits.bodyRateBytes,
       filters,
     },
-    tlsListener: (raw.listen ?? []).some(one => one?.cleartext === null && one.startTls === null),
+    listeners: new Set((raw.listen ?? []).flatMap(one => one?.name ?? [])),
+    inTls: names =>
+      (raw.listen ?? []).some(
+        one => one?.cleartext === null && one.startTls === null && servedOn(names, one.name ?? null),
+      ),
     owners: new Map(),
-    defaultSite: null,
+    defaults: [],
     outer,
     site: null,
   }
@@ -91,7 +95,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
         'add vault: { address: URL, role: NAME, auth: { tokenFile: FILE } }',
       )
   })
-  if (!checks.tlsListener && listen.length > 0) warnUnreachable(nodes, listen, problems)
+  if (listen.length > 0) warnUnreachable(nodes, listen, problems)
   checkStartTls(listen, childOf(tree, 'listen'), sites, problems)
   const acme = validateAcme(raw.acme, tree, nodes, listen, reader)
   checkLimits(limits, tree, problems)

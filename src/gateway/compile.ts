@@ -10,10 +10,8 @@ import type { Policy } from '../model/policies.ts'
 import type { Site, SiteTls } from '../model/site.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import type { Upstream } from '../proxy/upstream/upstream.ts'
-import { Names } from '../route/names.ts'
 import { offerOf } from '../tls/offer.ts'
 import { policyKey, siteTls } from '../tls/site-tls.ts'
-import type { StartTls } from '../wire/start-tls/dialogs.ts'
 import {
   type CertificateSource,
   fromFiles,
@@ -31,6 +29,7 @@ import { actionOf, wantsFingerprints } from './compile-routes.ts'
 import { fallbackRoute, plainFallback } from './fallback.ts'
 import type { LastingUsed } from './lasting.ts'
 import type { Registries } from './registries.ts'
+import { siteTables } from './site-tables.ts'
 import type { ClientCas } from './trust-watch.ts'
 
 /** Up to this many sites every certificate is read and checked at start; beyond, when it is first needed. */
@@ -114,10 +113,8 @@ export function compile(
   }
 
   const plain = plainFallback(config)
-  const names = new Names<Site>()
   const sites: Site[] = []
-  let defaultSite: Site | null = null
-  const startTls = new Map<StartTls, Site[]>()
+  const defaults = new Set<Site>()
   const eager = config.sites.length <= eagerSites
   for (const from of config.sites) {
     const clients = from.clients === null ? null : clientTerms(from.clients, from.clients.ca.map(casIn), crls)
@@ -137,6 +134,7 @@ export function compile(
     const site: Site = {
       name: from.name,
       hosts: from.hosts,
+      listeners: from.listeners,
       termsKey: termsKeyOf(policy, clients),
       policy: from.policy,
       clients,
@@ -144,20 +142,11 @@ export function compile(
       action: actionOf(from, tls, upstreamOf, plain, lasting),
     }
     sites.push(site)
-    for (const host of from.hosts) names.add(host, site)
-    if (from.default) defaultSite = site
-    const { action } = site
-    if (action.kind === 'tcp' && action.startTls !== null) {
-      const same = startTls.get(action.startTls)
-      if (same === undefined) startTls.set(action.startTls, [site])
-      else same.push(site)
-    }
+    if (from.default) defaults.add(site)
   }
   const snapshot: Snapshot = {
     version,
-    site: host => names.find(host),
-    defaultSite,
-    startTls,
+    ...siteTables(sites, site => defaults.has(site)),
     fallback: fallbackRoute(config.stages, { paths: [], hosts: [], isDefaultSite: false }, plain, lasting),
     limits: config.limits,
     timeouts: config.timeouts,

@@ -10,6 +10,7 @@ import { SharedLimit, type ShareSource } from '../model/shared-limit.ts'
 import { Listener } from '../proxy/accept/listener.ts'
 import type { Drainable, ListenerOptions } from '../proxy/seam/holder.ts'
 import type { Services } from '../proxy/seam/services.ts'
+import { canonicalHost } from '../wire/host.ts'
 import type { GatewayOptions } from './gateway-options.ts'
 import { bindAll, changesTrust, type ListenerPlan, planListeners } from './listeners.ts'
 
@@ -46,9 +47,15 @@ export class ListenerSet {
     return this.all().reduce((sum, listener) => sum + listener.open - listener.lingering, 0)
   }
 
-  /** `:port` at which clients reach the TLS listener that redirects lead to, or empty for 443 */
-  httpsPort(): string {
-    const tls = this.bound.find(listener => beginsWithTls(listener.options))
+  /** `:port` at which clients reach the TLS listener that redirects for a host lead to, or empty for 443 */
+  httpsPort(host: string): string {
+    const inTls = this.bound.filter(listener => beginsWithTls(listener.options))
+    const name = canonicalHost(host)
+    const serving = inTls.find(listener => {
+      const sites = this.services.snapshot.sitesOf(listener.name)
+      return (sites.site(name) ?? sites.defaultSite) !== null
+    })
+    const tls = serving ?? inTls[0]
     return tls === undefined || tls.publicPort === 443 ? '' : `:${tls.publicPort}`
   }
 
@@ -124,6 +131,7 @@ export class ListenerSet {
 
 /** @param bound where the system has chosen the port */
 const optionsOf = (listen: ListenConfig, bound: Listener | null, reusePort: boolean): ListenerOptions => ({
+  name: listen.name,
   address: listen.address,
   port: bound?.options.port ?? listen.port,
   publicPort: listen.public,

@@ -13,7 +13,7 @@ import { SizedCache } from '../base/sized-cache.ts'
 import { Turn } from '../base/turn.ts'
 import type { Config } from '../config/config.ts'
 import { Metrics } from '../model/metrics.ts'
-import type { Snapshot } from '../model/snapshot.ts'
+import type { SiteTable, Snapshot } from '../model/snapshot.ts'
 import { AccessDestination } from '../observe/access/destination.ts'
 import { Observation } from '../observe/observation.ts'
 import type { Services } from '../proxy/seam/services.ts'
@@ -53,12 +53,13 @@ export type Parts = {
 /** Of `files` routes, all together */
 const smallFilesBytes = 16 * 1024 * 1024
 
+const noSites: SiteTable = { site: () => null, defaultSite: null, startTls: new Map() }
+
 /** In force before the first configuration: no site has any name. */
 export const emptySnapshot = (of: Pick<Snapshot, 'fallback' | 'limits' | 'timeouts'>): Snapshot => ({
   version: 0,
-  site: () => null,
-  defaultSite: null,
-  startTls: new Map(),
+  ...noSites,
+  sitesOf: () => noSites,
   fallback: of.fallback,
   limits: of.limits,
   timeouts: of.timeouts,
@@ -113,7 +114,7 @@ export function makeParts(
     challenges: managed,
     events,
     nextId: () => `${prefix}-${(++ids).toString(36)}`,
-    httpsPort: () => listeners.httpsPort(),
+    httpsPort: host => listeners.httpsPort(host),
   }
   const listeners: ListenerSet = new ListenerSet(services, log, options)
   return {

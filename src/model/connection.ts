@@ -10,6 +10,8 @@ import type { Site } from './site.ts'
 export type Connection = {
   readonly id: number
   readonly link: Link
+  /** As it is called at the moment */
+  readonly listener: { readonly name: string | null }
   /** The client: the peer, or whom a trusted peer names in its PROXY header */
   clientAddress: string
   clientPort: number

@@ -10,6 +10,8 @@ export type Site = {
   /** Its first host, for logs */
   readonly name: string
   readonly hosts: readonly string[]
+  /** Names of those that serve it; none for all */
+  readonly listeners: readonly string[]
   /**
    * Names the terms a client must have met: policy and client authentication. A connection made under one may carry
    * requests for sites with the same, and no other (421).

@@ -88,6 +88,22 @@ describe('sallyport', () => {
     assert.match((await cli('explain', 'https://b.test/', '-c', name)).out, /unrecognized_name/)
   })
 
+  it('explain knows the sites of each listener, and whom it trusts', async () => {
+    const name = file(
+      'listen:\n  - { name: out, port: 443, trust: { from: 10.0.0.0/8 } }\n  - { name: in, port: 8443 }\n  - { port: 80, cleartext: redirect, trust: { from: 10.0.0.0/8 } }\nsites:\n' +
+        '  - { host: a.test, certificate: local, listeners: in, to: "http://127.0.0.1:81" }\n  - { host: b.test, certificate: local, to: "http://127.0.0.1:81" }\n',
+    )
+    const inside = (await cli('explain', 'https://a.test:8443/', '-c', name)).out
+    assert.match(inside, /^listener +in :::8443 TLS$/m)
+    assert.match(inside, /^site +a\.test.*\nlisteners +the site is served on in only$/m)
+    const outside = (await cli('explain', 'https://a.test/', '-c', name)).out
+    assert.match(outside, /^trust +10\.0\.0\.0\/8 say who the client is \(x-forwarded\)$/m)
+    assert.match(outside, /none on this listener has the name a\.test.*\nlisteners +a\.test is served on in only$/m)
+    const plain = (await cli('explain', 'http://a.test/', '-c', name)).out
+    assert.match(plain, /^answer +308 to https:\/\/a\.test:8443\/$/m)
+    assert.match(plain, /^trust +clients that came to 10\.0\.0\.0\/8 by https are served here/m)
+  })
+
   it('explain says what answers where no route or site does', async () => {
     const headers = (name: string) => `headers: { response: { set: { ${name}: b } } }`
     const name = file(

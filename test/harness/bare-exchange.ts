@@ -51,6 +51,7 @@ export class BareClient implements Downstream {
       site: null,
       identity: null,
       fingerprint: null,
+      listener: { name: null },
       trust: null,
       httpsOnly: false,
       allowedFields: null,
@@ -138,8 +139,7 @@ export function bareExchange(origin: Origin, head: Partial<RequestHead> = {}): B
     date: new DateField(),
     challenges: { any: false },
     snapshot: {
-      site: () => site,
-      defaultSite: null,
+      sitesOf: () => ({ site: () => site, defaultSite: null }),
       fallback,
       timeouts: { ...timeouts, headMs: ms, handshakeMs: ms, bodyGraceMs: ms },
     } as unknown as Snapshot,

@@ -91,6 +91,7 @@ describe("the contract's example", () => {
       assert.equal(config.state, '/var/lib/sallyport')
       assert.deepEqual(config.listen, [
         {
+          name: null,
           address: '::',
           port: 443,
           public: null,
@@ -101,6 +102,7 @@ describe("the contract's example", () => {
           startTls: null,
         },
         {
+          name: null,
           address: '::',
           port: 80,
           public: null,

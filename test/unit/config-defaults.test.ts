@@ -40,6 +40,7 @@ describe('defaults', () => {
     assert.deepEqual([config.workers, config.filters], [1, []])
     assert.deepEqual(config.listen, [
       {
+        name: null,
         address: '::',
         port: 443,
         public: null,

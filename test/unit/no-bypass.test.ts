@@ -7,6 +7,8 @@
 
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { CidrSet } from '../../src/base/ip.ts'
+import { siteTables } from '../../src/gateway/site-tables.ts'
 import type { Bundle } from '../../src/model/certificate.ts'
 import type { ClientIdentity, ClientTerms } from '../../src/model/client-identity.ts'
 import type { Connection } from '../../src/model/connection.ts'
@@ -22,7 +24,6 @@ import { locate } from '../../src/proxy/exchange/locate.ts'
 import { identify } from '../../src/proxy/seam/client-certificate.ts'
 import { Forwarding } from '../../src/proxy/seam/forward.ts'
 import { routeTable } from '../../src/route/match.ts'
-import { Names } from '../../src/route/names.ts'
 import { siteTls } from '../../src/tls/site-tls.ts'
 import { Fields } from '../../src/wire/fields.ts'
 import type { RequestHead } from '../../src/wire/heads.ts'
@@ -72,6 +73,7 @@ type Plan = {
   weak: 'refuse' | 'allow'
   policy: 'modern' | 'intermediate'
   default: boolean
+  listeners: string[]
 }
 
 function termsOf({ mode, ca, weak }: Plan): ClientTerms | null {
@@ -117,11 +119,11 @@ function table(): { plans: Plan[]; snapshot: Snapshot } {
       weak: pick(['refuse', 'refuse', 'allow']),
       policy: pick(['modern', 'intermediate']),
       default: false,
+      listeners: chance(25) ? [pick(['a', 'b'])] : [],
     })
   }
   if (chance(40)) pick(plans).default = true
-  const names = new Names<Site>()
-  let defaultSite: Site | null = null
+  const sites: Site[] = []
   for (const plan of plans) {
     const clients = termsOf(plan)
     const routes = [routeOf('all', '/*', false)]
@@ -130,23 +132,21 @@ function table(): { plans: Plan[]; snapshot: Snapshot } {
     const site: Site = {
       name: plan.hosts[0] as string,
       hosts: plan.hosts,
+      listeners: plan.listeners,
       termsKey: `${plan.policy} ${clients?.key ?? ''}`,
       policy: plan.policy,
       clients,
       fingerprints: { wanted: false, block: [] },
       action: { kind: 'http', fallback: routeOf('fallback', '/*', false), routes: routeTable(routes), tls },
     }
-    for (const host of plan.hosts) names.add(host, site)
-    if (plan.default) defaultSite = site
+    sites.push(site)
   }
   const limits = { helloBytes: 65_536 } as Snapshot['limits']
   return {
     plans,
     snapshot: {
       version: 1,
-      site: host => names.find(host),
-      defaultSite,
-      startTls: new Map(),
+      ...siteTables(sites, site => plans.some(plan => plan.default && plan.hosts[0] === site.name)),
       fallback: routeOf('fallback', '/*', false),
       limits,
       timeouts: {} as Snapshot['timeouts'],
@@ -187,20 +187,23 @@ function sayHello(name: string) {
 }
 
 /** What the table says about a host, by the plainest reading of it. */
-function planOf(plans: readonly Plan[], host: string): Plan | null {
+function planOf(all: readonly Plan[], host: string, listener: string | null): Plan | null {
+  const plans = all.filter(
+    ({ listeners }) => listeners.length === 0 || (listener !== null && listeners.includes(listener)),
+  )
   const name = host.replace(/:\d+$/, '').replace(/\.$/, '').toLowerCase()
   const exact = plans.find(plan => plan.hosts.includes(name))
   const wild = plans.find(plan => plan.hosts.includes(name.replace(/^[^.]+\./, '*.')) && /^[^.]+\./.test(name))
   return exact ?? wild ?? plans.find(plan => plan.default) ?? null
 }
 
-const requestHead = (host: string, path: string): RequestHead =>
+const requestHead = (host: string, path: string, claims: Fields | null): RequestHead =>
   ({
     method: 'GET',
     target: path,
     host: host === '' ? null : host.toLowerCase(),
     fields: new Fields(''),
-    claims: null,
+    claims,
     contentLength: -1,
   }) as RequestHead
 
@@ -216,6 +219,9 @@ it(`no request reaches a route whose client terms its connection did not meet: $
       const secure = !chance(10)
       const connection = {
         link: { peerCertificate: null },
+        listener: { name: pick([null, 'a', 'b']) },
+        trust: chance(30) ? { from: new CidrSet(['127.0.0.0/8']), fields: 'x-forwarded', host: true } : null,
+        httpsOnly: false,
         secure,
         clientAddress: '127.0.0.1',
         serverPort: 443,
@@ -230,7 +236,7 @@ it(`no request reaches a route whose client terms its connection did not meet: $
       if (secure) {
         const peeked = sayHello(spelled(pick(asked)))
         if (peeked.kind !== 'hello') continue
-        const verdict = decide(snapshot, peeked.hello, () => '10.0.0.1')
+        const verdict = decide(snapshot, connection.listener.name, peeked.hello, () => '10.0.0.1')
         if (verdict.kind !== 'terminate') continue
         connection.site = verdict.site
         connection.serverName = peeked.hello.serverName
@@ -256,13 +262,18 @@ it(`no request reaches a route whose client terms its connection did not meet: $
       for (let requests = 0; requests < 4; requests++) {
         // A reload may put any other table into force under an open connection.
         if (chance(10)) ({ plans, snapshot } = table())
+        // A trusted proxy names another host, and says that its client came by https.
+        const claimed = connection.trust !== null && chance(70) ? spelled(pick(asked)) : null
+        const lines = `x-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: https\r\n`
+        const hostLine = claimed === null || claimed === '' ? '' : `x-forwarded-host: ${claimed}\r\n`
+        const claims = connection.trust === null ? null : new Fields(lines + hostLine)
         const named = spelled(pick(asked))
         // Other bytes do not get past the parsers.
-        if (!/^[\x21-\x7e]*$/.test(named)) continue
+        if (!/^[\x21-\x7e]*$/.test(named) || !/^[\x21-\x7e]*$/.test(claimed ?? '')) continue
         const host = named !== '' && chance(20) ? `${named}:8443` : named
         const path = chance(30) ? '/admin/x' : pick(['/', '/x', '/admin', '/%61dmin/x'])
         const exchange = {
-          head: requestHead(host, path),
+          head: requestHead(host, path, claims),
           path: '',
           query: '',
           host: host.toLowerCase(),
@@ -273,7 +284,10 @@ it(`no request reaches a route whose client terms its connection did not meet: $
         }
         if (locate(exchange, forwarding, snapshot, { httpsPort: () => '' }) !== null) continue
         reached++
-        const plan = host === '' ? plans.find(each => each.hosts[0] === forwarding.site?.name) : planOf(plans, host)
+        const effective = claimed || host
+        const own = effective === '' ? plans.find(each => each.hosts[0] === forwarding.site?.name) : undefined
+        const plan = own ?? planOf(plans, effective, connection.listener.name)
+        assert.equal(exchange.client.clientAddress, claims === null ? '127.0.0.1' : '192.0.2.1')
         assert.ok(plan, `${host} has no site, and was served`)
         assert.equal(forwarding.site?.name, plan.hosts[0], host)
         const required = plan.mode === 'require' || (plan.mode === 'optional' && /^\/(admin|%61dmin)\b/.test(path))

@@ -13,25 +13,28 @@ import {
   type UpstreamConfig,
   type UpstreamTlsConfig,
 } from '../../config/config.ts'
+import { servedOn } from '../../config/listen-address.ts'
 import { type Policy, versionRange } from '../../model/policies.ts'
 import { type Hop, isLoopback, type Path, plain, shown } from './hops.ts'
 import { servicesOf } from './services.ts'
 
 export function mapOf(config: Config): Path[] {
   const paths: Path[] = []
-  const tls = config.listen.some(beginsWithTls)
   for (const site of config.sites) {
+    const listeners = config.listen.filter(({ name }) => servedOn(site.listeners, name))
+    const tls = listeners.some(beginsWithTls)
     if (site.action.kind !== 'http') {
       const startTls = site.action.kind === 'tcp' ? site.action.startTls : null
-      if (tls || config.listen.some(listen => startTls !== null && listen.startTls === startTls))
+      if (tls || listeners.some(listen => startTls !== null && listen.startTls === startTls))
         paths.push(layer4Path(config, site))
       continue
     }
     for (const route of site.action.routes) {
       if (tls && site.certificate !== null) paths.push(httpPath(config, site, route, null))
-      for (const { address, port, cleartext } of config.listen) {
-        if (cleartext === 'serve' && site.clients?.mode !== 'require')
-          paths.push(httpPath(config, site, route, { address, port }))
+      for (const { address, port, cleartext, trust } of listeners) {
+        // Clients that have come to a trusted proxy by https are not redirected.
+        const serves = cleartext === 'serve' || (cleartext === 'redirect' && trust !== null)
+        if (serves && site.clients?.mode !== 'require') paths.push(httpPath(config, site, route, { address, port }))
       }
     }
   }

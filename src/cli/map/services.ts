@@ -3,7 +3,8 @@
  * that the configuration names is here. Name resolution is not, and nor are connections that a filter opens.
  */
 import { isIP } from 'node:net'
-import type { AcmeConfig, Config, DnsProviderConfig, RedisConfig } from '../../config/config.ts'
+import type { AcmeConfig, Config, DnsProviderConfig, ListenConfig, RedisConfig } from '../../config/config.ts'
+import { servedOn } from '../../config/listen-address.ts'
 import { type Hop, isLoopback, type Path, plain, shown } from './hops.ts'
 
 type Peer = {
@@ -60,17 +61,17 @@ function refusedPaths({ listen, sites }: Config): Path[] {
   if (serving.length === 0) return []
   const refused = sites.filter(({ action, clients }) => action.kind === 'http' && clients?.mode === 'require')
   if (refused.length === 0) return []
-  const names = refused.map(({ name }) => name).join(', ')
-  return serving.map(({ address, port }) => ({
-    ...own(
-      'refused',
-      'cleartext',
-      plain('client', 'gateway', `HTTP in the open, port ${port}`, isLoopback(address)),
-    ),
-    plaintext: [`on the wire from clients to port ${port}: requests for ${names}, which are refused there`],
-    missing: [`to have none sent there: remove the listener on port ${port}`],
-  }))
+  return serving.flatMap(listen => {
+    const names = refused.filter(({ listeners }) => servedOn(listeners, listen.name)).map(({ name }) => name)
+    return names.length === 0 ? [] : [refusedPath(listen, names.join(', '))]
+  })
 }
+
+const refusedPath = ({ address, port }: ListenConfig, names: string): Path => ({
+  ...own('refused', 'cleartext', plain('client', 'gateway', `HTTP in the open, port ${port}`, isLoopback(address))),
+  plaintext: [`on the wire from clients to port ${port}: requests for ${names}, which are refused there`],
+  missing: [`to have none sent there: remove the listener on port ${port}`],
+})
 
 function redisPath(config: Config, redis: RedisConfig): Path {
   const where = authority(redis.host, redis.port)

@@ -1,7 +1,7 @@
 /** `sallyport explain URL`: which site, TLS policy, route and endpoints would serve it, and why. Opens no connection. */
 import { UsageError } from '../../base/errors.ts'
 import { beginsWithTls, type Config, type ListenConfig, type SiteConfig } from '../../config/config.ts'
-import { publicPort } from '../../config/listen-address.ts'
+import { publicPort, servedOn } from '../../config/listen-address.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Policy } from '../../model/policies.ts'
 import { Names } from '../../route/names.ts'
@@ -54,32 +54,57 @@ const wayOf = ({ cleartext, startTls }: ListenConfig): string =>
 const portText = (listen: ListenConfig): string =>
   listen.public === null ? `${listen.port}` : `${listen.port} (public ${listen.public})`
 
+function namesOf(sites: readonly SiteConfig[]): Names<SiteConfig> {
+  const names = new Names<SiteConfig>()
+  for (const each of sites) for (const host of each.hosts) names.add(host, each)
+  return names
+}
+
+/** Whether a listener has a site for the host. */
+function serves(sites: readonly SiteConfig[], listen: ListenConfig, host: string): boolean {
+  const served = sites.filter(({ listeners }) => servedOn(listeners, listen.name))
+  return namesOf(served).find(host) !== null || served.some(each => each.default)
+}
+
 /** Lines of `name   what (why)`. */
 function explainUrl(config: Config, url: URL, method: string): string[] {
   const lines: string[] = []
   const say = (name: string, what: string) => lines.push(`${name.padEnd(10)} ${what}`)
   const secure = url.protocol !== 'http:'
   const listen = listenerOf(config, url, secure)
-  say('listener', `${listen.address}:${portText(listen)}${wayOf(listen)}`)
+  const called = listen.name === null ? '' : `${listen.name} `
+  say('listener', `${called}${listen.address}:${portText(listen)}${wayOf(listen)}`)
+  if (listen.trust !== null && listen.cleartext !== 'redirect')
+    say('trust', `${listen.trust.from.join(' and ')} say who the client is (${listen.trust.fields})`)
   if (listen.cleartext === 'redirect') {
-    const tls = config.listen.find(beginsWithTls)
+    const inTls = config.listen.filter(beginsWithTls)
+    const tls = inTls.find(each => serves(config.sites, each, canonicalHost(url.hostname))) ?? inTls[0]
     const port = tls === undefined || publicPort(tls) === 443 ? '' : `:${publicPort(tls)}`
     say('answer', `308 to https://${url.hostname}${port}${url.pathname}${url.search}`)
+    if (listen.trust !== null)
+      say(
+        'trust',
+        `clients that came to ${listen.trust.from.join(' or ')} by https are served here, without a redirect`,
+      )
     return lines
   }
-  const names = new Names<SiteConfig>()
-  for (const each of config.sites) for (const host of each.hosts) names.add(host, each)
+  const served = config.sites.filter(({ listeners }) => servedOn(listeners, listen.name))
   const host = canonicalHost(url.hostname)
-  const named = names.find(host)
-  const site = named ?? config.sites.find(each => each.default) ?? null
+  const named = namesOf(served).find(host)
+  const site = named ?? served.find(each => each.default) ?? null
   if (site === null) {
-    say('site', `none has the name ${host}, and none is the default`)
+    const elsewhere = namesOf(config.sites).find(host)
+    const where = served.length < config.sites.length ? ' on this listener' : ''
+    say('site', `none${where} has the name ${host}, and none is the default`)
+    if (elsewhere !== null)
+      say('listeners', `${elsewhere.name} is served on ${elsewhere.listeners.join(' and ')} only`)
     if (secure) say('answer', 'TLS alert unrecognized_name')
     else sayFallback(say, config.stages)
     return lines
   }
   const by = named === null ? 'the default site' : site.hosts.includes(host) ? 'exact name' : 'wildcard'
   say('site', `${site.name} (${by})`)
+  if (site.listeners.length > 0) say('listeners', `the site is served on ${site.listeners.join(' and ')} only`)
   if (listen.startTls !== null && !(site.action.kind === 'tcp' && site.action.startTls === listen.startTls)) {
     say('answer', `TLS alert unrecognized_name (the site does not say tcp: { startTls: ${listen.startTls} })`)
     return lines

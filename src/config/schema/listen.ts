@@ -38,6 +38,14 @@ const listenFieldsShape = shape({
   },
 })
 
+export function listenerName(text: string): Formed<string> {
+  if (/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(text)) return { ok: text }
+  return {
+    wrong: `${JSON.stringify(text)} cannot be the name of a listener`,
+    hint: 'letters, digits, _ and -, beginning with a letter',
+  }
+}
+
 /** A field name that may be let through. */
 function allowedField(text: string): Formed<string> {
   const name = headerName(text)
@@ -54,8 +62,15 @@ function allowedField(text: string): Formed<string> {
 
 export const listenShape = shape({
   name: 'listen',
-  docs: 'An address and port that accepts connections: TLS, unless `cleartext` or `startTls` is set. Every site is served on every listener.',
+  docs:
+    'An address and port that accepts connections: TLS, unless `cleartext` or `startTls` is set. A site without `listeners` is served on every ' +
+    'listener ([listeners.md](listeners.md)).',
   rows: {
+    name: {
+      kind: { type: 'string', form: listenerName, write: 'name' },
+      docs: 'For `listeners` of sites. Several listeners may share a name.',
+      example: 'public',
+    },
     address: {
       kind: { type: 'string', form: ipAddress, write: 'IP address' },
       default: '::',

@@ -6,6 +6,7 @@ import { shape } from '../engine/kinds.ts'
 import { certificateKind } from './certificate.ts'
 import { clientsShape, ja4Shape } from './clients.ts'
 import { passthroughShape, tcpShape } from './layer4.ts'
+import { listenerName } from './listen.ts'
 import { routeLimitsShape, routeShape, routeTimeoutsShape } from './route.ts'
 import { targetKind } from './upstream.ts'
 
@@ -28,6 +29,12 @@ export const siteShape = shape({
       default: false,
       docs: 'Also serves clients that send no server name, or one that no site has. At most one site can be the default.',
       example: 'true',
+    },
+    listeners: {
+      kind: { type: 'list', of: { type: 'string', form: listenerName, write: 'name of a listener' }, single: true },
+      defaultDocs: 'all',
+      docs: 'The listeners that serve this site, by name. On all others it does not exist.',
+      example: '[public]',
     },
     certificate: {
       kind: certificateKind,

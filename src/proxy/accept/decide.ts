@@ -6,12 +6,13 @@ import type { ErrorCode } from '../../base/errors.ts'
 import { firstOf } from '../../base/visible.ts'
 import { acmeProtocol } from '../../model/challenge.ts'
 import { fitsFingerprint, type Site, type SiteTls } from '../../model/site.ts'
-import type { Snapshot } from '../../model/snapshot.ts'
+import type { SiteTable, Snapshot } from '../../model/snapshot.ts'
 import type { ClientHello } from '../../wire/client-hello.ts'
 import { ja4Of } from '../../wire/ja4.ts'
 import type { StartTls } from '../../wire/start-tls/dialogs.ts'
 import { alerts } from '../../wire/tls-alert.ts'
 import { isGrease, versionName } from '../../wire/tls-names.ts'
+import { onListener } from '../seam/forward.ts'
 
 type Verdict =
   | { readonly kind: 'terminate'; readonly site: Site; readonly tls: SiteTls }
@@ -25,28 +26,37 @@ type Verdict =
 const namedAtMost = 6
 
 /**
+ * @param listener its name
  * @param localAddress asked only when the client sent no name: a site may be the address itself
  * @param startTls the protocol in which the client has begun; null for one that began with its hello
  */
 export function decide(
   snapshot: Snapshot,
+  listener: string | null,
   hello: ClientHello,
   localAddress: () => string,
   startTls: StartTls | null = null,
 ): Verdict {
   const { serverName } = hello
-  const named = serverName === null ? snapshot.site(localAddress()) : snapshot.site(serverName)
-  if (startTls !== null) return decideStartTls(snapshot, hello, named, startTls)
-  const site = named ?? snapshot.defaultSite
-  if (serverName !== null && isChallenge(hello, serverName, site)) return { kind: 'challenge', name: serverName }
+  const sites = snapshot.sitesOf(listener)
+  const named = sites.site(serverName ?? localAddress())
+  if (startTls !== null) return decideStartTls(sites, hello, named, startTls)
+  const site = named ?? sites.defaultSite
+  // A CA comes to port 443, whichever listeners serve the site.
+  if (serverName !== null && isChallenge(hello, serverName, site ?? snapshot.site(serverName)))
+    return { kind: 'challenge', name: serverName }
   if (site === null) {
     return serverName === null
       ? refuse(
           'TLS_NO_NAME',
           alerts.unrecognized_name,
-          'the client sent no server name, and no site is the default',
+          `the client sent no server name, and no site${onListener(listener)} is the default`,
         )
-      : refuse('TLS_UNKNOWN_NAME', alerts.unrecognized_name, `no site has the name ${serverName}`)
+      : refuse(
+          'TLS_UNKNOWN_NAME',
+          alerts.unrecognized_name,
+          `no site${onListener(listener)} has the name ${serverName}`,
+        )
   }
   return onTerms(site, hello)
 }
@@ -55,10 +65,10 @@ export function decide(
  * A client that has begun in another protocol is served by sites of that protocol alone. Mail servers often send no name, so
  * that one which is the only one needs none.
  */
-function decideStartTls(snapshot: Snapshot, hello: ClientHello, named: Site | null, startTls: StartTls): Verdict {
+function decideStartTls(sites: SiteTable, hello: ClientHello, named: Site | null, startTls: StartTls): Verdict {
   const { serverName } = hello
-  const fits = snapshot.startTls.get(startTls) ?? []
-  const { defaultSite } = snapshot
+  const fits = sites.startTls.get(startTls) ?? []
+  const { defaultSite } = sites
   const byDefault = defaultSite !== null && fits.includes(defaultSite) ? defaultSite : null
   const site = named ?? byDefault ?? (serverName === null && fits.length === 1 ? (fits[0] as Site) : null)
   const { unrecognized_name } = alerts

@@ -273,7 +273,13 @@ export class Inbound implements LinkHandler, Waiting, Opening {
     this.parsed = hello
     const { connection, listener } = this
     connection.serverName = hello.serverName
-    const verdict = decide(listener.services.snapshot, hello, () => connection.link.localAddress, this.startedBy)
+    const verdict = decide(
+      listener.services.snapshot,
+      listener.options.name,
+      hello,
+      () => connection.link.localAddress,
+      this.startedBy,
+    )
     switch (verdict.kind) {
       case 'refuse':
         this.refuse(new ProxyError(verdict.code, verdict.why), verdict.alert)

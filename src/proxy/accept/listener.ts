@@ -40,6 +40,10 @@ export class Listener implements Holder {
     this.room = room
   }
 
+  get name(): string | null {
+    return this.options.name
+  }
+
   get port(): number {
     return this.listening?.port ?? this.options.port
   }
@@ -136,6 +140,7 @@ export class Listener implements Holder {
     this.open++
     const connection: Connection = {
       id: ++this.ids,
+      listener: this,
       link,
       clientAddress: link.remoteAddress,
       clientPort: link.remotePort,

@@ -86,7 +86,8 @@ export class StartTlsOpening {
 /** Of a listener that has a protocol of its own. */
 export function openingOf(protocol: ListenerProtocol, connection: Connection, snapshot: Snapshot): StartTlsOpening {
   // A client without a name meets the first site; all of them know this one.
-  const host = snapshot.startTls.get(protocol)?.[0]?.name.replace(/^\*\./, '') ?? 'localhost'
+  const host =
+    snapshot.sitesOf(connection.listener.name).startTls.get(protocol)?.[0]?.name.replace(/^\*\./, '') ?? 'localhost'
   return new StartTlsOpening(protocol, connection, dialogOf(protocol, host, connection.link.share))
 }
 
@@ -95,7 +96,7 @@ export function postgresOpening(connection: Connection, snapshot: Snapshot, clea
   const why = cleartext
     ? 'a PostgreSQL client on a port for cleartext HTTP: it is served on ports that end TLS'
     : 'a PostgreSQL client, and no site has tcp: { startTls: postgres }'
-  const served = !cleartext && snapshot.startTls.has('postgres')
+  const served = !cleartext && snapshot.sitesOf(connection.listener.name).startTls.has('postgres')
   const unserved = served ? null : ({ code: 'POSTGRES_NOT_SERVED', why } as const)
   return new StartTlsOpening('postgres', connection, new PostgresDialog(unserved))
 }

@@ -52,7 +52,7 @@ export function locate(
   if (target.authority !== null) exchange.host = target.authority
   if (forwardedHost !== null) exchange.host = forwardedHost
   if (connection.httpsOnly && !exchange.client.secure) {
-    const location = httpsLocation(exchange.host, services.httpsPort(), target.path, target.query)
+    const location = httpsLocation(exchange.host, services, target.path, target.query)
     if (location instanceof ProxyError) return location
     exchange.route = toHttps(snapshot, location)
     return null

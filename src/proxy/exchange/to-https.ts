@@ -6,13 +6,18 @@
 import { ProxyError } from '../../base/errors.ts'
 import type { Route } from '../../model/route.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
+import type { Services } from '../seam/services.ts'
 import { redirectOrigin } from './origins.ts'
 
-/** @param port of the TLS listener, as `Services.httpsPort` gives it */
-export function httpsLocation(host: string | null, port: string, path: string, query: string): string | ProxyError {
+export function httpsLocation(
+  host: string | null,
+  services: Pick<Services, 'httpsPort'>,
+  path: string,
+  query: string,
+): string | ProxyError {
   if (host === null || host === '') return new ProxyError('BAD_REQUEST', 'no Host to redirect to')
   // The target of OPTIONS * is no path.
-  return `https://${host.replace(/:\d*$/, '')}${port}${path === '*' ? '/' : path}${query}`
+  return `https://${host.replace(/:\d*$/, '')}${services.httpsPort(host)}${path === '*' ? '/' : path}${query}`
 }
 
 export function toHttps(snapshot: Snapshot, location: string): Route {

@@ -94,7 +94,7 @@ class Redirecting implements LinkHandler, Waiting {
       if (target instanceof ProxyError) this.refuse(target)
       else {
         const { authority, path, query } = target
-        const location = httpsLocation(authority ?? parsed.host, this.services.httpsPort(), path, query)
+        const location = httpsLocation(authority ?? parsed.host, this.services, path, query)
         if (location instanceof ProxyError) this.refuse(location)
         else this.redirect(location)
       }

@@ -48,12 +48,14 @@ export class Forwarding {
   }
 
   private siteOf(host: string | null, snapshot: Snapshot): Site | ProxyError {
-    const { site: opened, secure, serverName } = this.connection
+    const { site: opened, secure, serverName, listener } = this.connection
+    const sites = snapshot.sitesOf(listener.name)
     const asked = host === null ? (serverName ?? '') : canonicalHost(host)
     // Without any name it is the site that the connection was opened for, as the configuration has it now.
     const named = asked === '' ? (opened?.name ?? '') : asked
-    const site = snapshot.site(named) ?? snapshot.defaultSite
-    if (site === null) return new ProxyError('NO_SITE', `no site has the host ${host ?? '(none)'}`)
+    const site = sites.site(named) ?? sites.defaultSite
+    if (site === null)
+      return new ProxyError('NO_SITE', `no site${onListener(listener.name)} has the host ${host ?? '(none)'}`)
     if (site.action.kind !== 'http') {
       return new ProxyError('MISDIRECTED', `${host} is a ${site.action.kind} site: no HTTP is served for it`)
     }
@@ -64,6 +66,8 @@ export class Forwarding {
     return site
   }
 }
+
+export const onListener = (name: string | null): string => (name === null ? '' : ` on listener ${name}`)
 
 /** One line: both hosts, and what differs. What a terms key is made of is for nobody's eyes. */
 function otherTerms(host: string, site: Site, opened: Site | null): string {

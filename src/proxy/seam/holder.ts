@@ -7,6 +7,8 @@ import type { ListenerProtocol } from '../../wire/start-tls/dialogs.ts'
 import type { Services } from './services.ts'
 
 export type ListenerOptions = {
+  /** For sites that are served on some listeners only */
+  readonly name: string | null
   readonly address: string
   readonly port: number
   /** Where clients connect to, if not to `port` */

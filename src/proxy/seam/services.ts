@@ -34,8 +34,8 @@ export interface Services {
   readonly challenges: ChallengeAnswers
   /** A request id: unique among the processes of a gateway, not guessable from the outside */
   nextId(): string
-  /** `:port` of the TLS listener that redirects lead to, or empty for 443 */
-  httpsPort(): string
+  /** `:port` of the TLS listener that redirects for a host lead to, or empty for 443 */
+  httpsPort(host: string): string
   readonly events: Events
   readonly descriptors: DescriptorRoom
 }

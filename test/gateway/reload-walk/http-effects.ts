@@ -36,6 +36,23 @@ export const listeners: Table = {
       look: async running => [running.gateway.ports.length, await running.status({ listener: 2 })],
       sees: [3, '200'],
     },
+    'listen[].name': {
+      given: { 'sites[].listeners': ['inside'], listen: [listen[0], { ...listen[1], name: 'inside' }] },
+      to: 'inside',
+      look: running => running.status(),
+      sees: '200',
+    },
+    'sites[].listeners': {
+      given: {
+        listen: [
+          { ...listen[0], name: 'outside' },
+          { ...listen[1], name: 'inside' },
+        ],
+      },
+      to: ['inside'],
+      look: running => running.status(),
+      sees: '404',
+    },
     'listen[].address': {
       to: '127.0.0.2',
       look: running => running.ask().then(text => text.includes('200 OK')),

@@ -40,7 +40,8 @@ const site = {
   fingerprints: { block: [] },
   action: { kind: 'http', tls: { minVersion: 0x0303, maxVersion: 0x0304, alpn: ['h2'] }, routes: [] },
 } as unknown as NonNullable<ReturnType<Snapshot['site']>>
-const snapshot = { site: () => site, defaultSite: site } as unknown as Snapshot
+const table = { site: () => site, defaultSite: site }
+const snapshot = { ...table, sitesOf: () => table } as unknown as Snapshot
 const connection = {
   clientAddress: '10.0.0.1',
   clientPort: 1,
@@ -53,7 +54,7 @@ const quiet = (format: 'json' | 'text') => createLog({ level: 'debug', format, o
 export const logs: readonly Worst[] = [
   worst('src/proxy/accept/decide.ts', 'a refusal for protocol names of one byte', 8_000, n => {
     const parsed = helloOf(n)
-    return () => decide(snapshot, parsed, () => '10.0.0.1')
+    return () => decide(snapshot, null, parsed, () => '10.0.0.1')
   }),
   worst('src/observe/observation.ts', 'a refused hello of protocol names', 8_000, n => {
     const parsed = helloOf(n)
