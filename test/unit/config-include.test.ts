@@ -135,7 +135,7 @@ describe('include', () => {
     const byDefault = (host: string) => site(host).replace(' }', ', default: true }')
     const files = { 'a.yaml': byDefault('a.test'), 'b.yaml': byDefault('b.test') }
     assert.deepEqual(await problemsOf(top('[a.yaml, b.yaml]'), {}, files), [
-      'b.yaml:2:71: two sites are the default\nthe first is a.yaml:2:5; only one can be',
+      'b.yaml:2:71: two sites are the default\nthe first is a.yaml:2:5; only one can be, unless their listeners differ',
     ])
   })
 
