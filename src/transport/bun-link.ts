@@ -49,6 +49,8 @@ export class BunLink implements Link, Ending {
   private paused = false
   private ending = false
   private endSent = false
+  /** A write has failed */
+  private cutOff = false
 
   constructor(
     handler: LinkHandler,
@@ -204,6 +206,10 @@ export class BunLink implements Link, Ending {
   onPeerEnd(): void {
     if (this.peerEnded || this.closed) return
     this.peerEnded = true
+    if (this.cutOff) {
+      this.destroy()
+      return
+    }
     this.handler.onEnd()
     if (this.endSent && !this.closed) this.socket?.close()
   }
@@ -273,7 +279,8 @@ export class BunLink implements Link, Ending {
     if (this.socket === null) return 0
     const sent = this.socket.write(bytes, from, length)
     if (sent >= 0) return sent
-    // The socket is closing, and its close event follows.
+    // The peer has reset the connection. What it sent before can still be read, and then Bun tells of an end as if it were a good one.
+    this.cutOff = true
     this.lostBytes += length
     return length
   }

@@ -42,6 +42,8 @@ export class NodeLink implements Link, Ending {
   private handed = 0
   private error: ProxyError | null = null
   private peerEnded = false
+  /** A write has failed: the peer has reset the connection */
+  private cutOff = false
   /** Nothing is written any more */
   private ended = false
   private endSent = false
@@ -129,6 +131,13 @@ export class NodeLink implements Link, Ending {
 
   onError(error: ProxyError): void {
     this.error ??= error
+  }
+
+  /** Of a connection that we opened: what its peer has sent before is read to the end, which is then no good one. */
+  onFailedWrite(error: Error): void {
+    this.onError(lostError(error))
+    this.cutOff = true
+    if (this.peerEnded) this.socket.destroy()
   }
 
   write(bytes: Uint8Array, from = 0, to = bytes.length): boolean {
@@ -278,6 +287,10 @@ export class NodeLink implements Link, Ending {
   private onPeerEnd(): void {
     if (this.peerEnded || this.closed) return
     this.peerEnded = true
+    if (this.cutOff) {
+      this.socket.destroy()
+      return
+    }
     this.handler.onEnd()
     if (this.endSent && !this.closed) this.socket.destroySoon()
   }

@@ -12,6 +12,7 @@ import type { Link, LinkHandler } from '../model/link.ts'
 import type { TicketKeys } from '../model/ticket-keys.ts'
 import type { ClientTls, ServerTls } from '../model/tls-terms.ts'
 import { certificateChain } from './certificate-chain.ts'
+import { readOnAfterFailedWrites } from './node-failed-writes.ts'
 import { NodeLink, type WithParent } from './node-link.ts'
 import { leastDhBits, withoutLevel } from './node-security-level.ts'
 import { serverOf } from './node-servers.ts'
@@ -138,6 +139,7 @@ export function nodeTransport(
       socket.once(terms === null ? 'connect' : 'secureConnect', () => {
         open = true
         link.secured = terms !== null
+        readOnAfterFailedWrites(socket, error => link.onFailedWrite(error))
         try {
           handler.onOpen()
         } catch (error) {

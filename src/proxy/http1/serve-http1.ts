@@ -23,6 +23,7 @@ import type { Services } from '../seam/services.ts'
 import type { Splice } from '../seam/splice.ts'
 import { endChunks, writeChunk } from './chunked-write.ts'
 import { clientGone } from './client-gone.ts'
+import { Leftover } from './leftover.ts'
 import { openTunnel, refuseTunnel } from './tunnel.ts'
 
 const state = { head: 0, body: 1, waiting: 2, lingering: 3, gone: 4 } as const
@@ -34,7 +35,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
   readonly connection: Connection
   readonly forwarding: Forwarding
   private readonly services: Services
-  private readonly link: Link
+  readonly link: Link
   private readonly closed: (server: Http1Server) => void
   private state: number = state.head
   private exchange: Exchange | null = null
@@ -55,6 +56,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
   private queuedThen = 0
   private requests = 0
   private tunnel: Splice | null = null
+  private leftover: Leftover | null = null
 
   constructor(services: Services, connection: Connection, closed: (server: Http1Server) => void) {
     this.services = services
@@ -73,12 +75,9 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
   onOpen(): void {}
 
   onData(chunk: Buffer): void {
-    if (this.state === state.lingering || this.state === state.gone) return
-    if (this.state === state.waiting || this.ahead.length > 0) {
-      this.keepAhead(chunk, 0)
-      return
-    }
-    this.consume(chunk)
+    if (this.state === state.lingering || this.state === state.gone) this.leftover?.add(chunk.length)
+    else if (this.state === state.waiting || this.ahead.length > 0) this.keepAhead(chunk, 0)
+    else this.consume(chunk)
   }
 
   onDrain(): void {
@@ -173,6 +172,8 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
     if (unknown && minor === 0) this.persistent = false
     const chunked = unknown && minor === 1
     this.chunkedAnswer = chunked
+    // The rest of the request will not be read (RFC 9112 section 9.6).
+    if (this.state === state.body && status >= 300) this.persistent = false
     const close = !this.persistent || this.services.draining
     this.link.writeText(answerHead(status, reason, text, { length, chunked, close, minor }))
   }
@@ -385,7 +386,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
     this.state = state.lingering
     this.link.resume()
     this.link.end()
-    enter(this, 'lingering', this.services)
+    this.leftover = new Leftover(this.services, this)
   }
 
   peerReads(): boolean {

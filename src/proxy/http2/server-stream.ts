@@ -110,8 +110,11 @@ export class ServerStream implements StreamUser, Downstream {
       this.exchange = null
       exchange.clientGone(new ProxyError('CLIENT_GONE', 'the client ended its stream before the tunnel was open'))
       this.stream?.reset(h2Error.cancel, 'peer')
-    } else if (this.left > 0) this.malformed('less DATA than content-length says')
-    else if (!exchange.requestComplete) {
+    } else if (this.left > 0) {
+      // curl ends its stream as soon as it has seen a refusal (7.88), and still wants all of it. The backend is told of no end.
+      if (this.status >= 300) exchange.deadline.requestEnded()
+      else this.malformed('less DATA than content-length says')
+    } else if (!exchange.requestComplete) {
       this.touch()
       exchange.requestEnd(trailers)
       if (this.unstarted) exchange.start()
