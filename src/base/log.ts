@@ -1,6 +1,7 @@
 /**
  * The log: one JSON object a line on standard output, or text for people. Lines of one turn of the event loop leave in
- * one write. Values come from the network: each has a bound, and what a terminal would act on is escaped in both forms.
+ * one write, access records of several turns. Values come from the network: each has a bound, and what a terminal would act
+ * on is escaped in both forms.
  */
 
 import { LineClock } from './line-clock.ts'
@@ -30,6 +31,10 @@ export interface Log {
   flush(): void
 }
 
+/** So many characters are written at once, or what has come within the time. A line that comes alone is written at once. */
+const fullLength = 64 * 1024
+const gatherMs = 20
+
 type LogOptions = {
   readonly level: Level
   readonly format: 'json' | 'text'
@@ -41,14 +46,35 @@ export function createLog(options: LogOptions): Log {
   let { level, format } = options
   let least = ranks[level]
   let held = ''
+  let writtenAt = Number.NEGATIVE_INFINITY
+  let timer: NodeJS.Timeout | null = null
+  /** Written at the end of this turn */
+  let due = false
   const flush = () => {
     const text = held
     held = ''
-    if (text !== '') out(text)
+    due = false
+    if (timer !== null) clearTimeout(timer)
+    timer = null
+    if (text === '') return
+    writtenAt = performance.now()
+    out(text)
+  }
+  const dueNow = () => {
+    if (due) return
+    due = true
+    setImmediate(flush)
   }
   const hold = (line: string) => {
-    if (held === '') setImmediate(flush)
     held += line
+    dueNow()
+  }
+  /** For what comes with every request: at full load, a write for each turn would cost more than making the lines. */
+  const gather = (line: string) => {
+    held += line
+    if (due || (timer !== null && held.length < fullLength)) return
+    if (held.length >= fullLength || performance.now() - writtenAt > gatherMs) dueNow()
+    else timer = setTimeout(flush, gatherMs)
   }
   const add = (at: Level, message: string, fields: LogFields) =>
     hold(format === 'json' ? jsonLine(at, message, fields) : textLine(at, message, boundedFields(fields)))
@@ -62,10 +88,10 @@ export function createLog(options: LogOptions): Log {
     },
     record: (message, fields) => add('info', message, fields),
     recordText(message, members) {
-      if (format === 'json') hold(recordLine(clock, message, members))
-      else hold(textLine('info', message, JSON.parse(`{${members}}`)))
+      if (format === 'json') gather(recordLine(clock, message, members))
+      else gather(textLine('info', message, JSON.parse(`{${members}}`)))
     },
-    line: hold,
+    line: gather,
     use(next) {
       level = next.level
       format = next.format

@@ -39,8 +39,20 @@ export interface ObservedConnection {
   logText: ConnectionText | null
 }
 
-/** Each as JSON: members, a number, a value */
-export type ConnectionText = { readonly client: string; readonly handshakeMs: string; readonly tls: string }
+/** Parts of a line of JSON, with what the later two were made of: they are made again where a request differs. */
+export type ConnectionText = {
+  readonly handshake: string
+  readonly tls: string
+  readonly start: string
+  readonly host: string | null
+  readonly method: string
+  readonly version: number
+  readonly client: RequestRecord['client'] | null
+  readonly end: string
+  readonly route: RequestRecord['route'] | undefined
+  readonly endpoint: string | null
+  readonly attempts: number
+}
 
 /** A request that has ended, well or not. Times are in milliseconds on one clock, 0 where there was no such moment or nobody
  * listened when it began. */

@@ -104,33 +104,72 @@ const text = (value: string, most = mostText): string => jsonText(value.length >
 
 /** The members of a JSON object. docs/observability.md lists them. */
 export function requestJson(record: RequestRecord, shown: ShownQuery = redacted): string {
-  const { connection, head, startedAt, sentAt, headAt, endedAt, route, attempts, errorCode, errorWhy } = record
-  connection.logText ??= connectionText(connection)
-  const { handshakeMs, tls } = connection.logText
-  const client = record.client === connection ? connection.logText.client : behindProxy(record)
-  const { endpoint } = attempts
+  const { connection, startedAt, sentAt, headAt, endedAt, query } = record
+  const known = connection.logText ?? connectionText(connection)
+  connection.logText = known
+  const path = query === '' ? record.path : record.path + shown(query)
   return (
-    `"id":${jsonText(record.id)},${client},"http":${head.version},"method":${text(head.method)}` +
-    `,"host":${text(record.host)},"path":${text(record.query === '' ? record.path : record.path + shown(record.query), mostPathText)},"status":${record.status}` +
-    `,"bytesIn":${record.bytesIn},"bytesOut":${record.bytesOut},"ms":{"handshake":${handshakeMs}` +
-    `,"connect":${elapsed(startedAt, sentAt)},"response":${elapsed(sentAt, headAt)}` +
-    `,"total":${elapsed(startedAt, endedAt)}},"tls":${tls}` +
-    `,"route":${route === null ? 'null' : text(route.name)}` +
-    `,"endpoint":${endpoint === null ? 'null' : text(endpoint.label)},"attempts":${attempts.count}` +
-    `,"error":${errorCode === null ? 'null' : `"${errorCode}"`}` +
-    `,"why":${errorWhy === null ? 'null' : text(errorWhy)}`
+    `"id":${jsonText(record.id)},${startOf(record, known)}${text(path, mostPathText)},"status":${record.status}` +
+    `,"bytesIn":${record.bytesIn},"bytesOut":${record.bytesOut}${known.handshake}${elapsed(startedAt, sentAt)}` +
+    `,"response":${elapsed(sentAt, headAt)},"total":${elapsed(startedAt, endedAt)}${endOf(record, known)}`
   )
 }
 
-/** A trusted proxy has named the client: the log has both. */
-const behindProxy = ({ client, connection }: RequestRecord): string =>
-  `"client":${jsonText(client.clientAddress)},"peer":${jsonText(connection.clientAddress)},"port":${connection.serverPort}`
+/** Client, method and host: nearly all requests of a connection have the same. */
+function startOf(record: RequestRecord, known: ConnectionText): string {
+  const { client, connection, host } = record
+  const { method, version } = record.head
+  if (known.host === host && known.method === method && known.version === version && known.client === client)
+    return known.start
+  // A trusted proxy has named the client: the log has both.
+  const peer = client === connection ? '' : `,"peer":${jsonText(connection.clientAddress)}`
+  const start = flat(
+    `"client":${jsonText(client.clientAddress)}${peer},"port":${connection.serverPort},"http":${version}` +
+      `,"method":${text(method)},"host":${text(host)},"path":`,
+  )
+  Object.assign(known, { host, method, version, client, start })
+  return start
+}
+
+/** From TLS to the endpoint, where nothing has failed: a connection has the same again and again, too. */
+function endOf(record: RequestRecord, known: ConnectionText): string {
+  const { route, attempts, errorCode, errorWhy } = record
+  const endpoint = attempts.endpoint?.label ?? null
+  const failed = errorCode !== null || errorWhy !== null
+  if (!failed && known.route === route && known.endpoint === endpoint && known.attempts === attempts.count)
+    return known.end
+  const before =
+    `},"tls":${known.tls},"route":${route === null ? 'null' : text(route.name)}` +
+    `,"endpoint":${endpoint === null ? 'null' : text(endpoint)},"attempts":${attempts.count}`
+  if (failed)
+    return (
+      `${before},"error":${errorCode === null ? 'null' : `"${errorCode}"`}` +
+      `,"why":${errorWhy === null ? 'null' : text(errorWhy)}`
+    )
+  const end = flat(`${before},"error":null,"why":null`)
+  Object.assign(known, { route, endpoint, attempts: attempts.count, end })
+  return end
+}
+
+/** Text that is put together is flattened when it is looked into: once here, and not in each line that it stands in. */
+function flat(text: string): string {
+  text.charCodeAt(0)
+  return text
+}
 
 function connectionText(connection: ObservedConnection): ConnectionText {
   return {
-    client: `"client":${jsonText(connection.clientAddress)},"port":${connection.serverPort}`,
-    handshakeMs: millisText(connection.handshakeMs),
+    handshake: flat(`,"ms":{"handshake":${millisText(connection.handshakeMs)},"connect":`),
     tls: connection.secure ? jsonOf(boundedFields({ tls: tlsFields(connection) })['tls']) : 'null',
+    start: '',
+    host: null,
+    method: '',
+    version: 0,
+    client: null,
+    end: '',
+    route: undefined,
+    endpoint: null,
+    attempts: -1,
   }
 }
 

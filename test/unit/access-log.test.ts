@@ -8,6 +8,7 @@ import { createLog } from '../../src/base/log.ts'
 import { cut, visible } from '../../src/base/visible.ts'
 import type { ObservedConnection, RequestRecord } from '../../src/model/records.ts'
 import { accessLog, millisText, requestJson } from '../../src/observe/access-log.ts'
+import { until } from '../harness/until.ts'
 
 const plainConnection = {
   clientAddress: '2001:db8::1',
@@ -175,6 +176,44 @@ test('the text form has the fields of the line, each cut once', () => {
   log.flush()
   assert.match(written, /^\d\d:\d\d:\d\d\.\d{3} info {2}request id=abc-1 client="?2001:db8::1"? port=8080 http=2 /)
   assert.match(written, / path="\/p{2047}\.\.\. \(953 more characters\)" status=200 /)
+})
+
+test('access records are gathered with other lines in their order, and all are written', async () => {
+  let written = ''
+  const log = createLog({ level: 'info', format: 'json', out: text => void (written += text) })
+  let wanted = ''
+  for (let at = 0; at < 3_000; at++) {
+    log.line(`${at}\n`)
+    wanted += `${at}\n`
+    if (at % 500 === 499) await new Promise(resolve => setImmediate(resolve))
+  }
+  const records = () =>
+    written
+      .split('\n')
+      .filter(line => !line.startsWith('{'))
+      .join('\n')
+  log.write('info', 'a line that waits for nothing')
+  await new Promise(resolve => setImmediate(resolve))
+  assert.equal(records(), wanted)
+  log.line('last\n')
+  await until(() => records() === `${wanted}last\n`)
+})
+
+test('a connection whose requests differ has the fields of each', () => {
+  const connection = secureConnection()
+  const all = [
+    record({ connection }),
+    record({ connection, host: 'b.test' }),
+    record({ connection, head: { method: 'POST', version: 2 } }),
+    record({ connection, attempts: { count: 2, endpoint: { label: '10.0.0.2:80' }, upstreamName: 'u' } }),
+    record({ connection, attempts: { count: 2, endpoint: null, upstreamName: null } }),
+    record({ connection, route: null }),
+    record({ connection, errorCode: 'CLIENT_GONE', errorWhy: 'gone' }),
+    record({ connection, errorCode: 'CLIENT_GONE' }),
+    record({ connection }),
+  ]
+  for (const of of [...all, ...all.toReversed()])
+    assert.deepEqual(JSON.parse(`{${requestJson(of)}}`), JSON.parse(JSON.stringify(fieldsOf(of))))
 })
 
 test('milliseconds are written as JSON writes them', () => {
