@@ -25,6 +25,8 @@ export type GatewayOptions = {
   readonly shares?: ShareSource | null
   /** The clock by which ticket keys, OCSP responses and certificates that are ordered here age, milliseconds since 1970; the system's when left out */
   readonly now?: () => number
+  /** The clock of deadlines, milliseconds that never go backwards; the process's when left out */
+  readonly clock?: () => number
   /** Looks up the names of backends; the system's resolver when left out */
   readonly lookup?: Lookup
   /** False where another process of this gateway says what becomes of certificates: this one only logs its swaps */

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { DateField } from '../base/date-field.ts'
-import { Deadlines, nowMs } from '../base/deadlines.ts'
+import { Deadlines } from '../base/deadlines.ts'
 import { createLog, type Log } from '../base/log.ts'
 import { MemoryBudget } from '../base/memory-budget.ts'
 import { Output, recordsDropped } from '../base/output.ts'
@@ -101,7 +101,7 @@ export function makeParts(
   const services: Services = {
     transport: currentTransport(events.fault, openKeyLog(options.tlsKeyLog, log), tickets, links, budget),
     budget,
-    deadlines: new Deadlines(nowMs, events.fault),
+    deadlines: new Deadlines(options.clock, events.fault),
     turn: new Turn(events.fault),
     date: new DateField(),
     scratch: new ScratchPool(64),

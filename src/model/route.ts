@@ -43,10 +43,27 @@ export type Who = { readonly identity: ClientIdentity | null; readonly fingerpri
 export type NameAndValue = { readonly name: string; readonly value: string | null }
 
 /** The timeouts that a route may have of its own, by their names in a configuration. */
-export const routeTimeoutNames = ['connect', 'response', 'bodyIdle', 'idle', 'filter', 'total'] as const
+export const routeTimeoutNames = [
+  'connect',
+  'response',
+  'bodyIdle',
+  'idle',
+  'filter',
+  'total',
+  'tunnelIdle',
+] as const
+
+type OwnNames = Exclude<(typeof routeTimeoutNames)[number], 'tunnelIdle'>
 
 /** Milliseconds; 0 for none. */
-export type RouteTimeouts = { readonly [N in (typeof routeTimeoutNames)[number] as `${N}Ms`]: number }
+export type RouteTimeouts = { readonly [N in OwnNames as `${N}Ms`]: number } & {
+  /** Null: as `idleMs` */
+  readonly tunnelIdleMs: number | null
+}
+
+/** Of a WebSocket, or whatever else a connection was upgraded to */
+export const tunnelIdleMs = (timeouts: TunnelTimeouts): number => timeouts.tunnelIdleMs ?? timeouts.idleMs
+export type TunnelTimeouts = Pick<RouteTimeouts, 'idleMs' | 'tunnelIdleMs'>
 
 export function routeTimeouts(all: RouteTimeouts): RouteTimeouts {
   return Object.fromEntries(routeTimeoutNames.map(name => [`${name}Ms`, all[`${name}Ms`]])) as RouteTimeouts

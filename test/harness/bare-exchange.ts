@@ -7,7 +7,7 @@ import { Room } from '../../src/base/room.ts'
 import { Turn } from '../../src/base/turn.ts'
 import type { Connection } from '../../src/model/connection.ts'
 import { byPhase } from '../../src/model/filter.ts'
-import type { Route } from '../../src/model/route.ts'
+import type { Route, RouteTimeouts } from '../../src/model/route.ts'
 import type { Site } from '../../src/model/site.ts'
 import type { Snapshot } from '../../src/model/snapshot.ts'
 import type { Origin } from '../../src/model/stage.ts'
@@ -21,7 +21,15 @@ import type { RequestHead } from '../../src/wire/heads.ts'
 import { requestHead } from './stage-peers.ts'
 
 const ms = 3_600_000
-const timeouts = { connectMs: ms, responseMs: ms, bodyIdleMs: ms, idleMs: ms, filterMs: ms, totalMs: 0 }
+const timeouts: RouteTimeouts = {
+  connectMs: ms,
+  responseMs: ms,
+  bodyIdleMs: ms,
+  idleMs: ms,
+  filterMs: ms,
+  totalMs: 0,
+  tunnelIdleMs: null,
+}
 
 /** The client's side of one exchange. */
 export class BareClient implements Downstream {
@@ -118,7 +126,12 @@ export type Bare = {
   pass(passedMs: number): void
 }
 
-export function bareExchange(origin: Origin, head: Partial<RequestHead> = {}): Bare {
+/** @param own of its route */
+export function bareExchange(
+  origin: Origin,
+  head: Partial<RequestHead> = {},
+  own: { timeouts?: Partial<RouteTimeouts>; bodyRateBytes?: number } = {},
+): Bare {
   const events: string[] = []
   const budget = new MemoryBudget(1_000_000, () => {})
   const share = new Share(budget, { remoteAddress: '192.0.2.1', overBudget() {} } as Ending)
@@ -127,7 +140,14 @@ export function bareExchange(origin: Origin, head: Partial<RequestHead> = {}): B
   const match = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [] }
   const base = { match, timeouts, bodyRateBytes: 0, filters: byPhase([]), requireClient: false }
   const fallback: Route = { ...base, name: 'fallback', origin: refusalOrigin, refused: refusalOrigin }
-  const route: Route = { ...base, name: 'route', origin, refused: refusalOrigin }
+  const route: Route = {
+    ...base,
+    ...own,
+    timeouts: { ...timeouts, ...own.timeouts },
+    name: 'route',
+    origin,
+    refused: refusalOrigin,
+  }
   const routes = { routes: [route], find: () => route }
   const action = { kind: 'http', routes, fallback, tls: null }
   const site = { name: 'a.test', hosts: ['a.test'], termsKey: '', clients: null, action } as unknown as Site

@@ -30,6 +30,7 @@ describe('defaults', () => {
       connectMs: 5_000,
       responseMs: 60_000,
       idleMs: 300_000,
+      tunnelIdleMs: null,
       filterMs: 30_000,
       totalMs: 0,
       poolIdleMs: 30_000,

@@ -45,6 +45,7 @@ describe('deadlines of the data plane', () => {
       bodyIdleMs: 1,
       filterMs: 1,
       totalMs: 1,
+      tunnelIdleMs: null,
     }
     for (const [name, rule] of Object.entries(connectionPhases)) {
       if (rule.by === 'timeout') assert.ok(rule.ms(timeouts) > 0, name)

@@ -92,7 +92,7 @@ function termsOf({ mode, ca, weak }: Plan): ClientTerms | null {
 }
 
 const bundle = { chainPem: '', keyPem: '', keyType: 'ecdsa', fingerprint256: 'one' } as Bundle
-const none = { connectMs: 0, responseMs: 0, bodyIdleMs: 0, idleMs: 0, filterMs: 0, totalMs: 0 }
+const none = { connectMs: 0, responseMs: 0, bodyIdleMs: 0, idleMs: 0, filterMs: 0, totalMs: 0, tunnelIdleMs: null }
 
 function routeOf(name: string, path: string, requireClient: boolean): Route {
   return {

@@ -133,6 +133,14 @@ export const timeoutsRows = {
       'does not read any of the data waiting for it.',
     example: '1h',
   },
+  tunnelIdle: {
+    kind: { type: 'duration', words: none },
+    defaultDocs: '`timeouts.idle`',
+    docs:
+      'No data in either direction of a WebSocket, or of another connection that was upgraded; then it is cut. Applications that are ' +
+      'silent for hours and send no pings need more.',
+    example: '2d',
+  },
   filter: {
     kind: { type: 'duration', words: none },
     default: '30s',

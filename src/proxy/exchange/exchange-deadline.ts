@@ -293,4 +293,12 @@ const isTaken: Readonly<Record<AnswerPhase, boolean>> = {
 }
 
 /** Before there is a route only a challenge is waited for, which has no timeout of a route. */
-const unrouted: RouteTimeouts = { connectMs: 1, responseMs: 1, bodyIdleMs: 1, idleMs: 1, filterMs: 1, totalMs: 0 }
+const unrouted: RouteTimeouts = {
+  connectMs: 1,
+  responseMs: 1,
+  bodyIdleMs: 1,
+  idleMs: 1,
+  filterMs: 1,
+  totalMs: 0,
+  tunnelIdleMs: null,
+}

@@ -1,6 +1,7 @@
 /** After a 101: the client is told, and its link and the backend's are joined (RFC 9110 section 7.8). */
 import { ProxyError } from '../../base/errors.ts'
 import type { Link } from '../../model/link.ts'
+import { tunnelIdleMs } from '../../model/route.ts'
 import type { Tunnelled } from '../seam/downstream.ts'
 import type { Services } from '../seam/services.ts'
 import { Splice } from '../seam/splice.ts'
@@ -28,7 +29,7 @@ export function openTunnel(
   )
   for (const chunk of early) client.write(chunk)
   client.uncork()
-  const splice = new Splice(services, client, backend, tunnelled.timeouts.idleMs, (ended, error) => {
+  const splice = new Splice(services, client, backend, tunnelIdleMs(tunnelled.timeouts), (ended, error) => {
     tunnelled.tunnelEnded(ended.bytesIn, ended.bytesOut, error)
     closed()
   })

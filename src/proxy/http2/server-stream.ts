@@ -2,6 +2,7 @@
 import { ProxyError } from '../../base/errors.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Link } from '../../model/link.ts'
+import { tunnelIdleMs } from '../../model/route.ts'
 import type { Fields } from '../../wire/fields.ts'
 import { h2Error } from '../../wire/h2-frames.ts'
 import type { RequestHead } from '../../wire/heads.ts'
@@ -241,7 +242,7 @@ export class ServerStream implements StreamUser, Downstream {
     const { serving } = this
     const link = new StreamLink(stream, this.connection.link, () => serving.lingering++)
     for (const chunk of early) link.write(chunk)
-    new Splice(this.services, link, backend, tunnelled.timeouts.idleMs, (splice, error) => {
+    new Splice(this.services, link, backend, tunnelIdleMs(tunnelled.timeouts), (splice, error) => {
       serving.lingering--
       tunnelled.tunnelEnded(splice.bytesIn, splice.bytesOut, error)
     })

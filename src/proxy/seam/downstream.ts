@@ -2,12 +2,13 @@
 import type { ProxyError } from '../../base/errors.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Link } from '../../model/link.ts'
+import type { TunnelTimeouts } from '../../model/route.ts'
 import type { Fields } from '../../wire/fields.ts'
 import type { Forwarding } from './forward.ts'
 
 /** An exchange that has become a tunnel. */
 export interface Tunnelled {
-  readonly timeouts: { readonly idleMs: number }
+  readonly timeouts: TunnelTimeouts
   readonly upgrade: string | null
   finish(error: ProxyError | null): void
   tunnelEnded(bytesIn: number, bytesOut: number, error: ProxyError | null): void

@@ -466,6 +466,7 @@ export const routes: Table = {
     ...routeMs('idle', 'idleMs'),
     ...routeMs('filter', 'filterMs'),
     ...routeMs('total', 'totalMs'),
+    ...routeMs('tunnelIdle', 'tunnelIdleMs'),
     'sites[].routes[].limits.body': {
       to: '2b',
       look: running => running.status({ method: 'POST', body: 'abc' }),

@@ -62,6 +62,7 @@ const limits: Table = {
     ...routeTimeout('response', 'responseMs'),
     ...routeTimeout('filter', 'filterMs'),
     ...routeTimeout('total', 'totalMs'),
+    ...routeTimeout('tunnelIdle', 'tunnelIdleMs'),
     'timeouts.idle': {
       to: '7s',
       look: running => [running.snapshot.timeouts.idleMs, running.route()?.timeouts.idleMs],
