@@ -11,6 +11,7 @@ import { childOf, describePlace, type Node, placeOf, placeOfKey } from './engine
 import { whole } from './engine/whole.ts'
 import { keyPairShape } from './schema/certificate.ts'
 import { ja4Shape } from './schema/clients.ts'
+import { startTlsAlpn } from './schema/layer4.ts'
 import { matchShape, redirectShape, respondShape, type routeShape } from './schema/route.ts'
 import type { siteShape } from './schema/site.ts'
 import { checkStages, stagesOf, type WrittenLevel, writtenFeatures } from './stages.ts'
@@ -133,10 +134,11 @@ function validateEnding(raw: Site, node: Node, checks: SiteChecks): SiteAction |
       const timeouts = { ...over({ connectMs, idleMs }, own), greetingMs: responseMs, lifetimeMs: own.lifetimeMs }
       const layer4 = { upstream, timeouts, connectionsPerClient: limits }
       if (ending === 'passthrough') return { kind: ending, ...layer4 }
-      const alpn = raw.tcp?.alpn?.filter(name => name !== undefined)
-      return alpn && raw.tcp?.startTls !== undefined
-        ? { kind: ending, ...layer4, alpn, startTls: raw.tcp.startTls }
-        : undefined
+      const { alpn, startTls } = raw.tcp ?? {}
+      if (alpn === undefined || startTls === undefined) return undefined
+      const names = alpn.filter(name => name !== undefined)
+      const spoken = names.length === 0 && startTls !== null ? startTlsAlpn[startTls] : names
+      return { kind: ending, ...layer4, alpn: spoken, startTls }
     }
     case 'to': {
       const upstream = checks.upstreams.resolve(raw.to ?? undefined, value)

@@ -173,6 +173,19 @@ describe('SMTP', () => {
     const own = await behind('mute').connection(before)
     client.destroy()
     await own.closed()
+    const records = gateway
+      .logs()
+      .filter(each => each['clientPort'] === client.localPort && each['message'] === 'tcp')
+    assert.deepEqual(
+      records.map(each => each['error']),
+      ['CLIENT_GONE'],
+    )
+  })
+
+  it('is not spoken to by a browser, which offers other protocols', async () => {
+    const options = { servername: 'mail.test', ALPNProtocols: ['h2', 'http/1.1'] }
+    await assert.rejects(smtpOverTls(portOf('smtp'), options), /no.application.protocol|ALPN/i)
+    await assert.rejects(rawTls(portOf('tls'), options), /no.application.protocol|ALPN/i)
   })
 
   it('is refused in its own words when it is late, and the log says so', async () => {

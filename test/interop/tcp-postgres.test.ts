@@ -18,7 +18,7 @@ before(async () => {
   if (skip) return
   chmodSync(client.keyFile, 0o600)
   postgres = await startPostgres()
-  const tcp = { to: [`127.0.0.1:${postgres.port}`], alpn: ['postgresql'], startTls: 'postgres' as const }
+  const tcp = { to: [`127.0.0.1:${postgres.port}`], startTls: 'postgres' as const }
   const certificate = { chain: own.chainFile, key: own.keyFile }
   gateway = await startGateway({
     sites: [

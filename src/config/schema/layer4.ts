@@ -1,6 +1,6 @@
 /** Rows for what is forwarded as bytes: passthrough and tcp sites. */
 import { acmeProtocol } from '../../model/challenge.ts'
-import { listenerProtocols } from '../../wire/start-tls/dialogs.ts'
+import { listenerProtocols, type StartTls } from '../../wire/start-tls/dialogs.ts'
 import { type Formed, hostPort } from '../engine/forms.ts'
 import { type Row, shape } from '../engine/kinds.ts'
 import { balanceRow } from './upstream.ts'
@@ -96,10 +96,12 @@ export const tcpShape = shape({
   rows: {
     ...layer4Rows,
     alpn: {
+      defaultDocs:
+        'with `startTls` the name of that protocol; otherwise none is negotiated, whatever clients offer',
       kind: { type: 'list', of: { type: 'string', form: protocolName, write: 'protocol' }, single: true },
       docs:
         'Application protocols (ALPN) that the site speaks, the preferred one first. A client that offers protocols must offer one of ' +
-        'them; one that offers none is served. By default no protocol is negotiated, whatever clients offer.',
+        'them; one that offers none is served.',
       example: '[postgresql]',
     },
     startTls: {
@@ -114,6 +116,15 @@ export const tcpShape = shape({
   },
   unsupported,
 })
+
+/** Names of the protocols in ALPN, for a site that gives none: a browser, which always offers others, speaks to none of them. */
+export const startTlsAlpn: Readonly<Record<StartTls, readonly string[]>> = {
+  postgres: ['postgresql'],
+  smtp: ['smtp'],
+  imap: ['imap'],
+  pop3: ['pop3'],
+  xmpp: ['xmpp-client', 'xmpp-server'],
+}
 
 /** A protocol name of ALPN as people write it (RFC 7301 section 3.1 allows any bytes). */
 function protocolName(text: string): Formed<string> {

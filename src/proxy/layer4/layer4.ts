@@ -166,6 +166,8 @@ class Layer4 implements LinkHandler, ConnectionUser, GreetingUser {
 
   onEnd(): void {
     this.clientEnded = true
+    // It has said nothing, and will not: the greeting is for nobody.
+    if (this.greeting !== null && this.early.length === 0) this.connection.link.close()
   }
 
   onOpen(): void {}
