@@ -98,6 +98,12 @@ export const errorTable = {
     'no',
     'A client certificate is required, and there is none, or it does not verify, has ended, is revoked or is not on the list.',
   ),
+  ACCESS_DENIED: row(
+    403,
+    'client',
+    'no',
+    "The client's address is denied by `access`, or is not on its allow list.",
+  ),
   HTTP2_VIOLATION: row(
     0,
     'client',

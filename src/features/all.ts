@@ -1,4 +1,5 @@
 /** Every feature, in the order in which they run: the first is the outermost. A new one is a folder and a line here. */
+import { access } from './access/feature.ts'
 import { accessLog } from './access-log/feature.ts'
 import { bodyLimit } from './body-limit/feature.ts'
 import { compress } from './compress/feature.ts'
@@ -25,6 +26,7 @@ export const features = {
   compress,
   errors,
   maintenance,
+  access,
   'limits.body': bodyLimit,
   forward,
   via,

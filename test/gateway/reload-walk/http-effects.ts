@@ -316,6 +316,19 @@ const features: Readonly<Record<string, Effect>> = {
     sees: true,
   },
   forward: { to: ['x-real-ip'], look: r => r.echoed().then(contains('x-real-ip: ')), sees: true },
+  access: { to: { deny: ['127.0.0.1'] }, look: running => running.status(), sees: '403' },
+  'access.allow': {
+    given: { access: { allow: ['127.0.0.0/8'] } },
+    to: ['10.0.0.0/8'],
+    look: running => running.status(),
+    sees: '403',
+  },
+  'access.deny': {
+    given: { access: { deny: ['10.0.0.0/8'] } },
+    to: ['127.0.0.1'],
+    look: running => running.status(),
+    sees: '403',
+  },
   requestId: { to: true, look: idSeen, sees: true },
   'requestId.accept': {
     given: { requestId: true },
