@@ -42,7 +42,7 @@ export const errorTable = {
     400,
     'client',
     'no',
-    'The path has no safe normal form: it climbs above the root or hides a slash, a backslash or a NUL.',
+    'The path has no safe form: it climbs above the root, hides a slash, a backslash or a NUL, or could be read as one for another route.',
   ),
   PLAIN_HTTP_ON_TLS_PORT: row(400, 'client', 'no', 'Cleartext HTTP was sent to a port that speaks TLS.'),
   METHOD_NOT_SUPPORTED: row(501, 'client', 'no', 'CONNECT asks for a forward proxy; this is a reverse proxy.'),

@@ -2,9 +2,11 @@
  * The options of features, as they add up over the levels where they may stand: for all sites, for a site, for a route.
  * What adds is a list, the outer level first; what chooses is the nearest one alone.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { type FeatureName, features } from '../features/all.ts'
 import type { Feature, InternalRoute, Lasting, Outward, Where } from '../features/feature.ts'
 import type { Stage } from '../model/stage.ts'
+import { type PathForm, strictForm } from '../wire/path-form.ts'
 import { fieldOf } from './engine/kinds.ts'
 import type { Problems } from './engine/problem.ts'
 import { childOf, type Node } from './engine/tree.ts'
@@ -92,6 +94,20 @@ export function compileStages(
     inside: compiled.flatMap(({ inside }) => inside ?? []),
   }
 }
+
+/** The form in which a route with these stages takes paths; undefined for the strict one. */
+export function pathFormOf(
+  stages: readonly StageConfig[],
+  from: Readonly<Record<string, Feature>> = all,
+): PathForm | undefined {
+  let form: PathForm | undefined
+  for (const { name, values } of stages) form ??= from[name]?.pathForm?.(values as never)
+  return form !== undefined && isDeepStrictEqual(form, strictForm) ? undefined : form
+}
+
+/** Whether a feature gives the backend another path. */
+export const changesPath = (name: string, from: Readonly<Record<string, Feature>> = all): boolean =>
+  from[name]?.outward !== undefined
 
 /** Back through what changes the path, the last to run first. */
 function outwardOf(stages: readonly StageConfig[]): Outward {

@@ -18,6 +18,7 @@ import { checkStages, stagesOf, type WrittenLevel, writtenFeatures } from './sta
 import { certificateOf } from './validate-certificate.ts'
 import { checkNoClients, validateClients, warnUseless } from './validate-clients.ts'
 import { validateOcsp } from './validate-ocsp.ts'
+import { checkPaths } from './validate-paths.ts'
 import type { Policies } from './validate-policies.ts'
 import { checkDefault, checkListeners, type ListenerChecks } from './validate-site-listeners.ts'
 import type { Upstreams } from './validate-upstreams.ts'
@@ -62,6 +63,7 @@ export function validateSite(raw: Site, node: Node, checks: SiteChecks): SiteCon
     return undefined
   if (!known) return undefined
   if (clients === undefined) return undefined
+  if (action.kind === 'http') checkPaths(action.routes, childOf(node, 'routes') ?? node, problems)
   if (clients === null && action.kind === 'http') checkNoClients(action.routes, problems, node)
   const staple = validateOcsp(raw.ocsp, certificate, node, problems)
   const ja4 = whole(ja4Shape, raw.ja4)

@@ -12,6 +12,7 @@ import { hsts } from './hsts/feature.ts'
 import { ja4Forward } from './ja4-forward/feature.ts'
 import { location } from './location/feature.ts'
 import { maintenance } from './maintenance/feature.ts'
+import { path } from './path/feature.ts'
 import { requestId } from './request-id/feature.ts'
 import { rewrite } from './rewrite/feature.ts'
 import { strip } from './strip/feature.ts'
@@ -34,6 +35,7 @@ export const features = {
   location,
   cookies,
   upgrade,
+  path,
   strip,
   rewrite,
 } as const

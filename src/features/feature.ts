@@ -8,6 +8,7 @@ import type { Row } from '../config/engine/kinds.ts'
 import type { Problems } from '../config/engine/problem.ts'
 import type { Node } from '../config/engine/tree.ts'
 import type { Origin, Stage, StagedExchange } from '../model/stage.ts'
+import type { PathForm } from '../wire/path-form.ts'
 import type { Page } from './pages.ts'
 
 /** The route that stages are compiled for. */
@@ -59,6 +60,13 @@ export type Feature<R extends Row = Row> = {
   needsFingerprint?(value: RawValue<R['kind']>): boolean
   /** @param values that hold for the route, the outermost first; at least one @param outward of all features of the route */
   compile(values: readonly RawValue<R['kind']>[], where: Where, outward: Outward, lasting: Lasting): Stages
+  /**
+   * It decides which clients may send a request. Routes of one site that take encoded slashes must not differ in it. `paths`: it
+   * decides by the path, and no route with it may take paths in another form than the strict one.
+   */
+  readonly authorizes?: 'requests' | 'paths'
+  /** The form in which routes take paths. */
+  pathForm?(values: readonly RawValue<R['kind']>[]): PathForm
   /** Of a feature that gives the backend another path: the way back. */
   outward?(values: readonly RawValue<R['kind']>[]): Outward
   /**

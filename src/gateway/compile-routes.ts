@@ -3,7 +3,7 @@
  * filters around them.
  */
 import type { RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
-import { compileStages, needsFingerprint } from '../config/stages.ts'
+import { compileStages, needsFingerprint, pathFormOf } from '../config/stages.ts'
 import type { Lasting, Where } from '../features/feature.ts'
 import { filesOrigin } from '../features/files/origin.ts'
 import { byPhase, type Filters } from '../model/filter.ts'
@@ -51,6 +51,7 @@ export function actionOf(
           bodyRateBytes: route.bodyRateBytes,
           filters,
           requireClient: route.requireClient,
+          path: pathFormOf(route.stages),
         } satisfies Route
       })
       const where: Where = { paths: [], hosts: from.hosts, isDefaultSite: from.default }

@@ -1,6 +1,8 @@
 /** A route: which requests it takes, and what becomes of them. */
+import type { ProxyError } from '../base/errors.ts'
 import type { Fields } from '../wire/fields.ts'
 import type { Fingerprint } from '../wire/ja4.ts'
+import type { PathForm } from '../wire/path-form.ts'
 import type { ClientIdentity, ClientMatch } from './client-identity.ts'
 import type { Filters } from './filter.ts'
 import type { Origin } from './stage.ts'
@@ -19,7 +21,12 @@ export type Route = {
   readonly filters: Filters
   /** Only for clients that have shown a certificate */
   readonly requireClient: boolean
+  /** The form in which it takes paths; absent for the strict one */
+  readonly path?: PathForm | undefined
 }
+
+/** A path in the form of its route, and that route */
+export type RoutedPath = { readonly path: string; readonly route: Route | null }
 
 /** Every list that is empty matches anything; a request must satisfy all of them. */
 export type RouteMatch = {
@@ -69,8 +76,12 @@ export function routeTimeouts(all: RouteTimeouts): RouteTimeouts {
   return Object.fromEntries(routeTimeoutNames.map(name => [`${name}Ms`, all[`${name}Ms`]])) as RouteTimeouts
 }
 
-/** Finds the route of a request, or null. `path` is in normal form, `query` as sent with its '?'. */
+/** Finds the route of a request, or null. `path` is in the form of its route, `query` as sent with its '?'. */
 export interface RouteTable {
   readonly routes: readonly Route[]
+  /** Of a path as it was sent, with why it is refused. Null where all routes take the strict form */
+  readonly read:
+    | ((method: string, raw: string, query: string, fields: Fields, who: Who) => RoutedPath | ProxyError)
+    | null
   find(method: string, path: string, query: string, fields: Fields, who: Who): Route | null
 }

@@ -8,19 +8,29 @@ import type { NameAndValue, Route, RouteTable, Who } from '../model/route.ts'
 import { fitsFingerprint } from '../model/site.ts'
 import type { Fields } from '../wire/fields.ts'
 import { Paths } from './paths.ts'
+import { readPath } from './readings.ts'
 
 export function routeTable(routes: readonly Route[]): RouteTable {
   const only = routes.length === 1 && takesEverything(routes[0] as Route) ? (routes[0] as Route) : null
-  if (only !== null) return { routes, find: () => only }
+  if (only !== null) return table(routes, () => only)
   const paths = new Paths<Route>()
   routes.forEach((route, index) => {
     const rank = conditions(route) * 100_000 - index
     for (const path of route.match.paths.length === 0 ? ['/*'] : route.match.paths) paths.add(path, route, rank)
   })
+  return table(routes, (method, path, query, fields, who) =>
+    paths.find(path, route => accepts(route, method, query, fields, who)),
+  )
+}
+
+function table(routes: readonly Route[], find: RouteTable['find']): RouteTable {
+  if (routes.every(({ path }) => path === undefined)) return { routes, find, read: null }
+  const stripsParameters = routes.some(({ path }) => path?.stripParameters)
   return {
     routes,
-    find: (method, path, query, fields, who) =>
-      paths.find(path, route => accepts(route, method, query, fields, who)),
+    find,
+    read: (method, raw, query, fields, who) =>
+      readPath(raw, stripsParameters, path => find(method, path, query, fields, who)),
   }
 }
 

@@ -8,7 +8,7 @@ import { explainStage, internalRoutes, type StageConfig } from '../../config/sta
 import type { Where } from '../../features/feature.ts'
 import type { ClientIdentity, ClientMatch } from '../../model/client-identity.ts'
 import { Fields } from '../../wire/fields.ts'
-import { parseTarget } from '../../wire/target.ts'
+import { parseTarget, type Target } from '../../wire/target.ts'
 import { verifiedText } from '../map/model.ts'
 import { tableOf } from '../routes.ts'
 import { matchText, refusal, requiredText } from './clients.ts'
@@ -30,20 +30,21 @@ type Asked = {
 export function sayRoute(say: Say, routes: readonly RouteConfig[], asked: Asked): void {
   const { url, method, secure, clients } = asked
   const target = parseTarget(method, url.pathname)
-  if (target instanceof ProxyError) {
-    say('answer', `400 (${target.message})`)
+  const path = target instanceof ProxyError ? target : pathOf(target, routes, method, url.search)
+  if (path instanceof ProxyError) {
+    say('answer', `400 (${path.message})`)
     return
   }
   const own = internalRoutes(asked.stages, asked.where).find(
-    ({ path, methods }) => path === target.path && (methods.length === 0 || methods.includes(method)),
+    ({ path: each, methods }) => each === path && (methods.length === 0 || methods.includes(method)),
   )
   if (own !== undefined) {
     say('route', `${own.path}, which ${own.feature} has for itself`)
     sayStages(say, asked.stages)
     return
   }
-  if (target.path !== url.pathname) say('path', `${target.path} (normal form, routed on and forwarded)`)
-  const found = candidates(routes, method, target.path, url.search)
+  if (path !== url.pathname) say('path', `${path} (the form that is routed on and forwarded)`)
+  const found = candidates(routes, method, path, url.search)
   const forSome = found.filter(({ match }) => match.clients.length > 0)
   const forAll = found.find(({ match }) => match.clients.length === 0) ?? null
   if (secure) {
@@ -61,7 +62,7 @@ export function sayRoute(say: Say, routes: readonly RouteConfig[], asked: Asked)
   }
   const others = secure && forSome.length > 0 ? ' for everybody else' : ''
   if (forAll === null) {
-    const why = `takes ${method} ${target.path}${others}`
+    const why = `takes ${method} ${path}${others}`
     say('route', `none of ${routes.length} ${why} (routes with header conditions are tried without headers)`)
     sayFallback(say, asked.stages)
     return
@@ -91,6 +92,19 @@ const somebody: ClientIdentity = {
   weakness: null,
   notBefore: 0,
   notAfter: 0,
+}
+
+/** In the form of the route that takes it */
+function pathOf(
+  { path, raw, problem }: Target,
+  routes: readonly RouteConfig[],
+  method: string,
+  query: string,
+): string | ProxyError {
+  const { read } = tableOf(routes)
+  if (read === null || raw === '*') return problem ?? path
+  const found = read(method, raw, query, new Fields(''), { identity: somebody, fingerprint: null })
+  return found instanceof ProxyError ? found : found.path
 }
 
 /** The routes that may take it, in the order in which they are tried, down to the first that takes any client. */

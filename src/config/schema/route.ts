@@ -22,7 +22,7 @@ export const matchShape = shape({
       docs:
         '`/a` is that path alone, `/a/*` is `/a` and everything below it, and a `*` elsewhere stands for one segment or a part of one ' +
         '(`/a/*/b`). Path parameters (`;a=b`) are part of their segment: `/admin;a=b/x` is not below `/admin`, while some backends, such ' +
-        'as servlet containers, take it for `/admin/x`. To protect such a folder, list both: `[/admin/*, "/admin;*/*"]`.',
+        'as servlet containers, take it for `/admin/x`. In front of those, write `path: { parameters: strip }`.',
       example: '/api/*',
     },
     method: {

@@ -1,11 +1,11 @@
 /** From a request head to its route: the target's normal form, the site of its host, and the site's routes. */
 import { ProxyError } from '../../base/errors.ts'
 import type { Client, Trust } from '../../model/client.ts'
-import type { Route } from '../../model/route.ts'
+import type { Route, RouteTable, Who } from '../../model/route.ts'
 import type { Site } from '../../model/site.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
 import type { RequestHead } from '../../wire/heads.ts'
-import { parseTarget } from '../../wire/target.ts'
+import { parseTarget, type Target } from '../../wire/target.ts'
 import { clientProblem } from '../seam/client-certificate.ts'
 import type { Forwarding } from '../seam/forward.ts'
 import type { Services } from '../seam/services.ts'
@@ -52,7 +52,7 @@ export function locate(
   if (target.authority !== null) exchange.host = target.authority
   if (forwardedHost !== null) exchange.host = forwardedHost
   if (connection.httpsOnly && !exchange.client.secure) {
-    const location = httpsLocation(exchange.host, services, target.path, target.query)
+    const location = httpsLocation(exchange.host, services, target.raw, target.query)
     if (location instanceof ProxyError) return location
     exchange.route = toHttps(snapshot, location)
     return null
@@ -62,15 +62,29 @@ export function locate(
   const site = forwarding.site as Site
   exchange.site = site
   const { action } = site
-  const route =
-    action.kind === 'http'
-      ? action.routes.find(head.method, target.path, target.query, head.fields, connection)
-      : null
-  if (action.kind === 'http') exchange.refusing = route ?? action.fallback
+  const route = action.kind === 'http' ? routeOf(exchange, action.routes, target, connection) : null
+  if (action.kind === 'http')
+    exchange.refusing = route === null || route instanceof ProxyError ? action.fallback : route
+  if (route instanceof ProxyError) return route
   const problem = clientProblem(connection, site, route)
   if (problem !== null) return problem
   if (route === null)
-    return new ProxyError('NO_ROUTE', `no route of ${site.name} takes ${head.method} ${target.path}`)
+    return new ProxyError('NO_ROUTE', `no route of ${site.name} takes ${head.method} ${exchange.path}`)
   exchange.route = route
   return null
+}
+
+/** The route of a path, which is put into the form that the route takes. */
+function routeOf(
+  exchange: Located,
+  routes: RouteTable,
+  { path, raw, query, problem }: Target,
+  who: Who,
+): Route | ProxyError | null {
+  const { method, fields } = exchange.head
+  if (routes.read === null || raw === '*') return problem ?? routes.find(method, path, query, fields, who)
+  const read = routes.read(method, raw, query, fields, who)
+  if (read instanceof ProxyError) return read
+  exchange.path = read.path
+  return read.route
 }

@@ -93,8 +93,9 @@ class Redirecting implements LinkHandler, Waiting {
       const target = parseTarget(parsed.method, parsed.target)
       if (target instanceof ProxyError) this.refuse(target)
       else {
-        const { authority, path, query } = target
-        const location = httpsLocation(authority ?? parsed.host, this.services, path, query)
+        // As it came: the site that it leads to says in which form its routes take paths.
+        const { authority, raw, query } = target
+        const location = httpsLocation(authority ?? parsed.host, this.services, raw, query)
         if (location instanceof ProxyError) this.refuse(location)
         else this.redirect(location)
       }

@@ -310,6 +310,11 @@ const features: Readonly<Record<string, Effect>> = {
     sees: true,
   },
   'errors.*.file': { given: { errors: { 502: { file: otherPage } } }, to: page, look: brokenGets, sees: true },
+  path: { to: { merge: false }, look: asked('/a//b'), sees: '/a//b' },
+  'path.encodedSlash': { given: { path: {} }, to: 'keep', look: asked('/a%2Fb'), sees: '/a%2Fb' },
+  'path.merge': { given: { path: {} }, to: false, look: asked('/a//b'), sees: '/a//b' },
+  'path.normalize': { given: { path: {} }, to: 'keep', look: asked('/a/./b'), sees: '/a/./b' },
+  'path.parameters': { given: { path: {} }, to: 'strip', look: asked('/a;x/b'), sees: '/a/b' },
   upgrade: {
     to: ['tcp'],
     look: r => r.echoed({ fields: ['connection: upgrade', 'upgrade: tcp'] }).then(contains('upgrade: tcp')),

@@ -14,6 +14,7 @@ import { canonicalHost, isHost } from '../../../src/wire/host.ts'
 import { ChunkedDecoder } from '../../../src/wire/http1-body.ts'
 import { parseRequestHead, parseResponseHead } from '../../../src/wire/http1-head.ts'
 import { LenientHead, leniencyNames } from '../../../src/wire/lenient-head.ts'
+import { pathForm, strictForm } from '../../../src/wire/path-form.ts'
 import { sniffProtocol } from '../../../src/wire/sniff.ts'
 import { parseTarget } from '../../../src/wire/target.ts'
 import { parseTraceParent } from '../../../src/wire/trace-parent.ts'
@@ -208,6 +209,15 @@ export const http1: readonly Worst[] = [
     const target = '/'.repeat(n)
     return () => parseTarget('GET', target)
   }),
+  ...['%61', '%2F', ';', '/.', 'a/../', '//'].flatMap(piece =>
+    [strictForm, { ...strictForm, encodedSlash: true, merge: false, stripParameters: true, decode: false }].map(
+      form =>
+        worst('src/wire/path-form.ts', `${piece} over and over (${form.merge})`, 4_000, n => {
+          const path = `/${piece.repeat(n / piece.length)}`
+          return () => pathForm(path, form)
+        }),
+    ),
+  ),
   worst('src/wire/target.ts', 'an absolute form', 8_000, n => {
     const target = `http://${'a'.repeat(n)}/${'?'.repeat(n)}`
     return () => parseTarget('GET', target)

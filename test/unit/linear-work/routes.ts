@@ -3,13 +3,16 @@
 import { changeCookie } from '../../../src/features/cookies/set-cookie.ts'
 import { outside } from '../../../src/features/location/reference.ts'
 import { upgrade } from '../../../src/features/upgrade/feature.ts'
+import type { Route } from '../../../src/model/route.ts'
 import { needsNoBody, type Sink, type Stage, type StagedExchange } from '../../../src/model/stage.ts'
 import { compileCaptures, restOf } from '../../../src/route/captures.ts'
 import { routeTable } from '../../../src/route/match.ts'
 import { Names } from '../../../src/route/names.ts'
 import { Paths } from '../../../src/route/paths.ts'
+import { readPath } from '../../../src/route/readings.ts'
 import { compileWildcard, matchesWildcard } from '../../../src/route/wildcard.ts'
 import { Fields } from '../../../src/wire/fields.ts'
+import { strictForm } from '../../../src/wire/path-form.ts'
 import { nothingLasts } from '../../harness/stage-peers.ts'
 import { type Worst, worst } from './worst.ts'
 
@@ -92,6 +95,14 @@ export const routes: readonly Worst[] = [
       const origin = (inside as Stage)(() => needsNoBody)
       const head = { upgrade: piece.repeat(n / piece.length) }
       return () => origin({ head } as unknown as StagedExchange, null as unknown as Sink)
+    }),
+  ),
+  ...['%61', '%2F', ';a', '/.', 'a/../', '//', 'a//../;b/%2e', '%2e/;//'].map(piece =>
+    worst('src/route/readings.ts', `${piece} over and over`, 4_000, n => {
+      const form = { ...strictForm, encodedSlash: true, merge: false, decode: false, dots: false }
+      const route = { path: form } as unknown as Route
+      const path = `/${piece.repeat(n / piece.length)}`
+      return () => readPath(path, true, () => route)
     }),
   ),
   worst('src/route/names.ts', 'labels', 4_000, n => {
