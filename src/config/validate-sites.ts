@@ -61,8 +61,7 @@ export function validateSite(raw: Site, node: Node, checks: SiteChecks): SiteCon
   const clients = validateClients(raw.clients, node, problems)
   if (!raw.host || raw.default === undefined || raw.policy === undefined || !action || certificate === undefined)
     return undefined
-  if (!known) return undefined
-  if (clients === undefined) return undefined
+  if (!known || clients === undefined) return undefined
   if (action.kind === 'http') checkPaths(action.routes, childOf(node, 'routes') ?? node, problems)
   if (clients === null && action.kind === 'http') checkNoClients(action.routes, problems, node)
   const staple = validateOcsp(raw.ocsp, certificate, node, problems)

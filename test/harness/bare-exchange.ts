@@ -148,7 +148,7 @@ export function bareExchange(
     origin,
     refused: refusalOrigin,
   }
-  const routes = { routes: [route], find: () => route }
+  const routes = { routes: [route], read: null, find: () => route }
   const action = { kind: 'http', routes, fallback, tls: null }
   const site = { name: 'a.test', hosts: ['a.test'], termsKey: '', clients: null, action } as unknown as Site
   const services = {
