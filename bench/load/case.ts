@@ -14,10 +14,10 @@ export type Load =
 
 /**
  * Whose figure, in the same round, a subject's is divided by: the least of nginx, HAProxy and Caddy; the runtime without
- * a gateway, which is `bare` for Sallyport on Bun and `bare-node` on Node; Sallyport without the stages or with one worker; or
- * its own full handshakes.
+ * a gateway, which is `bare` for Sallyport on Bun and `bare-node` on Node; Sallyport without the stages, with one worker, or of
+ * another version; or its own full handshakes.
  */
-export type Reference = 'best' | 'nginx' | 'haproxy' | 'bare' | 'plain' | 'one' | 'full'
+export type Reference = 'best' | 'nginx' | 'bare' | 'plain' | 'one' | 'base' | 'full'
 
 export type Goal = {
   readonly subject: 'sallyport' | 'node' | 'two'
@@ -43,6 +43,8 @@ export type Case = {
   readonly goals: readonly Goal[]
   /** A row of the table that `--goals` prints */
   readonly inGoals?: boolean
+  /** A row of docs/where-the-time-goes.md */
+  readonly inLayers?: boolean
   /** What the runtime without a gateway does: join the client to the backend, TLS ended, or answer a constant */
   readonly bare?: 'pipe' | 'constant'
   /** Sallyport on Node takes part, and the runtime's own `node:tls` */
@@ -51,6 +53,8 @@ export type Case = {
   readonly key?: KeyKind
   /** TLS 1.2 and not 1.3 */
   readonly tls12?: boolean
+  /** The client speaks cleartext: what TLS costs is the difference */
+  readonly cleartext?: boolean
   /** The access log is on */
   readonly accessLog?: boolean
   /** Of the body in each request, POSTed to the script backend */

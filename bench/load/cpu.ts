@@ -48,6 +48,8 @@ function processTree(root: number): ProcessStat[] {
   return tree
 }
 
+export const processIds = (root: number): number[] => processTree(root).map(({ pid }) => pid)
+
 /** Microseconds of user and system time, of the whole tree since it was started. */
 export function treeCpuUs(root: number): number {
   let ticks = 0

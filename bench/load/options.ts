@@ -14,6 +14,8 @@ export type Options = {
   readonly warmUpSeconds: number
   readonly firstWarmUpSeconds: number
   readonly systemPeers: boolean
+  /** Profile where the time goes instead of comparing */
+  readonly layers: boolean
   readonly proxyCore: number
   readonly loadCore: number
   readonly markdown: boolean
@@ -33,6 +35,7 @@ export type Options = {
 export const usage = `npm run bench -- [OPTIONS]
 
   --goals                     the rows of the goals' table only, without Caddy, in about a quarter of an hour
+  --layers                    profile the rows of docs/where-the-time-goes.md with perf, instead of comparing
   --peers LIST                of ${peerNames.join(',')} (default: all)
   --cases LIST                of ${cases.map(({ id }) => id).join(',')} (default: all)
   --rounds N                  default 5
@@ -45,8 +48,8 @@ export const usage = `npm run bench -- [OPTIONS]
   --markdown                  print the tables as Markdown
   --json FILE                 write the results
   --from FILE                 show results written by --json instead of measuring
-  --svg FILE                  write the chart
-  --write-docs                put the tables into docs/benchmarks.md
+  --svg FILE                  write the chart, or the picture of the layers
+  --write-docs                put the tables into docs/benchmarks.md, or docs/where-the-time-goes.md
   --keep                      keep the temporary folder (configurations, logs)
 `
 
@@ -75,6 +78,7 @@ export function parseOptions(argv: readonly string[]): Options {
     options: {
       help: flag,
       goals: flag,
+      layers: flag,
       'system-peers': flag,
       peers: text,
       cases: text,
@@ -101,8 +105,10 @@ export function parseOptions(argv: readonly string[]): Options {
     throw new UsageError(`--runtime takes bun or node, not '${runtime}'`)
   }
   const baseCommand = words(values.base ?? '')
-  const isGoals = values.goals
-  const offered = isGoals ? cases.filter(({ inGoals }) => inGoals === true) : cases
+  const { goals: isGoals, layers } = values
+  const offered = cases.filter(
+    ({ inGoals, inLayers }) => (!isGoals || inGoals === true) && (!layers || inLayers === true),
+  )
   const ids = pick(values.cases, offered.map(({ id }) => id), '--cases') // biome-ignore format: short
   const peers = pick(values.peers, peerNames, '--peers')
     .filter(name => name !== 'base' || baseCommand.length > 0)
@@ -112,11 +118,12 @@ export function parseOptions(argv: readonly string[]): Options {
     help: values.help,
     peers,
     cases: cases.filter(({ id }) => ids.includes(id)),
-    rounds: count(values.rounds, 5, '--rounds'),
+    rounds: count(values.rounds, layers ? 2 : 5, '--rounds'),
     seconds: count(values.seconds, isGoals ? 2 : 5, '--seconds'),
     // The load of each measurement opens its own connections: what a warm-up warms after the first round is little.
     warmUpSeconds: isGoals ? 0 : 1,
     firstWarmUpSeconds: isGoals ? 2 : 3,
+    layers,
     systemPeers: values['system-peers'],
     proxyCore,
     loadCore,

@@ -92,7 +92,7 @@ function launch(name: PeerName, one: Case, setup: Setup, options: PeerOptions): 
       const job: BareJob = {
         port: setup.port,
         mode: one.bare ?? 'constant',
-        identity: setup.shape === 'passthrough' ? null : setup.identity,
+        identity: setup.shape === 'passthrough' || setup.cleartext ? null : setup.identity,
         backendPort: setup.backendPort,
         backendTls: setup.shape === 'bridge' ? { ca: setup.ca, serverName: backendName } : null,
         body: answerOf(null),
@@ -143,7 +143,7 @@ export async function startPeer(
   while (!running.exited() && performance.now() < deadline) {
     try {
       const ready = readyLine === undefined || readFileSync(logFile, 'utf8').includes(readyLine)
-      if (ready && (await get(setup.port, setup.ca, '/seen')).status === 200) {
+      if (ready && (await get(setup.port, setup.cleartext ? null : setup.ca, '/seen')).status === 200) {
         return {
           ...running,
           name,

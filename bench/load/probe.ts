@@ -3,20 +3,26 @@
  * backend over the version that is asked for, sets the forwarding headers (all proxies must do the same work) and gives whole bodies.
  */
 import { readFileSync } from 'node:fs'
+import http from 'node:http'
 import https from 'node:https'
 import type { Case } from './case.ts'
 
 export type Answer = { readonly status: number; readonly body: Buffer }
 
-export function get(port: number, ca: string, path: string): Promise<Answer> {
+/** In cleartext where `ca` is null */
+export function get(port: number, ca: string | null, path: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, ca: readFileSync(ca), servername: 'localhost', agent: false }
-    const request = https.get({ ...options, headers: { host: 'localhost' }, timeout: 5000 }, response => {
+    const options = { host: '127.0.0.1', port, path, agent: false, headers: { host: 'localhost' }, timeout: 5000 }
+    const onResponse = (response: http.IncomingMessage) => {
       const chunks: Buffer[] = []
       response.on('data', chunk => chunks.push(chunk))
       response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }))
       response.on('error', reject)
-    })
+    }
+    const request =
+      ca === null
+        ? http.get(options, onResponse)
+        : https.get({ ...options, ca: readFileSync(ca), servername: 'localhost' }, onResponse)
     request.on('timeout', () => request.destroy(new Error(`GET ${path} took over 5 s`)))
     request.on('error', reject)
   })

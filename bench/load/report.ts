@@ -77,14 +77,14 @@ export function writeChart(file: string, results: Results): void {
   writeFileSync(file, chart(summaries(results), machineLines(results.machine)))
 }
 
-/** Replaces what stands between the two markers of docs/benchmarks.md. */
-export function writeDocs(file: string, results: Results): void {
-  const [open, close] = ['<!-- table -->', '<!-- /table -->']
+/** Replaces what stands between two comments of a page of docs/: `<!-- NAME -->` and `<!-- /NAME -->`. */
+export function replaceInDocs(file: string, name: string, text: string): void {
+  const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
   const page = readFileSync(file, 'utf8')
   const [from, to] = [page.indexOf(open), page.indexOf(close)]
   if (from < 0 || to < from) throw new Error(`${file} has no ${open} ... ${close}`)
-  writeFileSync(
-    file,
-    `${page.slice(0, from + open.length)}\n\n${resultText(results, 'markdown')}\n${page.slice(to)}`,
-  )
+  writeFileSync(file, `${page.slice(0, from + open.length)}\n\n${text}\n${page.slice(to)}`)
 }
+
+export const writeDocs = (file: string, results: Results): void =>
+  replaceInDocs(file, 'table', resultText(results, 'markdown'))

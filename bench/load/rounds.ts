@@ -17,6 +17,7 @@ import {
   measureLoad,
   measureSessions,
   warmUp,
+  warmUpFirst,
 } from './measure.ts'
 import type { OpenLoopReport } from './open-loop.ts'
 import { type RunningPeer, startPeer, supports } from './peers.ts'
@@ -35,17 +36,17 @@ const manySites = 10_000
 
 let folders = 0
 
+/** What starts a proxy for a case */
+export type Stage = { readonly bench: Bench; readonly one: Case; readonly logPort: number | null }
+
 /** What one case needs while it runs */
-type Scene = {
-  readonly bench: Bench
-  readonly one: Case
+type Scene = Stage & {
   readonly clients: Clients
-  readonly logPort: number | null
   readonly outcome: Outcome
   absent(peer: PeerName, reason: string): void
 }
 
-async function startForCase({ bench, one, logPort }: Scene, name: PeerName) {
+export async function startForCase({ bench, one, logPort }: Stage, name: PeerName) {
   const folder = path.join(bench.folder, `${folders++}-${name}`)
   const { ports } = bench.backend
   const { shape } = one
@@ -67,12 +68,14 @@ async function startForCase({ bench, one, logPort }: Scene, name: PeerName) {
       backendPort,
       ca,
       identity: proxy[one.key ?? 'ecdsa'],
+      cleartext: one.cleartext === true,
       folder,
       logPort,
       many: one.load === 'reload' ? { sites: manySites, answer: 'before' } : null,
     },
     bench.peerOptions,
   )
+  if (one.cleartext === true) return peer
   const isBare = name === 'bare' || name === 'bare-node'
   const wrong = await probe({ ...one, port: peer.port, ca, isBare }).catch(messageOf)
   if (wrong === null) return peer
@@ -162,7 +165,8 @@ async function runLoad(scene: Scene, peers: readonly RunningPeer[]): Promise<voi
     one.load === 'sessions' ? measureSessions : one.idleBeside === undefined ? measureLoad : measureCrowd
   for (let round = 0; round < bench.rounds; round++) {
     for (const peer of rotate(peers, round)) {
-      await warmUp(bench, one, peer, round === 0 ? bench.firstWarmUpSeconds : bench.warmUpSeconds, clients)
+      if (round === 0) await warmUpFirst(bench, one, peer, clients)
+      else await warmUp(bench, one, peer, bench.warmUpSeconds, clients)
       keep(scene, peer.name, round, await measure(bench, one, peer, bench.seconds, clients))
     }
   }
@@ -225,7 +229,7 @@ async function runConstantRate(scene: Scene, peers: readonly RunningPeer[]): Pro
       )
       const floor = await measureFloor(bench, one, client, rate, round)
       for (const peer of rotate(peers, round)) {
-        if (round === 0) await warmUp(bench, topRate, peer, bench.firstWarmUpSeconds, clients)
+        if (round === 0) await warmUpFirst(bench, topRate, peer, clients)
         const reading = await measureLatency(bench, one, peer, client, rate)
         keep(scene, peer.name, round, {
           ...reading,

@@ -55,6 +55,8 @@ export type Setup = {
   readonly backendPort: number
   readonly ca: string
   readonly identity: Identity
+  /** The proxy speaks cleartext to its clients */
+  readonly cleartext: boolean
   /** Belongs to this one process: configuration, temporary files, logs */
   readonly folder: string
   /** The access log is on, into `accessLog(folder)`, or HAProxy's to the datagram socket of this port */

@@ -127,7 +127,10 @@ function summarizeMetric(
       verdict: overloaded && most !== null ? 'MISS' : verdictOf(ratios, most, isNoisy),
     }
   }
-  return { of: one, metric, figures, judged: one.goals.map(judge) }
+  // Another version takes part in every row when it is asked for.
+  const toBase: Goal = { subject: 'sallyport', of: 'base', most: null }
+  const held = peers.includes('base') ? [...one.goals, toBase] : one.goals
+  return { of: one, metric, figures, judged: held.map(judge) }
 }
 
 function theirsOf(

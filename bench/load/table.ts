@@ -71,9 +71,9 @@ export function overview(summaries: readonly CaseSummary[], peers: readonly Peer
 const referenceTitles: Record<Reference, string> = {
   best: 'best of them',
   nginx: 'nginx',
-  haproxy: 'HAProxy',
   bare: 'bare runtime',
   plain: 'without stages',
+  base: 'base',
   one: 'one worker',
   full: 'its own full ones',
 }

@@ -44,9 +44,9 @@ const moduleIn = (folder: string) => {
 
 /**
  * Installs what is missing where it may; throws for what the benchmark cannot do without. `system` takes the machine's
- * own packages as peers.
+ * own packages as peers; `withPerf` needs perf too.
  */
-export async function ensureTools(system: boolean): Promise<PeerCommands> {
+export async function ensureTools(system: boolean, withPerf: boolean): Promise<PeerCommands> {
   // Plain JavaScript without types, shared with the test runner.
   const { ensurePeers }: Installer = await import(new URL('peers.mjs', scripts).href)
   const newer: NewerPeers = await import(new URL('bench-peers.mjs', scripts).href)
@@ -54,10 +54,11 @@ export async function ensureTools(system: boolean): Promise<PeerCommands> {
   // A package without a command of its own: asked for by a name that is never found, so that it is installed.
   const stream: Record<string, readonly string[]> =
     moduleIn('/') !== null ? {} : { 'nginx-stream-module': ['libnginx-mod-stream'] }
-  const missing = ensurePeers({ ...needed, ...(folder === null ? reserve : {}), ...stream })
-  const lacking = Object.keys(needed).filter(command => missing.includes(command))
+  const required: Record<string, readonly string[]> = { ...needed, ...(withPerf ? { perf: ['linux-perf'] } : {}) }
+  const missing = ensurePeers({ ...required, ...(folder === null ? reserve : {}), ...stream })
+  const lacking = Object.keys(required).filter(command => missing.includes(command))
   if (lacking.length > 0) {
-    const packages = lacking.flatMap(command => needed[command as keyof typeof needed])
+    const packages = lacking.flatMap(command => required[command])
     throw new Error(`missing: ${lacking.join(', ')} (Debian packages: ${packages.join(' ')})`)
   }
   if (folder !== null) {

@@ -10,7 +10,7 @@ export function sallyportConfig(setup: Setup): string {
   )
   return `listen:
   - port: ${setup.port}
-    address: 127.0.0.1
+    address: 127.0.0.1${setup.cleartext ? '\n    cleartext: serve' : ''}
 sites:
   - host: localhost
 ${site(setup, certificate)}
