@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { issueClientFiles, testCa } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
+import { freePort } from '../harness/ports.ts'
 import { type RawClient, type RecordingBackend, rawTcp, rawTls, recordingBackend } from '../harness/raw.ts'
 import { smtpOverTls, smtpToTls, spoken, upgrade } from '../harness/start-tls.ts'
 
@@ -62,6 +63,11 @@ before(async () => {
       await site('no', 'smtp', '554 5.7.1 go away\r\n'),
       await site('mute', 'smtp', ''),
       await site('hasty', 'smtp', '220 hi\r\n250 unasked\r\n'),
+      {
+        host: 'dead.test',
+        certificate: 'local',
+        tcp: { to: [`${address}:${await freePort()}`], startTls: 'smtp' },
+      },
       await site('box', 'imap', '* OK box\r\n'),
       await site('pop', 'pop3', '+OK pop\r\n'),
       await site('chat', 'xmpp', ''),
@@ -125,7 +131,7 @@ describe('SMTP', () => {
 
   it('serves a client without a name only where it is clear whom it wants, and no site of another kind', async () => {
     await assert.rejects(smtpOverTls(portOf('smtp'), {}), /unrecognized.name/i)
-    await gateway.logged(each => /no server name behind smtp, and 5 sites/.test(String(each['why'])))
+    await gateway.logged(each => /no server name behind smtp, and 6 sites/.test(String(each['why'])))
     for (const servername of ['web.test', 'box.test', 'nobody.test'])
       await assert.rejects(smtpOverTls(portOf('smtp'), { servername }), /unrecognized.name/i)
     await gateway.logged(each => /web\.test does not say tcp: \{ startTls: smtp \}/.test(String(each['why'])))
@@ -159,12 +165,24 @@ describe('SMTP', () => {
     ] as const) {
       const client = await smtpOverTls(portOf('smtp'), { servername: `${name}.test` })
       client.send('EHLO a.test\r\n')
-      assert.equal((await client.closed()).received, '')
+      assert.equal((await client.closed()).received, '421 4.3.2 service not available, try again later\r\n')
       const record = await gateway.logged(each => each['error'] === code && each['sni'] === `${name}.test`)
       assert.match(String(record['why']), why)
       await behind(name).connections[0]?.closed()
       assert.equal(behind(name).received(), '')
     }
+  })
+
+  it('is told inside TLS that the backend cannot be reached, and cut off if it does not leave', async () => {
+    const client = await smtpOverTls(portOf('smtp'), { servername: 'dead.test' })
+    client.send('EHLO a.test\r\n')
+    await client.until(text => text === '421 4.3.2 service not available, try again later\r\n')
+    const record = await gateway.logged(each => each['error'] === 'CONNECT_REFUSED' && each['sni'] === 'dead.test')
+    assert.equal(record['bytesOut'], 50)
+    const deaf = await smtpOverTls(portOf('smtp'), { servername: 'dead.test' })
+    deaf.socket.pause()
+    await gateway.logged(each => each['clientPort'] === deaf.localPort && each['error'] === 'CONNECT_REFUSED')
+    deaf.destroy()
   })
 
   it('lets the backend go when the client leaves before its greeting', async () => {

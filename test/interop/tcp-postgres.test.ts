@@ -4,12 +4,13 @@ import { chmodSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { issueClientFiles, issueFiles, testCa } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
+import { freePort } from '../harness/ports.ts'
 import { type Libpq, type Postgres, postgresMissing as skip, startPostgres } from '../harness/postgres.ts'
 import { type RawClient, rawTcp } from '../harness/raw.ts'
 import { postgresPacket, sslRequest, upgrade } from '../harness/start-tls.ts'
 
 const ca = testCa()
-const own = issueFiles(ca, ['db.example.com', 'signed.example.com'])
+const own = issueFiles(ca, ['db.example.com', 'signed.example.com', 'dead.example.com'])
 const client = issueClientFiles(ca, 'alice')
 let postgres: Postgres
 let gateway: Started
@@ -24,6 +25,7 @@ before(async () => {
     sites: [
       { host: 'db.example.com', certificate, tcp },
       { host: 'signed.example.com', certificate, clients: { ca: [ca.file] }, tcp },
+      { host: 'dead.example.com', certificate, tcp: { ...tcp, to: [`127.0.0.1:${await freePort()}`] } },
       { host: 'web.example.com', certificate: 'local', routes: [{ respond: { body: 'web' } }] },
     ],
   })
@@ -83,6 +85,11 @@ describe('psql', { skip }, () => {
         await ask(libpq, 'db.example.com', 'sslmode=disable'),
         /FATAL: {2}connections without TLS are refused: use sslmode=verify-full \(or require\)/,
       )
+  })
+
+  it('is told in its own words that the server cannot be reached', async () => {
+    for (const [libpq, way] of ways)
+      assert.match(await ask(libpq, 'dead.example.com', way), /FATAL: {2}the database server cannot be reached/)
   })
 
   it('carries large results', async () => {

@@ -9,12 +9,14 @@ import type { Link, LinkHandler } from '../../model/link.ts'
 import type { Site } from '../../model/site.ts'
 import { greets } from '../../wire/start-tls/backend-greeting.ts'
 import type { StartTls } from '../../wire/start-tls/dialogs.ts'
+import { unavailable } from '../../wire/start-tls/unavailable.ts'
 import type { ConnectionUse, Holder } from '../seam/holder.ts'
 import { proxyHeaderFor } from '../seam/proxy-out.ts'
 import { Splice, type SpliceEnded } from '../seam/splice.ts'
 import { Connecting, type ConnectionUser } from '../upstream/connecting.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { BackendGreeting, type GreetingUser } from './backend-greeting.ts'
+import { Parting } from './parting.ts'
 
 /**
  * @param first bytes for the backend ahead of all others: the ClientHello of a passthrough
@@ -122,16 +124,19 @@ class Layer4 implements LinkHandler, ConnectionUser, GreetingUser {
   }
 
   notGreeted(error: ProxyError, words: Buffer): void {
-    const { link } = this.connection
     this.greeting = null
+    if (words.length === 0) this.connectFailed(error)
+    else this.refuse(error, words)
+  }
+
+  /** Cut off, or told why in its own protocol */
+  private refuse(error: ProxyError, words: Buffer): void {
+    const { link } = this.connection
     if (words.length === 0) {
-      this.connectFailed(error)
-      return
-    }
-    link.handler = closing
-    link.write(words)
-    link.close()
-    this.end(0, words.length, error)
+      link.handler = closing
+      link.destroy()
+      this.end(0, 0, error)
+    } else new Parting(this.listener.services, link, words, () => this.end(0, words.length, error))
   }
 
   private join(backend: Link, header: Buffer | null): void {
@@ -151,9 +156,8 @@ class Layer4 implements LinkHandler, ConnectionUser, GreetingUser {
   }
 
   connectFailed(error: ProxyError): void {
-    this.connection.link.handler = closing
-    this.connection.link.destroy()
-    this.end(0, 0, error)
+    const { action } = this
+    this.refuse(error, Buffer.from(action.kind === 'tcp' ? unavailable(action.startTls) : '', 'latin1'))
   }
 
   // Link

@@ -126,7 +126,7 @@ export class PostgresDialog implements StartTlsDialog {
 const cleartext = 'connections without TLS are refused: use sslmode=verify-full (or require)'
 
 /** ErrorResponse with severity FATAL, latin1. */
-function errorResponse(sqlState: string, message: string): string {
+export function errorResponse(sqlState: string, message: string): string {
   const fields = `SFATAL\0VFATAL\0C${sqlState}\0M${message}\0\0`
   const length = Buffer.alloc(4)
   length.writeUInt32BE(fields.length + 4)

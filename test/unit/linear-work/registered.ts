@@ -28,6 +28,7 @@ export const withoutInput: Readonly<Record<string, string>> = {
   'src/wire/proxy-header.ts': 'two addresses',
   'src/wire/start-tls/dialog.ts': 'the forms of answers',
   'src/wire/start-tls/dialogs.ts': 'chooses a dialog',
+  'src/wire/start-tls/unavailable.ts': 'a table',
   'src/wire/tls-alert.ts': 'a table',
   'src/wire/tls-names.ts': 'tables',
 }
