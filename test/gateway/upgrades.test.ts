@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { after, before, describe, it } from 'node:test'
+import type { FilterExchange } from '../../src/model/filter.ts'
 import { localhostWith, type Started, startGateway } from '../harness/gateway.ts'
 import { END_HEADERS, END_STREAM, type H2Backend, h2Backend, h2Client, type Pairs } from '../harness/h2.ts'
 import { linesOf, nodeProcess } from '../harness/node-process.ts'
@@ -27,10 +28,28 @@ const held = {
   answer: (text: string) => held.clients[0]?.send(text),
 }
 
+/** A filter that reads the body */
+const filtered = {
+  waiting: new Set<() => void>(),
+  starts: [] as true[],
+  bodies: [] as string[],
+  begun: () => itemAt(filtered.starts, 0, filtered.waiting),
+  filter: {
+    name: 'reads the body',
+    async request(x: FilterExchange) {
+      filtered.starts.push(true)
+      for (const each of [...filtered.waiting]) each()
+      filtered.bodies.push((await x.request.readBody(1_000)).toString())
+      return null
+    },
+  },
+}
+
 /** By path: /refuse, /other, /bare and /eager; everything else is granted what it asks for, or a 200 where it asks for nothing. */
 function answerBy(request: string, whole: boolean): string | null {
   const asked = /\r\nupgrade: (.*)\r\n/.exec(request)?.[1]
   if (request.includes(' /eager')) return asked === undefined ? null : switched(asked)
+  if (request.includes(' /expect') && !whole) return 'HTTP/1.1 100 Continue\r\n\r\n'
   if (!whole || request.includes(' /held')) return null
   if (request.includes(' /refuse')) return 'HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n'
   if (request.includes(' /other')) return switched('other')
@@ -72,7 +91,7 @@ before(async () => {
         held.clients.push(client)
         for (const each of [...held.waiting]) each()
       }
-      if (answer !== null) peer.answered = true
+      if (answer !== null) peer.answered = !answer.startsWith('HTTP/1.1 100')
       if (end < 0) return
       requests.push(text.slice(0, end))
       peer.read += end
@@ -90,6 +109,8 @@ before(async () => {
     sites: localhostWith(
       { match: { path: '/plain/*' }, to },
       { match: { path: '/none/*' }, upgrade: [], to },
+      { match: { path: '/filtered' }, upgrade: ['tcp'], filters: [filtered.filter], to },
+      { match: { path: '/limited' }, upgrade: ['tcp'], limits: { body: '20b' }, to },
       { match: { path: '/own' }, upgrade: ['tcp'], respond: { body: 'own' } },
       {
         match: { path: '/h2/*' },
@@ -184,6 +205,40 @@ describe('an upgrade that the route allows', () => {
     await client.until(text => text.includes(' 101 '))
     await tunnel(client)
     client.destroy()
+  })
+})
+
+describe('the body of a request that upgrades', () => {
+  it('is asked for by the backend, where the client waits for that', async () => {
+    const client = await rawTls(gateway.port)
+    const fields = `Expect: 100-continue\r\nContent-Length: ${body.length}\r\n`
+    client.send(head('POST /expect', 'tcp', fields))
+    await client.until(text => text.startsWith('HTTP/1.1 100 '))
+    client.send(body)
+    await client.until(text => text.includes('HTTP/1.1 101 '))
+    assert.match(lastRequest(), /\r\nexpect: 100-continue\r\n/)
+    await tunnel(client)
+    client.destroy()
+  })
+
+  it('is read by a filter before the backend gets it', async () => {
+    const client = await rawTls(gateway.port)
+    client.send(exec('/filtered').slice(0, -5))
+    await filtered.begun()
+    client.send(body.slice(-5))
+    await client.until(text => text.includes('HTTP/1.1 101 '))
+    assert.deepEqual(filtered.bodies, [body])
+    assert.ok(lastRequest().endsWith(`\r\n\r\n${body}`))
+    await tunnel(client)
+    client.destroy()
+  })
+
+  it('over the limit is a 413, and no tunnel', async () => {
+    const client = await rawTls(gateway.port)
+    const before = requests.length
+    client.send(exec('/limited'))
+    assert.equal(statusOf((await client.closed()).received), 413)
+    assert.equal(requests.length, before)
   })
 })
 

@@ -67,6 +67,19 @@ describe('encoded slashes', () => {
     assert.equal(await problems(`match: { path: /admin/* }, ${require}, ${to}`, `${require}, ${to}`), '')
   })
 
+  it('are for sites whose routes let the same addresses in', async () => {
+    const inside = 'access: { allow: [10.0.0.0/8] }'
+    assert.match(
+      await wrong(`${keep}\n${routes(`match: { path: /admin/* }, ${inside}, ${to}`, to)}`),
+      /access is not the same on all routes/,
+    )
+    assert.equal(await wrong(`${keep}\n${inside}\n${routes(`match: { path: /admin/* }, ${to}`, to)}`), '')
+    assert.equal(
+      await wrong(`${keep}\n${routes(`match: { path: /admin/* }, ${inside}, ${to}`, `${inside}, ${to}`)}`),
+      '',
+    )
+  })
+
   it('are also refused if one route alone takes them', async () => {
     const text = around(
       `${clients}\n${routes(`match: { path: /npm/* }, ${keep}, ${to}`, `match: { path: /admin/* }, clients: require, ${to}`, to)}`,
