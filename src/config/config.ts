@@ -45,7 +45,7 @@ export interface UpstreamInput extends Input<typeof upstreamShape> {}
 /** `A` with the fields of `B` in place of its own. */
 type Over<A, B> = Omit<A, keyof B> & B
 
-type Sections = Omit<Read<typeof configShape>, 'defaults' | 'include' | 'policy' | 'lists' | 'trust'>
+type Sections = Omit<Read<typeof configShape>, 'defaults' | 'include' | 'snippets' | 'policy' | 'lists' | 'trust'>
 
 export type Config = Over<
   Sections,

@@ -1,5 +1,5 @@
 /**
- * `include`: files whose sites, upstreams and policies are added to those of the file that names them. The trees are joined
+ * `include`: files whose sites, upstreams, policies and snippets are added to those of the file that names them. The trees are joined
  * before anything is validated, so everything that looks at a configuration sees one. Each value keeps the place where it is written, and
  * its path begins with its file: what is named by a path keeps its name when other files come and go.
  */
@@ -15,7 +15,7 @@ import { brokenValue, childOf, describePlace, type Entry, type MapNode, type Nod
 import { includePattern } from './include-pattern.ts'
 
 /** What an included file may hold. */
-const includedKeys = ['sites', 'upstreams', 'policies']
+const includedKeys = ['sites', 'upstreams', 'policies', 'snippets']
 
 /** The file that includes, and how its text is read. */
 export type Including = {
@@ -133,7 +133,7 @@ class Joined {
   }
 
   #refuse(key: string, { key: at }: Entry): void {
-    const may = 'an included file may hold sites, upstreams and policies'
+    const may = 'an included file may hold sites, upstreams, policies and snippets'
     if (this.#known.includes(key))
       this.#problems.error(at, `${key} can only be in the file that includes this one`, may)
     else this.#problems.error(at, `unknown key ${key}`, didYouMean(key, includedKeys) ?? may)

@@ -12,6 +12,7 @@ import { ConfigError, type Problem, type ProblemPlace, Problems, problemPlace } 
 import { childOf, holdsCode, type Node, placeOf } from './engine/tree.ts'
 import { type Including, withIncluded } from './include.ts'
 import { configShape } from './schema.ts'
+import { withSnippets } from './snippets.ts'
 import { defaultState, validate } from './validate.ts'
 
 /** Looked for in this order when no file is named. */
@@ -105,7 +106,7 @@ type Reading = Pick<Including, 'environment' | 'files' | 'mayWait'>
 function fromText(origin: Origin, text: string, reading: Reading, problems: Problems): Node | undefined {
   const { environment, ...rest } = reading
   const tree = parseText(text, origin.name ?? '', environment, problems, { folder: origin.folder, ...rest })
-  return tree && withIncluded(tree, { ...origin, ...reading }, topKeys, problems)
+  return tree && composed(tree, { ...origin, ...reading }, problems)
 }
 
 function fromValue(
@@ -116,7 +117,7 @@ function fromValue(
   files = new FilesRead(),
 ): Read {
   const own = treeFromValue(value, origin.name, problems)
-  const tree = withIncluded(own, { ...origin, environment, files }, topKeys, problems)
+  const tree = composed(own, { ...origin, environment, files }, problems)
   if (holdsCode(own)) return [{ ...origin, kind: 'module' }, tree]
   return [{ ...origin, kind: 'value', value, files: files.record }, tree]
 }
@@ -135,6 +136,12 @@ async function readNamed(
   const files = new FilesRead()
   const tree = fromText(origin, content.text, { environment, files }, problems)
   return [{ ...origin, kind: 'text', text: content.text, files: files.record }, tree]
+}
+
+/** Of all files, and without snippets. */
+function composed(tree: Node, including: Including, problems: Problems): Node | undefined {
+  const whole = withIncluded(tree, including, topKeys, problems)
+  return whole && withSnippets(whole, problems)
 }
 
 const topKeys = Object.keys(configShape.rows)

@@ -1,7 +1,7 @@
 /** The whole configuration as rows: one per option. Validation, defaults, docs/config.md and the JSON Schema come from here. */
 
 import { featureRows } from '../features/all.ts'
-import { addressRange, policyName, upstreamName } from './engine/forms.ts'
+import { addressRange, policyName, snippetName, upstreamName } from './engine/forms.ts'
 import { shape } from './engine/kinds.ts'
 import { includePattern } from './include-pattern.ts'
 import { acmeShape } from './schema/acme.ts'
@@ -17,12 +17,13 @@ import { storageShape } from './schema/storage.ts'
 import { ticketsShape } from './schema/tickets.ts'
 import { listName, trustShape } from './schema/trust.ts'
 import { upstreamShape } from './schema/upstream.ts'
+import { useRow } from './schema/use.ts'
 import { vaultShape } from './schema/vault.ts'
 
 const defaultsShape = shape({
   name: 'defaults',
   docs: 'Options that can also be set on a site or a route. Each option says how an inner value combines with an outer one.',
-  rows: featureRows,
+  rows: { use: useRow, ...featureRows },
 })
 
 export const configShape = shape({
@@ -48,7 +49,7 @@ export const configShape = shape({
         single: true,
       },
       docs:
-        'Files whose `sites`, `upstreams` and `policies` are added ([config-files.md](config-files.md)). A `*` stands for any part of a ' +
+        'Files whose `sites`, `upstreams`, `policies` and `snippets` are added ([config-files.md](config-files.md)). A `*` stands for any part of a ' +
         'name; the files that match are read in order of their names.',
       example: '[sites/*.yaml]',
     },
@@ -72,6 +73,13 @@ export const configShape = shape({
       },
       docs: 'Named lists of addresses, for `trust.from`.',
       example: '{ cloudflare: [173.245.48.0/20, 2400:cb00::/32] }',
+    },
+    snippets: {
+      kind: { type: 'map', key: snippetName, keyName: 'name', of: { type: 'any' } },
+      docs:
+        'Named parts of sites and routes, put where `use` has their names ([config-files.md](config-files.md#snippets)). What a site or route says itself ' +
+        'counts before its snippets.',
+      example: '{ secure: { hsts: { maxAge: 15552000 }, headers: { response: { remove: [server] } } } }',
     },
     upstreams: {
       kind: { type: 'map', key: upstreamName, keyName: 'name', of: { type: 'object', shape: upstreamShape } },

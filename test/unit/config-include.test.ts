@@ -82,10 +82,10 @@ describe('include', () => {
     assert.deepEqual(await problemsOf(top('sites/*.yaml', 'nothing: 1\n'), {}, files), [
       `sallyport.yaml:3:1: unknown key nothing\n${await hintForNothing()}`,
       'sites/a.yaml:2:62: unknown key hots\ndid you mean host?',
-      'sites/b.yaml:1:1: listen can only be in the file that includes this one\nan included file may hold sites, upstreams and policies',
+      'sites/b.yaml:1:1: listen can only be in the file that includes this one\nan included file may hold sites, upstreams, policies and snippets',
       'sites/b.yaml:2:1: unknown key upstrems\ndid you mean upstreams?',
-      'sites/b.yaml:3:1: include can only be in the file that includes this one\nan included file may hold sites, upstreams and policies',
-      'sites/c.yaml:1:1: an included file is a map with sites, upstreams, policies',
+      'sites/b.yaml:3:1: include can only be in the file that includes this one\nan included file may hold sites, upstreams, policies and snippets',
+      'sites/c.yaml:1:1: an included file is a map with sites, upstreams, policies, snippets',
       'sites/d.yaml:1:8: sites is a list of sites\nas in sites: [{ host: shop.example.com, to: ... }]',
       'sites/d.yaml:2:12: upstreams is a map of names\nas in upstreams: { NAME: { ... } }',
     ])

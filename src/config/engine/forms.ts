@@ -244,6 +244,14 @@ export function upstreamName(text: string): Formed<string> {
   }
 }
 
+export function snippetName(text: string): Formed<string> {
+  if (/^[A-Za-z_][A-Za-z0-9_-]*$/.test(text)) return { ok: text }
+  return {
+    wrong: `${JSON.stringify(text)} cannot be the name of a snippet`,
+    hint: 'letters, digits, _ and -, beginning with a letter',
+  }
+}
+
 /** Where alerts are posted to. The text may hold a secret, so no message repeats it. */
 export function webhookUrl(text: string): Formed<string> {
   const url = URL.canParse(text) ? new URL(text) : null

@@ -20,16 +20,24 @@ const ownWords = /https?:\/\/|h2c:\/\/|rediss?:\/\/|spiffe:\/\/|localhost|exampl
 
 export class HiddenValues {
   private readonly all: Hidden[] = []
+  private readonly byPath = new Map<string, Hidden[]>()
 
   add(path: string, value: string, written: string): void {
-    if (value !== '') this.all.push({ path, value, written })
+    if (value === '') return
+    const hidden = { path, value, written }
+    this.all.push(hidden)
+    this.note(path, hidden)
+  }
+
+  /** What stands at `path` stands at `other` as well. */
+  alias(path: string, other: string): void {
+    for (const hidden of this.byPath.get(path) ?? []) this.note(other, hidden)
   }
 
   /** A message that is about what stands at this path; null where nothing of it can be told. */
   clean(text: string, path: string): string | null {
     let cleaned = this.replace(text)
-    for (const { path: at, value, written } of this.all) {
-      if (path !== at) continue
+    for (const { value, written } of this.byPath.get(path) ?? []) {
       cleaned = cleaned.replaceAll(JSON.stringify(value), written).replaceAll(value, written)
       if (holdsPiece(cleaned.replaceAll(written, ''), value)) return null
     }
@@ -46,7 +54,13 @@ export class HiddenValues {
 
   /** What is written at this path, where it came from a variable or a file. */
   writtenAt(path: string): string | null {
-    return this.all.find(({ path: at }) => at === path)?.written ?? null
+    return this.byPath.get(path)?.[0]?.written ?? null
+  }
+
+  private note(path: string, hidden: Hidden): void {
+    const known = this.byPath.get(path)
+    if (known === undefined) this.byPath.set(path, [hidden])
+    else if (!known.includes(hidden)) known.push(hidden)
   }
 }
 

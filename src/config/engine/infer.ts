@@ -47,21 +47,23 @@ type Value<K, Broken, Around> = K extends { type: 'string'; form: (text: string)
         ? T
         : K extends { type: 'file' | 'folder' }
           ? string
-          : K extends { type: 'filter' }
-            ? Filter
-            : K extends { type: 'list'; of: infer O }
-              ? O extends { type: 'object' | 'nested' }
-                ? readonly (Value<O, Broken, Around> | Broken)[]
-                : readonly Value<O, Broken, Around>[]
-              : K extends { type: 'object'; shape: infer S }
-                ? Fields<S, Broken, Around>
-                : K extends { type: 'nested'; shape: infer N }
-                  ? Fields<Extract<Around, { name: N }>, Broken, Around>
-                  : K extends { type: 'map'; of: infer O }
-                    ? ReadonlyMap<KeyOf<K>, Value<O, Broken, Around> | Broken>
-                    : K extends { type: 'either' }
-                      ? Either<K, Broken, Around>
-                      : never
+          : K extends { type: 'any' }
+            ? null
+            : K extends { type: 'filter' }
+              ? Filter
+              : K extends { type: 'list'; of: infer O }
+                ? O extends { type: 'object' | 'nested' }
+                  ? readonly (Value<O, Broken, Around> | Broken)[]
+                  : readonly Value<O, Broken, Around>[]
+                : K extends { type: 'object'; shape: infer S }
+                  ? Fields<S, Broken, Around>
+                  : K extends { type: 'nested'; shape: infer N }
+                    ? Fields<Extract<Around, { name: N }>, Broken, Around>
+                    : K extends { type: 'map'; of: infer O }
+                      ? ReadonlyMap<KeyOf<K>, Value<O, Broken, Around> | Broken>
+                      : K extends { type: 'either' }
+                        ? Either<K, Broken, Around>
+                        : never
 
 type KeyOf<K> = K extends { key: (text: string) => infer F } ? (F extends { ok: infer T } ? T : never) : never
 
@@ -103,23 +105,25 @@ type Written<K, Around> = K extends { type: 'string' | 'file' | 'folder' }
               ? RateInput | WordNames<K>
               : K extends { type: 'choice'; of: readonly (infer T)[] }
                 ? T
-                : K extends { type: 'filter' }
-                  ? FilterInput
-                  : K extends { type: 'list'; of: infer O }
-                    ? readonly Written<O, Around>[] | (K extends { single: true } ? Written<O, Around> : never)
-                    : K extends { type: 'object'; shape: infer S }
-                      ? InputIn<S, Around>
-                      : K extends { type: 'nested'; shape: infer N }
-                        ? InputIn<Extract<Around, { name: N }>, Around>
-                        : K extends { type: 'map'; of: infer O }
-                          ? Readonly<Record<KeyOf<K> & (string | number), Written<O, Around>>>
-                          : K extends { type: 'either' }
-                            ? {
-                                [P in 'text' | 'list' | 'map']: K extends { [Q in P]: infer X }
-                                  ? Written<X, Around>
-                                  : never
-                              }['text' | 'list' | 'map']
-                            : never
+                : K extends { type: 'any' }
+                  ? Readonly<Record<string, unknown>>
+                  : K extends { type: 'filter' }
+                    ? FilterInput
+                    : K extends { type: 'list'; of: infer O }
+                      ? readonly Written<O, Around>[] | (K extends { single: true } ? Written<O, Around> : never)
+                      : K extends { type: 'object'; shape: infer S }
+                        ? InputIn<S, Around>
+                        : K extends { type: 'nested'; shape: infer N }
+                          ? InputIn<Extract<Around, { name: N }>, Around>
+                          : K extends { type: 'map'; of: infer O }
+                            ? Readonly<Record<KeyOf<K> & (string | number), Written<O, Around>>>
+                            : K extends { type: 'either' }
+                              ? {
+                                  [P in 'text' | 'list' | 'map']: K extends { [Q in P]: infer X }
+                                    ? Written<X, Around>
+                                    : never
+                                }['text' | 'list' | 'map']
+                              : never
 
 type InputIn<S, Around> = Simplify<
   {

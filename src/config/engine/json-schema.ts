@@ -80,6 +80,8 @@ function ofKind(kind: Kind, definitions: Record<string, JsonSchema>): JsonSchema
       const kinds = [kind.text, kind.list, kind.map].filter(one => one !== undefined)
       return { anyOf: kinds.map(one => ofKind(one, definitions)) }
     }
+    case 'any':
+      return { type: 'object' }
     case 'filter':
       return {}
   }

@@ -40,6 +40,8 @@ export type Kind =
     }
   /** Told apart by how it is written; becomes `{ as, value }` */
   | { readonly type: 'either'; readonly text?: Kind; readonly list?: Kind; readonly map?: Kind }
+  /** A map of whatever: it is checked where it is put */
+  | { readonly type: 'any' }
   /** A function, or an object with functions: TypeScript configurations only */
   | { readonly type: 'filter' }
 

@@ -106,6 +106,8 @@ function takes(kind: Kind): string {
       return `map of ${kind.keyName} to ${takes(kind.of)}`
     case 'either':
       return [kind.text, kind.list, kind.map].flatMap(one => (one ? [takes(one)] : [])).join('; ')
+    case 'any':
+      return 'options'
     case 'filter':
       return 'filter, or function'
   }

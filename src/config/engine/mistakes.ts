@@ -21,7 +21,9 @@ function describe(node: Node): string {
 
 /** The name a message uses: the last word of the path, with its index. */
 export function lastKey(at: Place): string {
-  const inFile = at.path.slice(at.source.included?.root.length ?? 0)
+  // What came from a snippet has the path of another file.
+  const root = at.source.included?.root ?? ''
+  const inFile = at.path.startsWith(root) ? at.path.slice(root.length) : at.path
   return /[^.]*$/.exec(inFile)![0] || 'the configuration'
 }
 

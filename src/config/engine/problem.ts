@@ -53,6 +53,7 @@ export class Problems {
   /** Values that no message may quote */
   readonly hidden = new HiddenValues()
   readonly #found: { problem: Problem; order: number; offset: number }[] = []
+  readonly #said = new Set<string>()
   #errors = 0
 
   error(at: Place, message: string, hint?: string): void {
@@ -85,6 +86,11 @@ export class Problems {
     const told = hidden.clean(message, at.path) ?? `the value of ${hidden.writtenAt(at.path)} cannot be used here`
     const advice = hint === undefined ? null : hidden.clean(hint, at.path)
     const problem = { severity, ...problemPlace(at), message: told }
+    // What many sites have from one snippet is said once.
+    const key =
+      problem.line === null ? null : `${problem.file}:${problem.line}:${problem.column} ${severity} ${told}`
+    if (key !== null && this.#said.has(key)) return
+    if (key !== null) this.#said.add(key)
     const order = at.source.included?.order ?? 0
     this.#found.push({
       problem: advice === null ? problem : { ...problem, hint: advice },

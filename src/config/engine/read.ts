@@ -134,6 +134,8 @@ export function readValue(node: Node, kind: Kind, reader: Reader, example?: stri
       const value = readValue(node, chosen, reader, example)
       return value === undefined ? undefined : { as, value }
     }
+    case 'any':
+      return node.kind === 'map' ? null : wrongKind(node, 'a map of options', reader)
     case 'filter':
       return readFilter(node, reader)
   }

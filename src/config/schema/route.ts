@@ -9,6 +9,7 @@ import { type Row, shape } from '../engine/kinds.ts'
 import { clientMatchKind } from './clients.ts'
 import { limitsRows, timeoutsRows } from './limits.ts'
 import { targetKind } from './upstream.ts'
+import { useRow } from './use.ts'
 
 export const matchShape = shape({
   name: 'match',
@@ -162,6 +163,7 @@ export const routeShape = shape({
       docs: 'On a site with `clients: { verify: optional }`: only clients with a certificate may use this route; others get a 403.',
       example: 'require',
     },
+    use: useRow,
     timeouts: {
       kind: { type: 'object', shape: routeTimeoutsShape },
       default: {},

@@ -9,6 +9,7 @@ import { passthroughShape, tcpShape } from './layer4.ts'
 import { listenerName } from './listen.ts'
 import { routeLimitsShape, routeShape, routeTimeoutsShape } from './route.ts'
 import { targetKind } from './upstream.ts'
+import { useRow } from './use.ts'
 
 export const siteShape = shape({
   name: 'site',
@@ -24,6 +25,7 @@ export const siteShape = shape({
         'one site.',
       example: '[shop.example.com, "*.shop.example.com"]',
     },
+    use: useRow,
     default: {
       kind: { type: 'boolean' },
       default: false,

@@ -169,6 +169,7 @@ export const listeners: Table = {
   },
 }
 
+const marks = { marked: { headers: { response: { set: { 'x-marked': 'yes' } } } } }
 const reply = (body: string) => ({ respond: { body } })
 const filter = { name: 'own', request: () => ({ status: 200, body: 'filtered' }) }
 
@@ -394,6 +395,30 @@ export const routes: Table = {
       sees: 'two',
     },
     filters: { to: [filter], look: running => running.ask().then(contains('filtered')), sees: true },
+    snippets: {
+      given: { snippets: { answer: { respond: { body: 'one' } } }, 'sites[].routes': [{ use: 'answer' }] },
+      to: { answer: { respond: { body: 'two' } } },
+      look: running => running.echoed(),
+      sees: 'two',
+    },
+    'defaults.use': {
+      given: { snippets: marks },
+      to: 'marked',
+      look: running => running.ask().then(contains('x-marked: yes')),
+      sees: true,
+    },
+    'sites[].use': {
+      given: { snippets: marks },
+      to: 'marked',
+      look: running => running.ask().then(contains('x-marked: yes')),
+      sees: true,
+    },
+    'sites[].routes[].use': {
+      given: { snippets: marks },
+      to: ['marked'],
+      look: running => running.ask().then(contains('x-marked: yes')),
+      sees: true,
+    },
     'sites[].routes': { to: [reply('one')], look: running => running.ask().then(contains('one')), sees: true },
     'sites[].routes[].filters': {
       to: [filter],
