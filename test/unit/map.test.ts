@@ -305,6 +305,7 @@ describe('the map', () => {
       'lists',
       'trust',
       'include',
+      'snippets',
     ]
     assert.deepEqual(Object.keys(configShape.rows).sort(), [...hops, ...none].sort())
   })
