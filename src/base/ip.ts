@@ -134,6 +134,9 @@ function withoutZone(text: string): string {
   return percent < 0 ? text : text.slice(0, percent)
 }
 
+/** Stands for the address of a peer on a Unix socket, which has none; in sets of networks too. */
+export const unixPeer = 'unix'
+
 /** `address:port`, an IPv6 address in brackets (RFC 3986 section 3.2.2) */
 export const withPort = (host: string, port: number): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
 
@@ -214,10 +217,12 @@ export class CidrSet {
   readonly size: number
   readonly #v4: readonly Network[]
   readonly #v6: readonly Network[]
+  readonly #unix: boolean
 
-  /** @throws UsageError naming the first entry that is not an address or network */
+  /** @param entries networks, and `unix`. @throws UsageError naming the first that is neither */
   constructor(entries: readonly string[]) {
-    const networks = entries.map(parseNetwork)
+    this.#unix = entries.includes(unixPeer)
+    const networks = entries.filter(entry => entry !== unixPeer).map(parseNetwork)
     this.#v4 = disjoint(networks.filter(network => network.bytes.length === 4))
     this.#v6 = disjoint(networks.filter(network => network.bytes.length === 16))
     this.size = this.#v4.length + this.#v6.length
@@ -225,6 +230,7 @@ export class CidrSet {
 
   /** False for text that is not an address, such as the empty string of a Unix socket's peer. */
   contains(address: string): boolean {
+    if (address === unixPeer) return this.#unix
     if (this.size === 0) return false
     const bytes = parseAddress(withoutZone(address))
     return bytes !== null && find(bytes.length === 4 ? this.#v4 : this.#v6, bytes)

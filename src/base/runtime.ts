@@ -49,6 +49,7 @@ export type BunSocket = {
   terminate(): void
   close(): void
   setNoDelay(on: boolean): void
+  setKeepAlive(on: boolean, idleMs: number): boolean
   setSession(session: Buffer): void
   isSessionReused(): boolean
   getTLSVersion(): string
@@ -69,15 +70,12 @@ type BunListener = { readonly port: number; readonly hostname: string; stop(clos
 
 /** The part of Bun's own API that the transport uses. */
 export type BunApi = {
-  listen(options: {
-    hostname: string
-    port: number
-    exclusive?: boolean
-    reusePort?: boolean
-    ipv6Only?: boolean
-    allowHalfOpen?: boolean
-    socket: BunHandlers
-  }): BunListener
+  listen(
+    options: ({ hostname: string; port: number; exclusive?: boolean; reusePort?: boolean } | { unix: string }) & {
+      allowHalfOpen?: boolean
+      socket: BunHandlers
+    },
+  ): BunListener
   connect(
     options: ({ hostname: string; port: number } | { unix: string }) & {
       data: unknown
@@ -99,16 +97,24 @@ export const runtime: { readonly name: 'bun' | 'node'; readonly version: string 
   ? { name: 'bun', version: process.versions['bun'] ?? '' }
   : { name: 'node', version: process.versions.node }
 
+type Abilities = {
+  readonly ticketKeys: boolean
+  readonly stapling: boolean
+  readonly helloBytes: number
+  /** The queue of connections that wait to be accepted has a length of our choice */
+  readonly backlog: boolean
+}
+
 /**
- * What the runtime's TLS library lets a server do. On Bun 1.4.5 `ticketKeys` is dropped, nothing is stapled, and BoringSSL
- * takes no handshake message over 16 kB.
+ * What the runtime lets a server do. On Bun 1.4.5 `ticketKeys` is dropped, nothing is stapled, BoringSSL takes no handshake
+ * message over 16 kB, and the backlog is always 512.
  */
-export const abilities: { readonly ticketKeys: boolean; readonly stapling: boolean; readonly helloBytes: number } =
-  {
-    ticketKeys: bun === null,
-    stapling: bun === null,
-    helloBytes: bun === null ? Number.POSITIVE_INFINITY : 16_384,
-  }
+export const abilities: Abilities = {
+  ticketKeys: bun === null,
+  stapling: bun === null,
+  helloBytes: bun === null ? Number.POSITIVE_INFINITY : 16_384,
+  backlog: bun === null,
+}
 
 type Codec = (bytes: Uint8Array, level: number) => Uint8Array
 

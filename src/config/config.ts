@@ -74,7 +74,17 @@ export type Config = Over<
 >
 
 /** With the trust of the file where it has none of its own, and with the addresses of lists in place of their names. */
-export type ListenConfig = Over<Sections['listen'][number], { readonly trust: TrustConfig | null }>
+export type ListenConfig = Over<
+  Sections['listen'][number],
+  {
+    readonly trust: TrustConfig | null
+    /** IP address; of a Unix socket its path */
+    readonly address: string
+    /** 0: the system chooses; of a Unix socket too */
+    readonly port: number
+    readonly unix: boolean
+  }
+>
 /** `access: true` is JSON on standard output. */
 export type LogConfig = Over<Sections['log'], { readonly access: boolean | AccessLogConfig }>
 type AccessLogConfig = Over<Read<typeof accessShape>, { readonly syslog: SyslogTarget | null }>

@@ -1,7 +1,12 @@
 /** Addresses that are listened on: which of them exclude each other, and which only this machine reaches. */
 import { isIP } from 'node:net'
+import { withPort } from '../base/ip.ts'
 
-type ListenAddress = { readonly address: string; readonly port: number }
+type ListenAddress = { readonly address: string; readonly port: number; readonly unix?: boolean }
+
+/** Where it is, for people. */
+export const placeText = ({ address, port, unix }: ListenAddress): string =>
+  unix ? `unix:${address}` : withPort(address, port)
 
 /** The port that clients connect to. */
 export const publicPort = (listen: { readonly port: number; readonly public: number | null }): number =>
@@ -13,6 +18,7 @@ export const servedOn = (names: readonly string[], listener: string | null): boo
 
 /** Whether the second to bind would be refused. */
 export function overlap(a: ListenAddress, b: ListenAddress): boolean {
+  if (a.unix || b.unix) return a.unix === b.unix && a.address === b.address
   if (a.port !== b.port || a.port === 0) return false
   if (a.address === b.address || a.address === '::' || b.address === '::') return true
   const bothFour = isIP(a.address) === 4 && isIP(b.address) === 4

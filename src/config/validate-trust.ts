@@ -1,7 +1,7 @@
 /** `trust` of a listener, or of the file, with the addresses of the lists that it names. */
 
 import { messageOf } from '../base/errors.ts'
-import { CidrSet } from '../base/ip.ts'
+import { CidrSet, unixPeer } from '../base/ip.ts'
 import type { Trust } from '../model/client.ts'
 import type { Raw } from './engine/infer.ts'
 import { unknownName } from './engine/mistakes.ts'
@@ -28,6 +28,10 @@ export function validateTrust(
   raw.from?.forEach((entry, index) => {
     const at = from?.kind === 'list' ? from.items[index]?.at : from?.at
     if (entry === undefined || at === undefined) return
+    if (entry === unixPeer) {
+      ranges.push(entry)
+      return
+    }
     if (entry.includes('/')) {
       checkRange(entry, at, problems)
       ranges.push(entry)

@@ -2,14 +2,14 @@
 import path from 'node:path'
 import { abilities, runtime } from '../base/runtime.ts'
 import { routeTimeouts } from '../model/route.ts'
-import type { Config, LimitsConfig, ListenConfig, SiteConfig, TimeoutsConfig } from './config.ts'
+import type { Config, LimitsConfig, SiteConfig, TimeoutsConfig } from './config.ts'
 import type { Environment } from './engine/environment.ts'
 import type { Raw } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
 import { readDefaults, readObject, startReader } from './engine/read.ts'
-import { childOf, type Node, type Place, placeOf } from './engine/tree.ts'
+import { childOf, type Node, placeOf } from './engine/tree.ts'
 import { whole } from './engine/whole.ts'
-import { isLoopback, overlap, servedOn } from './listen-address.ts'
+import { servedOn } from './listen-address.ts'
 import { limitsShape, timeoutsShape } from './schema/limits.ts'
 import { configShape } from './schema.ts'
 import { checkStages, stagesOf } from './stages.ts'
@@ -17,13 +17,14 @@ import { validateAcme } from './validate-acme.ts'
 import { validateAdmin } from './validate-admin.ts'
 import { validateAlerts } from './validate-alerts.ts'
 import { validateCa } from './validate-ca.ts'
+import { validateListeners } from './validate-listeners.ts'
 import { validateLog } from './validate-log.ts'
 import { Policies } from './validate-policies.ts'
 import { type SiteChecks, validateSite } from './validate-sites.ts'
 import { checkStartTls, warnUnreachable } from './validate-start-tls.ts'
 import { validateStorage } from './validate-storage.ts'
 import { validateTickets } from './validate-tickets.ts'
-import { checkLists, type TrustConfig, validateTrust } from './validate-trust.ts'
+import { checkLists, validateTrust } from './validate-trust.ts'
 import { Upstreams } from './validate-upstreams.ts'
 import { validateVault } from './validate-vault.ts'
 
@@ -46,7 +47,8 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const lists = raw.lists ?? new Map()
   checkLists(lists, childOf(tree, 'lists'), problems)
   const trust = validateTrust(raw.trust, childOf(tree, 'trust'), lists, problems)
-  const trustOf: TrustOf = (own, node) => validateTrust(own, node, lists, problems) ?? trust
+  const trustOf = (own: typeof raw.trust, node: Node | undefined) =>
+    validateTrust(own, node, lists, problems) ?? trust
   const listen = validateListeners(raw.listen ?? [], childOf(tree, 'listen'), trustOf, problems)
   // Where something is wrong with them, the defaults stand in so that routes can still be checked.
   const limits = whole(limitsShape, raw.limits) ?? (readDefaults(limitsShape, reader) as LimitsConfig)
@@ -128,57 +130,6 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
 export function defaultState(origin: Pick<Origin, 'folder' | 'environment'>): string {
   const given = origin.environment['STATE_DIRECTORY']?.split(':')[0]
   return path.resolve(origin.folder, given || '.sallyport')
-}
-
-type TrustOf = (own: Parameters<typeof validateTrust>[0], node: Node | undefined) => TrustConfig | null
-
-function validateListeners(
-  raw: Raw<typeof configShape>['listen'] & {},
-  list: Node | undefined,
-  trustOf: TrustOf,
-  problems: Problems,
-): ListenConfig[] {
-  const listen: ListenConfig[] = []
-  const places: { one: ListenConfig; at: Place }[] = []
-  raw.forEach((one, index) => {
-    if (one?.address === undefined || one.port === undefined || one.cleartext === undefined || !list) return
-    // Where another row of it is wrong, that is reported; the checks of other sections look at these three alone.
-    const listener = {
-      ...(one as ListenConfig),
-      trust: trustOf(one.trust, list.kind === 'list' ? childOf(list.items[index]!, 'trust') : undefined),
-    }
-    const at = placeOf(list, index)
-    const other = places.find(before => overlap(before.one, listener))
-    if (other) {
-      const name = `${bracketed(other.one.address)}:${other.one.port}`
-      const line = other.at.source.position(other.at.offset).line
-      const hint = line === null ? `the first is ${other.at.path}` : `the first is on line ${line}`
-      problems.error(
-        at,
-        `another listener already has ${name}`,
-        other.one.address === '::' ? `${hint}; "::" takes IPv4 too` : hint,
-      )
-    }
-    if (listener.cleartext !== null && one.startTls)
-      problems.error(
-        placeOf(list, index, 'startTls'),
-        'startTls changes to TLS, and cleartext is HTTP without it',
-        'remove one of them',
-      )
-    if (listener.cleartext === 'serve' && !isLoopback(listener.address)) {
-      problems.note(
-        placeOf(list, index, 'cleartext'),
-        'cleartext: serve: anyone on the network path can read what clients send and receive here',
-      )
-    }
-    places.push({ one: listener, at })
-    listen.push(listener)
-  })
-  return listen
-}
-
-function bracketed(address: string): string {
-  return address.includes(':') ? `[${address}]` : address
 }
 
 function isWritten(tree: Node, section: string, key: string): boolean {

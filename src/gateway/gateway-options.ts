@@ -6,6 +6,8 @@ import type { Lookup } from '../proxy/upstream/dns-source.ts'
 export type GatewayOptions = {
   /** Several processes bind the same ports */
   readonly reusePort?: boolean
+  /** False where another process of this gateway has the listeners that only one can have: Unix sockets */
+  readonly unixListeners?: boolean
   /** Where log lines go; standard output when left out */
   readonly out?: (text: string) => void
   /** Told what becomes of the gateway; what it throws is logged */

@@ -2,7 +2,9 @@
  * The listeners of a gateway: those that are bound, and those that a reload has closed while connections of theirs have not ended
  * yet. A plan says what another configuration does to them, and nothing of it happens before `use`.
  */
+import { chmodSync } from 'node:fs'
 import { nowMs } from '../base/deadlines.ts'
+import { messageOf } from '../base/errors.ts'
 import { CidrSet } from '../base/ip.ts'
 import type { Log } from '../base/log.ts'
 import { beginsWithTls, type ListenConfig } from '../config/config.ts'
@@ -23,14 +25,20 @@ export class ListenerSet {
   private readonly services: Services
   private readonly log: Log
   private readonly reusePort: boolean
+  private readonly unixListeners: boolean
   private readonly shares: ShareSource | null
   /** `limits.connections` of each address that was ever listened at: units are held under its name */
   private readonly rooms = new Map<string, SharedLimit>()
 
-  constructor(services: Services, log: Log, { reusePort = false, shares = null }: GatewayOptions) {
+  constructor(
+    services: Services,
+    log: Log,
+    { reusePort = false, shares = null, unixListeners = true }: GatewayOptions,
+  ) {
     this.services = services
     this.log = log
     this.reusePort = reusePort
+    this.unixListeners = unixListeners
     this.shares = shares
   }
 
@@ -59,9 +67,9 @@ export class ListenerSet {
     return tls === undefined || tls.publicPort === 443 ? '' : `:${tls.publicPort}`
   }
 
-  plan(wanted: readonly ListenConfig[]): ListenerPlan {
+  plan(configured: readonly ListenConfig[]): ListenerPlan {
     return planListeners(
-      wanted,
+      this.own(configured),
       this.bound,
       listen => new Listener(this.services, optionsOf(listen, null, this.reusePort), this.roomOf(listen)),
     )
@@ -73,10 +81,12 @@ export class ListenerSet {
   }
 
   /** The plan is in force: listeners that stay have their new options, and the others are closed. */
-  use({ all, kept }: ListenerPlan, wanted: readonly ListenConfig[]): void {
+  use({ all, kept }: ListenerPlan, configured: readonly ListenConfig[]): void {
+    const wanted = this.own(configured)
     const before = new Map(this.bound.map((listener, at) => [listener, this.wanted[at]]))
     for (const [listener, listen] of kept) {
       listener.options = optionsOf(listen, listener, this.reusePort)
+      this.useMode(listener, before.get(listener)?.mode ?? null)
       if (changesTrust(before.get(listener), listen)) listener.distrust()
     }
     for (const listener of this.bound) {
@@ -115,6 +125,21 @@ export class ListenerSet {
     return closed
   }
 
+  /** Those that this process has */
+  private own(configured: readonly ListenConfig[]): readonly ListenConfig[] {
+    return this.unixListeners ? configured : configured.filter(({ unix }) => !unix)
+  }
+
+  /** The socket of a listener that stays gets other permissions. */
+  private useMode({ options: { address, unixMode } }: Listener, before: number | null): void {
+    if (unixMode === null || unixMode === before) return
+    try {
+      chmodSync(address, unixMode)
+    } catch (error) {
+      this.log.write('warn', `unix:${address}: listen.mode cannot be changed: ${messageOf(error)}`)
+    }
+  }
+
   private roomOf({ address, port }: ListenConfig): SharedLimit {
     const key = `connections ${address}:${port}`
     // Of two that the system chooses a port for, each has its own.
@@ -134,6 +159,9 @@ const optionsOf = (listen: ListenConfig, bound: Listener | null, reusePort: bool
   name: listen.name,
   address: listen.address,
   port: bound?.options.port ?? listen.port,
+  unixMode: listen.unix ? listen.mode : null,
+  backlog: listen.backlog,
+  keepAliveMs: listen.keepAliveMs,
   publicPort: listen.public,
   cleartext: listen.cleartext,
   startTls: listen.startTls,

@@ -3,7 +3,9 @@ import { UsageError } from '../base/errors.ts'
 import { ipv6IsOff, listenAt } from '../base/listen-at.ts'
 import type { Log } from '../base/log.ts'
 import type { Config, ListenConfig } from '../config/config.ts'
+import { placeText } from '../config/listen-address.ts'
 import type { Listener } from '../proxy/accept/listener.ts'
+import { freeSocketPath } from '../transport/unix-socket.ts'
 
 export type ListenerPlan = {
   /** In the order of the configuration */
@@ -28,6 +30,10 @@ export function planListeners(
         (listener.options.port === listen.port || listener.port === listen.port),
     )
     if (known !== undefined) {
+      if (known.options.backlog !== listen.backlog)
+        throw new UsageError(
+          `listen.backlog of ${placeText(listen)} cannot be changed by a reload; restart the gateway`,
+        )
       kept.set(known, listen)
       return known
     }
@@ -49,8 +55,9 @@ export async function bindAll(fresh: readonly Listener[], current: readonly List
 }
 
 async function bind(listener: Listener, current: readonly Listener[], log: Log): Promise<void> {
-  const { address, port } = listener.options
+  const { address, port, unixMode } = listener.options
   try {
+    if (unixMode !== null) await freeSocketPath(address)
     const bound = await listenAt(address, at => listener.bind(at))
     if (bound !== address) log.write('warn', ipv6IsOff(port))
   } catch (error) {
@@ -64,7 +71,10 @@ async function bind(listener: Listener, current: readonly Listener[], log: Log):
           : own !== undefined
             ? `: listen.address cannot be changed from ${own.options.address} by a reload, since the port is in use; restart the gateway`
             : ': another program has it'
-    throw new UsageError(`cannot listen on ${address}:${port}${code ? ` (${code})` : ''}${hint}`)
+    if (error instanceof UsageError) throw error
+    throw new UsageError(
+      `cannot listen on ${placeText({ address, port, unix: unixMode !== null })}${code ? ` (${code})` : ''}${hint}`,
+    )
   }
 }
 

@@ -45,7 +45,8 @@ export class Serving {
     this.output = new Output(1, { shared: workers > 1 })
     const out = (text: string) => this.output.write(text)
     const reportsCertificates = worker === 1
-    const shared: GatewayOptions = { reusePort: workers > 1, out, reportsCertificates, processes: workers, shares }
+    const several = { reusePort: workers > 1, processes: workers, unixListeners: worker === 1 }
+    const shared: GatewayOptions = { ...several, out, reportsCertificates, shares }
     this.gateway = new Gateway(loaded.config, tlsKeyLog === undefined ? shared : { ...shared, tlsKeyLog })
     this.output.onRecovered = dropped => this.gateway.log.write('warn', recordsDropped, { dropped })
     this.gateway.metrics.read(recordsDroppedTotal, () => this.output.dropped)

@@ -33,6 +33,9 @@ export const respawnAfter = (failures: number, young: boolean): number =>
 
 const lastLinesMs = 500
 
+/** A Unix socket has none: the first worker alone listens there. */
+const portsOf = ({ listen }: Config) => listen.filter(({ unix }) => !unix)
+
 export class Supervisor {
   private readonly count: number
   private readonly errors: Output
@@ -73,10 +76,10 @@ export class Supervisor {
   /** @returns the exit code, when every worker has ended. Throws UsageError where the gateway cannot start. */
   async run(signals: Signals): Promise<number> {
     const { config } = this
-    if (config.listen.some(listen => listen.port === 0))
+    if (config.listen.some(listen => listen.port === 0 && !listen.unix))
       throw new UsageError('with several workers every listener needs a fixed port, not 0')
     refuseControlFolder(config.state)
-    await this.ports.claim(config.state, config.listen)
+    await this.ports.claim(config.state, portsOf(config))
     const code = await new Promise<number>(resolve => {
       this.ended = resolve
       for (let number = 1; number <= this.count; number++) this.start(number)
@@ -196,7 +199,7 @@ export class Supervisor {
     await this.ready
     try {
       const { config, source } = await read()
-      await this.ports.claim(this.config.state, config.listen)
+      await this.ports.claim(this.config.state, portsOf(config))
       await this.hand(source)
       this.source = source
       this.config = config
@@ -208,7 +211,7 @@ export class Supervisor {
       }
       throw error
     } finally {
-      this.ports.keepOnly(this.config.state, this.config.listen)
+      this.ports.keepOnly(this.config.state, portsOf(this.config))
     }
     // What kept them from starting may be mended.
     for (const number of [...this.later.keys()]) this.startNow(number)

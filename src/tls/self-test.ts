@@ -23,18 +23,21 @@ export async function selfTest(transport: Transport): Promise<void> {
   const other = terms('modern', ['http/1.1'])
   let current: ServerTls = intermediate
   let served: TlsFacts | null = null
-  const listening = await transport.listen({ address: '127.0.0.1', port: 0, reusePort: false }, link => {
-    link.handler = {
-      ...quiet,
-      onData(chunk) {
-        transport.secure(link, chunk, current, error => {
-          if (error !== null) return
-          served = link.tls
-          link.handler = { ...quiet, onData: data => void link.write(data), onEnd: () => link.close() }
-        })
-      },
-    }
-  })
+  const listening = await transport.listen(
+    { address: '127.0.0.1', port: 0, reusePort: false, unixMode: null, backlog: null, keepAliveMs: () => 0 },
+    link => {
+      link.handler = {
+        ...quiet,
+        onData(chunk) {
+          transport.secure(link, chunk, current, error => {
+            if (error !== null) return
+            served = link.tls
+            link.handler = { ...quiet, onData: data => void link.write(data), onEnd: () => link.close() }
+          })
+        },
+      }
+    },
+  )
   const connect = (tls: ClientTls) => exchange(transport, listening.port, tls)
   try {
     const good = trusted()

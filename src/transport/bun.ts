@@ -4,7 +4,7 @@
  */
 import net from 'node:net'
 import tls from 'node:tls'
-import { normaliseAddress } from '../base/ip.ts'
+import { normaliseAddress, unixPeer } from '../base/ip.ts'
 import type { MemoryBudget } from '../base/memory-budget.ts'
 import type { BunApi, BunHandlers, BunSocket, BunTls } from '../base/runtime.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
@@ -15,6 +15,7 @@ import { ScratchPool } from './scratch.ts'
 import { clientHandshakeError, connectError, lostError, resetError, serverHandshakeError } from './socket-errors.ts'
 import { clientContext, serverOptions } from './tls-context.ts'
 import type { ConnectTarget, FaultSink, LinkCount, Listening, ListenOptions, Transport } from './transport.ts'
+import { withMode } from './unix-socket.ts'
 import { unset } from './unset.ts'
 
 /** The native half of a SecureContext: what Bun's sockets take in place of certificate and key. */
@@ -23,19 +24,21 @@ type WithNative = { context: unknown }
 export function bunTransport(bun: BunApi, fault: FaultSink, links: LinkCount, budget: MemoryBudget): Transport {
   const pool = new ScratchPool()
   const handlers = plainHandlers(fault)
-  const accepted: (accept: (link: Link) => void) => BunHandlers = accept => ({
+  const accepted = ({ unixMode, keepAliveMs }: ListenOptions, accept: (link: Link) => void): BunHandlers => ({
     ...handlers,
     open(socket) {
       const link = new BunLink(
         unset,
         socket,
-        normaliseAddress(socket.remoteAddress),
-        socket.remotePort,
+        unixMode === null ? normaliseAddress(socket.remoteAddress) : unixPeer,
+        unixMode === null ? socket.remotePort : 0,
         pool,
         links,
         budget,
       )
       socket.data = link
+      const idleMs = keepAliveMs()
+      if (idleMs > 0 && unixMode === null) socket.setKeepAlive(true, idleMs)
       try {
         accept(link)
       } catch (error) {
@@ -50,15 +53,13 @@ export function bunTransport(bun: BunApi, fault: FaultSink, links: LinkCount, bu
 
   return {
     async listen(options: ListenOptions, accept): Promise<Listening> {
-      const listener = bun.listen({
-        hostname: options.address,
-        port: options.port,
-        reusePort: options.reusePort,
-        exclusive: !options.reusePort,
-        allowHalfOpen: true,
-        socket: accepted(accept),
-      })
-      return { address: options.address, port: listener.port, close: () => listener.stop(false) }
+      const { address, port, reusePort, unixMode } = options
+      const more = { allowHalfOpen: true, socket: accepted(options, accept) }
+      const listener =
+        unixMode === null
+          ? bun.listen({ hostname: address, port, reusePort, exclusive: !reusePort, ...more })
+          : withMode(unixMode, () => bun.listen({ unix: address, ...more }))
+      return { address, port: unixMode === null ? listener.port : 0, close: () => listener.stop(false) }
     },
 
     connect(target: ConnectTarget, handler: LinkHandler): Link {

@@ -6,7 +6,7 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import type { ProxyError } from '../base/errors.ts'
-import { normaliseAddress } from '../base/ip.ts'
+import { normaliseAddress, unixPeer } from '../base/ip.ts'
 import type { MemoryBudget } from '../base/memory-budget.ts'
 import type { Link, LinkHandler } from '../model/link.ts'
 import type { TicketKeys } from '../model/ticket-keys.ts'
@@ -27,9 +27,13 @@ import type {
   ListenOptions,
   Transport,
 } from './transport.ts'
+import { withMode } from './unix-socket.ts'
 import { unset } from './unset.ts'
 
 type Settled = (error: ProxyError | null) => void
+
+/** Connections that may wait to be accepted: the system has a bound of its own (net.core.somaxconn) */
+const defaultBacklog = 4096
 
 export function nodeTransport(
   fault: FaultSink,
@@ -85,17 +89,20 @@ export function nodeTransport(
 
   return {
     listen(options: ListenOptions, accept): Promise<Listening> {
+      const { address, port, reusePort, unixMode, keepAliveMs } = options
       const server = net.createServer({ allowHalfOpen: true, noDelay: true }, socket => {
         counted(socket)
         const link = new NodeLink(
           unset,
           socket,
-          normaliseAddress(socket.remoteAddress ?? ''),
+          unixMode === null ? normaliseAddress(socket.remoteAddress ?? '') : unixPeer,
           socket.remotePort ?? 0,
           fault,
           budget,
         )
         link.attach(socket)
+        const idleMs = keepAliveMs()
+        if (idleMs > 0 && unixMode === null) socket.setKeepAlive(true, idleMs)
         try {
           accept(link)
         } catch (error) {
@@ -105,13 +112,15 @@ export function nodeTransport(
       })
       return new Promise((resolve, reject) => {
         server.once('error', reject)
-        const { address: host, port, reusePort } = options
-        server.listen({ host, port, reusePort, backlog: 4096 }, () => {
+        const backlog = options.backlog ?? defaultBacklog
+        const listening = () => {
           server.off('error', reject)
           server.on('error', error => fault('listener', error))
-          const bound = server.address() as net.AddressInfo
-          resolve({ address: host, port: bound.port, close: () => void server.close() })
-        })
+          const bound = unixMode === null ? (server.address() as net.AddressInfo).port : 0
+          resolve({ address, port: bound, close: () => void server.close() })
+        }
+        if (unixMode === null) server.listen({ host: address, port, reusePort, backlog }, listening)
+        else withMode(unixMode, () => server.listen({ path: address, backlog }, listening))
       })
     },
 

@@ -7,9 +7,16 @@ import type { Link, LinkHandler } from '../model/link.ts'
 import type { ClientTls, ServerTls } from '../model/tls-terms.ts'
 
 export type ListenOptions = {
+  /** IP address; of a Unix socket its path */
   readonly address: string
   /** 0: the system chooses */
   readonly port: number
+  /** Permissions of a Unix socket; null: it is none */
+  readonly unixMode: number | null
+  /** Connections that may wait to be accepted; null: as the transport likes it */
+  readonly backlog: number | null
+  /** Silence on a connection after which the system asks whether its peer is still there; 0: it never does */
+  readonly keepAliveMs: () => number
   /** Several processes may bind the same port, and the kernel spreads connections over them */
   readonly reusePort: boolean
 }

@@ -3,7 +3,8 @@
  * second gateway on the same ports.
  */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
 import path from 'node:path'
 import { afterEach, describe, it } from 'node:test'
 import { isDead, thisProcess } from '../../src/storage/process-identity.ts'
@@ -123,6 +124,31 @@ describe('workers', () => {
       assert.deepEqual(await bodiesAt(at.port), ['in force'])
     }
     assert.equal(gateway.said().match(/a worker ended/g)?.length, 2, gateway.said())
+  })
+
+  it('have Unix sockets in the first of them, and in the one in its place', async () => {
+    const at = await place()
+    const unix = path.join(at.state, 'http.sock')
+    const config = configuration(at, 'one')
+    const gateway = start({ ...config, listen: [...config.listen, { unix, cleartext: 'serve' }] })
+    await gateway.ready
+    const bodyAtSocket = () =>
+      new Promise<string>(resolve => {
+        const asked = http.get({ socketPath: unix, agent: false }, answer => {
+          let body = ''
+          answer.on('data', chunk => (body += chunk)).on('end', () => resolve(body))
+        })
+        asked.on('error', error => resolve(String(error)))
+      })
+    assert.equal(await bodyAtSocket(), 'one')
+    // One of these is the first.
+    for (let count = 0; count < 2; count++) {
+      await replaceOne(at.state)
+      await eventually('the socket is served', async () => (await bodyAtSocket()) === 'one')
+    }
+    assert.deepEqual(await bodiesAt(at.port), ['one'])
+    await gateway.stop()
+    assert.equal(existsSync(unix), false)
   })
 
   it('that are started in place of others have the included files and secrets in force, until a reload', async () => {

@@ -1,6 +1,7 @@
 /** Listeners as a configuration has them: names that sites refer to, defaults of each, and mistakes. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { abilities } from '../../src/base/runtime.ts'
 import { mapOf } from '../../src/cli/map/model.ts'
 import { mapText } from '../../src/cli/map/text.ts'
 import { load, problemsOf } from './config-folder.ts'
@@ -82,6 +83,65 @@ it('a redirect that serves the clients of a trusted proxy is part of the map', a
     mapOf(config).map(({ pattern }) => pattern),
     ['edge', 'cleartext', 'redirect'],
   )
+})
+
+describe('a Unix socket', () => {
+  const one = (text: string) => `listen: [${text}]\nsites:\n${site('a.test')}`
+
+  it('stands in place of a port', async () => {
+    const { config } = await load(
+      one('{ unix: /run/a.sock }, { unix: /run/b.sock, mode: "0600", cleartext: serve, public: 8080 }'),
+    )
+    assert.deepEqual(
+      config.listen.map(({ address, port, unix, mode, public: shown }) => [address, port, unix, mode, shown]),
+      [
+        ['/run/a.sock', 0, true, 0o660, 443],
+        ['/run/b.sock', 0, true, 0o600, 8080],
+      ],
+    )
+  })
+
+  it('never leaves the machine, in the map', async () => {
+    const { config, warnings } = await load(one('{ port: 443 }, { unix: /run/a.sock, cleartext: serve }'))
+    assert.deepEqual(warnings, [])
+    const cleartext = mapOf(config).find(({ pattern }) => pattern === 'cleartext')
+    assert.equal(cleartext?.hops[0]?.onHost, true)
+    assert.match(cleartext?.plaintext.join() ?? '', /unix:\/run\/a\.sock/)
+  })
+
+  const mistakes: [string, RegExp][] = [
+    ['{ unix: run/a.sock }', /absolute/],
+    ['{ unix: /run/ }', /folder/],
+    [`{ unix: /run/${'a'.repeat(200)} }`, /at most 10[37]/],
+    ['{ unix: /run/a.sock, port: 80 }', /a Unix socket has no port/],
+    ['{ unix: /run/a.sock, address: 127.0.0.1 }', /a Unix socket has no address/],
+    ['{ unix: /run/a.sock, keepAlive: 60s }', /a Unix socket has no keepAlive/],
+    ['{ unix: /run/a.sock, mode: "999" }', /not a file mode/],
+    ['{ unix: /run/a.sock, mode: 660 }', /quotes/],
+    ['{ port: 80, mode: "660" }', /mode is for Unix sockets/],
+    ['{ unix: /run/a.sock }, { unix: /run/a.sock }', /another listener already has unix:\/run\/a\.sock/],
+    ['{ cleartext: serve }', /port is missing/],
+    ['{ port: 80, keepAlive: 40000s }', /keepAlive/],
+  ]
+  for (const [text, expected] of mistakes)
+    it(`refuses ${text.slice(0, 60)}`, async () => assert.match((await problemsOf(one(text))).join(), expected))
+
+  it('is a peer that may be trusted, and no list', async () => {
+    const { config } = await load(
+      one('{ unix: /run/a.sock, trust: { from: [unix, 10.0.0.1] }, proxyProtocol: { from: unix } }'),
+    )
+    assert.deepEqual(config.listen[0]?.trust?.from, ['unix', '10.0.0.1/32'])
+    assert.match(
+      (await problemsOf(`lists: { unix: 10.0.0.1 }\n${one('{ port: 443 }')}`)).join(),
+      /stands for the peers/,
+    )
+  })
+})
+
+it('backlog is a matter of the runtime', async () => {
+  const yaml = `listen: [{ port: 443, backlog: 100 }]\nsites:\n${site('a.test')}`
+  if (abilities.backlog) assert.equal((await load(yaml)).config.listen[0]?.backlog, 100)
+  else assert.match((await problemsOf(yaml)).join(), /backlog: bun does not let it be chosen/)
 })
 
 it('a name is a word', async () => {

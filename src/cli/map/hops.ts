@@ -65,5 +65,13 @@ export const plain = (from: string, to: string, how: string, onHost: boolean): H
   onHost,
 })
 
+type Place = Pick<Config['listen'][number], 'address' | 'port' | 'unix'>
+
+/** A listener, in a sentence. */
+export const placeOf = ({ address, port, unix }: Place): string => (unix ? `unix:${address}` : `port ${port}`)
+
+/** Nobody but this machine gets there. */
+export const isLocalPlace = ({ address, unix }: Place): boolean => unix || isLoopback(address)
+
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))

@@ -8,6 +8,7 @@ import {
   type ClientsConfig,
   type Config,
   endpointLabel,
+  type ListenConfig,
   type RouteConfig,
   type SiteConfig,
   type UpstreamConfig,
@@ -15,7 +16,7 @@ import {
 } from '../../config/config.ts'
 import { servedOn } from '../../config/listen-address.ts'
 import { type Policy, versionRange } from '../../model/policies.ts'
-import { type Hop, isLoopback, type Path, plain, shown } from './hops.ts'
+import { type Hop, isLocalPlace, isLoopback, type Path, placeOf, plain, shown } from './hops.ts'
 import { servicesOf } from './services.ts'
 
 export function mapOf(config: Config): Path[] {
@@ -31,17 +32,16 @@ export function mapOf(config: Config): Path[] {
     }
     for (const route of site.action.routes) {
       if (tls && site.certificate !== null) paths.push(httpPath(config, site, route, null))
-      for (const { address, port, cleartext, trust } of listeners) {
+      for (const listen of listeners) {
+        const { cleartext, trust } = listen
         // Clients that have come to a trusted proxy by https are not redirected.
         const serves = cleartext === 'serve' || (cleartext === 'redirect' && trust !== null)
-        if (serves && site.clients?.mode !== 'require') paths.push(httpPath(config, site, route, { address, port }))
+        if (serves && site.clients?.mode !== 'require') paths.push(httpPath(config, site, route, listen))
       }
     }
   }
   return [...paths, ...servicesOf(config)]
 }
-
-type Listener = { readonly address: string; readonly port: number }
 
 function layer4Path(config: Config, site: SiteConfig): Path {
   const { action } = site
@@ -77,19 +77,19 @@ function layer4Path(config: Config, site: SiteConfig): Path {
   }
 }
 
-function httpPath(config: Config, site: SiteConfig, route: RouteConfig, listener: Listener | null): Path {
+function httpPath(config: Config, site: SiteConfig, route: RouteConfig, listener: ListenConfig | null): Path {
   const first = listener === null ? clientHop(config, site) : cleartextHop(listener)
   const inspects = [
     'routing by host, path and fields',
     ...route.filters.map(filter => `filter ${filter.name}`),
     ...(config.log.access ? ['the access log (client, method, host, path and query; no bodies)'] : []),
   ]
-  const seen = listener === null ? [] : [`on the wire from clients to port ${listener.port}`]
+  const seen = listener === null ? [] : [`on the wire from clients to ${placeOf(listener)}`]
   const base = { site: site.name, route: route.name.slice(site.name.length) || '/*', inspects }
   const missing =
     listener === null
       ? []
-      : [`to encrypt the first hop: cleartext: redirect in place of serve on port ${listener.port}`]
+      : [`to encrypt the first hop: cleartext: redirect in place of serve on ${placeOf(listener)}`]
   if (route.action.kind !== 'upstream') {
     const pattern = listener === null ? 'answered here' : 'cleartext'
     return { ...base, pattern, hops: [first], plaintext: [...seen, 'in the gateway'], missing }
@@ -161,8 +161,8 @@ function clientsText(config: Config, clients: ClientsConfig | null): string {
   return `clients ${clients.mode === 'require' ? 'must' : 'may'} show a certificate of ${clients.ca.map(file => shown(config, file)).join(', ')}${list}${revoked}`
 }
 
-const cleartextHop = ({ address, port }: Listener): Hop =>
-  plain('client', 'gateway', `HTTP in the open, port ${port}`, isLoopback(address))
+const cleartextHop = (listener: ListenConfig): Hop =>
+  plain('client', 'gateway', `HTTP in the open, ${placeOf(listener)}`, isLocalPlace(listener))
 
 /** @param name that of the endpoint, where the configuration says no other */
 export function verifiedText(tls: UpstreamTlsConfig, name: string): string {

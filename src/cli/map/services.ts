@@ -5,7 +5,7 @@
 import { isIP } from 'node:net'
 import type { AcmeConfig, Config, DnsProviderConfig, ListenConfig, RedisConfig } from '../../config/config.ts'
 import { servedOn } from '../../config/listen-address.ts'
-import { type Hop, isLoopback, type Path, plain, shown } from './hops.ts'
+import { type Hop, isLocalPlace, isLoopback, type Path, placeOf, plain, shown } from './hops.ts'
 
 type Peer = {
   /** PEM; null: the CAs of the system */
@@ -45,12 +45,12 @@ export function servicesOf(config: Config): Path[] {
 
 const anonymous = 'the gateway does not say who it is'
 
-function redirectPath({ address, port }: Config['listen'][number]): Path {
-  const hop = plain('client', 'gateway', `HTTP in the open, port ${port}`, isLoopback(address))
+function redirectPath(listen: ListenConfig): Path {
+  const hop = plain('client', 'gateway', `HTTP in the open, ${placeOf(listen)}`, isLocalPlace(listen))
   const verified = `${hop.verified}; it is the first request of a client, answered with a redirect`
   return {
     ...own('redirect', 'redirect', { ...hop, verified }),
-    plaintext: [`on the wire from clients to port ${port}: method, path, fields and cookies of that request`],
+    plaintext: [`on the wire from clients to ${placeOf(listen)}: method, path, fields and cookies of that request`],
     missing: ['for browsers that have been here before: give the sites hsts: { maxAge }'],
   }
 }
@@ -67,10 +67,14 @@ function refusedPaths({ listen, sites }: Config): Path[] {
   })
 }
 
-const refusedPath = ({ address, port }: ListenConfig, names: string): Path => ({
-  ...own('refused', 'cleartext', plain('client', 'gateway', `HTTP in the open, port ${port}`, isLoopback(address))),
-  plaintext: [`on the wire from clients to port ${port}: requests for ${names}, which are refused there`],
-  missing: [`to have none sent there: remove the listener on port ${port}`],
+const refusedPath = (listen: ListenConfig, names: string): Path => ({
+  ...own(
+    'refused',
+    'cleartext',
+    plain('client', 'gateway', `HTTP in the open, ${placeOf(listen)}`, isLocalPlace(listen)),
+  ),
+  plaintext: [`on the wire from clients to ${placeOf(listen)}: requests for ${names}, which are refused there`],
+  missing: [`to have none sent there: remove the listener on ${placeOf(listen)}`],
 })
 
 function redisPath(config: Config, redis: RedisConfig): Path {

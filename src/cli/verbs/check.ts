@@ -1,6 +1,7 @@
 /** `sallyport check`: every mistake of a configuration at once. */
 
 import { ConfigError, formatProblem, type Problem } from '../../config/engine/problem.ts'
+import { placeText } from '../../config/listen-address.ts'
 import { loadConfig } from '../../config/load.ts'
 import { problemsOf } from '../check/problems.ts'
 import { print, printError } from '../print.ts'
@@ -22,7 +23,7 @@ export const check: Verb = {
       const loaded = await loadConfig(file === undefined ? {} : { file })
       const problems = problemsOf(loaded)
       const { sites, listen } = loaded.config
-      const ports = listen.map(({ port }) => port).join(', ')
+      const ports = listen.map(one => (one.unix ? placeText(one) : one.port)).join(', ')
       return say(problems, json, `${sites.length} ${sites.length === 1 ? 'site' : 'sites'}, listening on ${ports}`)
     } catch (error) {
       if (!json || !(error instanceof ConfigError)) throw error

@@ -1,7 +1,7 @@
 /** `sallyport explain URL`: which site, TLS policy, route and endpoints would serve it, and why. Opens no connection. */
 import { UsageError } from '../../base/errors.ts'
 import { beginsWithTls, type Config, type ListenConfig, type SiteConfig } from '../../config/config.ts'
-import { publicPort, servedOn } from '../../config/listen-address.ts'
+import { placeText, publicPort, servedOn } from '../../config/listen-address.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Policy } from '../../model/policies.ts'
 import { Names } from '../../route/names.ts'
@@ -52,7 +52,11 @@ const wayOf = ({ cleartext, startTls }: ListenConfig): string =>
   cleartext !== null ? ` cleartext: ${cleartext}` : startTls !== null ? ` startTls: ${startTls}` : ' TLS'
 
 const portText = (listen: ListenConfig): string =>
-  listen.public === null ? `${listen.port}` : `${listen.port} (public ${listen.public})`
+  listen.unix
+    ? placeText(listen)
+    : listen.public === null
+      ? `${listen.port}`
+      : `${listen.port} (public ${listen.public})`
 
 function namesOf(sites: readonly SiteConfig[]): Names<SiteConfig> {
   const names = new Names<SiteConfig>()
@@ -73,7 +77,10 @@ function explainUrl(config: Config, url: URL, method: string): string[] {
   const secure = url.protocol !== 'http:'
   const listen = listenerOf(config, url, secure)
   const called = listen.name === null ? '' : `${listen.name} `
-  say('listener', `${called}${listen.address}:${portText(listen)}${wayOf(listen)}`)
+  say(
+    'listener',
+    `${called}${listen.unix ? placeText(listen) : `${listen.address}:${portText(listen)}`}${wayOf(listen)}`,
+  )
   if (listen.trust !== null && listen.cleartext !== 'redirect')
     say('trust', `${listen.trust.from.join(' and ')} say who the client is (${listen.trust.fields})`)
   if (listen.cleartext === 'redirect') {

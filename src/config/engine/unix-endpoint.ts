@@ -29,6 +29,13 @@ export function unixEndpoint(text: string): Formed | null {
       wrong: `${text}: an endpoint is http+unix:, https+unix: or h2c+unix:`,
       hint: 'WebSockets pass through http endpoints',
     }
+  return problemOf(path, text, example) ?? { ok: { scheme, host: path, port: 0, unix: true } }
+}
+
+type Wrong = Exclude<Formed, { readonly ok: unknown }>
+
+/** @param text what is written, with the path in it */
+function problemOf(path: string, text: string, example: string): Wrong | null {
   if (path.startsWith('//'))
     return { wrong: `${text}: there is no host in it`, hint: `write one slash, as in ${example}` }
   if (!path.startsWith('/'))
@@ -47,5 +54,10 @@ export function unixEndpoint(text: string): Formed | null {
       wrong: `${text}: the path has ${bytes} bytes, and the path of a Unix socket has at most ${mostPathBytes}`,
       hint: 'give the socket a shorter path',
     }
-  return { ok: { scheme, host: path, port: 0, unix: true } }
+  return null
+}
+
+/** The path of a socket to listen at. */
+export function socketPath(text: string): { readonly ok: string } | Wrong {
+  return problemOf(text, text, '/run/sallyport/http.sock') ?? { ok: text }
 }

@@ -1,9 +1,11 @@
 /** Rows for listeners: where connections come in. */
+import { unixPeer } from '../../base/ip.ts'
 import { ownClientFields } from '../../wire/client-fields.ts'
 import { gatewayNames } from '../../wire/field-names.ts'
 import { listenerProtocols } from '../../wire/start-tls/dialogs.ts'
 import { addressRange, type Formed, headerName, ipAddress } from '../engine/forms.ts'
 import { shape } from '../engine/kinds.ts'
+import { socketPath } from '../engine/unix-endpoint.ts'
 import { trustShape } from './trust.ts'
 
 const proxyProtocolShape = shape({
@@ -13,9 +15,13 @@ const proxyProtocolShape = shape({
     'is refused.',
   rows: {
     from: {
-      kind: { type: 'list', of: { type: 'string', form: addressRange, write: 'address range' }, single: true },
+      kind: {
+        type: 'list',
+        of: { type: 'string', form: rangeOrUnix, write: 'address range, or `unix`' },
+        single: true,
+      },
       required: true,
-      docs: 'Addresses of the load balancers.',
+      docs: 'Addresses of the load balancers; `unix` for the peers of a Unix socket.',
       example: '[10.0.0.0/8]',
     },
   },
@@ -37,6 +43,17 @@ const listenFieldsShape = shape({
     },
   },
 })
+
+/** As they are written, in octal. */
+function fileMode(text: string): Formed<number> {
+  if (/^0?[0-7]{3}$/.test(text)) return { ok: Number.parseInt(text, 8) }
+  return { wrong: `${text} is not a file mode`, hint: 'three octal digits in quotes, as in "660"' }
+}
+
+/** `proxyProtocol.from`: ranges, or the peers of a Unix socket. */
+function rangeOrUnix(text: string): Formed<string> {
+  return text === unixPeer ? { ok: text } : addressRange(text)
+}
 
 export function listenerName(text: string): Formed<string> {
   if (/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(text)) return { ok: text }
@@ -79,9 +96,36 @@ export const listenShape = shape({
     },
     port: {
       kind: { type: 'integer', min: 0, max: 65_535 },
-      required: true,
+      defaultDocs: '**required**, except for a Unix socket',
       docs: '0 lets the system choose a free port.',
       example: '443',
+    },
+    unix: {
+      kind: { type: 'string', form: socketPath, write: 'path' },
+      docs:
+        'A Unix socket in place of address and port. A socket that a process left behind is removed; one that is in use is an error. With ' +
+        'several workers, the first one has it.',
+      example: '/run/sallyport/http.sock',
+    },
+    mode: {
+      kind: { type: 'string', form: fileMode, write: 'octal permissions' },
+      default: '660',
+      docs: 'The permissions of the Unix socket, in octal: whoever may write to it may connect.',
+      example: '"666"',
+    },
+    backlog: {
+      kind: { type: 'integer', min: 1, max: 65_535 },
+      defaultDocs: '4096; 512 on Bun',
+      docs: 'How many connections may wait to be accepted. Linux cuts it to `net.core.somaxconn`. Node only. A reload cannot change it.',
+      example: '1024',
+    },
+    keepAlive: {
+      kind: { type: 'duration', words: { none: 0 }, maxMs: 32_767_000 },
+      default: 'none',
+      docs:
+        'TCP keep-alive: after this time of silence, the system asks whether the peer is still there, and closes the connection if it does ' +
+        'not respond.',
+      example: '60s',
     },
     public: {
       kind: { type: 'integer', min: 1, max: 65_535 },

@@ -1,4 +1,5 @@
 /** Rows for `trust` and `lists`: which peers may say who the client of a request is. */
+import { unixPeer } from '../../base/ip.ts'
 import { addressRange, type Formed } from '../engine/forms.ts'
 import { shape } from '../engine/kinds.ts'
 
@@ -6,6 +7,7 @@ const nameForm = /^[A-Za-z][A-Za-z0-9_-]*$/
 
 /** The name of a list; no address is written like one. */
 export function listName(text: string): Formed<string> {
+  if (text === unixPeer) return { wrong: 'unix stands for the peers of Unix sockets', hint: 'choose another name' }
   if (nameForm.test(text)) return { ok: text }
   return { wrong: `${JSON.stringify(text)} cannot be the name of a list`, hint: 'letters, digits, _ and -' }
 }
@@ -28,7 +30,9 @@ export const trustShape = shape({
         single: true,
       },
       required: true,
-      docs: 'Addresses of the proxies, or names of `lists`. Behind a PROXY header, the address in the header counts.',
+      docs:
+        'Addresses of the proxies, or names of `lists`; `unix` for the peers of a Unix socket. ' +
+        'Behind a PROXY header, the address in the header counts.',
       example: '[10.0.0.0/8, cloudflare]',
     },
     fields: {

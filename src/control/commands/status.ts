@@ -62,7 +62,7 @@ function lineOf(pid: number, of: Status): string {
         ? `${Math.floor(minutes / 60)} h`
         : `${minutes} min`
   return (
-    `process ${pid} (${of.runtime}), up ${up}, ports ${of.ports.join(', ')}, ${of.sites} sites, ` +
+    `process ${pid} (${of.runtime}), up ${up}, ports ${of.ports.filter(port => port > 0).join(', ')}, ${of.sites} sites, ` +
     `${of.connections} connections open of ${of.accepted}, ${of.failedHandshakes} handshakes failed, ` +
     `${Math.round(of.rssBytes / 1024 / 1024)} MB\n` +
     certificatesLine(of.certificates) +

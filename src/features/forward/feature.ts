@@ -1,6 +1,7 @@
 /** `forward`: the fields by which backends are told who the client is. */
 import type { Stage } from '../../model/stage.ts'
 import { dropForwarded } from '../../proxy/exchange/filter-fields.ts'
+import { toldAddress } from '../../proxy/seam/forward.ts'
 import { fieldNames } from '../../wire/fields.ts'
 import { feature } from '../feature.ts'
 
@@ -37,7 +38,7 @@ function forwardStage(names: readonly (string | undefined)[]): Stage {
     if (realIp) {
       // A listener may let it through from clients (`fields.allow`).
       exchange.head.fields.delete('x-real-ip')
-      exchange.forwardText += `x-real-ip: ${exchange.client.clientAddress}\r\n`
+      exchange.forwardText += `x-real-ip: ${toldAddress(exchange.client.clientAddress)}\r\n`
     }
     return inner(exchange, sink)
   }

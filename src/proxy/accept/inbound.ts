@@ -6,6 +6,7 @@
 import { nowMs } from '../../base/deadlines.ts'
 import { type ErrorCode, ProxyError } from '../../base/errors.ts'
 import { Gathered } from '../../base/gathered.ts'
+import { unixPeer } from '../../base/ip.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { LinkHandler } from '../../model/link.ts'
 import type { EndingAlert } from '../../model/records.ts'
@@ -87,14 +88,14 @@ export class Inbound implements LinkHandler, Waiting, Opening {
   }
 
   /**
-   * Counts the connection under its client's address, now that it is known. A trusted proxy is not counted: it stands for
-   * any number of clients, and limits.connections bounds it.
+   * Counts the connection under its client's address, now that it is known. A trusted proxy is not counted, and nor is
+   * a peer without an address: it stands for any number of clients, and limits.connections bounds it.
    */
   admit(): boolean {
     const client = this.connection.clientAddress
     const { trust } = this.listener.options
     if (trust?.from.contains(client)) this.connection.trust = trust
-    else {
+    else if (client !== unixPeer) {
       this.countedAs = client
       if (!this.listener.count(client)) {
         const limit = this.listener.services.snapshot.limits.connectionsPerClient

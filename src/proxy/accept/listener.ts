@@ -55,7 +55,7 @@ export class Listener implements Holder {
 
   /** @param address that of the options, or one that takes its place on this machine */
   async bind(address: string): Promise<void> {
-    const options = { ...this.options, address }
+    const options = { ...this.options, address, keepAliveMs: () => this.options.keepAliveMs }
     this.listening = await this.services.transport.listen(options, link => this.accept(link))
   }
 

@@ -5,6 +5,7 @@
  * Fields are set, never appended to: the parser has taken out what was sent.
  */
 import { ProxyError } from '../../base/errors.ts'
+import { unixPeer } from '../../base/ip.ts'
 import type { Client } from '../../model/client.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Site } from '../../model/site.ts'
@@ -93,10 +94,14 @@ const unnamedDifference = (site: Site, opened: Site): string =>
 function forwardText(client: Client, host: string | null, version: string): string {
   const { clientAddress, publicPort, serverPort, secure } = client
   const proto = secure ? 'https' : 'http'
-  const node = clientAddress.includes(':') ? `"[${clientAddress}]"` : clientAddress
-  let text = `x-forwarded-for: ${clientAddress}\r\nx-forwarded-proto: ${proto}\r\nx-forwarded-port: ${publicPort ?? serverPort}\r\n`
+  const address = toldAddress(clientAddress)
+  const node = address.includes(':') ? `"[${address}]"` : address
+  let text = `x-forwarded-for: ${address}\r\nx-forwarded-proto: ${proto}\r\nx-forwarded-port: ${publicPort ?? serverPort}\r\n`
   if (host !== null) text += `x-forwarded-host: ${host}\r\n`
   // A value with a colon or a bracket must be quoted (RFC 7239 section 4).
   const named = host === null ? '' : `;host=${/[:[\]]/.test(host) ? `"${host}"` : host}`
   return `${text}forwarded: for=${node}${named};proto=${proto}\r\nvia: ${version} sallyport\r\n`
 }
+
+/** A peer of a Unix socket has none; this is RFC 7239's word for it, and that of X-Forwarded-For. */
+export const toldAddress = (address: string): string => (address === unixPeer ? 'unknown' : address)

@@ -9,8 +9,15 @@ import type { Services } from './services.ts'
 export type ListenerOptions = {
   /** For sites that are served on some listeners only */
   readonly name: string | null
+  /** IP address; of a Unix socket its path */
   readonly address: string
+  /** 0 for a Unix socket */
   readonly port: number
+  /** Permissions of a Unix socket; null: it is none */
+  readonly unixMode: number | null
+  readonly backlog: number | null
+  /** 0 for none */
+  readonly keepAliveMs: number
   /** Where clients connect to, if not to `port` */
   readonly publicPort: number | null
   /** Peers that must send a PROXY header; null for none */

@@ -1,4 +1,5 @@
 /** The PROXY header that tells a backend who the client is (HAProxy's specification, versions 1 and 2). */
+import { unixPeer } from '../../base/ip.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { ProxyTlv } from '../../wire/proxy-header.ts'
 import { writeProxyV1 } from '../../wire/proxy-protocol-v1.ts'
@@ -13,8 +14,11 @@ export function proxyHeaderFor(
 ): Buffer | null {
   if (version === null) return null
   const { link } = connection
-  const source = { address: connection.clientAddress, port: connection.clientPort }
-  const destination = { address: connection.serverAddress || link.localAddress, port: connection.serverPort }
+  // A Unix socket has no addresses to tell of.
+  const known = connection.clientAddress !== unixPeer
+  const source = known ? { address: connection.clientAddress, port: connection.clientPort } : null
+  const own = connection.serverAddress || link.localAddress
+  const destination = known ? { address: own, port: connection.serverPort } : null
   if (version === 'v1') return writeProxyV1({ source, destination })
   const tlvs: ProxyTlv[] = []
   if (connection.serverName !== null) tlvs.push(authorityTlv(connection.serverName))

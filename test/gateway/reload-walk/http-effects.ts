@@ -1,4 +1,7 @@
 /** Rows whose effect a request over a cleartext listener shows. */
+import { existsSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { temporaryFolder } from '../../harness/certificates.ts'
 import { rawTcp } from '../../harness/raw.ts'
 import { type Effect, type Table, under } from './effect.ts'
 import { ca, echo, fileWith, folderWith, siteFile } from './peers.ts'
@@ -9,6 +12,9 @@ const listen = [
   { port: 0, address, cleartext: 'serve' },
   { port: 0, address },
 ]
+const sockets = temporaryFolder()
+const socket = path.join(sockets, 'one')
+const otherSocket = path.join(sockets, 'other')
 const forged = 'PROXY TCP4 203.0.113.7 192.0.2.1 1000 80\r\n'
 
 const echoing = () => ({
@@ -138,6 +144,24 @@ export const listeners: Table = {
       look: running => running.echoed({ fields: ['x-client-ip: 1'] }).then(contains('x-client-ip: 1')),
       sees: true,
     },
+    'listen[].unix': {
+      given: { 'listen[].port': undefined, 'listen[].address': undefined, 'listen[].unix': socket },
+      to: otherSocket,
+      look: () => [existsSync(socket), existsSync(otherSocket)],
+      sees: [false, true],
+    },
+    'listen[].mode': {
+      given: { 'listen[].port': undefined, 'listen[].address': undefined, 'listen[].unix': socket },
+      to: '600',
+      look: () => (statSync(socket).mode & 0o777).toString(8),
+      sees: '600',
+    },
+    'listen[].keepAlive': {
+      to: '60s',
+      look: running => running.listener().options.keepAliveMs,
+      sees: 60_000,
+    },
+    'listen[].backlog': { to: 100, refused: /backlog/ },
     'listen[].public': {
       to: 8443,
       look: running => running.echoed().then(contains('x-forwarded-port: 8443')),

@@ -10,6 +10,7 @@ import type { Site } from '../../../src/model/site.ts'
 import type { Snapshot } from '../../../src/model/snapshot.ts'
 import type { Sink, StagedExchange } from '../../../src/model/stage.ts'
 import type { ServerTls } from '../../../src/model/tls-terms.ts'
+import type { Listener } from '../../../src/proxy/accept/listener.ts'
 import type { Upstream } from '../../../src/proxy/upstream/upstream.ts'
 import type { ClientHello } from '../../../src/wire/client-hello.ts'
 import { Fields } from '../../../src/wire/fields.ts'
@@ -27,6 +28,7 @@ type Kept = {
 /** Parts that are private to the gateway */
 type Parts = {
   readonly services: { readonly snapshot: Snapshot }
+  readonly listeners: { readonly bound: readonly Listener[] }
   readonly managed: {
     readonly kept: ReadonlyMap<string, Kept>
     readonly opened: { readonly key: string; readonly storage: object } | null
@@ -129,6 +131,11 @@ export class Running {
 
   get snapshot(): Snapshot {
     return this.parts.services.snapshot
+  }
+
+  /** The first */
+  listener(): Listener {
+    return this.parts.listeners.bound[0] as Listener
   }
 
   site(host = 'a.test'): Site {

@@ -1,0 +1,98 @@
+/** Listeners, from rows to config.ts: a port or a Unix socket each, and no two in one place. */
+import { abilities, runtime } from '../base/runtime.ts'
+import type { ListenConfig } from './config.ts'
+import type { Raw } from './engine/infer.ts'
+import type { Problems } from './engine/problem.ts'
+import { childOf, type Node, type Place, placeOf, placeOfKey } from './engine/tree.ts'
+import { isLoopback, overlap, placeText } from './listen-address.ts'
+import type { listenShape } from './schema/listen.ts'
+import type { TrustConfig, validateTrust } from './validate-trust.ts'
+
+type RawListener = Raw<typeof listenShape>
+type TrustOf = (own: Parameters<typeof validateTrust>[0], node: Node | undefined) => TrustConfig | null
+
+export function validateListeners(
+  raw: readonly (RawListener | undefined)[],
+  list: Node | undefined,
+  trustOf: TrustOf,
+  problems: Problems,
+): ListenConfig[] {
+  const listen: ListenConfig[] = []
+  const places: { one: ListenConfig; at: Place }[] = []
+  raw.forEach((one, index) => {
+    const node = list?.kind === 'list' ? list.items[index] : undefined
+    if (one === undefined || node === undefined) return
+    const place = placeOfListener(one, node, problems)
+    if (place === null || one.cleartext === undefined) return
+    // Where another row of it is wrong, that is reported; the checks of other sections look at these alone.
+    const rest = one as unknown as ListenConfig
+    const listener: ListenConfig = { ...rest, ...place, trust: trustOf(one.trust, childOf(node, 'trust')) }
+    checkPlace(listener, node.at, places, problems)
+    if (listener.cleartext !== null && one.startTls)
+      problems.error(
+        placeOf(node, 'startTls'),
+        'startTls changes to TLS, and cleartext is HTTP without it',
+        'remove one of them',
+      )
+    if (listener.cleartext === 'serve' && !listener.unix && !isLoopback(listener.address)) {
+      problems.note(
+        placeOf(node, 'cleartext'),
+        'cleartext: serve: anyone on the network path can read what clients send and receive here',
+      )
+    }
+    if (one.backlog && !abilities.backlog)
+      problems.error(
+        placeOfKey(node, 'backlog'),
+        `backlog: ${runtime.name} does not let it be chosen, and always takes 512`,
+        'remove it, or use --runtime node',
+      )
+    places.push({ one: listener, at: node.at })
+    listen.push(listener)
+  })
+  return listen
+}
+
+/** @returns null where it is wrong */
+function placeOfListener(
+  one: RawListener,
+  node: Node,
+  problems: Problems,
+): Pick<ListenConfig, 'address' | 'port' | 'unix' | 'public'> | null {
+  const { address, port, unix, cleartext } = one
+  if (address === undefined || port === undefined || unix === undefined || one.public === undefined) return null
+  if (unix === null) {
+    if (port === null) {
+      problems.error(node.at, 'port is missing', 'as in port: 443')
+      return null
+    }
+    const mode = childOf(node, 'mode')
+    if (mode)
+      problems.error(
+        placeOfKey(node, 'mode'),
+        'mode is for Unix sockets',
+        'remove it, or write unix in place of port',
+      )
+    return { address, port, unix: false, public: one.public }
+  }
+  for (const key of ['address', 'port', 'keepAlive'])
+    if (childOf(node, key)) problems.error(placeOfKey(node, key), `a Unix socket has no ${key}`, 'remove it')
+  // Nothing but a proxy in front connects there: its clients have come to the usual port.
+  return { address: unix, port: 0, unix: true, public: one.public ?? (cleartext === null ? 443 : 80) }
+}
+
+function checkPlace(
+  listener: ListenConfig,
+  at: Place,
+  before: readonly { readonly one: ListenConfig; readonly at: Place }[],
+  problems: Problems,
+): void {
+  const other = before.find(({ one }) => overlap(one, listener))
+  if (other === undefined) return
+  const line = other.at.source.position(other.at.offset).line
+  const hint = line === null ? `the first is ${other.at.path}` : `the first is on line ${line}`
+  problems.error(
+    at,
+    `another listener already has ${placeText(other.one)}`,
+    other.one.address === '::' ? `${hint}; "::" takes IPv4 too` : hint,
+  )
+}
