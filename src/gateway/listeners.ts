@@ -73,7 +73,7 @@ async function bind(listener: Listener, current: readonly Listener[], log: Log):
             : ': another program has it'
     if (error instanceof UsageError) throw error
     throw new UsageError(
-      `cannot listen on ${placeText({ address, port, unix: unixMode !== null })}${code ? ` (${code})` : ''}${hint}`,
+      `cannot listen on ${unixMode === null ? `${address}:${port}` : `unix:${address}`}${code ? ` (${code})` : ''}${hint}`,
     )
   }
 }
