@@ -1,6 +1,6 @@
 /** Listeners, from rows to config.ts: a port or a Unix socket each, and no two in one place. */
 import { abilities, runtime } from '../base/runtime.ts'
-import type { ListenConfig } from './config.ts'
+import type { ListenConfig, SiteConfig } from './config.ts'
 import type { Raw } from './engine/infer.ts'
 import type { Problems } from './engine/problem.ts'
 import { childOf, type Node, type Place, placeOf, placeOfKey } from './engine/tree.ts'
@@ -95,4 +95,24 @@ function checkPlace(
     `another listener already has ${placeText(other.one)}`,
     other.one.address === '::' ? `${hint}; "::" takes IPv4 too` : hint,
   )
+}
+
+/** Routes wait for what only a PROXY header says, and no listener takes one. */
+export function warnWithoutProxy(
+  sites: readonly { readonly site: SiteConfig; readonly node: Node }[],
+  problems: Problems,
+): void {
+  for (const { site, node } of sites) {
+    const routes = childOf(node, 'routes')
+    if (site.action.kind !== 'http' || routes?.kind !== 'list') continue
+    for (const route of routes.items) {
+      const match = childOf(route, 'match')
+      if (match && childOf(match, 'proxy'))
+        problems.warn(
+          placeOfKey(match, 'proxy'),
+          'no request ever matches: no listener takes a PROXY header',
+          'add proxyProtocol: { from: [10.0.0.0/8] } to the listener behind the load balancer',
+        )
+    }
+  }
 }

@@ -43,7 +43,7 @@ export type SiteChecks = ListenerChecks & {
 }
 
 /** Of routes without conditions: there may be ten thousand. */
-const anything: RouteMatch = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [] }
+const anything: RouteMatch = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [], proxy: null }
 
 const endings = ['to', 'routes', 'passthrough', 'tcp']
 
@@ -246,8 +246,8 @@ function validateRoutes(
 
 /** Only equal conditions leave a route without requests: of different ones the more specific wins. */
 function warnIfShadowed(route: RouteConfig, node: Node, taken: Map<string, string>, problems: Problems): void {
-  const { paths, methods, headers, query, clients, ja4 } = route.match
-  const conditions = JSON.stringify([methods.toSorted(), headers, query, clients, ja4])
+  const { paths, methods, headers, query, clients, ja4, proxy } = route.match
+  const conditions = JSON.stringify([methods.toSorted(), headers, query, clients, ja4, proxy])
   const keys = (paths.length > 0 ? paths : ['/*']).map(path => `${path} ${conditions}`)
   const free = keys.filter(key => !taken.has(key))
   if (free.length === 0) {
@@ -316,7 +316,15 @@ function validateMatch(raw: Raw<typeof matchShape> | undefined): RouteMatch | un
   const match = whole(matchShape, raw)
   if (!match) return undefined
   const [headers, query] = [namedValues(match.header), namedValues(match.query)]
-  return { paths: match.path, methods: match.method, headers, query, clients: match.client, ja4: match.ja4 }
+  return {
+    paths: match.path,
+    methods: match.method,
+    headers,
+    query,
+    clients: match.client,
+    ja4: match.ja4,
+    proxy: match.proxy,
+  }
 }
 
 /** Sorted by name, so that equal conditions look equal. */

@@ -17,7 +17,7 @@ import { validateAcme } from './validate-acme.ts'
 import { validateAdmin } from './validate-admin.ts'
 import { validateAlerts } from './validate-alerts.ts'
 import { validateCa } from './validate-ca.ts'
-import { validateListeners } from './validate-listeners.ts'
+import { validateListeners, warnWithoutProxy } from './validate-listeners.ts'
 import { validateLog } from './validate-log.ts'
 import { Policies } from './validate-policies.ts'
 import { type SiteChecks, validateSite } from './validate-sites.ts'
@@ -98,6 +98,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
       )
   })
   if (listen.length > 0) warnUnreachable(nodes, listen, problems)
+  if (!listen.some(({ proxyProtocol }) => proxyProtocol)) warnWithoutProxy(nodes, problems)
   checkStartTls(listen, childOf(tree, 'listen'), sites, problems)
   const acme = validateAcme(raw.acme, tree, nodes, listen, reader)
   checkLimits(limits, tree, problems)

@@ -4,10 +4,12 @@
  * whole template null, whatever stands around it: what uses it removes the field then. In a URL it is left out. docs/templates.md is made from the
  * table below.
  */
+
 import type { Formed } from '../config/engine/forms.ts'
 import { nearest } from '../config/engine/nearest.ts'
 import { templateParts } from '../config/engine/template-parts.ts'
 import type { StagedExchange } from '../model/stage.ts'
+import { cloudTable } from '../wire/cloud-variables.ts'
 import type { ResponseHead } from '../wire/heads.ts'
 
 /** What a value is looked up in. `rest`: what the `*` at the end of the route's path took. */
@@ -67,6 +69,10 @@ export const variables: Readonly<Record<string, Variable>> = {
     docs: "The JA4 fingerprint of the client's TLS ClientHello; present if the access log or the site needs fingerprints.",
     value: ({ exchange }) => exchange.connection.fingerprint?.ja4 ?? null,
   },
+  ...cloudTable((docs, pick) => ({
+    docs,
+    value: ({ exchange: { connection } }: Facts) => (connection.cloud === null ? null : pick(connection.cloud)),
+  })),
   'tls.version': {
     docs: 'The TLS version of the connection with the client, as in `TLSv1.3`.',
     value: tls(({ version }) => version),

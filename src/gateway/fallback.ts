@@ -10,7 +10,7 @@ import type { Route, RouteMatch } from '../model/route.ts'
 import { compose } from '../model/stage.ts'
 import { refusalOrigin } from '../proxy/exchange/origins.ts'
 
-const anything: RouteMatch = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [] }
+const anything: RouteMatch = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [], proxy: null }
 
 /** Of a level without stages. */
 export const plainFallback = ({ timeouts, limits }: Config): Route => ({

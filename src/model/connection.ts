@@ -1,6 +1,7 @@
 /** What is known about a client's connection, from its first bytes to its last. One object a connection. */
 import type { AllowedFields } from '../wire/heads.ts'
 import type { Fingerprint } from '../wire/ja4.ts'
+import type { CloudIds } from '../wire/proxy-header.ts'
 import type { Trust } from './client.ts'
 import type { ClientIdentity } from './client-identity.ts'
 import type { Link } from './link.ts'
@@ -18,6 +19,8 @@ export type Connection = {
   /** The port the client came to, for PROXY headers, and X-Forwarded-Port where `publicPort` is null */
   serverAddress: string
   serverPort: number
+  /** The private connection of a cloud that the client came through, by a PROXY header */
+  cloud: CloudIds | null
   /** The port of its listener, which no PROXY header changes */
   readonly listenerPort: number
   /** By its listener: the port that clients connect to, where a port mapping makes it another one */

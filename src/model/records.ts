@@ -8,6 +8,7 @@
 import type { ErrorCode, ProxyError } from '../base/errors.ts'
 import type { ClientHello } from '../wire/client-hello.ts'
 import type { Fingerprint } from '../wire/ja4.ts'
+import type { CloudIds } from '../wire/proxy-header.ts'
 import type { ClientIdentity } from './client-identity.ts'
 import type { TlsFacts } from './link.ts'
 
@@ -26,6 +27,8 @@ export interface ObservedConnection {
   /** By the client's hello, in canonical form */
   readonly serverName: string | null
   readonly identity: ClientIdentity | null
+  /** The private connection of a cloud that it came through */
+  readonly cloud: CloudIds | null
   /** Taken where requests are observed, or the site uses them */
   readonly fingerprint: Fingerprint | null
   /** Key exchange group */

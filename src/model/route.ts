@@ -3,6 +3,7 @@ import type { ProxyError } from '../base/errors.ts'
 import type { Fields } from '../wire/fields.ts'
 import type { Fingerprint } from '../wire/ja4.ts'
 import type { PathForm } from '../wire/path-form.ts'
+import type { CloudIds } from '../wire/proxy-header.ts'
 import type { ClientIdentity, ClientMatch } from './client-identity.ts'
 import type { Filters } from './filter.ts'
 import type { Origin } from './stage.ts'
@@ -42,10 +43,19 @@ export type RouteMatch = {
   readonly clients: readonly ClientMatch[]
   /** Any of these fingerprints; `*` at the end stands for anything */
   readonly ja4: readonly string[]
+  /** What a PROXY header has to say; null for nothing */
+  readonly proxy: ProxyMatch | null
 }
 
+/** For each that is not empty, any of its ids. */
+export type ProxyMatch = { readonly [K in keyof CloudIds]: readonly string[] }
+
 /** What a route may ask about the connection that a request came on. */
-export type Who = { readonly identity: ClientIdentity | null; readonly fingerprint: Fingerprint | null }
+export type Who = {
+  readonly identity: ClientIdentity | null
+  readonly fingerprint: Fingerprint | null
+  readonly cloud: CloudIds | null
+}
 
 export type NameAndValue = { readonly name: string; readonly value: string | null }
 

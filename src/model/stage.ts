@@ -22,6 +22,7 @@ import type { HeldBytes } from '../base/held-bytes.ts'
 import type { Fields } from '../wire/fields.ts'
 import type { RequestHead, ResponseHead } from '../wire/heads.ts'
 import type { Fingerprint } from '../wire/ja4.ts'
+import type { CloudIds } from '../wire/proxy-header.ts'
 import type { Client } from './client.ts'
 import type { ClientIdentity } from './client-identity.ts'
 import type { Reply } from './filter.ts'
@@ -82,6 +83,7 @@ interface ConnectionFacts {
   /** Who the client has proved to be with its certificate */
   readonly identity: ClientIdentity | null
   readonly fingerprint: Fingerprint | null
+  readonly cloud: CloudIds | null
   /** Key exchange group; empty in cleartext */
   readonly group: string
   readonly link: { readonly tls: TlsFacts | null }

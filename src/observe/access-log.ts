@@ -15,6 +15,7 @@ import type {
   RefusedRequest,
   RequestRecord,
 } from '../model/records.ts'
+import type { CloudIds } from '../wire/proxy-header.ts'
 import type { LineOut } from './access/destination.ts'
 import { compileLine, type LineFormat } from './access/format.ts'
 import { type QueryMode, type ShownQuery, shownQuery } from './access/redact.ts'
@@ -124,12 +125,19 @@ function startOf(record: RequestRecord, known: ConnectionText): string {
   // A trusted proxy has named the client: the log has both.
   const peer = client === connection ? '' : `,"peer":${jsonText(connection.clientAddress)}`
   const start = flat(
-    `"client":${jsonText(client.clientAddress)}${peer},"port":${connection.serverPort},"http":${version}` +
+    `"client":${jsonText(client.clientAddress)}${peer}${cloudText(connection)},"port":${connection.serverPort},"http":${version}` +
       `,"method":${text(method)},"host":${text(host)},"path":`,
   )
   Object.assign(known, { host, method, version, client, start })
   return start
 }
+
+const cloudText = ({ cloud }: ObservedConnection): string =>
+  cloud === null ? '' : `,"proxy":${jsonOf(saidBy(cloud))}`
+
+/** The ids that were sent. */
+const saidBy = (cloud: CloudIds): Partial<CloudIds> =>
+  Object.fromEntries(Object.entries(cloud).filter(([, id]) => id !== null))
 
 /** From TLS to the endpoint, where nothing has failed: a connection has the same again and again, too. */
 function endOf(record: RequestRecord, known: ConnectionText): string {
@@ -193,6 +201,7 @@ function tlsFields(connection: ObservedConnection) {
 export const clientFields = (connection: ObservedConnection) => ({
   client: connection.clientAddress,
   clientPort: connection.clientPort,
+  ...(connection.cloud === null ? {} : { proxy: saidBy(connection.cloud) }),
   port: connection.serverPort,
   sni: connection.serverName,
 })

@@ -4,9 +4,10 @@
  * costs one comparison.
  */
 import { clientMatches } from '../model/client-identity.ts'
-import type { NameAndValue, Route, RouteTable, Who } from '../model/route.ts'
+import type { NameAndValue, ProxyMatch, Route, RouteTable, Who } from '../model/route.ts'
 import { fitsFingerprint } from '../model/site.ts'
 import type { Fields } from '../wire/fields.ts'
+import type { CloudIds } from '../wire/proxy-header.ts'
 import { Paths } from './paths.ts'
 import { readPath } from './readings.ts'
 
@@ -38,7 +39,9 @@ function takesEverything({ match }: Route): boolean {
   const anyPath = match.paths.length === 0 || match.paths.includes('/*')
   return (
     anyPath &&
-    match.methods.length + match.headers.length + match.query.length + match.clients.length + match.ja4.length === 0
+    match.methods.length + match.headers.length + match.query.length + match.clients.length + match.ja4.length ===
+      0 &&
+    match.proxy === null
   )
 }
 
@@ -46,6 +49,7 @@ const conditions = ({ match }: Route): number =>
   (match.methods.length > 0 ? 1 : 0) +
   (match.clients.length > 0 ? 1 : 0) +
   (match.ja4.length > 0 ? 1 : 0) +
+  (match.proxy === null ? 0 : 1) +
   match.headers.length +
   match.query.length
 
@@ -54,6 +58,7 @@ function accepts({ match }: Route, method: string, query: string, fields: Fields
   if (match.clients.length > 0 && !match.clients.some(wanted => clientMatches(wanted, who.identity))) return false
   if (match.ja4.length > 0 && !match.ja4.some(wanted => fitsFingerprint(wanted, who.fingerprint?.ja4 ?? '')))
     return false
+  if (match.proxy !== null && !cameThrough(match.proxy, who.cloud)) return false
   for (const wanted of match.headers) if (!hasHeader(fields, wanted)) return false
   if (match.query.length > 0) {
     const parameters = new URLSearchParams(query)
@@ -63,6 +68,13 @@ function accepts({ match }: Route, method: string, query: string, fields: Fields
     }
   }
   return true
+}
+
+const cloudNames = ['awsVpceId', 'gcpConnectionId', 'azureLinkId'] as const
+
+function cameThrough(wanted: ProxyMatch, cloud: CloudIds | null): boolean {
+  if (cloud === null) return false
+  return cloudNames.every(name => wanted[name].length === 0 || wanted[name].includes(cloud[name] ?? ''))
 }
 
 function hasHeader(fields: Fields, { name, value }: NameAndValue): boolean {

@@ -25,6 +25,16 @@ export type ProxySsl = {
   readonly tlvs: readonly ProxyTlv[]
 }
 
+/** Null for each that was not sent. */
+export type CloudIds = {
+  /** Of the VPC endpoint: `vpce-` and hexadecimal digits */
+  readonly awsVpceId: string | null
+  /** Of the Private Service Connect connection, in decimal */
+  readonly gcpConnectionId: string | null
+  /** The link id of the private endpoint, in decimal */
+  readonly azureLinkId: string | null
+}
+
 export type ProxyHeader = {
   readonly version: 1 | 2
   /** LOCAL: the peer speaks for itself, a health check for one */
@@ -41,6 +51,8 @@ export type ProxyHeader = {
   readonly alpn?: string
   readonly uniqueId?: Uint8Array
   readonly netns?: string
+  /** Which private connection the client has come through, where a cloud says it */
+  readonly cloud?: CloudIds
 }
 
 export type ProxyPeek =

@@ -1,6 +1,7 @@
 /** Version 2 of the PROXY protocol, the binary one (section 2.2 of the specification named in proxy-header.ts). */
 import { ProxyError } from '../base/errors.ts'
 import { formatAddress } from '../base/ip.ts'
+import { cloudIds } from './proxy-cloud-ids.ts'
 import {
   type ProxyAddress,
   type ProxyHeader,
@@ -51,10 +52,13 @@ export function parseProxyV2(bytes: Uint8Array, maxBytes: number): ProxyPeek {
   }
   const fields = readTlvs(bytes, tlvFrom, length)
   if (typeof fields === 'string') return malformed(fields)
+  const cloud = cloudIds(fields.tlvs)
+  if (typeof cloud === 'string') return malformed(cloud)
   const width = family === families.tcp4 ? 4 : family === families.tcp6 ? 16 : 0
   const source = width === 0 ? null : readPeer(bytes, fixedLength, width, tlvFrom - 4)
   const destination = width === 0 ? null : readPeer(bytes, fixedLength + width, width, tlvFrom - 2)
-  return { kind: 'header', header: { version: 2, command: 'PROXY', source, destination, ...fields }, length }
+  const header = { version: 2, command: 'PROXY', source, destination, ...fields } as const
+  return { kind: 'header', header: cloud === null ? header : { ...header, cloud }, length }
 }
 
 function readPeer(b: Uint8Array, at: number, width: number, portAt: number): ProxyAddress {

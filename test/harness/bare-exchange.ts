@@ -53,6 +53,7 @@ export class BareClient implements Downstream {
       clientPort: 1,
       serverAddress: '192.0.2.2',
       serverPort: 80,
+      cloud: null,
       publicPort: null,
       secure: false,
       serverName: null,
@@ -137,7 +138,7 @@ export function bareExchange(
   const share = new Share(budget, { remoteAddress: '192.0.2.1', overBudget() {} } as Ending)
   let clock = nowMs()
   const deadlines = new Deadlines(() => clock)
-  const match = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [] }
+  const match = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [], proxy: null }
   const base = { match, timeouts, bodyRateBytes: 0, filters: byPhase([]), requireClient: false }
   const fallback: Route = { ...base, name: 'fallback', origin: refusalOrigin, refused: refusalOrigin }
   const route: Route = {

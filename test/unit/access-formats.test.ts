@@ -21,6 +21,7 @@ const record = (more: object = {}): RequestRecord => {
       clientAddress: '192.0.2.7',
       clientPort: 5_000,
       serverPort: 8443,
+      cloud: null,
       secure: true,
       serverName: 'a.test',
       identity: null,
@@ -127,7 +128,7 @@ describe('a value from the network', () => {
     it(`is escaped: ${JSON.stringify(text)}`, () => {
       assert.equal(lineOf('"{request.userAgent}"', withFields(`user-agent: ${text}\r\n`)), `"${escaped}"\n`)
       assert.equal(
-        lineOf('{client.subject}', record({ connection: { identity: { subject: text } } })),
+        lineOf('{client.subject}', record({ connection: { cloud: null, identity: { subject: text } } })),
         `${escaped}\n`,
       )
     })

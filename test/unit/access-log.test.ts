@@ -13,6 +13,7 @@ import { until } from '../harness/until.ts'
 const plainConnection = {
   clientAddress: '2001:db8::1',
   serverPort: 8080,
+  cloud: null,
   secure: false,
   handshakeMs: 0,
   link: { tls: null },

@@ -138,6 +138,23 @@ describe('a Unix socket', () => {
   })
 })
 
+it('a route that waits for a PROXY header needs a listener that takes one', async () => {
+  const route = 'routes: [{ match: { proxy: { awsVpceId: vpce-1 } }, to: "http://b.test" }]'
+  const yaml = (more: string) =>
+    `listen: [{ port: 443${more} }]\nsites: [{ host: a.test, certificate: local, ${route} }]`
+  const messages = async (text: string) => (await load(text)).warnings.map(({ message }) => message).join()
+  assert.match(await messages(yaml('')), /no request ever matches: no listener takes a PROXY header/)
+  assert.equal(await messages(yaml(', proxyProtocol: { from: 10.0.0.1 }')), '')
+  for (const [id, expected] of [
+    ['gcpConnectionId: "18446744073709551616"', /not an id/],
+    ['azureLinkId: "4294967296"', /not an id/],
+    ['azureLinkId: "007"', /not an id/],
+    ['gcpConnectionId: 1', /quotes/],
+    ['awsVpceId: "a b"', /not the id of a VPC endpoint/],
+  ] as const)
+    assert.match((await problemsOf(yaml('').replace('awsVpceId: vpce-1', id))).join(), expected)
+})
+
 it('backlog is a matter of the runtime', async () => {
   const yaml = `listen: [{ port: 443, backlog: 100 }]\nsites:\n${site('a.test')}`
   if (abilities.backlog) assert.equal((await load(yaml)).config.listen[0]?.backlog, 100)

@@ -35,6 +35,7 @@ describe('matches', () => {
       query: [{ name: 'V', value: '2' }],
       clients: [],
       ja4: [],
+      proxy: null,
     })
   })
   it('that could never hold are refused', async () => {

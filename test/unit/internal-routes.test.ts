@@ -27,9 +27,9 @@ const stages: StageConfig[] = [
 ]
 const plain = {
   name: 'fallback',
-  match: { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [] },
+  match: { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [], proxy: null },
 } as unknown as Route
-const who = { identity: null, fingerprint: null }
+const who = { identity: null, fingerprint: null, cloud: null }
 
 describe('a route that a feature has for itself', () => {
   const own = routesOfFeatures(stages, where, plain, nothingLasts, { strip: signIn })

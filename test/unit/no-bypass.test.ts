@@ -97,7 +97,7 @@ const none = { connectMs: 0, responseMs: 0, bodyIdleMs: 0, idleMs: 0, filterMs: 
 function routeOf(name: string, path: string, requireClient: boolean): Route {
   return {
     name,
-    match: { paths: [path], methods: [], headers: [], query: [], clients: [], ja4: [] },
+    match: { paths: [path], methods: [], headers: [], query: [], clients: [], ja4: [], proxy: null },
     origin: () => needsNoBody,
     refused: () => needsNoBody,
     timeouts: none,
@@ -229,6 +229,7 @@ it(`no request reaches a route whose client terms its connection did not meet: $
         site: null,
         identity: null,
         fingerprint: null,
+        cloud: null,
       } as unknown as Connection & { link: { peerCertificate: unknown } }
       /** What the client has in truth proved on this connection */
       let proved: Certificate | null = null

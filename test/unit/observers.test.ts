@@ -12,6 +12,7 @@ const connection = {
   clientAddress: '10.0.0.1',
   clientPort: 1,
   serverPort: 2,
+  cloud: null,
   listenerPort: 3,
   serverName: 'a.test',
   handshakeMs: 1,

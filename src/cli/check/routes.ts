@@ -49,10 +49,11 @@ function open(
   named: ReadonlyMap<string, RouteConfig>,
 ): RouteConfig | null {
   const table = tableOf(routes)
-  const nobody = { identity: null, fingerprint: null }
+  const nobody = { identity: null, fingerprint: null, cloud: null }
   for (const path of route.match.paths.map(sampleOf)) {
     for (const other of routes) {
-      if (other.match.clients.length > 0 || other.requireClient || other.match.ja4.length > 0) continue
+      if (other.match.clients.length > 0 || other.requireClient || other.match.ja4.length > 0 || other.match.proxy)
+        continue
       const method = methodOf(route.match, other.match)
       if (method === null) continue
       const headers = [...route.match.headers, ...other.match.headers]

@@ -63,7 +63,10 @@ export function sayRoute(say: Say, routes: readonly RouteConfig[], asked: Asked)
   const others = secure && forSome.length > 0 ? ' for everybody else' : ''
   if (forAll === null) {
     const why = `takes ${method} ${path}${others}`
-    say('route', `none of ${routes.length} ${why} (routes with header conditions are tried without headers)`)
+    say(
+      'route',
+      `none of ${routes.length} ${why} (routes with conditions on headers or a PROXY header are tried without those)`,
+    )
     sayFallback(say, asked.stages)
     return
   }
@@ -116,7 +119,7 @@ function candidates(routes: readonly RouteConfig[], method: string, path: string
     const lenient = left.map(route =>
       route.match.clients.length === 0 ? route : { ...route, match: { ...route.match, clients: anyClient } },
     )
-    const who = { identity: somebody, fingerprint: null }
+    const who = { identity: somebody, fingerprint: null, cloud: null }
     const next = tableOf(lenient).find(method, path, query, new Fields(''), who)
     const route = next && left.find(({ name }) => name === next.name)
     if (!route) break
@@ -128,11 +131,14 @@ function candidates(routes: readonly RouteConfig[], method: string, path: string
 }
 
 function conditionsOf({ match }: RouteConfig): string {
-  const { paths, methods, headers, query } = match
+  const { paths, methods, headers, query, proxy } = match
   return [
     paths.length === 0 ? 'any path' : `path ${paths.join(' or ')}`,
     ...(methods.length > 0 ? [`method ${methods.join(' or ')}`] : []),
     ...[...headers, ...query].map(({ name, value }) => (value === null ? `has ${name}` : `${name}=${value}`)),
+    ...Object.entries(proxy ?? {}).flatMap(([name, ids]) =>
+      ids.length > 0 ? [`${name} ${ids.join(' or ')}`] : [],
+    ),
   ].join(', ')
 }
 

@@ -4,12 +4,62 @@ import { featureRows } from '../../features/all.ts'
 import { filesShape } from '../../features/files/options.ts'
 import { parseLocation } from '../../features/location.ts'
 import { routeTimeoutNames } from '../../model/route.ts'
-import { anyText, headerName, headerValue, ja4, method, pathPattern, queryName } from '../engine/forms.ts'
+import {
+  anyText,
+  type Formed,
+  headerName,
+  headerValue,
+  ja4,
+  method,
+  pathPattern,
+  queryName,
+} from '../engine/forms.ts'
 import { type Row, shape } from '../engine/kinds.ts'
 import { clientMatchKind } from './clients.ts'
 import { limitsRows, timeoutsRows } from './limits.ts'
 import { targetKind } from './upstream.ts'
 import { useRow } from './use.ts'
+
+const idList = (form: (text: string) => Formed<string>, write: string) =>
+  ({ type: 'list', of: { type: 'string', form, write }, single: true }) as const
+
+const proxyMatchShape = shape({
+  name: 'match.proxy',
+  docs:
+    'Ids that the load balancer of a cloud sends in a PROXY header of version 2 ([proxy-protocol.md](proxy-protocol.md)). Every kind ' +
+    'that is set must match.',
+  rows: {
+    awsVpceId: {
+      kind: idList(vpceId, 'VPC endpoint id'),
+      docs: 'AWS: the id of the VPC endpoint (PrivateLink).',
+      example: 'vpce-08d2bf15fac5001c9',
+    },
+    gcpConnectionId: {
+      kind: idList(decimalId(2n ** 64n), 'connection id'),
+      docs: 'Google Cloud: the id of the Private Service Connect connection.',
+      example: '"70000000000000001"',
+    },
+    azureLinkId: {
+      kind: idList(decimalId(2n ** 32n), 'link id'),
+      docs: 'Azure: the link id of the private endpoint.',
+      example: '"268435456"',
+    },
+  },
+})
+
+/** As AWS sends it. */
+function vpceId(text: string): Formed<string> {
+  if (/^[A-Za-z0-9-]{1,64}$/.test(text)) return { ok: text }
+  return { wrong: `${JSON.stringify(text)} is not the id of a VPC endpoint`, hint: 'as in vpce-08d2bf15fac5001c9' }
+}
+
+/** In quotes, since a YAML number of that size would lose its last digits. */
+function decimalId(end: bigint): (text: string) => Formed<string> {
+  return text =>
+    /^(0|[1-9][0-9]{0,19})$/.test(text) && BigInt(text) < end
+      ? { ok: text }
+      : { wrong: `${JSON.stringify(text)} is not an id`, hint: `a whole number below ${end}, in quotes` }
+}
 
 export const matchShape = shape({
   name: 'match',
@@ -55,6 +105,11 @@ export const matchShape = shape({
       kind: { type: 'list', of: { type: 'string', form: ja4, write: 'JA4' }, single: true },
       docs: 'Clients by the JA4 fingerprint of their TLS ClientHello, which may end with `*`. A hint about the program, never proof.',
       example: 't13d1516h2_8daaf6152771_*',
+    },
+    proxy: {
+      kind: { type: 'object', shape: proxyMatchShape },
+      docs: 'The private connection of a cloud that the client came through, by a PROXY header. Needs `proxyProtocol` on a listener.',
+      example: '{ awsVpceId: vpce-08d2bf15fac5001c9 }',
     },
   },
 })

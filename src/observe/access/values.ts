@@ -2,8 +2,10 @@
  * What a line of the access log can be made of: the names that stand in a template, each with the function that takes its value
  * from a record when the line is written. Nothing is taken that no line has. docs/access-log.md is made from this table.
  */
+
 import type { LineClock } from '../../base/line-clock.ts'
 import type { RequestRecord } from '../../model/records.ts'
+import { cloudTable } from '../../wire/cloud-variables.ts'
 import { fieldIn } from '../../wire/fields.ts'
 import { parseTraceParent, type TraceParent } from '../../wire/trace-parent.ts'
 import type { ShownQuery } from './redact.ts'
@@ -81,6 +83,11 @@ export const logVariables: Readonly<Record<string, Variable>> = {
     docs: "The JA4 fingerprint of the client's TLS ClientHello.",
     value: ({ connection }) => connection.fingerprint?.ja4 ?? null,
   },
+  ...cloudTable((docs, pick) => ({
+    docs,
+    value: ({ connection }: RequestRecord) => (connection.cloud === null ? null : pick(connection.cloud)),
+    plain: true as const,
+  })),
   'tls.version': { docs: 'The TLS version, as in `TLSv1.3`.', value: tls(({ version }) => version), plain: true },
   'tls.cipher': { docs: 'The cipher suite.', value: tls(({ cipher }) => cipher), plain: true },
   'tls.group': { docs: 'The key exchange group.', value: ({ connection }) => connection.group, plain: true },

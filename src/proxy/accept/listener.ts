@@ -146,6 +146,7 @@ export class Listener implements Holder {
       clientPort: link.remotePort,
       serverAddress: '',
       serverPort: this.port,
+      cloud: null,
       listenerPort: this.port,
       publicPort: options.publicPort,
       secure: false,

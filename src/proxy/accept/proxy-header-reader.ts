@@ -30,7 +30,8 @@ export class ProxyHeaderReader {
       return incomplete
     }
     held.release()
-    const { source, destination } = peeked.header
+    const { source, destination, cloud = null } = peeked.header
+    connection.cloud = cloud
     if (source !== null) {
       connection.clientAddress = source.address
       connection.clientPort = source.port

@@ -37,6 +37,7 @@ function accessLine(running: Running): string {
 const connection = {
   clientAddress: '192.0.2.1',
   serverPort: 80,
+  cloud: null,
   secure: false,
   link: { tls: null },
   handshakeMs: 0,

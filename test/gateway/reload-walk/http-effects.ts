@@ -596,6 +596,16 @@ const matching = (row: string, value: string, other: string): Record<string, Eff
   },
 })
 
+const matchingProxy = (row: string, value: string, other: string): Record<string, Effect> => ({
+  [`sites[].routes[].match.proxy.${row}`]: {
+    given: { ...first, 'sites[].routes[].match.proxy': { [row]: other } },
+    to: value,
+    look: running => running.route('/x/1', identity, null, { ...noIds, [row]: value })?.name,
+    sees: 'a.test/x/*',
+  },
+})
+const noIds = { awsVpceId: null, gcpConnectionId: null, azureLinkId: null }
+
 export const matches: Table = {
   name: 'which requests a route takes',
   base: () => ({
@@ -634,6 +644,10 @@ export const matches: Table = {
       look: taken('t13d1516h2_000000000000_000000000000'),
       sees: 'a.test/*',
     },
+    'sites[].routes[].match.proxy': { given: first, to: { awsVpceId: 'vpce-1' }, look: answer({}), sees: 'second' },
+    ...matchingProxy('awsVpceId', 'vpce-1', 'vpce-2'),
+    ...matchingProxy('gcpConnectionId', '1', '2'),
+    ...matchingProxy('azureLinkId', '1', '2'),
     'sites[].routes[].clients': {
       given: { ...clientCas, ...first },
       to: 'require',

@@ -14,6 +14,7 @@ import type { Listener } from '../../../src/proxy/accept/listener.ts'
 import type { Upstream } from '../../../src/proxy/upstream/upstream.ts'
 import type { ClientHello } from '../../../src/wire/client-hello.ts'
 import { Fields } from '../../../src/wire/fields.ts'
+import type { CloudIds } from '../../../src/wire/proxy-header.ts'
 import { temporaryFolder } from '../../harness/certificates.ts'
 import { rawTcp, rawTls } from '../../harness/raw.ts'
 
@@ -143,11 +144,16 @@ export class Running {
   }
 
   /** The route that a request of such a client takes */
-  route(path = '/', identity: ClientIdentity | null = null, ja4: string | null = null): Route | null {
+  route(
+    path = '/',
+    identity: ClientIdentity | null = null,
+    ja4: string | null = null,
+    cloud: CloudIds | null = null,
+  ): Route | null {
     const { action } = this.site()
     if (action.kind !== 'http') throw new Error(`${action.kind} has no routes`)
     const fingerprint = ja4 === null ? null : ({ ja4, ja3: '' } as never)
-    return action.routes.find('GET', path, '', new Fields(''), { identity, fingerprint })
+    return action.routes.find('GET', path, '', new Fields(''), { identity, fingerprint, cloud })
   }
 
   /** What a handshake of this name is made with */

@@ -46,6 +46,7 @@ const connection = {
   clientAddress: '10.0.0.1',
   clientPort: 1,
   serverPort: 2,
+  cloud: null,
   serverName: 'a',
 } as unknown as Connection
 

@@ -16,7 +16,7 @@ import { strictForm } from '../../../src/wire/path-form.ts'
 import { nothingLasts } from '../../harness/stage-peers.ts'
 import { type Worst, worst } from './worst.ts'
 
-const anyone = { identity: null, fingerprint: null }
+const anyone = { identity: null, fingerprint: null, cloud: null }
 
 const exchange = {
   host: 'a',
@@ -121,6 +121,7 @@ export const routes: readonly Worst[] = [
         query: [{ name: 'q', value: 'v' }],
         clients: [],
         ja4: [],
+        proxy: null,
       },
     } as unknown as Parameters<typeof routeTable>[0][number]
     const routes = routeTable([route])

@@ -105,6 +105,12 @@ export const tls: readonly Worst[] = [
     )
     return () => parseProxyV2(bytes, 1_000_000)
   }),
+  worst('src/wire/proxy-cloud-ids.ts', 'fields of clouds that are none, and one long id', 4_000, n => {
+    const tlvs = Array.from({ length: n / 8 }, () => ({ type: 0xea, value: Buffer.from('\x01a b') }))
+    const long = { type: 0xea, value: Buffer.from(`\x01${'a'.repeat(n)}`) }
+    const bytes = writeProxyV2({ source: null, destination: null, tlvs: [...tlvs, long] })
+    return () => parseProxyV2(bytes, 1_000_000)
+  }),
   worst('src/wire/crc32c.ts', 'any bytes', 16_000, n => {
     const bytes = Buffer.alloc(n, 1)
     return () => crc32c(bytes)
