@@ -10,7 +10,7 @@ async function bound(address: string, fails: (address: string) => Error | null) 
   const tried: string[] = []
   const warned: string[] = []
   const listener = {
-    options: { address, port: 443 },
+    options: { address, port: 443, unixMode: null },
     stopAccepting() {},
     async bind(at: string) {
       tried.push(at)

@@ -95,7 +95,7 @@ const read = (table: RouteTable, raw: string) => table.read?.('GET', raw, '', ne
 const routeOf = (name: string, paths: readonly string[], path: PathForm | undefined): Route =>
   ({
     name,
-    match: { paths, methods: [], headers: [], query: [], clients: [], ja4: [] },
+    match: { paths, methods: [], headers: [], query: [], clients: [], ja4: [], proxy: null },
     path,
   }) as unknown as Route
 

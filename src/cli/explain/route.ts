@@ -106,7 +106,7 @@ function pathOf(
 ): string | ProxyError {
   const { read } = tableOf(routes)
   if (read === null || raw === '*') return problem ?? path
-  const found = read(method, raw, query, new Fields(''), { identity: somebody, fingerprint: null })
+  const found = read(method, raw, query, new Fields(''), { identity: somebody, fingerprint: null, cloud: null })
   return found instanceof ProxyError ? found : found.path
 }
 
