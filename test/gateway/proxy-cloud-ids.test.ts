@@ -6,19 +6,14 @@ import tls from 'node:tls'
 import type { ProxyTlv } from '../../src/wire/proxy-header.ts'
 import { writeProxyV2 } from '../../src/wire/proxy-protocol-v2.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
-import { ok, type RecordingBackend, rawTcp, recordingBackend, wrap } from '../harness/raw.ts'
+import { getBackend, rawTcp, wrap } from '../harness/raw.ts'
 
 const address = '127.0.0.1'
 let gateway: Started
-let backend: RecordingBackend
-let last = ''
+let backend: Awaited<ReturnType<typeof getBackend>>
 
 before(async () => {
-  backend = await recordingBackend((client, text) => {
-    if (!text.endsWith('\r\n\r\n')) return
-    last = text.slice(text.lastIndexOf('GET /'))
-    client.send(ok('from the backend'))
-  })
+  backend = await getBackend('from the backend')
   const proxyProtocol = { from: ['127.0.0.0/8'] }
   const body = (text: string) => ({ respond: { body: text } })
   gateway = await startGateway({
@@ -74,7 +69,7 @@ async function ask(header: Buffer, path = '/', pieces = header.length): Promise<
     : received.slice(9, 12)
 }
 
-const sent = (name: string) => new RegExp(`^${name}: (.*)\\r$`, 'm').exec(last)?.[1]
+const sent = (name: string) => new RegExp(`^${name}: (.*)\\r$`, 'm').exec(backend.last())?.[1]
 
 describe('ids of private connections', () => {
   it('choose routes: any of a kind, and every kind that is written', async () => {

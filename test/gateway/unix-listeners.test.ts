@@ -11,16 +11,15 @@ import type { ListenInput } from '../../src/index.ts'
 import { writeProxyV2 } from '../../src/wire/proxy-protocol-v2.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
-import { heads, ok, type RecordingBackend, rawTcp, recordingBackend, wrap } from '../harness/raw.ts'
+import { getBackend, heads, rawTcp, wrap } from '../harness/raw.ts'
 
 const folder = temporaryFolder('sallyport-unix-')
 const file = (name: string) => path.join(folder, name)
 const modeOf = (name: string) => (lstatSync(file(name)).mode & 0o777).toString(8)
 const request = 'GET / HTTP/1.1\r\nHost: localhost\r\n'
 
-let backend: RecordingBackend
+let backend: Awaited<ReturnType<typeof getBackend>>
 let gateway: Started
-let last = ''
 
 const configuration = (listen: readonly ListenInput[]) => ({
   listen,
@@ -36,11 +35,7 @@ const configuration = (listen: readonly ListenInput[]) => ({
 })
 
 before(async () => {
-  backend = await recordingBackend((client, text) => {
-    if (!text.endsWith('\r\n\r\n')) return
-    last = text.slice(text.lastIndexOf('GET /'))
-    client.send(ok('fine'))
-  })
+  backend = await getBackend('fine')
   gateway = await startGateway(
     configuration([
       { unix: file('tls.sock') },
@@ -72,7 +67,7 @@ async function ask(name: string, fields = '', first: string | Buffer = ''): Prom
   return (await client.closed()).received
 }
 
-const sent = (name: string) => new RegExp(`^${name}: (.*)\\r$`, 'm').exec(last)?.[1]
+const sent = (name: string) => new RegExp(`^${name}: (.*)\\r$`, 'm').exec(backend.last())?.[1]
 
 describe('a Unix socket', () => {
   it('has the permissions that are written, from its first moment', () => {

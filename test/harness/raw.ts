@@ -165,6 +165,17 @@ export async function recordingBackend(
   }
 }
 
+/** Answers each GET with this body. `last`: the request that came last, from its method on */
+export async function getBackend(body: string): Promise<RecordingBackend & { readonly last: () => string }> {
+  let last = ''
+  const backend = await recordingBackend((client, text) => {
+    if (!text.endsWith('\r\n\r\n')) return
+    last = text.slice(text.lastIndexOf('GET /'))
+    client.send(ok(body))
+  })
+  return { ...backend, last: () => last }
+}
+
 /** A complete 200 with this body. */
 export const ok = (body: string, extra = ''): string =>
   `HTTP/1.1 200 OK\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${extra}\r\n${body}`

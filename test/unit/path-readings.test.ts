@@ -88,7 +88,7 @@ function madeOf(path: string, steps: readonly ((path: string) => string | null)[
   return found
 }
 
-const who = { identity: null, fingerprint: null }
+const who = { identity: null, fingerprint: null, cloud: null }
 const find = (table: RouteTable, path: string) => table.find('GET', path, '', new Fields(''), who)
 const read = (table: RouteTable, raw: string) => table.read?.('GET', raw, '', new Fields(''), who) ?? null
 
