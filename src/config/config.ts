@@ -266,6 +266,10 @@ export type EndpointConfig = {
   /** 0 for a Unix socket */
   readonly port: number
   readonly unix?: true
+  /** Its share among the others; 1 where it is not there */
+  readonly weight?: number
+  /** Asked only where no other is left */
+  readonly backup?: boolean
 }
 
 /** As logs, `explain` and `map` show it */

@@ -1,4 +1,6 @@
 /** Upstreams, from rows to config.ts: names are resolved to shared objects, and what belongs together is checked. */
+
+import { hashes } from '../proxy/upstream/balance/all.ts'
 import { type EndpointConfig, endpointLabel, type UpstreamConfig } from './config.ts'
 import type { Endpoint, Target } from './engine/forms.ts'
 import type { Raw, RawValue, Read } from './engine/infer.ts'
@@ -11,6 +13,9 @@ import type { passthroughShape } from './schema/layer4.ts'
 import { type targetKind, upstreamShape } from './schema/upstream.ts'
 
 type Written = Raw<typeof upstreamShape>
+type WrittenEndpoint = NonNullable<Written['endpoints']>[number]
+/** With what its `{ url, weight, backup }` says beside the URL */
+type OneEndpoint = Endpoint & { readonly weight?: number; readonly backup?: boolean }
 
 /** Every upstream there is, named and in place. */
 export class Upstreams {
@@ -49,7 +54,7 @@ export class Upstreams {
     const upstream =
       raw.as === 'map'
         ? build(name, raw.value, node, this.#problems)
-        : build(name, { ...this.#defaults, endpoints }, node, this.#problems)
+        : build(name, { ...this.#defaults, endpoints: endpoints.map(inText) }, node, this.#problems)
     if (upstream) this.#inPlace.push(upstream)
     return upstream
   }
@@ -97,7 +102,8 @@ export class Upstreams {
 }
 
 function build(name: string, raw: Written, node: Node, problems: Problems): UpstreamConfig | undefined {
-  const { endpoints, tls, http } = raw
+  const { tls, http } = raw
+  const endpoints = raw.endpoints && complete(raw.endpoints.map(oneEndpoint))
   if (!endpoints) return undefined
   const scheme = endpoints[0]!.scheme
   const other = endpoints.findIndex(endpoint => endpoint.scheme !== scheme)
@@ -112,6 +118,7 @@ function build(name: string, raw: Written, node: Node, problems: Problems): Upst
     return undefined
   }
   checkRepeated(endpoints, node, 'endpoints', problems)
+  checkBalance(raw, endpoints, node, problems)
   if (childOf(node, 'tls') && scheme !== 'https') {
     problems.error(
       placeOfKey(node, 'tls'),
@@ -160,7 +167,7 @@ function build(name: string, raw: Written, node: Node, problems: Problems): Upst
       name,
       scheme: scheme === 'h2c' ? 'http' : scheme,
       http: scheme === 'h2c' ? 2 : read.http,
-      endpoints: read.endpoints.map(withoutScheme),
+      endpoints: endpoints.map(withoutScheme),
       tls: scheme === 'https' ? read.tls : null,
       proxyProtocol: null,
     }
@@ -198,7 +205,46 @@ function checkSpiffe(tls: NonNullable<Written['tls']>, node: Node, problems: Pro
   return false
 }
 
-function withoutScheme({ scheme: _scheme, ...endpoint }: Endpoint): EndpointConfig {
+const inText = (value: Endpoint) => ({ as: 'text', value }) as const
+
+const complete = (all: readonly (OneEndpoint | undefined)[]): readonly OneEndpoint[] | undefined =>
+  all.includes(undefined) ? undefined : (all as readonly OneEndpoint[])
+
+/** @returns undefined where something in it is wrong, and reported */
+function oneEndpoint(written: WrittenEndpoint): OneEndpoint | undefined {
+  if (written?.value === undefined) return undefined
+  if (written.as === 'text') return written.value
+  const { url, weight, backup } = written.value
+  if (url === undefined || weight === undefined || backup === undefined) return undefined
+  return { ...url, ...(weight === 1 ? {} : { weight }), ...(backup ? { backup } : {}) }
+}
+
+function checkBalance(
+  { balance, hash }: Written,
+  endpoints: readonly OneEndpoint[],
+  node: Node,
+  problems: Problems,
+): void {
+  if (hash && balance !== undefined && !hashes(balance))
+    problems.error(
+      placeOfKey(node, 'hash'),
+      `hash has no effect with balance: ${balance}`,
+      'write balance: ring-hash or balance: maglev, or remove hash',
+    )
+  if (hash?.as === 'map' && hash.value !== undefined) {
+    const given = Object.values(hash.value).filter(each => each !== null)
+    if (given.length !== 1)
+      problems.error(
+        placeOf(node, 'hash'),
+        'hash has one of header, cookie and query',
+        'as in hash: { cookie: sid }',
+      )
+  }
+  if (endpoints.every(each => each.backup === true))
+    problems.error(placeOf(node, 'endpoints'), 'all endpoints are backups', 'remove backup from at least one')
+}
+
+function withoutScheme({ scheme: _scheme, ...endpoint }: OneEndpoint): EndpointConfig {
   return endpoint
 }
 
@@ -208,7 +254,11 @@ function checkRepeated(endpoints: readonly Endpoint[], node: Node, key: string, 
   for (const endpoint of endpoints) {
     const name = endpointLabel(withoutScheme(endpoint))
     if (seen.has(name))
-      problems.warn(placeOf(node, key), `the endpoint ${name} is listed twice`, 'it gets twice the requests')
+      problems.warn(
+        placeOf(node, key),
+        `the endpoint ${name} is listed twice`,
+        'it gets twice the requests; to say so, write { url, weight: 2 } once',
+      )
     seen.add(name)
   }
 }

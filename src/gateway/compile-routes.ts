@@ -23,9 +23,14 @@ export function wantsFingerprints({ stages, action }: SiteConfig): boolean {
   if (action.kind !== 'http') return false
   return (
     needsFingerprint(stages) ||
-    action.routes.some(route => route.match.ja4.length > 0 || needsFingerprint(route.stages))
+    action.routes.some(
+      route => route.match.ja4.length > 0 || needsFingerprint(route.stages) || hashesFingerprint(route.action),
+    )
   )
 }
+
+const hashesFingerprint = (action: RouteAction): boolean =>
+  action.kind === 'upstream' && action.upstream.hash?.value === 'ja4'
 
 export function actionOf(
   from: SiteConfig,

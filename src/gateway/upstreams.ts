@@ -10,6 +10,7 @@ import { lenientTerms } from '../proxy/http1/lenient.ts'
 import { Destination } from '../proxy/upstream/destination.ts'
 import { DnsSource, type Lookup } from '../proxy/upstream/dns-source.ts'
 import type { Spoken } from '../proxy/upstream/endpoint.ts'
+import { hashText } from '../proxy/upstream/hash-key.ts'
 import { fixedSource } from '../proxy/upstream/source.ts'
 import { Upstream, type UpstreamTerms } from '../proxy/upstream/upstream.ts'
 import type { CertificateWatch, Watched } from './certificates/certificate-watch.ts'
@@ -43,6 +44,8 @@ export class Upstreams {
       name: config.name,
       scheme: config.scheme,
       balance: config.balance,
+      hash: hashText(config.hash),
+      ranks: config.endpoints.map(({ weight = 1, backup = false }) => `${weight}${backup ? 'b' : ''}`).join(),
       maxIdle: config.pool.idle,
       hostHeader: config.host,
       proxyProtocol: config.proxyProtocol,
@@ -68,6 +71,7 @@ export class Upstreams {
     for (const upstream of used) {
       this.byName.set(upstream.name, upstream)
       for (const destination of upstream.set.destinations) kept.add(destination)
+      upstream.weigh()
     }
     for (const [key, { destination }] of this.destinations) {
       if (kept.has(destination)) continue

@@ -149,6 +149,7 @@ describe("the contract's example", () => {
         scheme: 'https',
         endpoints: [{ host: '10.0.1.5', port: 8443 }],
         balance: 'round-robin',
+        hash: null,
         tls: {
           caFile: path.join(cwd, 'internal.pem'),
           serverName: 'pay.internal',

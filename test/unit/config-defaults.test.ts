@@ -61,6 +61,7 @@ describe('defaults', () => {
       scheme: 'https',
       endpoints: [{ host: 'b.test', port: 443 }],
       balance: 'round-robin',
+      hash: null,
       tls: {
         caFile: null,
         serverName: null,

@@ -38,7 +38,7 @@ describe('did you mean', () => {
     )
     assert.deepEqual(found, [
       'sallyport.yaml:5:25: unknown key paths\ndid you mean path?',
-      'sallyport.yaml:5:42: endpoints is missing\nas in endpoints: [http://10.0.4.1:80, http://10.0.4.2:80]',
+      'sallyport.yaml:5:42: endpoints is missing\nas in endpoints: [http://10.0.4.1:80, { url: http://10.0.4.2:80, weight: 2 }]',
       'sallyport.yaml:5:44: unknown key endpoint\ndid you mean endpoints?',
       'sallyport.yaml:6:5: unknown key defalt\ndid you mean default?',
       'sallyport.yaml:7:1: unknown key timeout\ndid you mean timeouts?',
@@ -56,7 +56,7 @@ describe('did you mean', () => {
       [
         'sallyport.yaml:5:9: there is no upstream oders\ndid you mean orders?',
         'sallyport.yaml:6:13: there is no policy moden\ndid you mean modern?',
-        'sallyport.yaml:7:59: balance takes round-robin, least-requests or random, not "roundrobin"\ndid you mean round-robin?',
+        'sallyport.yaml:7:59: balance takes round-robin, least-requests, p2c, random, ring-hash or maglev, not "roundrobin"\ndid you mean round-robin?',
       ],
     )
   })

@@ -38,7 +38,7 @@ function world(resolveMs = 30_000) {
     spoken(),
     user => new DnsSource({ host: 'name.test', port: 80, resolveMs, report, lookup, timers: clock }, user),
   )
-  const set = new EndpointSet([destination], [destination])
+  const set = new EndpointSet([destination], [destination], [])
   const advance = (ms: number) => {
     for (const end = now + ms; ; ) {
       const next = timers.filter(each => each.at <= end).sort((a, b) => a.at - b.at)[0]
@@ -239,7 +239,7 @@ describe('endpoints', () => {
   it('of a fixed address are there while a name beside it is not known, and the name is waited for where they are not enough', () => {
     const { destination, asked } = world()
     const fixed = new Destination(spoken(), () => fixedSource({ address: '192.0.2.9', port: 80, unix: false }))
-    const set = new EndpointSet([fixed, destination, fixed], [destination])
+    const set = new EndpointSet([fixed, destination, fixed], [destination], [])
     const addresses = () => set.endpoints.map(({ place }) => place.address)
     assert.deepEqual(addresses(), ['192.0.2.9', '192.0.2.9'])
     assert.equal(set.awaitMore({ addressesCame() {} }), true)

@@ -12,6 +12,7 @@ const config = (changes: Partial<UpstreamConfig> = {}): UpstreamConfig => ({
     { host: 'backend.test', port: 80 },
   ],
   balance: 'round-robin',
+  hash: null,
   tls: null,
   pool: { idle: 8 },
   http: 'auto',
@@ -46,6 +47,13 @@ describe('an upstream over a reload', () => {
     balance: { balance: 'random' },
     pool: { pool: { idle: 9 } },
     host: { host: 'endpoint' },
+    hash: { hash: { as: 'text', value: 'ja4' } },
+    weights: {
+      endpoints: [
+        { host: '192.0.2.1', port: 80, weight: 2 },
+        { host: 'backend.test', port: 80 },
+      ],
+    },
     'endpoints, by one more': { endpoints: [...config().endpoints, { host: '192.0.2.3', port: 80 }] },
   } satisfies Record<string, Partial<UpstreamConfig>>))
     it(`that changes its ${what} is another with the same endpoints`, () => {
@@ -59,6 +67,22 @@ describe('an upstream over a reload', () => {
       assert.equal(asked(), 1)
       upstreams.keepOnly([])
     })
+
+  it('gives endpoints that stay the weights of the new one, when it is in use', () => {
+    const { upstreams, first } = inUse()
+    const [heavier] = first.set.endpoints
+    const second = upstreams.upstream(
+      config({ endpoints: [{ host: '192.0.2.1', port: 80, weight: 3 }, ...config().endpoints.slice(1)] }),
+      30_000,
+    )
+    assert.equal(heavier?.weight, 1)
+    upstreams.keepOnly([second])
+    assert.deepEqual(
+      second.set.endpoints.map(({ weight }) => weight),
+      [3, 1],
+    )
+    upstreams.keepOnly([])
+  })
 
   it('that takes an endpoint out of it drains that one', () => {
     const { upstreams, first } = inUse()

@@ -211,6 +211,11 @@ export function headerName(text: string): Formed<string> {
   return token.test(text) ? { ok: text.toLowerCase() } : { wrong: `${JSON.stringify(text)} is not a header name` }
 }
 
+/** A token, as cookie names are (RFC 6265 section 4.1.1); their case matters. */
+export function cookieName(text: string): Formed<string> {
+  return token.test(text) ? { ok: text } : { wrong: `'${text}' cannot be the name of a cookie` }
+}
+
 /** What may stand in one header field; bytes past ASCII would need an encoding nobody agrees on. */
 export function headerValue(text: string): Formed<string> {
   if (!/^[\t\x20-\x7e]*$/.test(text))

@@ -1,7 +1,15 @@
 /** Rows for upstreams: sets of backends, named or in place. */
 import { algorithms, balanceNames } from '../../proxy/upstream/balance/all.ts'
 import { leniencies, leniencyNames } from '../../wire/lenient-head.ts'
-import { backendSpiffeId, endpointUrl, serverName, target } from '../engine/forms.ts'
+import {
+  backendSpiffeId,
+  cookieName,
+  endpointUrl,
+  headerName,
+  queryName,
+  serverName,
+  target,
+} from '../engine/forms.ts'
 import { kind, row, shape } from '../engine/kinds.ts'
 import { keyPairShape } from './certificate.ts'
 
@@ -74,6 +82,53 @@ const upstreamTlsShape = shape({
   },
 })
 
+const hashShape = shape({
+  name: 'hash',
+  docs: 'What of a request decides where it goes: one of these.',
+  rows: {
+    header: {
+      kind: { type: 'string', form: headerName, write: 'field name' },
+      docs: 'The value of a field of the request.',
+      example: 'x-user',
+    },
+    cookie: {
+      kind: { type: 'string', form: cookieName, write: 'cookie name' },
+      docs: 'The value of a cookie.',
+      example: 'sid',
+    },
+    query: {
+      kind: { type: 'string', form: queryName, write: 'name' },
+      docs: 'A parameter of the query.',
+      example: 'tenant',
+    },
+  },
+})
+
+const endpointShape = shape({
+  name: 'endpoint',
+  docs: 'An endpoint with terms of its own.',
+  rows: {
+    url: {
+      kind: { type: 'string', form: endpointUrl, write: 'URL' },
+      required: true,
+      docs: 'The backend, as in a list of URLs.',
+      example: 'http://10.0.4.2:80',
+    },
+    weight: {
+      kind: { type: 'integer', min: 1, max: 256 },
+      default: 1,
+      docs: 'Its share of the requests: an endpoint with weight 2 gets twice as many as one with weight 1.',
+      example: '2',
+    },
+    backup: {
+      kind: { type: 'boolean' },
+      default: false,
+      docs: 'Gets requests only while no other endpoint can be connected to, or each of them was tried.',
+      example: 'true',
+    },
+  },
+})
+
 const poolShape = shape({
   name: 'pool',
   docs: 'Connections to backends are kept open and reused; `timeouts.poolIdle` limits for how long.',
@@ -92,16 +147,39 @@ export const upstreamShape = shape({
   docs: 'A set of interchangeable backends: under `upstreams` with a name, or inline in any `to` of a route or site.',
   rows: {
     endpoints: {
-      kind: { type: 'list', of: { type: 'string', form: endpointUrl, write: 'URL' }, single: true },
+      kind: {
+        type: 'list',
+        of: {
+          type: 'either',
+          text: { type: 'string', form: endpointUrl, write: 'URL' },
+          map: { type: 'object', shape: endpointShape },
+        },
+        single: true,
+      },
       required: true,
       docs:
         'The backends, all `http://`, all `https://` or all `h2c://` (HTTP/2 without TLS), without a path. Each address of a ' +
         'name is an endpoint of its own; `timeouts.resolve` says when names are resolved again. A backend on a Unix socket is ' +
         '`http+unix:/run/app.sock`, or `https+unix:` or `h2c+unix:` and an absolute path; with `https+unix:` `tls.serverName` is ' +
-        'required, unless the backend is verified by `tls.spiffe`.',
-      example: '[http://10.0.4.1:80, http://10.0.4.2:80]',
+        'required, unless the backend is verified by `tls.spiffe`. `{ url, weight, backup }` gives an endpoint another share of the ' +
+        'requests, or makes it a backup.',
+      example: '[http://10.0.4.1:80, { url: http://10.0.4.2:80, weight: 2 }]',
     },
     balance: balanceRow,
+    hash: {
+      kind: {
+        type: 'either',
+        text: { type: 'choice', of: ['address', 'ja4', 'client-certificate'] },
+        map: { type: 'object', shape: hashShape },
+      },
+      defaultDocs: '`address`',
+      docs:
+        'For `balance: ring-hash` and `maglev`: requests with the same value go to the same endpoint, in every worker and after a ' +
+        'restart. `address` is that of the client, `ja4` the fingerprint of its TLS library, and `client-certificate` the subject of ' +
+        'its certificate. A request without the value goes by the address. Whoever chooses the value chooses the endpoint: clients can ' +
+        'send what they like in a header, cookie or query.',
+      example: '{ cookie: sid }',
+    },
     tls: {
       kind: { type: 'object', shape: upstreamTlsShape },
       default: {},

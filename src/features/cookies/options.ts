@@ -1,12 +1,7 @@
 /** Rows for `cookies`: attributes of the cookies that backends set. */
-import { type Formed, headerName } from '../../config/engine/forms.ts'
+import { cookieName, type Formed } from '../../config/engine/forms.ts'
 import { kind, shape } from '../../config/engine/kinds.ts'
 import { isHost } from '../../wire/host.ts'
-
-/** A token, as cookie names are (RFC 6265 section 4.1.1); their case matters. */
-function cookieName(text: string): Formed<string> {
-  return 'ok' in headerName(text) ? { ok: text } : { wrong: `'${text}' cannot be the name of a cookie` }
-}
 
 /** '' removes the attribute. */
 function domain(text: string): Formed<string> {

@@ -95,6 +95,14 @@ class Layer4 implements LinkHandler, ConnectionUser, GreetingUser {
     return ''
   }
 
+  get ja4(): string | null {
+    return this.connection.fingerprint?.ja4 ?? null
+  }
+
+  get clientSubject(): string | null {
+    return this.connection.identity?.subject ?? null
+  }
+
   field(): null {
     return null
   }

@@ -28,7 +28,11 @@ export interface AttemptsOwner {
   readonly timeouts: RouteTimeouts
   readonly deadline: ExchangeDeadline
   readonly downstream: {
-    readonly connection: { readonly serverName: string | null }
+    readonly connection: {
+      readonly serverName: string | null
+      readonly fingerprint: { readonly ja4: string } | null
+      readonly identity: { readonly subject: string } | null
+    }
     cork(): void
     uncork(): void
   }

@@ -56,6 +56,8 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
   /** The head of an answer has gone there */
   private answered = false
   private switching: Switching | null = null
+  /** When the try began that was not answered yet; 0 where there is none, and where nobody measures */
+  private triedAt = 0
 
   constructor(owner: AttemptsOwner, upstream: Upstream, sink: Sink) {
     this.services = owner.services
@@ -146,6 +148,8 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
   /** The exchange is over. */
   done(): void {
     this.forget()
+    // A client that did not wait for the answer has waited that long.
+    this.measure()
     if (this.endpoint !== null) this.endpoint.active--
   }
 
@@ -165,6 +169,14 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
 
   get query(): string {
     return this.owner.query
+  }
+
+  get ja4(): string | null {
+    return this.owner.downstream.connection.fingerprint?.ja4 ?? null
+  }
+
+  get clientSubject(): string | null {
+    return this.owner.downstream.connection.identity?.subject ?? null
   }
 
   field(name: string): string | null {
@@ -219,6 +231,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
     // There will be no other try.
     this.forget()
     this.answered = true
+    this.measure()
     if (this.owner.startedAt > 0) this.owner.headAt = nowMs()
     this.sink.answer(head, bodyless)
   }
@@ -258,6 +271,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
     const { endpoint, waitsForAddresses } = this
     // The time of this exchange is over, maybe before that of the connection which is made for it.
     if (this.opening !== null && endpoint !== null && isRefusal(error.code)) endpoint.avoid()
+    this.measure()
     this.drop()
     const replayable = !this.answered && this.keeping
     const again = this.upstream.retry.again(error.code, this.count, this.owner.head.method, replayable)
@@ -316,6 +330,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
     endpoint.active++
     this.endpoint = endpoint
     this.count++
+    if (upstream.timed) this.triedAt = endpoint.tryBegan()
     const pooled = poolOf(endpoint, this.services).take(needOf(this.owner))
     if (pooled !== null) {
       this.send(pooled)
@@ -343,6 +358,13 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
     }
     backend.send(this, owner.hostField ?? hostFor(owner, this.upstream, this.endpoint as Endpoint))
     if (hasBody(owner.head)) this.sendKept(backend)
+  }
+
+  /** How long the endpoint has taken to answer, or to fail */
+  private measure(): void {
+    if (this.triedAt === 0) return
+    this.endpoint?.tryEnded(this.triedAt)
+    this.triedAt = 0
   }
 
   private flushNow(): void {

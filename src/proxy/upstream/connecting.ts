@@ -34,6 +34,8 @@ export class Connecting implements AddressWaiter, Waiting {
   private dial: Dial | null = null
   private waitsForAddresses = false
   private lastError: ProxyError | null = null
+  /** When the dial under way began; 0 where there is none, and where nobody measures */
+  private triedAt = 0
 
   constructor(services: Services, upstream: Upstream, user: ConnectionUser, connectMs: number) {
     this.services = services
@@ -82,8 +84,10 @@ export class Connecting implements AddressWaiter, Waiting {
     this.endpoint = endpoint
     endpoint.active++
     this.count++
+    this.triedAt = this.upstream.timed ? endpoint.tryBegan() : 0
     this.dial = new Dial(this.services, endpoint, endpoint.tls, this.connectMs, (link, error) => {
       this.dial = null
+      this.measure()
       if (link !== null) this.user.connected(link)
       else this.failed(endpoint, error as ProxyError)
     })
@@ -97,7 +101,14 @@ export class Connecting implements AddressWaiter, Waiting {
     else this.begin()
   }
 
+  /** How long the endpoint has taken to be connected to, or to fail */
+  private measure(): void {
+    if (this.triedAt > 0) this.endpoint?.tryEnded(this.triedAt)
+    this.triedAt = 0
+  }
+
   private leave(): void {
+    this.measure()
     if (this.endpoint !== null) this.endpoint.active--
     this.endpoint = null
   }

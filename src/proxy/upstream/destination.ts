@@ -17,6 +17,7 @@ export class Destination implements SourceUser {
   readonly spoken: Spoken
   private readonly source: EndpointSource
   private places: readonly Place[] | null = null
+  private weight = 1
   private waiting: AddressWaiter[] | null = null
 
   constructor(spoken: Spoken, sourceFor: (user: SourceUser) => EndpointSource) {
@@ -51,6 +52,12 @@ export class Destination implements SourceUser {
     for (const endpoint of this.endpoints) endpoint.leavePool()
   }
 
+  /** Of each of its endpoints */
+  weigh(weight: number): void {
+    this.weight = weight
+    for (const endpoint of this.endpoints) endpoint.weight = weight
+  }
+
   /** No snapshot uses it any more. */
   stop(): void {
     this.source.stop()
@@ -78,9 +85,15 @@ export class Destination implements SourceUser {
       const key = keyOf(place)
       const known = before.get(key)
       before.delete(key)
-      return known ?? new Endpoint(place, this.spoken)
+      return known ?? this.made(place)
     })
     for (const endpoint of before.values()) endpoint.retire()
+  }
+
+  private made(place: Place): Endpoint {
+    const endpoint = new Endpoint(place, this.spoken)
+    endpoint.weight = this.weight
+    return endpoint
   }
 }
 

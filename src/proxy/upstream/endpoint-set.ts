@@ -1,5 +1,6 @@
 /** The endpoints of an upstream at this moment, gathered from its destinations. A change of addresses shows with the next look. */
 import { ProxyError } from '../../base/errors.ts'
+import type { Tiers } from './balance/avoid.ts'
 import type { AddressWaiter, Destination } from './destination.ts'
 import type { Endpoint } from './endpoint.ts'
 
@@ -9,20 +10,35 @@ export class EndpointSet {
   private readonly named: readonly Destination[]
   /** What was gathered from each of `named` */
   private readonly seen: (readonly Endpoint[])[]
-  private gathered: readonly Endpoint[]
+  /** Whose endpoints are asked only where no other is left; null for none */
+  private readonly backups: ReadonlySet<Destination> | null
+  private gathered: Tiers
 
-  /** @param named those of `destinations` whose endpoints may change; one that is listed twice counts twice */
-  constructor(destinations: readonly Destination[], named: readonly Destination[]) {
+  /**
+   * @param named those of `destinations` whose endpoints may change; one that is listed twice counts twice
+   * @param backups those of `destinations` that are asked only where no other is left
+   */
+  constructor(
+    destinations: readonly Destination[],
+    named: readonly Destination[],
+    backups: readonly Destination[],
+  ) {
     this.destinations = destinations
+    this.backups = backups.length === 0 ? null : new Set(backups)
     this.named = named.length === 0 ? none : named
     this.seen = named.length === 0 ? noneSeen : named.map(each => each.endpoints)
-    this.gathered = gather(destinations)
+    this.gathered = this.gather()
   }
 
   /** Whoever looks uses them: names that are not known yet are looked up. */
-  get endpoints(): readonly Endpoint[] {
+  get tiers(): Tiers {
     if (this.named.length > 0) this.look()
     return this.gathered
+  }
+
+  get endpoints(): readonly Endpoint[] {
+    const { tiers } = this
+    return tiers.length === 1 ? (tiers[0] as readonly Endpoint[]) : tiers.flat()
   }
 
   /** @returns false where no other endpoint is about to be known; otherwise `waiter` is called after the next answer, maybe twice */
@@ -54,7 +70,19 @@ export class EndpointSet {
       seen[at] = destination.endpoints
       changed = true
     }
-    if (changed) this.gathered = gather(this.destinations)
+    if (changed) this.gathered = this.gather()
+  }
+
+  private gather(): Tiers {
+    const { destinations, backups } = this
+    const tiers =
+      backups === null
+        ? [endpointsOf(destinations)]
+        : [
+            endpointsOf(destinations.filter(each => !backups.has(each))),
+            endpointsOf(destinations.filter(each => backups.has(each))),
+          ]
+    return tiers.filter(tier => tier.length > 0)
   }
 }
 
@@ -62,7 +90,7 @@ export class EndpointSet {
 const none: readonly Destination[] = []
 const noneSeen: (readonly Endpoint[])[] = []
 
-const gather = (destinations: readonly Destination[]): readonly Endpoint[] =>
+const endpointsOf = (destinations: readonly Destination[]): readonly Endpoint[] =>
   destinations.length === 1
     ? (destinations[0] as Destination).endpoints
     : destinations.flatMap(each => each.endpoints)

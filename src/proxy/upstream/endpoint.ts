@@ -2,6 +2,7 @@
 import { nowMs } from '../../base/deadlines.ts'
 import type { ClientTls } from '../../model/tls-terms.ts'
 import type { Lenient } from '../http1/lenient.ts'
+import { Latency } from './latency.ts'
 import type { Place } from './source.ts'
 
 /** The connections to an endpoint. */
@@ -38,6 +39,10 @@ export class Endpoint {
   readonly spoken: Spoken
   /** Exchanges and splices under way */
   active = 0
+  /** Its share among the others */
+  weight = 1
+  /** Null where nobody measures */
+  latency: Latency | null = null
   /** It could not be connected to, and is tried last until then, on the clock of `nowMs`; 0: nothing is held against it */
   avoidUntil = 0
   /** Null until the first exchange */
@@ -82,6 +87,18 @@ export class Endpoint {
   /** A connection could not be made: for a while it is tried last. */
   avoid(): void {
     this.avoidUntil = nowMs() + avoidMs
+  }
+
+  /** A try begins, of an upstream that balances by latency. @returns what `tryEnded` is given, once */
+  tryBegan(): number {
+    const now = nowMs()
+    this.latency ??= new Latency()
+    this.latency.began(now)
+    return now
+  }
+
+  tryEnded(began: number): void {
+    this.latency?.ended(began, nowMs())
   }
 
   /** New connections get new terms: those that are idle go, and the others when their exchanges are done. */

@@ -7,6 +7,10 @@ export interface Picked {
   readonly path: string
   /** As sent, with its '?'; empty at layer 4 */
   readonly query: string
+  /** JA4 of the client's hello; null in cleartext, and where the site does not look at fingerprints */
+  readonly ja4: string | null
+  /** The subject of the client's verified certificate, or null */
+  readonly clientSubject: string | null
   /** A field of the request, by its name in lower case, or null; layer 4 has none */
   field(name: string): string | null
 }

@@ -2,11 +2,12 @@
  * An upstream: endpoints that can stand in for each other, and how one is picked. It outlives snapshots: one whose terms a reload
  * leaves as they are is the same object afterwards, and one whose terms have changed keeps the destinations that have not.
  */
-import { type BalanceName, balancer } from './balance/all.ts'
+import { type BalanceName, balancer, isTimed } from './balance/all.ts'
 import type { Pick } from './balance/avoid.ts'
 import type { Destination } from './destination.ts'
 import type { Endpoint } from './endpoint.ts'
 import { EndpointSet } from './endpoint-set.ts'
+import { compileHash } from './hash-key.ts'
 import type { Picked } from './picked.ts'
 import { compileRetry, type RetryPolicy } from './retry.ts'
 
@@ -15,6 +16,10 @@ export type UpstreamTerms = {
   readonly name: string
   readonly scheme: 'http' | 'https' | 'tcp'
   readonly balance: BalanceName
+  /** What the hashing algorithms go by, as hash-key.ts has it */
+  readonly hash: string
+  /** Of each destination, in their order: its weight, with `b` behind it for a backup, as in `1,2,1b` */
+  readonly ranks: string
   /** Idle connections kept for each endpoint */
   readonly maxIdle: number
   /** What the Host field says toward the backend */
@@ -27,17 +32,32 @@ export class Upstream {
   readonly name: string
   readonly set: EndpointSet
   readonly retry: RetryPolicy = defaultRetry
+  /** It balances by the latency of its endpoints, which has to be measured */
+  readonly timed: boolean
   private readonly choose: Pick
 
   constructor(terms: UpstreamTerms, destinations: readonly Destination[], named: readonly Destination[]) {
     this.terms = terms
     this.name = terms.name
-    this.set = new EndpointSet(destinations, named)
-    this.choose = balancer(terms.balance)
+    const ranks = terms.ranks.split(',')
+    this.set = new EndpointSet(
+      destinations,
+      named,
+      destinations.filter((_each, at) => ranks[at]?.endsWith('b')),
+    )
+    this.timed = isTimed(terms.balance)
+    this.choose = balancer(terms.balance, compileHash(terms.hash))
+  }
+
+  /** It is in use now: its destinations, which others may have had before, get the weights that it gives them. */
+  weigh(): void {
+    const ranks = this.terms.ranks.split(',')
+    for (const [at, destination] of this.set.destinations.entries())
+      destination.weigh(Number.parseInt(ranks[at] as string, 10))
   }
 
   pick(request: Picked, excluded: readonly Endpoint[]): Endpoint | null {
-    return this.choose(this.set.endpoints, request, excluded)
+    return this.choose(this.set.tiers, request, excluded)
   }
 
   /** Whether it would be made again from these */
@@ -55,6 +75,8 @@ const termNames: readonly (keyof UpstreamTerms)[] = [
   'name',
   'scheme',
   'balance',
+  'hash',
+  'ranks',
   'maxIdle',
   'hostHeader',
   'proxyProtocol',

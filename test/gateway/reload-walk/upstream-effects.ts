@@ -12,7 +12,15 @@ const endpoint = ({ upstream }: Running) => upstream.set.endpoints[0] as Endpoin
 const tls = (running: Running) => endpoint(running).tls as NonNullable<Endpoint['tls']>
 const labels = ({ upstream }: Running) => upstream.set.endpoints.map(({ label }) => label)
 /** No algorithm that is asked here looks at the request. */
-const request = { clientAddress: '127.0.0.1', host: 'a.test', path: '/', query: '', field: () => null }
+const request = {
+  clientAddress: '127.0.0.1',
+  host: 'a.test',
+  path: '/',
+  query: '',
+  ja4: null,
+  clientSubject: null,
+  field: () => null,
+}
 
 /** Which endpoints are chosen while the first is busy */
 function chosen({ upstream }: Running): number {
@@ -35,6 +43,48 @@ const backends: Readonly<Record<string, Effect>> = {
     given: { endpoints: ['https://127.0.0.1:1', 'https://127.0.0.1:2'] },
     to: 'least-requests',
     look: chosen,
+    sees: 1,
+  },
+  hash: {
+    given: { balance: 'maglev', hash: 'ja4' },
+    to: 'address',
+    look: ({ upstream }) => upstream.terms.hash,
+    sees: 'address',
+  },
+  'hash.header': {
+    given: { balance: 'maglev', hash: { header: 'x-a' } },
+    to: 'x-b',
+    look: ({ upstream }) => upstream.terms.hash,
+    sees: 'header:x-b',
+  },
+  'hash.cookie': {
+    given: { balance: 'ring-hash', hash: { cookie: 'a' } },
+    to: 'b',
+    look: ({ upstream }) => upstream.terms.hash,
+    sees: 'cookie:b',
+  },
+  'hash.query': {
+    given: { balance: 'ring-hash', hash: { query: 'a' } },
+    to: 'b',
+    look: ({ upstream }) => upstream.terms.hash,
+    sees: 'query:b',
+  },
+  'endpoints[].url': {
+    given: { endpoints: [{ url: 'https://127.0.0.1:1' }] },
+    to: 'https://127.0.0.1:2',
+    look: labels,
+    sees: ['127.0.0.1:2'],
+  },
+  'endpoints[].weight': {
+    given: { endpoints: [{ url: 'https://127.0.0.1:1', weight: 2 }] },
+    to: 3,
+    look: running => endpoint(running).weight,
+    sees: 3,
+  },
+  'endpoints[].backup': {
+    given: { endpoints: [{ url: 'https://127.0.0.1:1', backup: true }, 'https://127.0.0.1:2'] },
+    to: false,
+    look: ({ upstream }) => upstream.set.tiers.length,
     sees: 1,
   },
   'tls.ca': { to: otherCa.file, look: running => tls(running).caPem, sees: otherCa.certificatePem },

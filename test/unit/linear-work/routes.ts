@@ -5,6 +5,7 @@ import { outside } from '../../../src/features/location/reference.ts'
 import { upgrade } from '../../../src/features/upgrade/feature.ts'
 import type { Route } from '../../../src/model/route.ts'
 import { needsNoBody, type Sink, type Stage, type StagedExchange } from '../../../src/model/stage.ts'
+import { compileHash } from '../../../src/proxy/upstream/hash-key.ts'
 import { compileCaptures, restOf } from '../../../src/route/captures.ts'
 import { routeTable } from '../../../src/route/match.ts'
 import { Names } from '../../../src/route/names.ts'
@@ -40,7 +41,31 @@ const find = (patterns: readonly string[], path: string) => {
   return () => paths.find(path, () => true)
 }
 
+/** What `hash` takes of a request */
+const hashed = (hash: string, query: string, field: string) => {
+  const key = compileHash(hash)
+  const request = {
+    clientAddress: '192.0.2.1',
+    host: 'a',
+    path: '/',
+    query,
+    ja4: null,
+    clientSubject: null,
+    field: () => field,
+  }
+  return () => key(request)
+}
+
 export const routes: readonly Worst[] = [
+  worst('src/proxy/upstream/hash-key.ts', 'cookies without the name', 20_000, n =>
+    hashed('cookie:sid', '', 'a=; '.repeat(n / 4)),
+  ),
+  worst('src/proxy/upstream/hash-key.ts', 'blanks around every cookie', 20_000, n =>
+    hashed('cookie:sid', '', `${' '.repeat(n)}=${' '.repeat(n)};${' ;'.repeat(n)}`),
+  ),
+  worst('src/proxy/upstream/hash-key.ts', 'a query of many parameters', 20_000, n =>
+    hashed('query:sid', `?${'a=%20&'.repeat(n / 6)}`, ''),
+  ),
   worst('src/route/paths.ts', 'a pattern of stars and hyphens', 200, n =>
     find(['/f/*-*-*.gz'], `/f/${'-'.repeat(n)}`),
   ),

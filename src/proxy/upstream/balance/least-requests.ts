@@ -1,22 +1,20 @@
-/** The endpoint with the fewest requests under way; among equals, each in its turn. */
+/** The endpoint with the fewest requests under way for its weight; among equals, each in its turn. */
 import type { Endpoint } from '../endpoint.ts'
 import { type Choose, isLeftOut } from './avoid.ts'
+import { Turns } from './turns.ts'
 
 export function leastRequests(): Choose {
-  let turn = 0
+  const turns = new Turns()
   return (endpoints, _request, excluded, now) => {
     let best: Endpoint | null = null
-    let bestAt = 0
-    for (let step = 0; step < endpoints.length; step++) {
-      const at = (turn + step) % endpoints.length
-      const endpoint = endpoints[at] as Endpoint
+    for (const endpoint of endpoints) {
       if (isLeftOut(endpoint, excluded, now)) continue
-      if (best === null || endpoint.active < best.active) {
-        best = endpoint
-        bestAt = at
-      }
+      if (best === null || endpoint.active * best.weight < best.active * endpoint.weight) best = endpoint
     }
-    if (best !== null && excluded.length === 0) turn = (bestAt + 1) % endpoints.length
-    return best
+    if (best === null) return null
+    const { active, weight } = best
+    const isEqual = (each: Endpoint) =>
+      each.active * weight === active * each.weight && !isLeftOut(each, excluded, now)
+    return turns.next(endpoints, isEqual, excluded.length === 0)
   }
 }
