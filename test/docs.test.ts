@@ -29,7 +29,7 @@ describe('every page', () => {
       it(`${page}: its configuration ${index + 1} is valid`, async () => {
         const folder = temporaryFolder('sallyport-docs-')
         writeFileSync(path.join(folder, 'sallyport.yaml'), value)
-        for (const [, file] of value.matchAll(/([\w-]+\.(?:pem|key))/g))
+        for (const [, file] of value.matchAll(/([\w-]+\.(?:pem|key|html))/g))
           writeFileSync(path.join(folder, file as string), '')
         for (const [, root] of value.matchAll(/\broot: \.\/(\w+)/g))
           mkdirSync(path.join(folder, root as string), { recursive: true })
