@@ -231,7 +231,7 @@ export const errorTable = {
     0,
     'upstream',
     'no',
-    'The mail server behind a tcp site with startTls did not greet, or refused the connection in its greeting.',
+    'The backend of a site with startTls did not begin as its protocol does: no greeting, a refusal in it, or no TLS of PostgreSQL.',
   ),
   BAD_RESPONSE: row(
     502,

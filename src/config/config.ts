@@ -192,10 +192,12 @@ export type SiteAction =
   /** Layer 4, never decrypted; the upstream's scheme is `tcp` */
   | ({ readonly kind: 'passthrough' } & Layer4Config)
   /** TLS in, raw TCP out; the upstream's scheme is `tcp` */
-  | ({ readonly kind: 'tcp'; readonly alpn: readonly string[]; readonly startTls: StartTls | null } & Layer4Config)
+  | ({ readonly kind: 'tcp'; readonly alpn: readonly string[] } & Layer4Config)
 
 type Layer4Config = {
   readonly upstream: UpstreamConfig
+  /** Of a passthrough site `postgres` */
+  readonly startTls: StartTls | null
   readonly timeouts: SpliceTimeouts
   readonly connectionsPerClient: number
 }

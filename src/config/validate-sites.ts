@@ -134,7 +134,10 @@ function validateEnding(raw: Site, node: Node, checks: SiteChecks): SiteAction |
       const { connectMs, idleMs, responseMs } = checks.base.timeouts
       const timeouts = { ...over({ connectMs, idleMs }, own), greetingMs: responseMs, lifetimeMs: own.lifetimeMs }
       const layer4 = { upstream, timeouts, connectionsPerClient: limits }
-      if (ending === 'passthrough') return { kind: ending, ...layer4 }
+      if (ending === 'passthrough') {
+        const startTls = raw.passthrough?.startTls
+        return startTls === undefined ? undefined : { kind: ending, ...layer4, startTls }
+      }
       const { alpn, startTls } = raw.tcp ?? {}
       if (alpn === undefined || startTls === undefined) return undefined
       const names = alpn.filter(name => name !== undefined)

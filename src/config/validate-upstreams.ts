@@ -59,7 +59,10 @@ export class Upstreams {
     return upstream
   }
 
-  layer4(raw: Raw<typeof passthroughShape> | undefined, node: Node): UpstreamConfig | undefined {
+  layer4(
+    raw: Pick<Raw<typeof passthroughShape>, 'to' | 'balance' | 'proxyProtocol'> | undefined,
+    node: Node,
+  ): UpstreamConfig | undefined {
     if (!raw?.to || raw.balance === undefined || raw.proxyProtocol === undefined) return undefined
     checkRepeated(raw.to, node, 'to', this.#problems)
     const upstream: UpstreamConfig = {

@@ -31,7 +31,7 @@ export function siteTables(
 function byStartTls(sites: readonly Site[]): Map<StartTls, Site[]> {
   const found = new Map<StartTls, Site[]>()
   for (const site of sites) {
-    const startTls = site.action.kind === 'tcp' ? site.action.startTls : null
+    const startTls = site.action.kind === 'http' ? null : site.action.startTls
     if (startTls === null) continue
     const same = found.get(startTls)
     if (same === undefined) found.set(startTls, [site])

@@ -43,12 +43,14 @@ export type SiteAction =
       readonly fallback: Route
       readonly tls: SiteTls | null
     }
-  | ({ readonly kind: 'tcp'; readonly tls: SiteTls; readonly startTls: StartTls | null } & Layer4)
+  | ({ readonly kind: 'tcp'; readonly tls: SiteTls } & Layer4)
   | ({ readonly kind: 'passthrough' } & Layer4)
 
 /** A site that forwards bytes. */
 type Layer4 = {
   readonly upstream: Upstream
+  /** Clients may begin in this protocol, and change to TLS on request */
+  readonly startTls: StartTls | null
   readonly timeouts: SpliceTimeouts
   /** Open at once, per client address and listener */
   readonly connectionsPerClient: number

@@ -12,6 +12,9 @@ const ca = testCa()
 let gateway: Started
 let other: Started
 let database: RecordingBackend
+/** What the backend of each passthrough site says to an SSLRequest */
+const answers = { yes: 'S', no: 'N', error: 'EFATAL', more: 'Sinjected' }
+const passed = new Map<string, RecordingBackend>()
 
 const opened = async (...packets: readonly Buffer[]): Promise<RawClient> => {
   const client = await rawTcp(gateway.port)
@@ -40,6 +43,17 @@ before(async () => {
     tcp: { to, startTls: 'postgres' as const, alpn: ['postgresql'] },
     ...more,
   })
+  for (const [name, answer] of Object.entries(answers))
+    passed.set(
+      name,
+      await recordingBackend((client, received) => {
+        if (received.length === 8) client.send(answer)
+      }),
+    )
+  const through = [...passed].map(([name, { port }]) => ({
+    host: `${name}.test`,
+    passthrough: { to: [`${address}:${port}`], startTls: 'postgres' as const },
+  }))
   gateway = await startGateway({
     listen: [
       { port: 0, address },
@@ -49,6 +63,7 @@ before(async () => {
       site('db.test'),
       site('signed.test', { clients: { ca: [ca.file], verify: 'require' } }),
       { host: 'web.test', certificate: 'local', routes: [{ respond: { body: 'web' } }] },
+      ...through,
     ],
   })
   other = await startGateway({
@@ -60,6 +75,7 @@ after(async () => {
   await gateway.stop()
   await other.stop()
   await database.close()
+  for (const each of passed.values()) await each.close()
 })
 
 describe('SSLRequest', () => {
@@ -98,7 +114,7 @@ describe('SSLRequest', () => {
     await assert.rejects(secured('web.test'), /unrecognized.name/i)
     await gateway.logged(each => /web\.test does not say tcp: \{ startTls: postgres \}/.test(String(each['why'])))
     await assert.rejects(secured(''), /unrecognized.name/i)
-    await gateway.logged(each => /no server name behind postgres, and 2 sites/.test(String(each['why'])))
+    await gateway.logged(each => /no server name behind postgres, and 6 sites/.test(String(each['why'])))
   })
 
   it('leads to the terms of the site: client certificates, ALPN', async () => {
@@ -166,5 +182,44 @@ describe('a client without TLS', () => {
       assert.match((await client.closed()).received, /^E/)
       assert.match(await why(other, 'POSTGRES_NOT_SERVED', client), /no site has tcp: \{ startTls: postgres \}/)
     }
+  })
+})
+
+describe('a passthrough site', () => {
+  const hello = async (name: string) => {
+    const client = await opened(sslRequest)
+    await client.until(text => text === 'S')
+    upgrade(client, { servername: `${name}.test` }).catch(() => {})
+    return { client, backend: await (passed.get(name) as RecordingBackend).connection(0) }
+  }
+
+  it('has its backend asked for TLS, and then the ClientHello as it came', async () => {
+    const { client, backend } = await hello('yes')
+    const received = await backend.until(text => text.includes('yes.test'))
+    assert.equal(received.slice(0, 10), `${sslRequest.toString('latin1')}\x16\x03`)
+    client.destroy()
+  })
+
+  it('is cut off where the backend has no TLS, or where something came ahead of it (CVE-2021-23222)', async () => {
+    for (const [name, why] of [
+      ['no', /offers no TLS: it answered SSLRequest with "N"/],
+      ['error', /offers no TLS: .*EFATAL/],
+      ['more', /more than an S in answer to SSLRequest: "Sinjected"/],
+    ] as const) {
+      const { backend } = await hello(name)
+      assert.equal((await backend.closed()).received, sslRequest.toString('latin1'))
+      const record = await gateway.logged(
+        each => each['error'] === 'BAD_GREETING' && each['sni'] === `${name}.test`,
+      )
+      assert.match(String(record['why']), why)
+    }
+  })
+
+  it('begins with TLS where its client does', async () => {
+    const before = (passed.get('yes') as RecordingBackend).connections.length
+    rawTls(gateway.port, { servername: 'yes.test' }).catch(() => {})
+    const backend = await (passed.get('yes') as RecordingBackend).connection(before)
+    assert.equal((await backend.until(text => text.includes('yes.test'))).slice(0, 2), '\x16\x03')
+    backend.destroy()
   })
 })

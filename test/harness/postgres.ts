@@ -42,8 +42,15 @@ export type Postgres = {
 const asUser = (words: readonly string[]): readonly [string, readonly string[]] =>
   process.getuid?.() === 0 ? ['runuser', ['-u', 'postgres', '--', ...words]] : [words[0] as string, words.slice(1)]
 
-/** Anybody on this machine is whom they say they are, but for `scram`, whose password is `secret`. */
-export async function startPostgres(): Promise<Postgres> {
+/**
+ * Anybody on this machine is whom they say they are, but for `scram`, whose password is `secret`, and `alice`, who shows a certificate.
+ * @param own certificate and key, PEM, and the CA of clients
+ */
+export async function startPostgres(own: {
+  readonly chainPem: string
+  readonly keyPem: string
+  readonly caPem: string
+}): Promise<Postgres> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'sallyport-postgres-'))
   const data = path.join(folder, 'data')
   const libraries = mkdtempSync(path.join(os.tmpdir(), 'sallyport-libpq-'))
@@ -55,10 +62,19 @@ export async function startPostgres(): Promise<Postgres> {
   if (process.getuid?.() === 0) execFileSync('chown', ['postgres', folder])
   const [initdb, words] = asUser([bin('initdb'), '-D', data, '-A', 'trust', '-U', 'postgres', '-N', '--no-locale'])
   execFileSync(initdb, words, { cwd: folder, stdio: 'ignore' })
-  const rules = 'host all scram 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n'
+  const rules =
+    'hostssl all alice 127.0.0.1/32 cert\nhost all scram 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n'
   writeFileSync(path.join(data, 'pg_hba.conf'), rules)
   const port = await freePort()
-  appendFileSync(path.join(data, 'postgresql.conf'), `listen_addresses = '127.0.0.1'\nport = ${port}\n`)
+  for (const [name, pem] of [
+    ['server.crt', own.chainPem],
+    ['server.key', own.keyPem],
+    ['ca.crt', own.caPem],
+  ] as const)
+    writeFileSync(path.join(data, name), pem, { mode: 0o600 })
+  if (process.getuid?.() === 0) execFileSync('chown', ['-R', 'postgres', data])
+  const settings = `listen_addresses = '127.0.0.1'\nport = ${port}\nssl = on\nssl_ca_file = 'ca.crt'\n`
+  appendFileSync(path.join(data, 'postgresql.conf'), settings)
   const [server, options] = asUser([bin('postgres'), '-D', data, '-k', '', '-F'])
   const child: ChildProcess = spawn(server, options, { cwd: folder, stdio: 'ignore' })
   const psql = (libpq: Libpq, connection: string, statement: string) =>
@@ -70,7 +86,7 @@ export async function startPostgres(): Promise<Postgres> {
       )
     })
   const administrator = `host=127.0.0.1 port=${port} user=postgres`
-  const statement = "create role scram login password 'secret'"
+  const statement = "create role scram login password 'secret'; create role alice login"
   let said = ''
   // It listens before it takes statements.
   await eventually(

@@ -18,7 +18,8 @@ let gateway: Started
 before(async () => {
   if (skip) return
   chmodSync(client.keyFile, 0o600)
-  postgres = await startPostgres()
+  const { chainPem, keyPem } = issueFiles(ca, ['through.example.com'])
+  postgres = await startPostgres({ chainPem, keyPem, caPem: ca.certificatePem })
   const tcp = { to: [`127.0.0.1:${postgres.port}`], startTls: 'postgres' as const }
   const certificate = { chain: own.chainFile, key: own.keyFile }
   gateway = await startGateway({
@@ -26,6 +27,10 @@ before(async () => {
       { host: 'db.example.com', certificate, tcp },
       { host: 'signed.example.com', certificate, clients: { ca: [ca.file] }, tcp },
       { host: 'dead.example.com', certificate, tcp: { ...tcp, to: [`127.0.0.1:${await freePort()}`] } },
+      {
+        host: 'through.example.com',
+        passthrough: { to: [`127.0.0.1:${postgres.port}`], startTls: 'postgres' },
+      },
       { host: 'web.example.com', certificate: 'local', routes: [{ respond: { body: 'web' } }] },
     ],
   })
@@ -78,6 +83,16 @@ describe('psql', { skip }, () => {
       assert.match(await ask(libpq, 'web.example.com', way), /SSL error|SSL/)
     })
   }
+
+  it('reaches the TLS of its server through passthrough: channel binding, certificates of users', async () => {
+    for (const libpq of ['15', '17'] as const) {
+      const bound = 'user=scram dbname=postgres password=secret channel_binding=require'
+      assert.equal(await ask(libpq, 'through.example.com', bound), '42')
+      const alice = `user=alice dbname=postgres sslcert=${client.chainFile} sslkey=${client.keyFile}`
+      assert.equal(await ask(libpq, 'through.example.com', alice), '42')
+      assert.match(await ask(libpq, 'through.example.com', 'user=alice dbname=postgres'), /certificate/)
+    }
+  })
 
   it('is told in its own words that TLS is required', async () => {
     for (const libpq of ['15', '17'] as const)

@@ -86,7 +86,16 @@ const unsupported = {
 export const passthroughShape = shape({
   name: 'passthrough',
   docs: 'Where a site forwards the bytes of its clients without decrypting them.',
-  rows: layer4Rows,
+  rows: {
+    ...layer4Rows,
+    startTls: {
+      kind: { type: 'choice', of: ['postgres'] },
+      docs:
+        'The backend is PostgreSQL, and clients may send it an SSLRequest: the gateway answers that on every TLS listener, and sends one of ' +
+        'its own to the backend that the ClientHello names.',
+      example: 'postgres',
+    },
+  },
   unsupported,
 })
 

@@ -288,7 +288,7 @@ export class Inbound implements LinkHandler, Waiting, Opening {
       case 'passthrough':
         if (!this.enterSite(verdict.site)) return
         this.leave()
-        carry(listener, connection, verdict.site, Buffer.from(bytes), () => this.release())
+        carry(listener, connection, verdict.site, Buffer.from(bytes), () => this.release(), this.startedBy)
         return
       case 'challenge':
         this.acting = new Handshake(this, hello, null, null)

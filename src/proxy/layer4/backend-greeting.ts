@@ -1,7 +1,8 @@
 /**
- * The greeting of a mail server whose client has changed to TLS with us: it has been greeted by us, and is not again after STARTTLS
+ * What a backend says before its client is heard. The greeting of a mail server whose client has changed to TLS with us: it has been greeted by us, and is not again after STARTTLS
  * (RFC 3207 section 4.2, RFC 9051 section 6.2.1, RFC 2595 section 4). So the backend's is read here and not passed on, and nothing is
- * sent before it. One that refuses the connection is passed on, as the answer to the client's next command.
+ * sent before it. One that refuses the connection is passed on, as the answer to the client's next command. Of a PostgreSQL server
+ * whose TLS is passed through, it is the answer to our SSLRequest, as the client's had one from us.
  */
 import { ProxyError } from '../../base/errors.ts'
 import { Gathered } from '../../base/gathered.ts'
@@ -12,6 +13,7 @@ import {
   maxGreetingBytes,
   readGreeting,
 } from '../../wire/start-tls/backend-greeting.ts'
+import { sslRequest } from '../../wire/start-tls/postgres.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
 import type { Services } from '../seam/services.ts'
 
@@ -50,6 +52,7 @@ export class BackendGreeting implements LinkHandler, Waiting {
     backend.handler = this
     enter(this, 'greeting', services, greetingMs)
     services.deadlines.watch(this)
+    if (protocol === 'postgres') backend.write(sslRequest)
   }
 
   onOpen(): void {}
@@ -59,7 +62,7 @@ export class BackendGreeting implements LinkHandler, Waiting {
     if (this.over) return
     this.held.append(chunk)
     // A look at all of it for each line, and not for each piece.
-    if (!chunk.includes(0x0a) && this.held.length <= maxGreetingBytes) return
+    if (this.protocol !== 'postgres' && !chunk.includes(0x0a) && this.held.length <= maxGreetingBytes) return
     const greeting = readGreeting(this.protocol, this.held.view())
     if (greeting.kind === 'incomplete') return
     if (greeting.kind === 'ready') {

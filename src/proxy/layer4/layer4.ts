@@ -112,18 +112,14 @@ class Layer4 implements LinkHandler, ConnectionUser, GreetingUser {
     this.connectMs = nowMs() - this.startedAt
     const header = proxyHeaderFor(this.upstream.terms.proxyProtocol, this.connection, action.kind === 'tcp')
     this.backend = backend
-    if (!greets(startedBy)) {
+    const passes = action.kind === 'passthrough'
+    const first = passes ? (startedBy === 'postgres' ? startedBy : null) : greets(startedBy) ? startedBy : null
+    if (first === null) {
       this.join(backend, header)
       return
     }
     if (header !== null) backend.write(header)
-    this.greeting = new BackendGreeting(
-      this.listener.services,
-      startedBy,
-      backend,
-      action.timeouts.greetingMs,
-      this,
-    )
+    this.greeting = new BackendGreeting(this.listener.services, first, backend, action.timeouts.greetingMs, this)
   }
 
   greeted(): void {

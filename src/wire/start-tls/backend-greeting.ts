@@ -1,25 +1,31 @@
-/** What a mail server says first, in one line, or with SMTP in several (RFC 5321 section 4.2.1). */
+/**
+ * What a backend says first: a mail server one line, or with SMTP several (RFC 5321 section 4.2.1); a PostgreSQL server one byte,
+ * after an SSLRequest.
+ */
 
-export type GreetingProtocol = 'smtp' | 'imap' | 'pop3'
+export type GreetingProtocol = MailProtocol | 'postgres'
+type MailProtocol = 'smtp' | 'imap' | 'pop3'
 
 export type Greeting =
   | { readonly kind: 'incomplete' }
-  /** It waits for a command */
+  /** It waits for a command, or a ClientHello */
   | { readonly kind: 'ready' }
   /** It takes no commands; `words` is what it says, for the client */
   | { readonly kind: 'refused'; readonly why: string; readonly words: Buffer }
   | { readonly kind: 'malformed'; readonly why: string }
 
-export const greets = (protocol: string | null): protocol is GreetingProtocol =>
+/** Its servers greet whoever connects. */
+export const greets = (protocol: string | null): protocol is MailProtocol =>
   protocol === 'smtp' || protocol === 'imap' || protocol === 'pop3'
 
 export const maxGreetingBytes = 4_096
 const maxLines = 32
 
 /**
- * Called with all that has come whenever a line has ended.
+ * Called with all that has come whenever a line has ended; of PostgreSQL with each byte.
  */
 export function readGreeting(protocol: GreetingProtocol, bytes: Buffer): Greeting {
+  if (protocol === 'postgres') return readSslAnswer(bytes)
   let from = 0
   for (let lines = 1; ; lines++) {
     const end = bytes.indexOf(0x0a, from)
@@ -41,13 +47,13 @@ export function readGreeting(protocol: GreetingProtocol, bytes: Buffer): Greetin
   }
 }
 
-const forms: Readonly<Record<GreetingProtocol, { readonly ready: RegExp; readonly refused: RegExp }>> = {
+const forms: Readonly<Record<MailProtocol, { readonly ready: RegExp; readonly refused: RegExp }>> = {
   smtp: { ready: /^220(?: |$)/, refused: /^[45]\d\d(?: |$)/ },
   imap: { ready: /^\* OK(?: |$)/i, refused: /^\* BYE(?: |$)/i },
   pop3: { ready: /^\+OK(?: |$)/, refused: /^-ERR(?: |$)/ },
 }
 
-function judge(protocol: GreetingProtocol, line: string, bytes: Buffer): Greeting {
+function judge(protocol: MailProtocol, line: string, bytes: Buffer): Greeting {
   const { ready, refused } = forms[protocol]
   if (ready.test(line)) return { kind: 'ready' }
   const shown = JSON.stringify(line.slice(0, 100))
@@ -57,4 +63,16 @@ function judge(protocol: GreetingProtocol, line: string, bytes: Buffer): Greetin
   if (protocol === 'imap' && /^\* PREAUTH(?: |$)/i.test(line))
     return { kind: 'malformed', why: 'the backend greeted with PREAUTH: it takes the gateway for a user' }
   return { kind: 'malformed', why: `no greeting of ${protocol}: ${shown}` }
+}
+
+/** What comes with the S was sent ahead of the handshake, by anybody (CVE-2021-23222). */
+function readSslAnswer(bytes: Buffer): Greeting {
+  if (bytes.length === 0) return { kind: 'incomplete' }
+  if (bytes.length === 1 && bytes[0] === 0x53) return { kind: 'ready' }
+  const shown = JSON.stringify(bytes.toString('latin1', 0, 100))
+  const why =
+    bytes[0] === 0x53
+      ? `the backend sent more than an S in answer to SSLRequest: ${shown}`
+      : `the backend offers no TLS: it answered SSLRequest with ${shown}`
+  return { kind: 'malformed', why }
 }

@@ -17,6 +17,9 @@ import {
 /** The codes in place of a protocol version */
 const codes = { cancel: 80877102, ssl: 80877103, gss: 80877104 } as const
 
+/** What a client sends to begin TLS: eight bytes, the length among them */
+export const sslRequest = Buffer.of(0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f)
+
 /** As PostgreSQL's own MAX_STARTUP_PACKET_LENGTH */
 const maxStartupBytes = 10_000
 

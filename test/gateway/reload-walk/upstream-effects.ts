@@ -134,6 +134,12 @@ const log = { access: false }
 /** The site forwards bytes */
 const bytes = (running: Running) => running.site().action as Exclude<SiteAction, { kind: 'http' }>
 
+const postgresSite: Effect = {
+  to: 'postgres',
+  look: running => running.snapshot.startTls.get('postgres')?.map(({ name }) => name) ?? [],
+  sees: ['a.test'],
+}
+
 const layer4 = (prefix: string): Record<string, Effect> =>
   under(prefix, {
     '': { to: { to: [tcp(2)] }, look: labels, sees: [tcp(2)] },
@@ -168,7 +174,10 @@ export const upstreams: readonly Table[] = [
   {
     name: 'passthrough sites',
     base: () => ({ listen, log, sites: [{ host: 'a.test', passthrough: { to: [tcp(1)] } }] }),
-    effects: layer4('sites[].passthrough'),
+    effects: {
+      ...layer4('sites[].passthrough'),
+      'sites[].passthrough.startTls': postgresSite,
+    },
   },
   {
     name: 'tcp sites',
@@ -180,11 +189,7 @@ export const upstreams: readonly Table[] = [
         look: async running => (await running.terms()).alpn,
         sees: ['postgresql'],
       },
-      'sites[].tcp.startTls': {
-        to: 'postgres',
-        look: running => running.snapshot.startTls.get('postgres')?.map(({ name }) => name) ?? [],
-        sees: ['a.test'],
-      },
+      'sites[].tcp.startTls': postgresSite,
     },
   },
 ]
