@@ -11,12 +11,12 @@ import { childOf, describePlace, type Node, placeOf, placeOfKey } from './engine
 import { whole } from './engine/whole.ts'
 import { keyPairShape } from './schema/certificate.ts'
 import { ja4Shape } from './schema/clients.ts'
-import { startTlsAlpn } from './schema/layer4.ts'
 import { matchShape, redirectShape, respondShape, type routeShape } from './schema/route.ts'
 import type { siteShape } from './schema/site.ts'
 import { checkStages, stagesOf, type WrittenLevel, writtenFeatures } from './stages.ts'
 import { certificateOf } from './validate-certificate.ts'
 import { checkNoClients, validateClients, warnUseless } from './validate-clients.ts'
+import { validateLayer4 } from './validate-layer4.ts'
 import { validateOcsp } from './validate-ocsp.ts'
 import { checkPaths } from './validate-paths.ts'
 import type { Policies } from './validate-policies.ts'
@@ -126,24 +126,8 @@ function validateEnding(raw: Site, node: Node, checks: SiteChecks): SiteAction |
   if (!value) return undefined
   switch (ending) {
     case 'passthrough':
-    case 'tcp': {
-      const written = raw[ending] ?? undefined
-      const upstream = checks.upstreams.layer4(written, value)
-      const [own, limits] = [written?.timeouts, written?.limits?.connectionsPerClient]
-      if (!upstream || !own || own.lifetimeMs === undefined || limits === undefined) return undefined
-      const { connectMs, idleMs, responseMs } = checks.base.timeouts
-      const timeouts = { ...over({ connectMs, idleMs }, own), greetingMs: responseMs, lifetimeMs: own.lifetimeMs }
-      const layer4 = { upstream, timeouts, connectionsPerClient: limits }
-      if (ending === 'passthrough') {
-        const startTls = raw.passthrough?.startTls
-        return startTls === undefined ? undefined : { kind: ending, ...layer4, startTls }
-      }
-      const { alpn, startTls } = raw.tcp ?? {}
-      if (alpn === undefined || startTls === undefined) return undefined
-      const names = alpn.filter(name => name !== undefined)
-      const spoken = names.length === 0 && startTls !== null ? startTlsAlpn[startTls] : names
-      return { kind: ending, ...layer4, alpn: spoken, startTls }
-    }
+    case 'tcp':
+      return validateLayer4(ending, raw, value, checks.upstreams, checks.base.timeouts)
     case 'to': {
       const upstream = checks.upstreams.resolve(raw.to ?? undefined, value)
       if (!upstream || !raw.host) return undefined
