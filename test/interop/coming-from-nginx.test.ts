@@ -223,13 +223,13 @@ const seen = (answer: Answered, own: boolean) => {
   }
 }
 
-it('the page has more than the fifty most used directives, each once', () => {
+it('the page has more than the fifty most used directives', () => {
   const table = page.slice(page.indexOf('## The directives'))
   const names = [...table.matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell = '']) =>
     [...cell.matchAll(/`([a-z_$][^`]*)`/g)].map(([, name]) => name as string),
   )
-  assert.ok(names.length >= 100, `${names.length}`)
-  assert.equal(new Set(names).size, names.length)
+  const directives = new Set(names.map(name => name.split(' ')[0]))
+  assert.ok(directives.size >= 100, `${directives.size}`)
 })
 
 describe('an nginx.conf that was moved by docs/coming-from-nginx.md', { skip }, () => {
