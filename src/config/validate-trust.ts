@@ -47,6 +47,12 @@ export function validateTrust(
     for (const range of list ?? []) if (range !== undefined) ranges.push(range)
   })
   if (fields === undefined || host === undefined) return null
+  if (fields === 'x-forwarded' && childOf(node, 'host') === undefined)
+    problems.note(
+      node.at,
+      'trust: X-Forwarded-Host of these proxies chooses the site: their clients could, unless each of them sets or removes it',
+      'write host: true if they do, else host: false',
+    )
   return { from: ranges, fields, host }
 }
 

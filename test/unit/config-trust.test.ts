@@ -41,6 +41,18 @@ for (const [yaml, expected] of mistakes)
   it(`refuses ${yaml.split('\n').at(-1)}`, async () =>
     assert.match((await problemsOf(`${yaml}\n${site}`)).join('\n'), expected))
 
+it('notes that X-Forwarded-Host has to be safe, until it is said', async () => {
+  const notes = async (trust: string) =>
+    (await load(`listen: [{ port: 1 }]\ntrust: ${trust}\n${site}`)).warnings.map(({ message }) => message).join()
+  assert.match(await notes('{ from: 10.0.0.1 }'), /X-Forwarded-Host/)
+  for (const trust of [
+    '{ from: 10.0.0.1, host: true }',
+    '{ from: 10.0.0.1, host: false }',
+    '{ from: 10.0.0.1, fields: x-real-ip }',
+  ])
+    assert.equal(await notes(trust), '')
+})
+
 it('warns where everybody is trusted', async () => {
   for (const range of ['0.0.0.0/0', '"::/0"']) {
     const { warnings } = await load(`listen: [{ port: 1 }]\ntrust: { from: ${range} }\n${site}`)

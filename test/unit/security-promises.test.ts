@@ -110,6 +110,25 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
       'is not believed from anybody else',
     ],
   },
+  'What a peer outside `trust.from` sends never changes who the client is taken for.': {
+    'gateway/trusted-proxies': [
+      'never has a part in whom it is taken for (HTTP/1.1)',
+      'never has a part in whom it is taken for (HTTP/2)',
+    ],
+  },
+  'What a trusted proxy says never counts as TLS, and never stands for a client certificate.': {
+    'gateway/trusted-proxies': ['never stands for TLS, and lends no certificate'],
+    'unit/no-bypass': [
+      'no request reaches a route whose client terms its connection did not meet: ${cases} random connections',
+    ],
+  },
+  'A site with `listeners` does not exist on any other listener, on open connections either.': {
+    'gateway/sites-per-listener': [
+      'are those that name it, and those that name none',
+      'a connection for one site reaches no site of another listener by its Host',
+      'a reload moves a site to another listener, for open connections too',
+    ],
+  },
   // Backends
   'A backend over TLS is verified by name and chain, unless `verify: false` is written.': {
     'gateway/four-modes': ['refuses a backend with another name or an unknown CA, and says why in the log'],
