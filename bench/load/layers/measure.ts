@@ -37,7 +37,7 @@ export async function profileRow(bench: Bench, one: Case, allowed: readonly Peer
 async function profilePeer(bench: Bench, one: Case, name: PeerName): Promise<Profile> {
   const { loadCore: core, folder, seconds } = bench
   const peer = await startForCase({ bench, one, logPort: one.accessLog === true ? 0 : null }, name)
-  const file = path.join(folder, 'perf.data')
+  const file = path.join(folder, `perf-${name}-${one.cleartext === true ? 'clear' : 'tls'}.data`)
   const costs: number[] = []
   const sum = { kernel: 0, tlsLibrary: 0, compiled: 0, native: 0 }
   try {
