@@ -43,8 +43,16 @@ export function findNode() {
 }
 
 /**
+ * For a process that serves on Node, in MB: the heap may have this much before V8 marks it. The buffers of what sockets read
+ * count as if they were in the heap. With V8's own first limit, bodies of 1 MB make it mark everything some ten times
+ * a second, which is half of what they cost (docs/where-the-time-goes.md); the resident set grows by a few MB.
+ */
+const initialHeapMb = 128
+
+/**
  * @param {string | undefined} wanted `bun`, `node`, or undefined for the default
- * @returns {{ binary: string, args: string[] } | { error: string }}
+ * @returns {{ binary: string, args: string[], serving: string[] } | { error: string }} `serving` are further arguments of a
+ *   process that serves
  */
 export function findRuntime(wanted) {
   if (wanted !== undefined && wanted !== 'bun' && wanted !== 'node') {
@@ -52,7 +60,7 @@ export function findRuntime(wanted) {
   }
   if (wanted !== 'node') {
     const bun = findBun()
-    if (bun) return { binary: bun, args: conditions }
+    if (bun) return { binary: bun, args: conditions, serving: [] }
     if (wanted === 'bun') {
       return {
         error:
@@ -63,9 +71,11 @@ export function findRuntime(wanted) {
     }
   }
   const node = findNode()
-  // Whoever may send signals could open Node's inspector with SIGUSR1, and with it run code in the gateway.
-  if (node)
-    return { binary: node, args: ['--disable-warning=ExperimentalWarning', '--disable-sigusr1', ...conditions] }
+  if (node) {
+    // Whoever may send signals could open Node's inspector with SIGUSR1, and with it run code in the gateway.
+    const args = ['--disable-warning=ExperimentalWarning', '--disable-sigusr1', ...conditions]
+    return { binary: node, args, serving: [`--initial-heap-size=${initialHeapMb}`] }
+  }
   return {
     error: `--runtime node needs Node 24 or later, this is ${process.versions.node}${
       wanted === 'node' ? '' : "; and no Bun is installed: run 'npm install'"
