@@ -84,6 +84,16 @@ const promises: Readonly<Record<string, Readonly<Record<string, readonly string[
       'what says who the client is, is replaced',
     ],
   },
+  'What a client sends in cleartext before STARTTLS or SSLRequest never reaches a backend, and bytes pipelined behind them are refused.':
+    {
+      'gateway/start-tls-mail': [
+        'changes to TLS by name, and reaches a backend that has heard nothing but what came inside',
+        'refuses what is pipelined behind STARTTLS, and no backend hears of it (CVE-2011-0411)',
+      ],
+      'gateway/start-tls-postgres': [
+        'together with SSLRequest are refused, and never read as if they were inside (CVE-2021-23214)',
+      ],
+    },
   'Handling input from the network takes time proportional to its length.': {
     'unit/linear-work': ["${file.replace('src/', '')}: ${what}"],
   },
