@@ -107,6 +107,23 @@ for (const version of versions) {
       await closed()
     })
 
+    it('clients that leave while files are being opened leave nothing open', async () => {
+      for (let times = 0; times < 20; times++) {
+        if (version === 'HTTP/2') {
+          const client = await h2Client(gateway.port)
+          for (let count = 0; count < 50; count++) client.request(get('/ten.bin'))
+          client.destroy()
+        } else {
+          const clients = await Promise.all(Array.from({ length: 10 }, () => rawTls(gateway.port)))
+          for (const client of clients) client.send('GET /ten.bin HTTP/1.1\r\nHost: localhost\r\n\r\n')
+          await new Promise(resolve => setImmediate(resolve))
+          for (const client of clients) client.destroy()
+        }
+      }
+      await until(() => gateway.gateway.connections === 0)
+      await closed()
+    })
+
     it('what is truncated while it is sent is cut off', async () => {
       const target = sparse(`truncated-${version.at(-1)}.bin`, megabytes(40))
       const client = await stalled(version, target)

@@ -122,7 +122,11 @@ export class FileRequest implements RequestSink {
     this.wait()
     const { descriptors } = this.exchange.services
     const isOver = () => this.over
-    const opened = (opened: Opened) => this.exchange.resumed(() => this.opened(candidate, opened, now))
+    const opened = (opened: Opened) => {
+      // Nothing is resumed for an exchange that is over.
+      if (this.over) closeOpened(opened)
+      else this.exchange.resumed(() => this.opened(candidate, opened, now))
+    }
     const resolved = () =>
       this.folder.resolve(now, (error, real) => {
         if (this.over) return
@@ -164,10 +168,6 @@ export class FileRequest implements RequestSink {
   }
 
   private opened(candidate: Candidate, opened: Opened, now: number): void {
-    if (this.over) {
-      if (opened.kind === 'file' || opened.kind === 'folder') opened.file.close()
-      return
-    }
     switch (opened.kind) {
       case 'failed':
         this.fail(opened.error)
@@ -292,6 +292,10 @@ export class FileRequest implements RequestSink {
     this.over = true
     this.exchange.failThrough(this.sink, new ProxyError('FILE_NOT_FOUND', this.why))
   }
+}
+
+function closeOpened(opened: Opened): void {
+  if (opened.kind === 'file' || opened.kind === 'folder') opened.file.close()
 }
 
 /** To the same folder with its slash, so that relative links of its index work. */
