@@ -249,6 +249,24 @@ describe('the requests of one connection', () => {
   })
 })
 
+it('a field that a listener lets through from clients is not doubled by forward', async () => {
+  const started = await startGateway({
+    listen: [{ port: 0, address, fields: { allow: ['x-real-ip'] } }],
+    sites: sitesOf(backend.url),
+  })
+  for (const version of versions) {
+    const fields: Pairs = [
+      ['x-real-ip', '6.6.6.6'],
+      ['x-real-ip', '6.6.6.7'],
+    ]
+    await ask(version, started.port, { path: '/real', fields })
+    assert.deepEqual(sent('x-real-ip'), [address])
+    await ask(version, started.port, { path: '/', fields })
+    assert.deepEqual(sent('x-real-ip'), ['6.6.6.6', '6.6.6.7'])
+  }
+  await started.stop()
+})
+
 it('trusted proxies are not limited as a client is, and others are', async () => {
   const open = async (port: number) => {
     const client = await rawTcp(port)
