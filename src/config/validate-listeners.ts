@@ -1,4 +1,6 @@
 /** Listeners, from rows to config.ts: a port or a Unix socket each, and no two in one place. */
+import { isIP } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { abilities, runtime } from '../base/runtime.ts'
 import type { ListenConfig, SiteConfig } from './config.ts'
 import type { Raw } from './engine/infer.ts'
@@ -22,19 +24,23 @@ export function validateListeners(
   raw.forEach((one, index) => {
     const node = list?.kind === 'list' ? list.items[index] : undefined
     if (one === undefined || node === undefined) return
-    const place = placeOfListener(one, node, problems)
-    if (place === null || one.cleartext === undefined) return
+    if (one.cleartext === undefined) return
     // Where another row of it is wrong, that is reported; the checks of other sections look at these alone.
     const rest = one as unknown as ListenConfig
-    const listener: ListenConfig = { ...rest, ...place, trust: trustOf(one.trust, childOf(node, 'trust')) }
-    checkPlace(listener, node.at, places, problems)
-    if (listener.cleartext !== null && one.startTls)
+    const trust = trustOf(one.trust, childOf(node, 'trust'))
+    const own = placesOfListener(one, node, problems).map((place): ListenConfig => ({ ...rest, ...place, trust }))
+    for (const listener of own) {
+      checkPlace(listener, node.at, places, problems)
+      places.push({ one: listener, at: node.at })
+    }
+    listen.push(...own)
+    if (one.cleartext !== null && one.startTls)
       problems.error(
         placeOf(node, 'startTls'),
         'startTls changes to TLS, and cleartext is HTTP without it',
         'remove one of them',
       )
-    if (listener.cleartext === 'serve' && !listener.unix && !isLoopback(listener.address)) {
+    if (one.cleartext === 'serve' && own.some(({ unix, address }) => !unix && !isLoopback(address))) {
       problems.note(
         placeOf(node, 'cleartext'),
         'cleartext: serve: anyone on the network path can read what clients send and receive here',
@@ -46,24 +52,20 @@ export function validateListeners(
         `backlog: ${runtime.name} does not let it be chosen, and always takes 512`,
         'remove it, or use --runtime node',
       )
-    places.push({ one: listener, at: node.at })
-    listen.push(listener)
   })
   return listen
 }
 
-/** @returns null where it is wrong */
-function placeOfListener(
-  one: RawListener,
-  node: Node,
-  problems: Problems,
-): Pick<ListenConfig, 'address' | 'port' | 'unix' | 'public'> | null {
+type ListenPlace = Pick<ListenConfig, 'address' | 'port' | 'unix' | 'public'>
+
+/** @returns several for an interface, and none where it is wrong */
+function placesOfListener(one: RawListener, node: Node, problems: Problems): readonly ListenPlace[] {
   const { address, port, unix, cleartext } = one
-  if (address === undefined || port === undefined || unix === undefined || one.public === undefined) return null
+  if (address === undefined || port === undefined || unix === undefined || one.public === undefined) return []
   if (unix === null) {
     if (port === null) {
       problems.error(node.at, 'port is missing', 'as in port: 443')
-      return null
+      return []
     }
     const mode = childOf(node, 'mode')
     if (mode)
@@ -72,12 +74,26 @@ function placeOfListener(
         'mode is for Unix sockets',
         'remove it, or write unix in place of port',
       )
-    return { address, port, unix: false, public: one.public }
+    const rest = { port, unix: false, public: one.public }
+    if (isIP(address) !== 0) return [{ address, ...rest }]
+    const at = placeOf(node, 'address')
+    return addressesOf(address, at, problems).map(each => ({ address: each, ...rest }))
   }
   for (const key of ['address', 'port', 'keepAlive'])
     if (childOf(node, key)) problems.error(placeOfKey(node, key), `a Unix socket has no ${key}`, 'remove it')
   // Nothing but a proxy in front connects there: its clients have come to the usual port.
-  return { address: unix, port: 0, unix: true, public: one.public ?? (cleartext === null ? 443 : 80) }
+  return [{ address: unix, port: 0, unix: true, public: one.public ?? (cleartext === null ? 443 : 80) }]
+}
+
+/** Of an interface, as they are now. Link-local ones cannot be connected to without naming an interface. */
+function addressesOf(name: string, at: Place, problems: Problems): string[] {
+  const all = networkInterfaces()
+  const found = Object.hasOwn(all, name) ? all[name] : undefined
+  if (found === undefined)
+    problems.error(at, `this machine has no network interface ${name}`, `it has ${Object.keys(all).join(', ')}`)
+  const addresses = (found ?? []).map(({ address }) => address).filter(address => !/^fe[89ab]/i.test(address))
+  if (found !== undefined && addresses.length === 0) problems.error(at, `network interface ${name} has no address`)
+  return addresses
 }
 
 function checkPlace(

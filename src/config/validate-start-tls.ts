@@ -23,14 +23,15 @@ export function warnUnreachable(
   }
 }
 
-/** A listener serves the sites that speak its protocol, and nothing else. */
+/** A listener serves the sites that speak its protocol, and nothing else. @param listen as they are written */
 export function checkStartTls(
-  listen: readonly ListenConfig[],
+  listen: readonly (Partial<Pick<ListenConfig, 'startTls' | 'name'>> | undefined)[],
   list: Node | undefined,
   sites: readonly SiteConfig[],
   problems: Problems,
 ): void {
-  listen.forEach(({ startTls, name }, index) => {
+  listen.forEach((one, index) => {
+    const { startTls, name = null } = one ?? {}
     if (!startTls || !list) return
     const own = sites.filter(({ listeners }) => servedOn(listeners, name))
     if (own.some(({ action }) => action.kind === 'tcp' && action.startTls === startTls)) return

@@ -99,7 +99,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   })
   if (listen.length > 0) warnUnreachable(nodes, listen, problems)
   if (!listen.some(({ proxyProtocol }) => proxyProtocol)) warnWithoutProxy(nodes, problems)
-  checkStartTls(listen, childOf(tree, 'listen'), sites, problems)
+  checkStartTls(raw.listen ?? [], childOf(tree, 'listen'), sites, problems)
   const acme = validateAcme(raw.acme, tree, nodes, listen, reader)
   checkLimits(limits, tree, problems)
   const tickets = validateTickets(raw.tickets, tree, problems)

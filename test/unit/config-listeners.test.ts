@@ -1,5 +1,6 @@
 /** Listeners as a configuration has them: names that sites refer to, defaults of each, and mistakes. */
 import assert from 'node:assert/strict'
+import { networkInterfaces } from 'node:os'
 import { describe, it } from 'node:test'
 import { abilities } from '../../src/base/runtime.ts'
 import { mapOf } from '../../src/cli/map/model.ts'
@@ -83,6 +84,32 @@ it('a redirect that serves the clients of a trusted proxy is part of the map', a
     mapOf(config).map(({ pattern }) => pattern),
     ['edge', 'cleartext', 'redirect'],
   )
+})
+
+describe('the name of an interface', () => {
+  const yaml = (address: string) =>
+    `listen: [{ address: ${address}, port: 443, name: own }]\nsites:\n${site('a.test')}`
+
+  it('stands for its addresses', async () => {
+    const expected = (networkInterfaces()['lo'] ?? []).map(({ address }) => address)
+    const { config } = await load(yaml('lo'))
+    assert.deepEqual(
+      config.listen.map(({ address, port, name }) => [address, port, name]),
+      expected.map(address => [address, 443, 'own']),
+    )
+  })
+
+  it('has to be one of this machine', async () => {
+    assert.match((await problemsOf(yaml('eth99'))).join(), /no network interface eth99\nit has .*lo/)
+    assert.match((await problemsOf(yaml('localhost'))).join(), /localhost is not an IP address\nwrite 127/)
+    assert.match((await problemsOf(yaml('a.very.long.name.of.something'))).join(), /is not an IP address/)
+    assert.match((await problemsOf(yaml('constructor'))).join(), /no network interface constructor/)
+  })
+
+  it('excludes other listeners at these addresses', async () => {
+    const two = yaml('lo').replace('[{', '[{ address: "::", port: 443 }, {')
+    assert.match((await problemsOf(two)).join(), /another listener already has \[::\]:443/)
+  })
 })
 
 describe('a Unix socket', () => {

@@ -55,6 +55,14 @@ function rangeOrUnix(text: string): Formed<string> {
   return text === unixPeer ? { ok: text } : addressRange(text)
 }
 
+/** An interface is looked up when the listeners are validated. */
+function listenAddress(text: string): Formed<string> {
+  const address = ipAddress(text)
+  return 'ok' in address || text === 'localhost' || !/^[A-Za-z][A-Za-z0-9_.-]{0,14}$/.test(text)
+    ? address
+    : { ok: text }
+}
+
 export function listenerName(text: string): Formed<string> {
   if (/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(text)) return { ok: text }
   return {
@@ -89,9 +97,9 @@ export const listenShape = shape({
       example: 'public',
     },
     address: {
-      kind: { type: 'string', form: ipAddress, write: 'IP address' },
+      kind: { type: 'string', form: listenAddress, write: 'IP address or network interface' },
       default: '::',
-      docs: '`"::"` takes every IPv6 and IPv4 address.',
+      docs: '`"::"` takes every IPv6 and IPv4 address. The name of an interface stands for all of its addresses at the time, without link-local ones.',
       example: '127.0.0.1',
     },
     port: {
