@@ -27,6 +27,7 @@ export const peers = {
   dovecot: ['dovecot-imapd', 'dovecot-pop3d'],
   ip: ['iproute2'],
   goaccess: ['goaccess'],
+  git: ['git'],
 }
 
 /** @returns {string | null} the path of `command`, looked for in PATH and the sbin folders */

@@ -17,6 +17,7 @@ import { issueFiles, temporaryFolder, testCa } from '../harness/certificates.ts'
 import { freePort, listening } from '../harness/ports.ts'
 import { rawTls } from '../harness/raw.ts'
 import { until } from '../harness/until.ts'
+import { echoUpgrade, webSocketEchoes } from '../harness/websocket.ts'
 
 const skip = spawnSync('nginx', ['-v']).error !== undefined && 'not installed: nginx'
 
@@ -54,12 +55,7 @@ function echo(request: http.IncomingMessage, response: http.ServerResponse): voi
 
 const backends = Array.from({ length: 4 }, () => {
   const server = http.createServer(echo)
-  server.on('upgrade', (_, socket) => {
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
-    socket.on('data', chunk => socket.write(chunk))
-    socket.on('error', () => {})
-    socket.on('end', () => socket.end())
-  })
+  server.on('upgrade', (_, socket) => echoUpgrade(socket))
   return server
 })
 
@@ -251,16 +247,8 @@ describe('an nginx.conf that was moved by docs/coming-from-nginx.md', { skip }, 
   })
 
   it('has a WebSocket', async () => {
-    for (const [port] of [ports.nginx, ports.sallyport]) {
-      const client = await rawTls(port, { servername: chat })
-      client.send(
-        `GET /socket HTTP/1.1\r\nHost: ${chat}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`,
-      )
-      assert.match(await client.until(text => text.includes('\r\n\r\n')), /^HTTP\/1\.1 101 /)
-      client.send('there and back')
-      await client.until(text => text.endsWith('there and back'))
-      client.destroy()
-    }
+    for (const [port] of [ports.nginx, ports.sallyport])
+      await webSocketEchoes(await rawTls(port, { servername: chat }), chat)
   })
 
   it('logs the same lines', async () => {
