@@ -45,6 +45,7 @@ export class Upstreams {
       scheme: config.scheme,
       balance: config.balance,
       hash: hashText(config.hash),
+      outlier: config.outlier,
       ranks: config.endpoints.map(({ weight = 1, backup = false }) => `${weight}${backup ? 'b' : ''}`).join(),
       maxIdle: config.pool.idle,
       hostHeader: config.host,
@@ -53,7 +54,14 @@ export class Upstreams {
     const before = this.byName.get(config.name)
     if (before?.isMadeOf(terms, destinations)) return before
     const named = known.filter(each => each.isNamed).map(each => each.destination)
-    return new Upstream(terms, destinations, [...new Set(named)])
+    return new Upstream(terms, destinations, [...new Set(named)], (endpoint, why, forMs) =>
+      this.log?.write('warn', 'an endpoint was ejected', {
+        upstream: config.name,
+        endpoint: endpoint.where,
+        why,
+        seconds: Math.round(forMs / 1000),
+      }),
+    )
   }
 
   /** What is in the files of TLS to backends, as they were looked at last, counts from now on. */

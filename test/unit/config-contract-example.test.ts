@@ -150,6 +150,7 @@ describe("the contract's example", () => {
         endpoints: [{ host: '10.0.1.5', port: 8443 }],
         balance: 'round-robin',
         hash: null,
+        outlier: null,
         tls: {
           caFile: path.join(cwd, 'internal.pem'),
           serverName: 'pay.internal',

@@ -62,6 +62,7 @@ describe('defaults', () => {
       endpoints: [{ host: 'b.test', port: 443 }],
       balance: 'round-robin',
       hash: null,
+      outlier: null,
       tls: {
         caFile: null,
         serverName: null,

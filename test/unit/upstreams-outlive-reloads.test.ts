@@ -13,6 +13,7 @@ const config = (changes: Partial<UpstreamConfig> = {}): UpstreamConfig => ({
   ],
   balance: 'round-robin',
   hash: null,
+  outlier: null,
   tls: null,
   pool: { idle: 8 },
   http: 'auto',
@@ -47,6 +48,7 @@ describe('an upstream over a reload', () => {
     balance: { balance: 'random' },
     pool: { pool: { idle: 9 } },
     host: { host: 'endpoint' },
+    outlier: { outlier: { consecutive: 5, ejectionMs: 30_000, maxEjectedPercent: 50, statuses: [503] } },
     hash: { hash: { as: 'text', value: 'ja4' } },
     weights: {
       endpoints: [

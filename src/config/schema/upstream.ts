@@ -129,6 +129,41 @@ const endpointShape = shape({
   },
 })
 
+const outlierShape = shape({
+  name: 'outlier',
+  docs:
+    'Ejects endpoints that accept connections and then fail: such an endpoint is tried last for a while. Failures are connections that ' +
+    'cannot be made, resets, timeouts, responses that are not valid HTTP or are cut off, and the `statuses`.',
+  rows: {
+    consecutive: {
+      kind: { type: 'integer', min: 1, max: 1_000 },
+      default: 5,
+      docs: 'Failures in a row after which an endpoint is ejected. Each worker process counts what it sees itself.',
+      example: '3',
+    },
+    ejection: {
+      kind: { type: 'duration' },
+      default: '30s',
+      docs: 'How long an endpoint is ejected the first time; the second time twice as long, and so on, up to ten times.',
+      example: '1m',
+    },
+    maxEjected: {
+      kind: { type: 'percent', min: 0, max: 100 },
+      default: '50%',
+      docs:
+        'The largest share of the endpoints that may be ejected at once. One of several may always be; the only endpoint of an upstream ' +
+        'never is.',
+      example: '30%',
+    },
+    statuses: {
+      kind: { type: 'list', of: { type: 'integer', min: 400, max: 599 }, single: true },
+      defaultDocs: '`[502, 503, 504]`',
+      docs: 'Responses that count as failures.',
+      example: '[500, 502, 503, 504]',
+    },
+  },
+})
+
 const poolShape = shape({
   name: 'pool',
   docs: 'Connections to backends are kept open and reused; `timeouts.poolIdle` limits for how long.',
@@ -179,6 +214,11 @@ export const upstreamShape = shape({
         'its certificate. A request without the value goes by the address. Whoever chooses the value chooses the endpoint: clients can ' +
         'send what they like in a header, cookie or query.',
       example: '{ cookie: sid }',
+    },
+    outlier: {
+      kind: { type: 'object', shape: outlierShape },
+      docs: 'Ejects endpoints that fail again and again for a while; `{}` with the defaults. Off by default.',
+      example: '{ consecutive: 5, ejection: 30s, maxEjected: 50% }',
     },
     tls: {
       kind: { type: 'object', shape: upstreamTlsShape },

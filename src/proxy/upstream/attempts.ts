@@ -232,6 +232,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
     this.forget()
     this.answered = true
     this.measure()
+    if (this.endpoint !== null) this.upstream.outlier?.answered(this.endpoint, head.status)
     if (this.owner.startedAt > 0) this.owner.headAt = nowMs()
     this.sink.answer(head, bodyless)
   }
@@ -272,6 +273,7 @@ export class Attempts implements Waiter, RequestSink, BackendUser, BackendSide, 
     // The time of this exchange is over, maybe before that of the connection which is made for it.
     if (this.opening !== null && endpoint !== null && isRefusal(error.code)) endpoint.avoid()
     this.measure()
+    if (endpoint !== null) this.upstream.outlier?.failed(endpoint, error.code)
     this.drop()
     const replayable = !this.answered && this.keeping
     const again = this.upstream.retry.again(error.code, this.count, this.owner.head.method, replayable)

@@ -77,7 +77,7 @@ export class Dial implements LinkHandler, Waiting {
     if (link === null) {
       this.link?.destroy()
       if (error !== null && isRefusal(error.code)) endpoint.avoid()
-    } else endpoint.avoidUntil = 0
+    } else endpoint.wasConnected()
     settled(link, error)
   }
 }

@@ -43,8 +43,14 @@ export class Endpoint {
   weight = 1
   /** Null where nobody measures */
   latency: Latency | null = null
-  /** It could not be connected to, and is tried last until then, on the clock of `nowMs`; 0: nothing is held against it */
+  /** It could not be connected to, or was ejected, and is tried last until then, on the clock of `nowMs`; 0: nothing is held against it */
   avoidUntil = 0
+  /** In a row, as outlier.ts counts them */
+  failures = 0
+  /** How often it was ejected, without having been well for long in between */
+  ejections = 0
+  /** On the clock of `nowMs` */
+  ejectedUntil = 0
   /** Null until the first exchange */
   pool: EndpointPool | null = null
   /** Its upstream does not have this address any more: what is under way here ends, and nothing begins */
@@ -86,7 +92,12 @@ export class Endpoint {
 
   /** A connection could not be made: for a while it is tried last. */
   avoid(): void {
-    this.avoidUntil = nowMs() + avoidMs
+    this.avoidUntil = Math.max(this.avoidUntil, nowMs() + avoidMs)
+  }
+
+  /** That says nothing of what it does with requests: one that is ejected stays so. */
+  wasConnected(): void {
+    if (this.avoidUntil !== 0 && this.ejectedUntil <= nowMs()) this.avoidUntil = 0
   }
 
   /** A try begins, of an upstream that balances by latency. @returns what `tryEnded` is given, once */

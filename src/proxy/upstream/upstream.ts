@@ -2,12 +2,14 @@
  * An upstream: endpoints that can stand in for each other, and how one is picked. It outlives snapshots: one whose terms a reload
  * leaves as they are is the same object afterwards, and one whose terms have changed keeps the destinations that have not.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { type BalanceName, balancer, isTimed } from './balance/all.ts'
 import type { Pick } from './balance/avoid.ts'
 import type { Destination } from './destination.ts'
 import type { Endpoint } from './endpoint.ts'
 import { EndpointSet } from './endpoint-set.ts'
 import { compileHash } from './hash-key.ts'
+import { type Ejected, Outlier, type OutlierTerms } from './outlier.ts'
 import type { Picked } from './picked.ts'
 import { compileRetry, type RetryPolicy } from './retry.ts'
 
@@ -20,6 +22,8 @@ export type UpstreamTerms = {
   readonly hash: string
   /** Of each destination, in their order: its weight, with `b` behind it for a backup, as in `1,2,1b` */
   readonly ranks: string
+  /** Null: no endpoint is ejected */
+  readonly outlier: OutlierTerms | null
   /** Idle connections kept for each endpoint */
   readonly maxIdle: number
   /** What the Host field says toward the backend */
@@ -34,9 +38,16 @@ export class Upstream {
   readonly retry: RetryPolicy = defaultRetry
   /** It balances by the latency of its endpoints, which has to be measured */
   readonly timed: boolean
+  readonly outlier: Outlier | null
   private readonly choose: Pick
 
-  constructor(terms: UpstreamTerms, destinations: readonly Destination[], named: readonly Destination[]) {
+  /** @param ejected told of every ejection */
+  constructor(
+    terms: UpstreamTerms,
+    destinations: readonly Destination[],
+    named: readonly Destination[],
+    ejected: Ejected,
+  ) {
     this.terms = terms
     this.name = terms.name
     const ranks = terms.ranks.split(',')
@@ -45,6 +56,8 @@ export class Upstream {
       named,
       destinations.filter((_each, at) => ranks[at]?.endsWith('b')),
     )
+    const { outlier } = terms
+    this.outlier = outlier === null ? null : new Outlier(outlier, () => this.set.endpoints, ejected)
     this.timed = isTimed(terms.balance)
     this.choose = balancer(terms.balance, compileHash(terms.hash))
   }
@@ -65,6 +78,7 @@ export class Upstream {
     const own = this.set.destinations
     return (
       termNames.every(name => this.terms[name] === terms[name]) &&
+      isDeepStrictEqual(this.terms.outlier, terms.outlier) &&
       own.length === destinations.length &&
       own.every((each, at) => each === destinations[at])
     )

@@ -69,6 +69,31 @@ const backends: Readonly<Record<string, Effect>> = {
     look: ({ upstream }) => upstream.terms.hash,
     sees: 'query:b',
   },
+  outlier: { to: {}, look: ({ upstream }) => upstream.outlier !== null, sees: true },
+  'outlier.consecutive': {
+    given: { outlier: {} },
+    to: 3,
+    look: ({ upstream }) => upstream.terms.outlier?.consecutive,
+    sees: 3,
+  },
+  'outlier.ejection': {
+    given: { outlier: {} },
+    to: '7s',
+    look: ({ upstream }) => upstream.terms.outlier?.ejectionMs,
+    sees: 7_000,
+  },
+  'outlier.maxEjected': {
+    given: { outlier: {} },
+    to: '20%',
+    look: ({ upstream }) => upstream.terms.outlier?.maxEjectedPercent,
+    sees: 20,
+  },
+  'outlier.statuses': {
+    given: { outlier: {} },
+    to: [500],
+    look: ({ upstream }) => upstream.terms.outlier?.statuses,
+    sees: [500],
+  },
   'endpoints[].url': {
     given: { endpoints: [{ url: 'https://127.0.0.1:1' }] },
     to: 'https://127.0.0.1:2',
