@@ -58,6 +58,7 @@ before(async () => {
     timeouts: { handshake: `${handshakeMs}ms`, response: '700ms' },
     sites: [
       { host: 'web.test', certificate: 'local', default: true, routes: [{ respond: { body: 'web' } }] },
+      { host: address, certificate: 'local', routes: [{ respond: { body: 'by address' } }] },
       await site('mail', 'smtp', '220-mail\r\n220 mail.internal ESMTP\r\n'),
       await site('signed', 'smtp', '220 hi\r\n', signed),
       await site('no', 'smtp', '554 5.7.1 go away\r\n'),

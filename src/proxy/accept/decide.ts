@@ -70,7 +70,9 @@ function decideStartTls(sites: SiteTable, hello: ClientHello, named: Site | null
   const fits = sites.startTls.get(startTls) ?? []
   const { defaultSite } = sites
   const byDefault = defaultSite !== null && fits.includes(defaultSite) ? defaultSite : null
-  const site = named ?? byDefault ?? (serverName === null && fits.length === 1 ? (fits[0] as Site) : null)
+  // A site that is the address itself was not asked for by a client that knows no names.
+  const asked = serverName === null && named !== null && !fits.includes(named) ? null : named
+  const site = asked ?? byDefault ?? (serverName === null && fits.length === 1 ? (fits[0] as Site) : null)
   const { unrecognized_name } = alerts
   if (site === null) {
     return serverName === null
