@@ -66,6 +66,14 @@ export class Fields {
     return lineOf(this.lines, name.toLowerCase(), 0) >= 0
   }
 
+  /** Whether there is a field with one of these names: one pass, and none where no such name can be there. */
+  hasAny({ names, bits }: FieldNames): boolean {
+    if ((this.bits & bits) === 0) return false
+    const text = this.lines
+    for (let at = 0; at < text.length; at = nextLine(text, at)) if (isNamed(text, at, names)) return true
+    return false
+  }
+
   /** Replaces every field of that name. Throws TypeError on a name or value that RFC 9110 does not allow. */
   set(name: string, value: string): void {
     check(name, value)

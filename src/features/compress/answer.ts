@@ -4,7 +4,13 @@ import type { ResponseHead } from '../../wire/heads.ts'
 import type { MediaTypes } from './media-types.ts'
 
 /** Digests are of the bytes that the backend sent: whoever checks them must get those. */
-const untouched = ['content-encoding', 'content-range', 'content-digest', 'repr-digest', 'digest', 'content-md5']
+const untouched = fieldNames([
+  ...['content-encoding', 'content-range'],
+  ...['content-digest', 'repr-digest', 'digest', 'content-md5'],
+])
+const cacheControl = fieldNames(['cache-control'])
+const tags = fieldNames(['etag'])
+const vary = fieldNames(['vary'])
 const replaced = fieldNames(['etag', 'accept-ranges'])
 const added = fieldNames(['etag', 'vary', 'content-encoding']).bits
 
@@ -13,8 +19,7 @@ export function isCompressible({ status, fields, contentLength }: ResponseHead, 
   if (status < 200 || withoutWhole.has(status) || contentLength === 0) return false
   const type = fields.get('content-type')
   if (type === null || !types(type)) return false
-  for (const name of untouched) if (fields.has(name)) return false
-  return !isNotToTransform(fields)
+  return !fields.hasAny(untouched) && !isNotToTransform(fields)
 }
 
 /** No content, a part of it, or none that is spoken of here */
@@ -22,7 +27,7 @@ const withoutWhole: ReadonlySet<number> = new Set([204, 205, 206, 304])
 
 /** Of a request as of an answer */
 export const isNotToTransform = (fields: Fields): boolean =>
-  fields.getAll('cache-control').some(value => hasElement(value, 'no-transform'))
+  fields.hasAny(cacheControl) && fields.getAll('cache-control').some(value => hasElement(value, 'no-transform'))
 
 /** The same address gives other bytes to a client that accepts something else. */
 export function addVary(fields: Fields): void {
@@ -31,9 +36,9 @@ export function addVary(fields: Fields): void {
 }
 
 export function markCompressed(fields: Fields, coding: string): void {
-  const vary = variesAlready(fields) ? '' : 'vary: accept-encoding\r\n'
-  const etag = fields.get('etag')
-  fields.replace(replaced, `${etag === null ? '' : weakened(etag)}${vary}content-encoding: ${coding}\r\n`, added)
+  const varies = variesAlready(fields) ? '' : 'vary: accept-encoding\r\n'
+  const etag = fields.hasAny(tags) ? fields.get('etag') : null
+  fields.replace(replaced, `${etag === null ? '' : weakened(etag)}${varies}content-encoding: ${coding}\r\n`, added)
 }
 
 /**
@@ -50,8 +55,6 @@ export function weakenConfirmed(answer: Fields, request: Fields): void {
   addVary(answer)
 }
 
-const tags = fieldNames(['etag'])
-
 /** The bytes are others than those that a strong tag names. What is no tag at all goes. */
 function weakened(etag: string): string {
   if (etag.startsWith('W/"')) return `etag: ${etag}\r\n`
@@ -59,6 +62,7 @@ function weakened(etag: string): string {
 }
 
 const variesAlready = (fields: Fields): boolean =>
+  fields.hasAny(vary) &&
   fields.getAll('vary').some(value => hasElement(value, 'accept-encoding') || hasElement(value, '*'))
 
 /** @param wanted in lower case */

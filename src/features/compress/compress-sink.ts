@@ -8,6 +8,7 @@ import type { Choice } from './accept-encoding.ts'
 import { addVary, isCompressible, isNotToTransform, markCompressed, weakenConfirmed } from './answer.ts'
 import type { Coding } from './codings.ts'
 import type { CompressingExchange } from './compressing-exchange.ts'
+import { HeldHead } from './held-head.ts'
 import type { MediaTypes } from './media-types.ts'
 import { StreamedBody } from './streamed-body.ts'
 import { type CompressedBody, WholeBody, wholeAtMost } from './whole-body.ts'
@@ -23,6 +24,7 @@ export class CompressSink extends WrappedSink {
   private readonly terms: Terms
   private readonly choice: Choice
   private body: CompressedBody | null = null
+  private head: HeldHead | null = null
   /** Of the inner origin. Null before that has returned, when nobody can let it go on yet */
   request: RequestSink | null = null
 
@@ -38,12 +40,8 @@ export class CompressSink extends WrappedSink {
     if (head.status === 304) weakenConfirmed(fields, this.exchange.head.fields)
     else if (this.isWorthIt(contentLength) && isCompressible(head, this.terms.types)) {
       const coding = isNotToTransform(this.exchange.head.fields) ? null : this.choice.coding
-      if (coding === null || !this.take(coding, contentLength, bodyless)) addVary(fields)
-      else {
-        markCompressed(fields, coding)
-        head.contentLength = -1
-        head.chunked = !bodyless
-      }
+      if (coding !== null && this.take(coding, head, bodyless)) return
+      addVary(fields)
     }
     this.sink.answer(head, bodyless)
   }
@@ -59,7 +57,8 @@ export class CompressSink extends WrappedSink {
   /** What the client has of the body is not complete, and what is held of it would not make it so. */
   override abort(error: ProxyError): void {
     this.body?.drop()
-    this.sink.abort(error)
+    if (this.head === null || this.head.sent) this.sink.abort(error)
+    else this.exchange.failThrough(this.sink, error)
   }
 
   resume(): void {
@@ -75,18 +74,24 @@ export class CompressSink extends WrappedSink {
     return length < 0 || length >= this.terms.minBytes || !this.choice.identity
   }
 
-  /** @returns whether the body can be compressed: there are only so many encoders */
-  private take(coding: Coding, length: number, bodyless: boolean): boolean {
+  /** @returns whether it is compressed: there are only so many encoders */
+  private take(coding: Coding, head: ResponseHead, bodyless: boolean): boolean {
     const { exchange, sink, terms } = this
-    // The answer to a HEAD has the fields, and needs none.
-    if (bodyless) return true
+    const { contentLength: length, fields } = head
     const short = length >= 0 && length <= wholeAtMost
-    if (!short && !exchange.services.compressors.take()) return false
-    const body = short
-      ? new WholeBody(sink, exchange.share, coding, terms.level)
-      : new StreamedBody(exchange, sink, () => this.letSourceGoOn(), coding, terms.level)
-    this.body = body
-    exchange.onDone(() => body.drop())
+    // The answer to a HEAD has the fields, and needs no encoder.
+    if (!short && !bodyless && !exchange.services.compressors.take()) return false
+    markCompressed(fields, coding)
+    if (bodyless) {
+      head.contentLength = -1
+      head.chunked = false
+      sink.answer(head, true)
+      return true
+    }
+    this.head = new HeldHead(sink, head)
+    this.body = short
+      ? new WholeBody(exchange, sink, this.head, length, coding, terms.level)
+      : new StreamedBody(exchange, sink, this.head, () => this.letSourceGoOn(), coding, terms.level)
     return true
   }
 }

@@ -16,7 +16,8 @@ import type { Sink } from '../../model/stage.ts'
 import type { Fields } from '../../wire/fields.ts'
 import { type Coding, codecs, type Encoder } from './codings.ts'
 import type { CompressingExchange } from './compressing-exchange.ts'
-import { type CompressedBody, compressWhole, wholeAtMost } from './whole-body.ts'
+import type { HeldHead } from './held-head.ts'
+import { type CompressedBody, compressWhole, sendWhole, wholeAtMost } from './whole-body.ts'
 
 /** Bytes that are held while the encoder works, before the source is stopped, and when it is let go on */
 const heldAtMost = 65_536
@@ -27,6 +28,7 @@ const pieceBytes = 65_536
 export class StreamedBody implements CompressedBody, TurnTask {
   private readonly exchange: CompressingExchange
   private readonly sink: Sink
+  private readonly head: HeldHead
   private readonly letSourceGoOn: () => void
   private readonly coding: Coding
   private readonly level: number | null
@@ -50,16 +52,21 @@ export class StreamedBody implements CompressedBody, TurnTask {
   constructor(
     exchange: CompressingExchange,
     sink: Sink,
+    head: HeldHead,
     letSourceGoOn: () => void,
     coding: Coding,
     level: number | null,
   ) {
     this.exchange = exchange
     this.sink = sink
+    this.head = head
     this.letSourceGoOn = letSourceGoOn
     this.coding = coding
     this.level = level
     this.held = new HeldBytes(exchange.share)
+    exchange.onDone(() => this.drop())
+    // Its head goes out although nothing of the body has come.
+    this.waitForTurn()
   }
 
   data(bytes: Uint8Array, from: number, to: number): boolean {
@@ -81,8 +88,7 @@ export class StreamedBody implements CompressedBody, TurnTask {
     }
     const bytes = compressWhole(this.coding, this.level, this.held)
     this.drop()
-    this.sink.data(bytes, 0, bytes.length)
-    this.sink.end(trailers)
+    sendWhole(this.sink, this.head, bytes, trailers)
   }
 
   resume(): boolean {
@@ -110,7 +116,9 @@ export class StreamedBody implements CompressedBody, TurnTask {
   }
 
   private turnEnded(): void {
+    this.head.send(-1)
     if (this.encoder === null) {
+      if (this.held.length === 0) return
       this.begin()
       this.goOn()
     } else if (!this.working && this.unflushed) {
@@ -124,6 +132,7 @@ export class StreamedBody implements CompressedBody, TurnTask {
     const { cost, stream } = codecs[this.coding]
     const encoder = stream(this.level)
     this.encoder = encoder
+    this.head.send(-1)
     this.exchange.share.add(cost)
     encoder.on('data', (chunk: Buffer) => this.exchange.resumed(() => this.output(chunk)))
     encoder.on('end', () => this.exchange.resumed(() => this.whole()))
