@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../../test/harness/ports.ts'
 import { backendConfig } from './configs/backend.ts'
+import { ordersJson } from './orders.ts'
 import { logTail, start } from './processes.ts'
 import type { BackendPorts, CertificateFiles } from './setup.ts'
 
@@ -20,6 +21,7 @@ export async function startBackend(core: number, folder: string, certificates: C
   const bodies = path.join(folder, 'bodies')
   mkdirSync(bodies, { recursive: true })
   writeFileSync(path.join(bodies, '16k.bin'), Buffer.alloc(16 * 1024, 'sallyport '))
+  writeFileSync(path.join(bodies, 'orders.json'), ordersJson())
   writeFileSync(path.join(bodies, '1m.bin'), Buffer.alloc(1024 * 1024, 'sallyport '))
   const ports = { plain: await freePort(), tls: await freePort(), h2c: await freePort(), script: await freePort() }
   const config = path.join(folder, 'nginx.conf')

@@ -89,6 +89,7 @@ export function peersOf(one: Case, allowed: readonly PeerName[]): PeerName[] {
   const references = new Set(one.goals.map(({ of }) => of))
   if (references.has('plain')) wanted.add('plain')
   else if (references.has('one')) wanted.add('two')
+  else if (one.shape === 'gzip') wanted.add('nginx').add('base')
   else for (const name of [...others, 'base' as const]) wanted.add(name)
   if (one.bare !== undefined) wanted.add('bare')
   if (one.node === true) wanted.add('node')

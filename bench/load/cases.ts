@@ -1,6 +1,7 @@
 /** What is measured: one row per figure that the project holds itself to. */
 import type { Case, Goal } from './case.ts'
 import { grpcMessage, smallBody } from './configs/backend.ts'
+import { ordersJson } from './orders.ts'
 
 const small = { path: '/small', bytes: smallBody.length }
 const large = { path: '/1m.bin', bytes: 1024 * 1024 }
@@ -197,6 +198,16 @@ export const cases: readonly Case[] = [
     shape: 'stages',
     bare: undefined,
     goals: [{ subject: 'sallyport', of: 'plain', most: 1.05 }],
+  },
+  {
+    id: 'gzip-json',
+    title: 'TLS to HTTP, 13.4 kB of JSON, gzip',
+    ...edge,
+    path: '/orders.json',
+    bytes: ordersJson().length,
+    shape: 'gzip',
+    bare: undefined,
+    goals: [{ subject: 'sallyport', of: 'nginx', most: 0.75 }],
   },
   {
     id: 'workers-2',

@@ -21,7 +21,7 @@ export async function measureCrowd(bench: Bench, one: Case, peer: RunningPeer, s
   const { path, connections, bytes, idleBeside = 0 } = one
   const idle = await openIdle({ core, port: peer.port, ca: certificates.ca, path, connections: idleBeside })
   const url = `https://localhost:${peer.port}${path}`
-  const load = { core, url, connections, bytes, folder, sendBytes: 0, env: bench.clientEnv }
+  const load = { core, url, connections, bytes, folder, sendBytes: 0, gzip: false, env: bench.clientEnv }
   const driven = runWrk({ ...load, seconds: settleSeconds + seconds + 1 })
   await wait(settleSeconds * 1000)
   const sample = async () => ({

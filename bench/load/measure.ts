@@ -87,7 +87,7 @@ function drive(bench: Bench, one: Case, port: number, seconds: number, clients: 
   if (one.load === 'handshakes') return runHandshakes(load)
   if (one.load === 'h2')
     return runStreams({ ...load, streams: one.streams ?? 1, grpc: one.shape === 'grpc', folder })
-  return runWrk({ ...load, bytes: one.bytes, folder, sendBytes: one.sendBytes ?? 0 })
+  return runWrk({ ...load, bytes: one.bytes, folder, sendBytes: one.sendBytes ?? 0, gzip: one.shape === 'gzip' })
 }
 
 /** The short load before a measurement; what fails here fails again in it. */

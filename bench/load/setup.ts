@@ -13,10 +13,10 @@ export const peerNames = [
 export type PeerName = (typeof peerNames)[number]
 
 /**
- * How TLS ends: in the proxy (edge; grpc has HTTP/2 behind it, stages has five stages on the route, respond has no
+ * How TLS ends: in the proxy (edge; grpc has HTTP/2 behind it, stages has five stages on the route, gzip compresses, respond has no
  * backend), there and again towards the backend (bridge), or in the backend (passthrough).
  */
-export type Shape = 'edge' | 'bridge' | 'passthrough' | 'grpc' | 'stages' | 'respond'
+export type Shape = 'edge' | 'bridge' | 'passthrough' | 'grpc' | 'stages' | 'gzip' | 'respond'
 
 /** All addresses are 127.0.0.1. `script` is the backend for what nginx cannot do: read an upload, speak WebSocket. */
 export type BackendPorts = {

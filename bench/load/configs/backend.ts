@@ -11,7 +11,7 @@ export type BackendSetup = {
   readonly ports: Omit<BackendPorts, 'script'>
   readonly certificates: CertificateFiles
   readonly folder: string
-  /** Holds 16k.bin and 1m.bin */
+  /** Holds 16k.bin, 1m.bin and orders.json */
   readonly bodies: string
 }
 
@@ -34,6 +34,7 @@ http {
   tcp_nopush on;
   output_buffers 2 256k;
   open_file_cache max=16 inactive=1h;
+  types { application/json json; }
   keepalive_requests 1000000000;
   keepalive_timeout 1h;
   server {

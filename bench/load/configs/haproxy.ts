@@ -49,6 +49,7 @@ ${logPort === null ? '' : '  log global\n  option httplog\n'}`
     grpc: `127.0.0.1:${backendPort} proto h2`,
     edge: `127.0.0.1:${backendPort}`,
     stages: `127.0.0.1:${backendPort}`,
+    gzip: `127.0.0.1:${backendPort}`,
     passthrough: '',
   }[shape]
   return `${front}  option forwardfor

@@ -38,6 +38,10 @@ function site({ shape, backendPort, ca, many }: Setup, certificate: string): str
     routes:
       - limits: { body: 1MB }
         to: [http://127.0.0.1:${backendPort}]`
+    case 'gzip':
+      return `${certificate}
+    compress: { algorithms: [gzip] }
+    to: [http://127.0.0.1:${backendPort}]`
     case 'bridge':
       return `${certificate}
     to:
