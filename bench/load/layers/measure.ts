@@ -4,7 +4,7 @@ import type { Case } from '../case.ts'
 import { processIds } from '../cpu.ts'
 import { type Bench, type Clients, measureLoad, warmUpFirst } from '../measure.ts'
 import { startForCase } from '../rounds.ts'
-import type { PeerName } from '../setup.ts'
+import { noisyShare, type PeerName } from '../setup.ts'
 import { spread } from '../statistics.ts'
 import { type Samples, sampleProcesses } from './perf.ts'
 import { type LayerResult, type Profile, splitLayers } from './split.ts'
@@ -29,7 +29,8 @@ export async function profileRow(bench: Bench, one: Case, allowed: readonly Peer
     // TLS of a passthrough is the backend's.
     const hasTwin = isRuntime && one.shape !== 'passthrough'
     const cleartext = hasTwin ? await profilePeer(bench, { ...one, cleartext: true }, peer) : null
-    results.push({ caseId: one.id, peer, layers: splitLayers(profile, cleartext, isRuntime) })
+    const isNoisy = profile.isNoisy || cleartext?.isNoisy === true
+    results.push({ caseId: one.id, peer, layers: splitLayers(profile, cleartext, isRuntime), isNoisy })
   }
   return results
 }
@@ -39,6 +40,7 @@ async function profilePeer(bench: Bench, one: Case, name: PeerName): Promise<Pro
   const peer = await startForCase({ bench, one, logPort: one.accessLog === true ? 0 : null }, name)
   const file = path.join(folder, `perf-${name}-${one.cleartext === true ? 'clear' : 'tls'}.data`)
   const costs: number[] = []
+  let isNoisy = false
   const sum = { kernel: 0, tlsLibrary: 0, compiled: 0, native: 0 }
   try {
     await warmUpFirst(bench, one, peer, noClients)
@@ -53,10 +55,11 @@ async function profilePeer(bench: Bench, one: Case, name: PeerName): Promise<Pro
       )
       if (reading.problems.length > 0) throw new Error(`${one.id} ${name}: ${reading.problems.join('; ')}`)
       costs.push(reading.cpuUs ?? 0)
+      isNoisy ||= (reading.foreignShare ?? 0) > noisyShare
       for (const key of Object.keys(sum) as (keyof Samples)[]) sum[key] += samples[key]
     }
   } finally {
     await peer.stop()
   }
-  return { cpuUs: spread(costs)?.median ?? 0, samples: sum }
+  return { cpuUs: spread(costs)?.median ?? 0, samples: sum, isNoisy }
 }

@@ -49,6 +49,11 @@ function grid({ results }: LayersRun): Grid {
 
 export function layersText(run: LayersRun, form: 'text' | 'markdown'): string {
   const render = form === 'markdown' ? asMarkdown : asText
-  const { rounds, seconds } = run
-  return `${linesOf(run).join('; ')}. CPU us per request; ${rounds} x ${seconds} s.\n\n${render(grid(run))}\n`
+  const { rounds, seconds, results } = run
+  const noisy = results.filter(({ isNoisy }) => isNoisy).length
+  const noise =
+    noisy === 0
+      ? ''
+      : `\n\nNoise: other processes used over 5% of the proxy's core in ${noisy} of ${results.length} bars. Compare the layers within a row, not the totals.`
+  return `${linesOf(run).join('; ')}. CPU us per request; ${rounds} x ${seconds} s.${noise}\n\n${render(grid(run))}\n`
 }

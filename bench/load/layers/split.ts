@@ -6,7 +6,9 @@ import type { PeerName } from '../setup.ts'
 import type { Samples } from './perf.ts'
 
 /** One proxy in one row: CPU time per request, and where it was sampled */
-export type Profile = { readonly cpuUs: number; readonly samples: Samples }
+type Sampled = { readonly cpuUs: number; readonly samples: Samples }
+
+export type Profile = Sampled & { readonly isNoisy: boolean }
 
 /** Microseconds per request */
 export type Layers = {
@@ -20,9 +22,15 @@ export type Layers = {
 
 export const layerNames = ['kernel', 'tls', 'runtime', 'own'] as const satisfies readonly (keyof Layers)[]
 
-export type LayerResult = { readonly caseId: string; readonly peer: PeerName; readonly layers: Layers }
+export type LayerResult = {
+  readonly caseId: string
+  readonly peer: PeerName
+  readonly layers: Layers
+  /** Other processes used a good part of the proxy's core meanwhile */
+  readonly isNoisy: boolean
+}
 
-const microseconds = ({ cpuUs, samples }: Profile) => {
+const microseconds = ({ cpuUs, samples }: Sampled) => {
   const all = samples.kernel + samples.tlsLibrary + samples.compiled + samples.native
   const of = (count: number) => (all === 0 ? 0 : (cpuUs * count) / all)
   return {
@@ -34,7 +42,7 @@ const microseconds = ({ cpuUs, samples }: Profile) => {
 }
 
 /** `cleartext` is the same row without TLS; null where the row has none, or the TLS library is a file of its own. */
-export function splitLayers(profile: Profile, cleartext: Profile | null, isRuntime: boolean): Layers {
+export function splitLayers(profile: Sampled, cleartext: Sampled | null, isRuntime: boolean): Layers {
   const { kernel, tlsLibrary, compiled, native } = microseconds(profile)
   if (!isRuntime) return { kernel, tls: tlsLibrary, runtime: 0, own: native + compiled }
   const tls = cleartext === null ? 0 : Math.max(0, native - microseconds(cleartext).native)
