@@ -353,7 +353,7 @@ describe('what a peer that is not trusted sends', () => {
 
   it('never has a part in whom it is taken for (HTTP/1.1)', async () => {
     let served = 0
-    for (let round = 0; round < 150; round++) {
+    for (let round = 0; round < 80; round++) {
       const fields = Array.from(
         { length: 1 + random(6) },
         () => `${spelled(pick(names))}:${pick([' ', '', '  '])}${pick(values)}\r\n`,
@@ -373,13 +373,13 @@ describe('what a peer that is not trusted sends', () => {
       const record = await gateway.logged(each => each['path'] === `/u?${round}`)
       assert.deepEqual([record['client'], record['peer']], [address, undefined], shown)
     }
-    assert.ok(served > 100, `${served}`)
+    assert.ok(served > 50, `${served}`)
   })
 
   it('never has a part in whom it is taken for (HTTP/2)', async () => {
     let served = 0
     const client = await h2Client(portOf(untrusting), { servername: 'localhost' })
-    for (let round = 0; round < 150; round++) {
+    for (let round = 0; round < 80; round++) {
       const fields = Array.from({ length: 1 + random(6) }, (): [string, string] => [
         pick(names.filter(name => name !== 'Connection')).toLowerCase(),
         pick(values).trim(),
@@ -402,6 +402,6 @@ describe('what a peer that is not trusted sends', () => {
       assert.deepEqual(sent('forwarded'), [`for=${address};host=localhost;proto=https`], shown)
     }
     client.destroy()
-    assert.equal(served, 150)
+    assert.equal(served, 80)
   })
 })
