@@ -180,7 +180,7 @@ describe('one connection', () => {
       assert.ok(!received.endsWith('0\r\n\r\n'), received)
       assert.ok(error !== null || !ended, `ended as if complete: ${JSON.stringify(received)}`)
     }
-    assert.ok(gateway.logs().some(each => each['error'] === 'UPSTREAM_TRUNCATED'))
+    await gateway.logged(each => each['error'] === 'UPSTREAM_TRUNCATED')
   })
 
   it('aborts the backend when the client leaves', async () => {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Deadlines } from '../../src/base/deadlines.ts'
-import { Leftover } from '../../src/proxy/http1/leftover.ts'
 import type { ConnectionPhase } from '../../src/proxy/seam/connection-phase.ts'
+import { Leftover } from '../../src/proxy/seam/leftover.ts'
 import type { Services } from '../../src/proxy/seam/services.ts'
 
 function lingering() {
@@ -14,11 +14,17 @@ function lingering() {
     deadlineAt: Number.POSITIVE_INFINITY,
     watchIndex: -1,
     ended: false,
-    link: { destroy: () => void (client.ended = true) },
-    onDeadline: () => client.link.destroy(),
+    closed: false,
+    link: {
+      queuedBytes: 0,
+      close: () => void (client.closed = true),
+      destroy: () => void (client.ended = true),
+    },
+    onDeadline: () => leftover.late(),
   }
   deadlines.watch(client)
-  const leftover = new Leftover({ deadlines } as unknown as Services, client)
+  const services = { deadlines, snapshot: { timeouts: { idleMs: 60_000 } } }
+  const leftover = new Leftover(services as unknown as Services, client)
   /** Sends `bytes` every second. @returns the second in which it was ended */
   const after = (seconds: number, bytes: number): number => {
     for (let second = 1; second <= seconds; second++) {
@@ -36,7 +42,28 @@ describe('what a client sends behind its response', () => {
     const { client, after, stop } = lingering()
     assert.equal(client.phase, 'lingering')
     assert.equal(after(4, 0), 0)
-    assert.equal(after(4, 0), 2)
+    assert.equal(client.closed, false)
+    assert.equal(after(4, 0), 0)
+    // Not with a reset, which is for one that does not close then either.
+    assert.equal(client.closed, true)
+    assert.equal(after(10, 0), 3)
+    stop()
+  })
+
+  it('may go on while the client reads the response, however slowly', () => {
+    const { client, after, stop } = lingering()
+    for (client.link.queuedBytes = 1_000; client.link.queuedBytes > 0; client.link.queuedBytes--)
+      assert.equal(after(1, 0), 0)
+    assert.equal(client.closed, false)
+    assert.equal(after(6, 0), 0)
+    assert.equal(client.closed, true)
+    stop()
+  })
+
+  it('ends at timeouts.idle where the client reads nothing, whatever it sends', () => {
+    const { client, after, stop } = lingering()
+    client.link.queuedBytes = 1_000
+    assert.equal(after(100, 1), 67)
     stop()
   })
 

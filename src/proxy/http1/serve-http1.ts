@@ -19,11 +19,11 @@ import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-ph
 import type { Downstream, Tunnelled } from '../seam/downstream.ts'
 import { Forwarding } from '../seam/forward.ts'
 import type { ConnectionUse } from '../seam/holder.ts'
+import { Leftover } from '../seam/leftover.ts'
 import type { Services } from '../seam/services.ts'
 import type { Splice } from '../seam/splice.ts'
 import { endChunks, writeChunk } from './chunked-write.ts'
 import { clientGone } from './client-gone.ts'
-import { Leftover } from './leftover.ts'
 import { openTunnel, refuseTunnel } from './tunnel.ts'
 
 const state = { head: 0, body: 1, waiting: 2, lingering: 3, gone: 4 } as const
@@ -91,7 +91,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
     // go on with work for nobody.
     this.clientLeft(null)
     this.link.close()
-    enter(this, 'lingering', this.services)
+    this.leftover = new Leftover(this.services, this)
   }
 
   onClose(error: ProxyError | null): void {
@@ -120,7 +120,7 @@ export class Http1Server implements LinkHandler, Waiting, Downstream, BodySink {
         else this.link.destroy()
         return
       default:
-        this.link.destroy()
+        this.leftover?.late()
     }
   }
 

@@ -172,6 +172,8 @@ export class Http2Client implements SessionRole, Waiting {
     if (this.session.streams.size + this.taken === 0) this.finish()
   }
 
+  leftBehind(): void {}
+
   pong(): void {
     this.pingSent = false
     this.alive = true

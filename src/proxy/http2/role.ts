@@ -23,6 +23,8 @@ export interface SessionRole {
   priority(id: number, text: string): void
   /** The connection was ended by us, for a fault of the peer. */
   violated(error: ProxyError): void
+  /** Bytes of the peer that came behind the end of the connection, and are not read. */
+  leftBehind(bytes: number): void
   /** The link is gone. Called once. */
   gone(error: ProxyError | null): void
 }

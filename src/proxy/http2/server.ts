@@ -7,6 +7,7 @@
 import { hasDate } from '../../base/date-field.ts'
 import { ProxyError } from '../../base/errors.ts'
 import type { Connection } from '../../model/connection.ts'
+import type { Link } from '../../model/link.ts'
 import { h2Error, maxStreamId, preface } from '../../wire/h2-frames.ts'
 import { parsePriority } from '../../wire/h2-priority.ts'
 import { RequestBlock } from '../../wire/h2-request-head.ts'
@@ -17,6 +18,7 @@ import { earlyAnswer } from '../exchange/early-answer.ts'
 import { type ConnectionPhase, enter, type Waiting } from '../seam/connection-phase.ts'
 import { Forwarding } from '../seam/forward.ts'
 import type { ConnectionUse, Drainable } from '../seam/holder.ts'
+import { Leftover } from '../seam/leftover.ts'
 import type { Services } from '../seam/services.ts'
 import type { SessionRole } from './role.ts'
 import { ServerStream } from './server-stream.ts'
@@ -43,6 +45,8 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
   private unreadSince: number
   private over = false
   private clientLeaving = false
+  /** Of a connection that is closed in order, and not for a fault of the client's */
+  private leftover: Leftover | null = null
 
   constructor(services: Services, connection: Connection, closed: (server: Http2Server) => void) {
     this.services = services
@@ -184,14 +188,23 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
         this.finish()
         return
       default:
-        session.link.destroy()
+        if (this.leftover === null) session.link.destroy()
+        else this.leftover.late()
     }
+  }
+
+  get link(): Link {
+    return this.session.link
+  }
+
+  leftBehind(bytes: number): void {
+    this.leftover?.add(bytes)
   }
 
   /** The state that the connection is in: what it waits for follows from it. */
   private get waitsFor(): ConnectionPhase {
     const { session } = this
-    if (session.closing) return 'closing'
+    if (session.closing) return this.leftover === null ? 'closing' : 'lingering'
     if (!session.settled) return 'preface'
     if (this.draining === 1) return 'draining'
     if (session.streams.size > 0) return 'streams'
@@ -248,7 +261,7 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
   private drainFinally(): void {
     this.draining = 2
     this.session.sayGoaway(this.session.lastTaken)
-    if (this.session.streams.size === 0) this.session.close()
+    if (this.session.streams.size === 0) this.close()
     this.arm()
   }
 
@@ -257,8 +270,13 @@ export class Http2Server implements SessionRole, Drainable, Waiting {
     if (this.session.closing) return
     if (this.draining < 2) this.session.sayGoaway(this.session.lastTaken)
     this.draining = 2
-    this.session.close()
+    this.close()
     this.arm()
+  }
+
+  private close(): void {
+    this.session.close()
+    this.leftover = new Leftover(this.services, this)
   }
 
   /** What was sent must be taken within timeouts.idle. */

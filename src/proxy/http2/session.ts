@@ -273,8 +273,8 @@ export class Session implements LinkHandler, StreamOwner, Receiving, TurnTask {
   }
 
   onData(chunk: Buffer): void {
-    if (this.closing && this.streams.size === 0) return
-    if (this.unread.length > 0) this.unread.add(chunk)
+    if (this.closing && this.streams.size === 0) this.role.leftBehind(chunk.length)
+    else if (this.unread.length > 0) this.unread.add(chunk)
     else this.read(chunk)
   }
 
