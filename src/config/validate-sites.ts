@@ -1,6 +1,4 @@
 /** Sites and their routes, from rows to config.ts, with the checks that need more than one row. */
-import { statSync } from 'node:fs'
-import { filesShape } from '../features/files/options.ts'
 import type { LocationTemplate } from '../features/location.ts'
 import type { NameAndValue, RouteMatch } from '../model/route.ts'
 import { gatewayNames } from '../wire/field-names.ts'
@@ -16,6 +14,7 @@ import type { siteShape } from './schema/site.ts'
 import { checkStages, stagesOf, type WrittenLevel, writtenFeatures } from './stages.ts'
 import { certificateOf } from './validate-certificate.ts'
 import { checkNoClients, validateClients, warnUseless } from './validate-clients.ts'
+import { type FilesChecks, validateFiles } from './validate-files.ts'
 import { validateLayer4 } from './validate-layer4.ts'
 import { validateOcsp } from './validate-ocsp.ts'
 import { checkPaths } from './validate-paths.ts'
@@ -29,18 +28,19 @@ type Route = Raw<typeof routeShape>
 /** What every route begins with. */
 type RouteBase = Pick<RouteConfig, 'timeouts' | 'bodyRateBytes' | 'filters'>
 
-export type SiteChecks = ListenerChecks & {
-  readonly upstreams: Upstreams
-  readonly policies: Policies
-  /** Of sites that name none */
-  readonly policy: string
-  readonly base: RouteBase
-  /** Who has each host; filled in here */
-  readonly owners: Map<string, Node>
-  /** Of `defaults`, and of the site whose routes are looked at */
-  readonly outer: readonly WrittenLevel[]
-  readonly site: { readonly hosts: readonly string[]; readonly isDefault: boolean } | null
-}
+export type SiteChecks = ListenerChecks &
+  FilesChecks & {
+    readonly upstreams: Upstreams
+    readonly policies: Policies
+    /** Of sites that name none */
+    readonly policy: string
+    readonly base: RouteBase
+    /** Who has each host; filled in here */
+    readonly owners: Map<string, Node>
+    /** Of `defaults`, and of the site whose routes are looked at */
+    readonly outer: readonly WrittenLevel[]
+    readonly site: { readonly hosts: readonly string[]; readonly isDefault: boolean } | null
+  }
 
 /** Of routes without conditions: there may be ten thousand. */
 const anything: RouteMatch = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [], proxy: null }
@@ -326,7 +326,8 @@ function validateRouteAction(raw: Route, node: Node, checks: SiteChecks): RouteA
     const upstream = checks.upstreams.resolve(raw.to ?? undefined, childOf(node, 'to')!)
     return upstream && { kind: 'upstream', upstream }
   }
-  if (key === 'files') return validateFiles(raw.files, childOf(node, 'files')!, checks.problems)
+  if (key === 'files')
+    return validateFiles(raw.files ?? undefined, childOf(node, 'files')!, checks.problems, checks)
   if (key === 'redirect') {
     const redirect = whole(redirectShape, raw.redirect ?? undefined)
     if (!redirect) return undefined
@@ -335,18 +336,6 @@ function validateRouteAction(raw: Route, node: Node, checks: SiteChecks): RouteA
   }
   if (key === 'respond') return validateRespond(raw.respond, childOf(node, 'respond')!, checks.problems)
   return undefined
-}
-
-function validateFiles(raw: Route['files'], node: Node, problems: Problems): RouteAction | undefined {
-  const files = whole(filesShape, raw ?? undefined)
-  if (!files) return undefined
-  const found = statSync(files.root, { throwIfNoEntry: false })
-  if (found?.isDirectory() !== true) {
-    const wrong = found === undefined ? 'does not exist' : 'is not a folder'
-    problems.error(placeOf(node, 'root'), `${files.root} ${wrong}`, 'root is the folder whose files are served')
-    return undefined
-  }
-  return { kind: 'files', ...files }
 }
 
 /** A client chooses the host that it asks a default or wildcard site for: it would choose where it is sent, and a cache others with it. */

@@ -61,6 +61,7 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const defaults = childOf(tree, 'defaults')
   const outer = [{ node: tree, raw }, ...(defaults && raw.defaults ? [{ node: defaults, raw: raw.defaults }] : [])]
   for (const level of outer) checkStages(level, problems)
+  const state = raw.state ?? defaultState(origin)
   const checks: SiteChecks = {
     problems,
     policies,
@@ -77,6 +78,8 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
         one => one?.cleartext === null && one.startTls === null && servedOn(names, one.name ?? null),
       ),
     owners: new Map(),
+    filesLater,
+    ownFiles: [...(origin.file === null ? [] : [origin.file]), state],
     defaults: [],
     outer,
     site: null,
@@ -110,7 +113,6 @@ export function validate(tree: Node, origin: Origin, problems: Problems): Config
   const admin = validateAdmin(raw.admin, childOf(tree, 'admin'), listen, ca?.acme ?? null, problems)
   const vault = validateVault(raw.vault, childOf(tree, 'vault'), problems)
   const log = validateLog(raw.log, childOf(tree, 'log'), problems)
-  const state = raw.state ?? defaultState(origin)
   if (problems.failed || !log || !tickets || raw.workers === undefined) return undefined
   if (ca === undefined || vault === undefined || alerts === undefined || admin === undefined) return undefined
   const sections = { listen, sites, upstreams: all, tickets, log, alerts, admin, state, acme, storage, ca, vault }

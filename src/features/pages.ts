@@ -33,7 +33,8 @@ const nameless = (file: string): string => `${file}: the name of a page ends wit
 export function pageProblem(file: string): string | null {
   if (typeOf(file) === undefined) return nameless(file)
   const found = statSync(file, { throwIfNoEntry: false })
-  if (found === undefined) return `${file}: does not exist`
+  // Whether it has to be there is said elsewhere.
+  if (found === undefined) return null
   if (!found.isFile()) return irregular(file)
   return found.size > pageAtMost ? tooLarge(file) : null
 }

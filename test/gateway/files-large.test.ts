@@ -1,6 +1,6 @@
 /** `files`: large ones go through in pieces, as their client takes them; one that changes meanwhile is cut off, and all are closed. */
 import assert from 'node:assert/strict'
-import {
+import fs, {
   closeSync,
   ftruncateSync,
   openSync,
@@ -41,7 +41,12 @@ const closed = () => until(() => openBelow(root) === 0)
 
 before(async () => {
   sparse('ten.bin', tenGigabytes, 'the end')
-  gateway = await startGateway({ sites: localhostWith({ files: { root } }) })
+  gateway = await startGateway({
+    sites: localhostWith(
+      { match: { path: '/hangs.bin' }, timeouts: { response: '1s' }, files: { root } },
+      { files: { root } },
+    ),
+  })
 })
 
 after(() => gateway.stop())
@@ -159,6 +164,26 @@ for (const version of versions) {
       assert.deepEqual(await client.ended(), { whole: true, bytes: megabytes(20) })
       assert.equal((await ask(version, gateway.port, { path: target })).body, 'another')
       client.leave()
+      await closed()
+    })
+
+    it('a file system that does not answer is waited for as long as a backend', async () => {
+      const { open } = fs
+      let answerLate = () => {}
+      fs.open = ((name: string, ...rest: [number, () => void]) => {
+        const really = () => void (open as (...args: unknown[]) => void)(name, ...rest)
+        if (name.endsWith('hangs.bin')) answerLate = really
+        else really()
+      }) as typeof fs.open
+      try {
+        const target = sparse('hangs.bin', megabytes(1))
+        assert.equal((await ask(version, gateway.port, { path: target })).status, 504)
+        const record = await gateway.logged(({ path, status }) => path === target && status === 504)
+        assert.match(String(record['why']), /the file system sent no response head within timeouts\.response/)
+      } finally {
+        fs.open = open
+        answerLate()
+      }
       await closed()
     })
 

@@ -10,7 +10,7 @@ import { temporaryFolder } from '../harness/certificates.ts'
 import { writeTree } from '../harness/file-tree.ts'
 import { localhostWith, type Started, startGateway } from '../harness/gateway.ts'
 import { eventually } from '../harness/until.ts'
-import { problemsOfValue } from '../unit/config-folder.ts'
+import { load, problemsOfValue } from '../unit/config-folder.ts'
 
 const folder = temporaryFolder('sallyport-refused-')
 const root = path.join(folder, 'public')
@@ -227,5 +227,18 @@ describe('the root', () => {
     for (const name of ['../secret.txt', '/etc/passwd', '.env', 'a//b', 'a/', '', 'a\\b'])
       assert.match(await says({ root, fallback: name }), /is not the name of a file/, name)
     assert.match(await says({}), /root is missing/)
+  })
+
+  it('should hold nothing of the gateway itself', async () => {
+    const yaml = (root: string, more = '') =>
+      `listen: [{ port: 443 }]\n${more}sites: [{ host: a.test, certificate: local, routes: [{ files: { root: ${root} } }] }]\n`
+    const warnings = async (text: string) => {
+      const { warnings } = await load(text, {}, { 'public/index.html': 'x' })
+      return warnings.map(({ message }) => message).join()
+    }
+    assert.match(await warnings(yaml('.')), /is served, and with it .*sallyport\.yaml/)
+    assert.match(await warnings(yaml('public', 'state: public/state\n')), /with it .*public\/state/)
+    assert.equal(await warnings(yaml('public')), '')
+    assert.equal(await warnings(yaml('public', 'state: public/.state\n')), '')
   })
 })

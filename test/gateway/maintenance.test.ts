@@ -7,6 +7,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import { askGateway } from '../../src/control/client.ts'
 import { maintenance } from '../../src/control/commands/maintenance.ts'
 import { reload } from '../../src/control/commands/reload.ts'
+import { status } from '../../src/control/commands/status.ts'
 import { type Ask, ask, versions } from '../harness/ask.ts'
 import { temporaryFolder } from '../harness/certificates.ts'
 import { type Started, startGateway } from '../harness/gateway.ts'
@@ -195,20 +196,26 @@ it('the command switches every worker, and it survives a reload, a worker and a 
     { site: 'a.test', on: a },
     { site: 'b.test', on: false },
   ]
-  const status = async () => {
+  const asked = async () => {
     const client = await rawTcp(port)
     client.send('GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n')
     return (await client.closed()).received.slice(9, 12)
   }
   /** Connections go to one worker or the other. */
   const allSee = async (wanted: string) => {
-    for (let times = 0; times < 12; times++) assert.equal(await status(), wanted)
+    for (let times = 0; times < 12; times++) assert.equal(await asked(), wanted)
   }
   const first = spawnGateway(options, { workers: 2 })
   await first.ready
   assert.deepEqual(await ask(), rows(false))
   await allSee('200')
   assert.deepEqual(await ask('on', 'a.test'), rows(true))
+  const replies = await askGateway(state, status, null)
+  assert.deepEqual(
+    replies.map(({ ok }) => ok?.inMaintenance),
+    [['a.test'], ['a.test']],
+  )
+  assert.match(status.verb?.show(replies, null).text ?? '', /in maintenance: a\.test/)
   await allSee('503')
   await askGateway(state, reload, null)
   await allSee('503')

@@ -19,6 +19,8 @@ type Status = {
   readonly rssBytes: number
   readonly certificates: CertificateCount
   readonly readiness: Readiness
+  /** Sites, by their first hosts */
+  readonly inMaintenance: readonly string[]
 }
 
 export const status: Command<null, Status, readonly Reply<Status>[]> = {
@@ -38,6 +40,7 @@ export const status: Command<null, Status, readonly Reply<Status>[]> = {
     rssBytes: process.memoryUsage().rss,
     certificates: gateway.certificateCount(),
     readiness: gateway.readiness(),
+    inMaintenance: gateway.maintenance().flatMap(({ site, on }) => (on ? [site] : [])),
   }),
   merge: replies => replies,
   verb: {
@@ -66,6 +69,7 @@ function lineOf(pid: number, of: Status): string {
     `${of.connections} connections open of ${of.accepted}, ${of.failedHandshakes} handshakes failed, ` +
     `${Math.round(of.rssBytes / 1024 / 1024)} MB\n` +
     certificatesLine(of.certificates) +
+    of.inMaintenance.map(site => `  in maintenance: ${site}\n`).join('') +
     of.readiness.reasons.map(reason => `  not ready: ${reason}\n`).join('')
   )
 }
