@@ -55,11 +55,14 @@ export async function startGateway(
       },
     },
   )
-  const logs = () =>
-    text
+  const logs = () => {
+    // Access records are gathered for a moment.
+    gateway.log.flush()
+    return text
       .split('\n')
       .filter(line => line !== '')
       .map(line => JSON.parse(line) as Record<string, unknown>)
+  }
   const caFile = path.join(state, 'local-ca', 'ca.pem')
   const ca = openLocalCa(state)
   return {
