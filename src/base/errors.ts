@@ -15,7 +15,7 @@ type Fault = 'client' | 'upstream' | 'gateway'
 export type Retry = 'yes' | 'idempotent' | 'no'
 
 export type ErrorRow = {
-  /** HTTP status the client gets, 0 where no HTTP answer is possible (layer 4, or the client is gone) */
+  /** HTTP status the client gets, 0 where no HTTP response is possible (layer 4, or the client is gone) */
   readonly status: number
   readonly fault: Fault
   readonly retry: Retry
@@ -83,7 +83,12 @@ export const errorTable = {
     'no',
     'A gRPC call was open for sending, and neither side sent a byte for longer than timeouts.idle.',
   ),
-  CLIENT_GONE: row(0, 'client', 'no', 'The client closed or reset its connection before the answer was complete.'),
+  CLIENT_GONE: row(
+    0,
+    'client',
+    'no',
+    'The client closed or reset its connection before the response was complete.',
+  ),
   CLIENT_STALLED: row(0, 'client', 'no', 'The client neither read nor wrote for longer than timeouts.idle.'),
   CONNECTION_LIFETIME: row(
     0,
@@ -205,7 +210,7 @@ export const errorTable = {
     502,
     'upstream',
     'idempotent',
-    'The endpoint closed the connection, or reset the stream, before its answer began.',
+    'The endpoint closed the connection, or reset the stream, before its response began.',
   ),
   STREAM_REFUSED: row(
     502,
@@ -237,7 +242,7 @@ export const errorTable = {
     502,
     'upstream',
     'no',
-    'The endpoint answered with something that is not valid HTTP, or that could be read in two ways.',
+    'The endpoint sent a response that is not valid HTTP, or that could be read in two ways.',
   ),
   UPSTREAM_TRUNCATED: row(
     502,

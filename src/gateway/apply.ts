@@ -1,15 +1,15 @@
 /**
- * How a configuration comes into force. A start is a reload from nothing, so the steps stand here once, in this order:
+ * How a configuration is applied. A start is a reload from nothing, so there is only one sequence of steps:
  *
- *     parse, validate   config/load.ts: text or object to Config, every mistake at once
- *     diff              what a reload cannot change is refused by name
- *     compile           files, keys, storage, issuers, OCSP: everything that can be wrong with what is named
- *     bind              new addresses, beside those in use
- *     switch            assignments, none of which can fail
- *     retire            what only the configuration before has used is let go
+ *     parse, validate   config/load.ts: text or object to Config, all mistakes at once
+ *     diff              options that a reload cannot change are refused by name
+ *     compile           files, keys, storage, issuers, OCSP: everything that can be wrong with them
+ *     bind              new addresses, while the old ones stay bound
+ *     switch            assignments that cannot fail
+ *     retire            what only the previous configuration used is released
  *
- * Where a step before the switch fails, what it and the steps before it have opened is closed, and what was in force goes
- * on: test/gateway/failed-apply.test.ts goes through them.
+ * If a step before the switch fails, everything that was opened so far is closed, and the current configuration stays: see
+ * test/gateway/failed-apply.test.ts.
  */
 import { UsageError } from '../base/errors.ts'
 import { abilities } from '../base/runtime.ts'
@@ -24,17 +24,17 @@ import { heldAtMost } from './held-at-most.ts'
 import { type ListenerPlan, refuseChange } from './listeners.ts'
 import { emptySnapshot, type Parts } from './parts.ts'
 
-/** A configuration that is in force, and what was made of it. */
+/** The current configuration, and what was made from it. */
 export type InForce = {
   readonly config: Config
   readonly compiled: Compiled
-  /** Of its certificates, by site */
+  /** The certificates, by site */
   readonly sources: ReadonlyMap<string, CertificateSource>
-  /** What was warned of when it was compiled */
+  /** Warnings from when it was compiled */
   readonly warned: Set<string>
 }
 
-/** Everything that is ready for the switch. */
+/** Everything the switch needs. */
 type Ready = {
   readonly compiled: Compiled
   readonly alerts: AlertTarget | null
@@ -43,13 +43,13 @@ type Ready = {
 }
 
 /**
- * Throws and changes nothing if it cannot.
+ * Throws on failure, and then nothing has changed.
  *
- * @param before null: nothing is in force. @param given null: the same as before, with its files as they are now
+ * @param before null if there is no current configuration. @param given null for the same one again, with its files as they are now
  */
 export async function apply(parts: Parts, before: InForce | null, given: Config | null): Promise<InForce> {
   const config = given ?? (before as InForce).config
-  // The same is not warned of again.
+  // The same warnings are not repeated.
   const warned = given === null && before !== null ? before.warned : new Set<string>()
   if (parts.services.draining) throw drains()
   if (before !== null) refuseChange(before.config, config)
@@ -83,7 +83,7 @@ async function prepare(
   if (before === null) {
     useTickets(parts, config)
     if (options.selfTested !== true) await selfTest(services.transport)
-    // The first listener may accept while the last is being bound.
+    // The first listener may accept connections while the last is still being bound.
     services.snapshot = compiled.snapshot
   }
   await registries.staples.prepare(compiled.staples)
@@ -115,7 +115,7 @@ function switchTo(parts: Parts, config: Config, { compiled, alerts, plan, access
   reports.use(compiled.certificates, config.alerts, alerts)
 }
 
-/** What this snapshot does not use is let go, and what it has to be kept up to date begins to be. */
+/** Releases what this snapshot does not use, and starts to keep the rest up to date. */
 function retire({ registries }: Parts, compiled: Compiled): void {
   registries.upstreams.keepOnly(compiled.upstreams)
   registries.crls.keepOnly(compiled.crls)
@@ -124,7 +124,7 @@ function retire({ registries }: Parts, compiled: Compiled): void {
   keepWatched(registries, compiled)
 }
 
-/** What an attempt that failed has opened is let go. */
+/** Releases what a failed attempt has opened. */
 function forget({ registries, services }: Parts, before: InForce | null): void {
   if (before === null) {
     services.snapshot = emptySnapshot(services.snapshot)
@@ -152,12 +152,12 @@ function compileWith(
   let compiling = true
   const said = new Set(warned)
   const warn = (text: string) => {
-    // What warns later, as revocation lists do, has its own reasons.
+    // Later warnings, such as those about revocation lists, have causes of their own.
     if (compiling && said.has(text)) return
     if (compiling) warned.add(text)
     log.write('warn', text)
   }
-  // Whoever moves a site from files to an issuer has the old certificate until the new one is there.
+  // A site that moves from files to an issuer keeps its old certificate until the new one has been issued.
   const ordered = (site: SiteConfig) =>
     withInterim(managed.site(site), interimOf(site, before?.sources.get(site.name)))
   try {

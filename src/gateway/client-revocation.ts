@@ -1,20 +1,20 @@
 /**
- * Whether a client is revoked, by the lists in `clients.crl` (RFC 5280 section 6.3): its own certificate, for which there must
- * be a list, and those of the CAs between it and the roots, for which there may be none.
+ * Whether a client is revoked, by the lists in `clients.crl` (RFC 5280 section 6.3). For its own certificate a list is required;
+ * for the CA certificates between it and the roots, it is optional.
  *
- * Invariant: a list is evidence only about the certificates that it covers, and only until it ends.
+ * Invariant: a list counts only for the certificates that it covers, and only until it expires.
  */
 import type { Crl } from '../certs/x509/crl.ts'
 import { atPoint, covers } from '../certs/x509/crl-scope.ts'
 import type { ClientPath, ClientPathStep } from '../model/client-identity.ts'
 
-/** @returns why the client is refused, or null */
+/** @returns the reason to refuse the client, or null */
 export function revocation({ steps, complete }: ClientPath, lists: readonly Crl[], now: number): string | null {
   for (const [index, step] of steps.entries()) {
     const why = problemOf(step, lists, now, index === 0)
     if (why !== null) return why
   }
-  // A resumed session may come without what the client sent: a list that may be about the rest must not be passed over.
+  // A resumed session may lack the intermediate certificates: a list that may cover them must not be skipped.
   const known = (crl: Crl) => steps.some(step => step.issuerDer.equals(crl.issuerDer))
   if (!complete && !lists.every(known))
     return 'the CAs above it are not known, and one may be revoked; put all of them into clients.ca'
@@ -40,11 +40,11 @@ function problemOf(step: ClientPathStep, lists: readonly Crl[], now: number, isL
 }
 
 function isCurrent(step: ClientPathStep, covering: readonly Crl[], now: number): boolean {
-  // A CA that has changed its key may sign one list with each; that of the key that has issued the certificate counts.
+  // A CA that has changed its key may sign a list with each key; the one signed by the key that issued the certificate counts.
   const ofKey = covering.filter(crl => step.issuerKeys.includes(crl.signer))
   const judging = ofKey.length > 0 ? ofKey : covering
   const open = judging.filter(crl => crl.nextUpdate >= now)
-  // One that names no distribution point may be in any part of the list: none of them may have ended.
+  // A certificate without a distribution point may be in any part of the list, so no part may have expired.
   if (step.points.length > 0 || open.some(crl => crl.scope.points === null)) return open.length > 0
   const pointsOf = (crl: Crl) => crl.scope.points?.join()
   return judging.every(crl => open.some(other => pointsOf(other) === pointsOf(crl)))

@@ -1,4 +1,4 @@
-/** Terms for client certificates, from files: the CAs, the revocation lists, and who is on the list. */
+/** Terms for client certificates, from files: the CAs, the revocation lists, and the allow list. */
 import { createHash, X509Certificate } from 'node:crypto'
 import { certificateBlocks } from '../certs/files/pem.ts'
 import type { Cas } from '../certs/files/watched-cas.ts'
@@ -12,10 +12,10 @@ import type { CrlAttempt } from './certificates/crl-sources.ts'
 import { revocation } from './client-revocation.ts'
 
 /**
- * @param files of the CAs, as they are now
- * @param crls opens the lists, or borrows them from the snapshot before
+ * @param files the current CA files
+ * @param crls opens the lists, or borrows them from the previous snapshot
  *
- * Throws UsageError where a list cannot be read or is not signed by one of the CAs.
+ * Throws UsageError if a list cannot be read or is not signed by one of the CAs.
  */
 export function clientTerms(config: ClientsConfig, files: readonly Cas[], crls: CrlAttempt): ClientTerms {
   const caPem = files.map(({ pem }) => pem).join('')

@@ -1,6 +1,6 @@
 /**
- * What a site of the configuration does with a connection, and its routes with their requests: origins with their stages and
- * filters around them.
+ * Compiles the action of a site and its routes: origins with the stages and filters
+ * around them.
  */
 import type { RouteAction, RouteConfig, SiteConfig, UpstreamConfig } from '../config/config.ts'
 import { compileStages, needsFingerprint, pathFormOf } from '../config/stages.ts'
@@ -18,7 +18,7 @@ import { restOf } from '../route/captures.ts'
 import { routeTable } from '../route/match.ts'
 import { fallbackRoute, routesOfFeatures } from './fallback.ts'
 
-/** Whether anything about a site looks at fingerprints. */
+/** Whether any part of a site uses fingerprints. */
 export function wantsFingerprints({ stages, action }: SiteConfig): boolean {
   if (action.kind !== 'http') return false
   return (
@@ -67,7 +67,7 @@ export function actionOf(
   }
 }
 
-/** What answers the requests of a route, with its stages around it: without any it is the plain origin. */
+/** The origin of a route with its stages around it; without stages, the plain origin. */
 function originsOf(
   { action, stages, match }: RouteConfig,
   site: SiteConfig,

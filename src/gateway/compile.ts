@@ -1,6 +1,6 @@
 /**
- * Configuration to snapshot. Everything that can fail does so here, before anything is replaced: files that cannot be
- * read, keys that do not match. The result is immutable and knows nothing of configuration.
+ * Configuration to snapshot. Everything that can fail fails here, before anything is replaced: files that cannot be
+ * read, keys that do not match. The result is immutable and does not refer to the configuration.
  */
 import type { Cas, WatchedCas } from '../certs/files/watched-cas.ts'
 import type { Config, SiteConfig, UpstreamConfig } from '../config/config.ts'
@@ -32,20 +32,20 @@ import type { Registries } from './registries.ts'
 import { siteTables } from './site-tables.ts'
 import type { ClientCas } from './trust-watch.ts'
 
-/** Up to this many sites every certificate is read and checked at start; beyond, when it is first needed. */
+/** Up to this many sites, every certificate is read and checked at startup; with more, each when it is first needed. */
 const eagerSites = 200
 
 export type Compiled = {
   readonly snapshot: Snapshot
   readonly sites: readonly Site[]
   readonly upstreams: readonly Upstream[]
-  /** Keys of staples; grows when a certificate is read later */
+  /** Keys of OCSP staples; grows as certificates are read later */
   readonly staples: ReadonlySet<string>
-  /** Of sites, and of upstreams that ask for one */
+  /** For sites, and for upstreams with a client certificate */
   readonly certificates: readonly SiteCertificates[]
-  /** Files whose change needs the configuration compiled anew: the CAs of clients */
+  /** Files whose replacement requires compiling the configuration again: CAs for client certificates */
   readonly clientCas: ClientCas
-  /** Revocation lists of clients */
+  /** Revocation lists for client certificates */
   readonly crls: ReadonlySet<CrlSource>
   readonly lasting: LastingUsed
 }
@@ -70,7 +70,7 @@ export function compile(
   const certificates: SiteCertificates[] = []
   const clientCas = new Map<WatchedCas, Cas>()
   const said = new Set<string>()
-  // Several sites may share a file, and one word about it is enough.
+  // Several sites may share a file, and one warning about it is enough.
   const warnOnce = (text: string): void => {
     if (!said.has(text)) warn(text)
     said.add(text)
@@ -94,14 +94,14 @@ export function compile(
   }
 
   const policyKeys = new Map<Policy, string>()
-  // One text for ten thousand sites: it has 500 characters.
+  // One string for ten thousand sites: it has 500 characters.
   const termsKeyOf = (policy: Policy, clients: ClientTerms | null): string => {
     const key = policyKeys.get(policy) ?? `${policyKey(policy)} without client certificates`
     policyKeys.set(policy, key)
     return clients === null ? key : `${policyKey(policy)} ${clients.key}`
   }
 
-  // Each file is looked at once: sites that share one are not to differ in whom they trust.
+  // Each file is read once, so that sites which share one trust the same CAs.
   const casFiles = new Map<string, Cas>()
   const casIn = (file: string): Cas => {
     const known = casFiles.get(file)
@@ -127,7 +127,7 @@ export function compile(
     }
     const source = certificatesOf(from, config, registries, eager, warnOnce, managed)
     if (source !== null) certificates.push({ site: from.name, source })
-    // A certificate that must have a staple and cannot is refused here, where all are read at start.
+    // A certificate that requires a staple and cannot get one is refused here if all are read at startup.
     if (source !== null && eager && from.certificate?.kind === 'files')
       for (const held of source.held()) stapleOf(held.bundle())
     const tls = source === null ? null : tlsOf(from, { ...source, staple: stapleOf }, clients, policy)

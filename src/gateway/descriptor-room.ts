@@ -1,7 +1,7 @@
 /**
- * Keeps the process from running out of file descriptors, where every accept, dial and file would fail and clients wait for
- * nothing. Some are kept for files and the control socket, some for dials; when clients have all of the rest, pooled backend
- * connections and clients that are idle are closed to make room, and whoever finds none is closed at once.
+ * Keeps the process from running out of file descriptors: then every accept, dial and open would fail, and clients would wait in
+ * vain. Some are reserved for files and the control socket, some for dials. When clients use all the others, idle backend
+ * connections and idle clients are closed to make room; a client that finds none is closed at once.
  */
 
 import { nowMs } from '../base/deadlines.ts'
@@ -16,15 +16,15 @@ type ConnectionTerms = Pick<Config, 'limits' | 'countsOnConnections'>
 
 const between = (low: number, value: number, high: number) => Math.max(low, Math.min(high, Math.floor(value)))
 
-/** Idle connections are looked for this often, and so many are closed at once: fewer than are kept for files. */
+/** How often idle connections are searched, and how many are closed at once: fewer than are reserved for files. */
 const passMs = 100
 const atOnce = 8
 const quietMs = 10_000
-/** Under this the shortfall is a warning whether or not `limits.connections` is written. */
+/** Below this, a shortfall is a warning even if `limits.connections` is not set. */
 const lowLimit = 4096
 
 export class Descriptors implements DescriptorRoom {
-  /** Connections that were closed at once since there was no room */
+  /** Connections that were closed at once because there was no room */
   refused = 0
   private readonly log: Log
   private readonly links: LinkCount
@@ -33,12 +33,12 @@ export class Descriptors implements DescriptorRoom {
   /** For files, the control socket, storage, lookups */
   private readonly forFiles: number
   private readonly forDials: number
-  /** Files that are being sent, and how many may be: clients that read slowly keep them open */
+  /** Files that are being sent, and their limit: clients that read slowly keep them open */
   private files = 0
   private readonly filesAtMost: number
-  /** Links and files that there may be */
+  /** Limit on links and files */
   private most = Number.POSITIVE_INFINITY
-  /** Files that are no links; the listeners are among them */
+  /** Descriptors other than links, listeners included */
   private others = 0
   private listeners = 0
   private passAt = 0
@@ -47,7 +47,7 @@ export class Descriptors implements DescriptorRoom {
   private refusedThen = 0
   private lastSaid = ''
 
-  /** @param closeIdle closes up to so many idle connections of backends and clients, and says how many */
+  /** @param closeIdle closes up to this many idle connections of backends and clients, and returns how many */
   constructor(log: Log, links: LinkCount, closeIdle: (most: number) => number, limit = descriptorLimit()) {
     this.log = log
     this.links = links
@@ -58,14 +58,14 @@ export class Descriptors implements DescriptorRoom {
     this.filesAtMost = between(8, (limit ?? 4096) / 8, 8192)
   }
 
-  /** Once the listeners are bound, at start and after each reload: holds the limit against the configured connections. */
+  /** Once the listeners are bound, at start and after each reload: compares the limit with the configured connections. */
   use({ limits: { connections }, countsOnConnections }: ConnectionTerms, listeners: number): void {
     const { limit, forFiles, forDials } = this
     if (limit === null) {
       this.say('info', 'the limit on open files is unknown on this system', 'unknown')
       return
     }
-    // Counted once: during a reload, sockets that are being closed are in neither number.
+    // Counted here only: during a reload, sockets that are being closed are in neither number.
     if (this.listeners === 0) this.others = openDescriptors() - this.links.open
     else this.others += listeners - this.listeners
     this.listeners = listeners
@@ -85,14 +85,14 @@ export class Descriptors implements DescriptorRoom {
     this.say(level, message, `${level} ${connections} ${listeners}`)
   }
 
-  /** @param about what was said the last time is not said again */
+  /** @param about the same message is not logged twice in a row */
   private say(level: Level, message: string, about: string): void {
     if (about !== this.lastSaid) this.log.write(level, message)
     this.lastSaid = about
   }
 
   client(): boolean {
-    // The one that asks is counted already.
+    // The new connection is already counted.
     if (this.inUse <= this.most - this.forDials || this.makeRoom()) return true
     this.refused++
     this.tell()
@@ -119,7 +119,7 @@ export class Descriptors implements DescriptorRoom {
     this.files--
   }
 
-  /** Connections that are open, of clients and to backends */
+  /** Open connections, of clients and to backends */
   get open(): number {
     return this.links.open
   }
@@ -128,7 +128,7 @@ export class Descriptors implements DescriptorRoom {
     return this.links.open + this.files
   }
 
-  /** True while some of what was closed in the last pass has not been given away. */
+  /** True while descriptors that the last pass has freed are still available. */
   private makeRoom(): boolean {
     const now = nowMs()
     if (now >= this.passAt + passMs) {
@@ -144,7 +144,7 @@ export class Descriptors implements DescriptorRoom {
     const now = nowMs()
     if (now < this.toldAt + quietMs) return
     this.toldAt = now
-    // A socket that was forgotten would be held against clients for ever: what is really open counts.
+    // A socket that was missed by the counters would reduce the room forever: the descriptors that are really open count.
     this.links.open = Math.min(this.links.open, Math.max(0, openDescriptors() - this.others - this.files))
     const refused = this.refused - this.refusedThen
     this.refusedThen = this.refused

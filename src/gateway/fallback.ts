@@ -1,6 +1,6 @@
 /**
- * Routes that no configuration writes: the fallback of a site or of all listeners, which answers what no other route takes or
- * what could not be read, and those that features have for themselves. All have the stages of their level.
+ * Routes that are not in the configuration: the fallback of a site or of all listeners, for requests that match no route or could
+ * not be parsed, and the internal routes of features. All have the stages of their level.
  */
 import type { Config } from '../config/config.ts'
 import { compileStages, internalRoutes, type StageConfig } from '../config/stages.ts'
@@ -12,7 +12,7 @@ import { refusalOrigin } from '../proxy/exchange/origins.ts'
 
 const anything: RouteMatch = { paths: [], methods: [], headers: [], query: [], clients: [], ja4: [], proxy: null }
 
-/** Of a level without stages. */
+/** For a level without stages. */
 export const plainFallback = ({ timeouts, limits }: Config): Route => ({
   name: 'fallback',
   match: anything,
@@ -24,7 +24,7 @@ export const plainFallback = ({ timeouts, limits }: Config): Route => ({
   requireClient: false,
 })
 
-/** @param plain is shared by those that need no other: there may be ten thousand sites */
+/** @param plain is shared by all sites that need no other: there may be ten thousand */
 export function fallbackRoute(stages: readonly StageConfig[], where: Where, plain: Route, lasting: Lasting): Route {
   const { outside } = compileStages(stages, where, lasting)
   if (outside.length === 0) return plain

@@ -1,9 +1,9 @@
-/** A configuration for a gateway that is embedded: an object as for `defineConfig`, or the path of a file. */
+/** The configuration of an embedded gateway: an object as for `defineConfig`, or the path of a file. */
 import { UsageError } from '../base/errors.ts'
 import type { ConfigInput } from '../config/config.ts'
 import { type Loaded, loadConfig } from '../config/load.ts'
 
-/** Rejects with ConfigError for every mistake at once, and with UsageError for options of `sallyport run` that have no effect here. */
+/** Rejects with ConfigError, which has all mistakes, and with UsageError for options of `sallyport run` that have no effect here. */
 export async function loadFromCode(input: ConfigInput | string): Promise<Loaded> {
   const loaded = await loadConfig(typeof input === 'string' ? { file: input } : { value: input })
   const { admin, workers } = loaded.config

@@ -1,6 +1,6 @@
 /**
  * A gateway: configuration to running listeners, and back down. The same object serves `sallyport run`, each of its workers, and
- * programs that embed it. What it is made of is in parts.ts, and how a configuration comes into force in apply.ts.
+ * programs that embed it. Its parts are in parts.ts, and apply.ts applies configurations.
  */
 import { UsageError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -29,7 +29,7 @@ export type MaintenanceRow = { readonly site: string; readonly on: boolean }
 
 export type Readiness = { readonly ready: boolean; readonly reasons: string[] }
 
-/** A client's connection, as whoever looks at it sees it */
+/** A client's connection, as listed for operators */
 export type OpenConnection = Pick<Drainable, 'connection' | 'use'>
 
 export class Gateway {
@@ -46,10 +46,10 @@ export class Gateway {
   private readonly parts: Parts
   private readonly first: Config
   private inForce: InForce | null = null
-  /** One at a time: the next begins with what the last has made */
+  /** One at a time: each starts from the result of the previous one */
   private applying: Promise<void> = Promise.resolve()
 
-  /** @param config what `start` puts into force */
+  /** @param config is applied by `start` */
   constructor(config: Config, options: GatewayOptions = {}) {
     this.first = config
     const changed = () => this.tell({ kind: 'certificates' })
@@ -66,7 +66,7 @@ export class Gateway {
     readOwnMetrics(metrics, this)
   }
 
-  /** In force, or going to be */
+  /** The current configuration, or the one that `start` will apply */
   get config(): Config {
     return this.inForce?.config ?? this.first
   }
@@ -75,7 +75,7 @@ export class Gateway {
     return this.inForce?.compiled.sites ?? []
   }
 
-  /** Ports in the order of the configuration's listeners; those that were 0 are known after `start`. */
+  /** Ports in the order of the configured listeners; ports that were 0 are known after `start`. */
   get ports(): readonly number[] {
     return this.parts.listeners.ports
   }
@@ -90,12 +90,12 @@ export class Gateway {
     return this.parts.listeners.accepted
   }
 
-  /** Connections that are open now. */
+  /** Open connections. */
   get connections(): number {
     return this.parts.listeners.open
   }
 
-  /** Each of those, and what it is used for: to be read at once, since they change with every turn */
+  /** The open connections and their use; read them at once, because they change with every turn */
   openConnections(): Iterable<OpenConnection> {
     return this.parts.listeners.connections()
   }
@@ -104,7 +104,7 @@ export class Gateway {
     return this.services.draining
   }
 
-  /** Throws UsageError where the configuration cannot be put into force; nothing is left open then, and it may be tried again. */
+  /** Throws UsageError if the configuration cannot be applied; then nothing is left open, and it may be tried again. */
   start(): Promise<void> {
     return this.inTurn(() => {
       if (this.inForce !== null)
@@ -114,8 +114,8 @@ export class Gateway {
   }
 
   /**
-   * Reads a configuration, an object as for `defineConfig` or the path of a file, and puts it into force; open connections are not
-   * disturbed. Rejects with ConfigError or UsageError where it cannot, and changes nothing then.
+   * Reads a configuration, an object as for `defineConfig` or the path of a file, and applies it without disturbing open
+   * connections. Rejects with ConfigError or UsageError on failure, and then changes nothing.
    */
   async reload(input: ConfigInput | string): Promise<void> {
     const loaded = await loadFromCode(input).catch(error => this.rejected(error))
@@ -124,9 +124,9 @@ export class Gateway {
   }
 
   /**
-   * As `reload`, with a configuration that was read before.
+   * Like `reload`, with a configuration that has already been read.
    *
-   * @param config null: the one that is in force by then, with its files as they are now
+   * @param config null for the one that is current by then, with its files as they are now
    */
   async apply(config: Config | null): Promise<void> {
     if (config !== null) await this.attempt(() => this.inTurn(() => config))
@@ -134,7 +134,7 @@ export class Gateway {
   }
 
   /**
-   * Stops accepting, closes idle connections, lets answers end with `Connection: close`, and resolves when all are
+   * Stops accepting, closes idle connections, ends responses with `Connection: close`, and resolves when all connections are
    * closed or `drainMs` has passed. @returns how many connections were cut at the deadline
    */
   async drain(drainMs = this.config.timeouts.drainMs): Promise<number> {
@@ -149,7 +149,7 @@ export class Gateway {
     while (this.connections > 0 && performance.now() < until) await new Promise(resolve => setTimeout(resolve, 20))
     const cut = this.connections
     listeners.cut()
-    // Orders are taken up again by the next process; a DNS record that is slow to go must not hold this one up.
+    // The next process resumes the orders; a DNS record that is slow to disappear must not delay this one.
     await Promise.race([managed, new Promise(resolve => setTimeout(resolve, managedCloseMs).unref())])
     registries.close()
     reports.close()
@@ -159,32 +159,32 @@ export class Gateway {
     return cut
   }
 
-  /** Opens the file of the access log again, which may have been renamed. @returns why it could not, or null */
+  /** Reopens the file of the access log, which may have been renamed. @returns why it could not, or null */
   reopenLogs(): string | null {
     return this.parts.accessLog.reopen()
   }
 
-  /** Registers an observer of requests and more (docs/observability.md). @returns what takes it away again */
+  /** Registers an observer of requests and more (docs/observability.md). @returns a function that removes it */
   observe(observer: Observer): () => void {
     return this.observation.observe(observer)
   }
 
-  /** All that are in force or should be, each once, the soonest to end first. */
+  /** All certificates that are in use or should be, each once, the first to expire first. */
   certificates(): CertificateRow[] {
     return this.parts.reports.rows()
   }
 
-  /** The same without reading them: each says what it is when asked. */
+  /** The same without reading them: each is read on demand. */
   heldCertificates(): readonly ListedCertificate[] {
     return this.parts.reports.list()
   }
 
-  /** How many there are, how many have ended, and which ends next. */
+  /** How many there are, how many have expired, and which expires next. */
   certificateCount(): CertificateCount {
     return this.parts.reports.count()
   }
 
-  /** The certificates that a client asking for this host may be shown; none where its TLS does not end here. */
+  /** The certificates that may be presented to a client for this host; none if its TLS does not end here. */
   bundlesFor(host: string): readonly Bundle[] {
     const site = this.services.snapshot.site(host) ?? this.services.snapshot.defaultSite
     return (site && this.parts.reports.bundlesFor(site.name, host)) ?? []
@@ -209,14 +209,14 @@ export class Gateway {
     lasting.maintenance.set(site.name, on)
   }
 
-  /** Whether traffic should be sent here, for load balancers and probes. It is served in any case. */
+  /** Whether load balancers should send traffic here. Requests are served in any case. */
   readiness(): Readiness {
     const reasons = this.parts.reports.reasons()
     if (this.services.draining) reasons.unshift('draining')
     return { ready: reasons.length === 0, reasons }
   }
 
-  /** @param next the configuration, when its turn has come; null for the one that is in force then */
+  /** @param next returns the configuration when its turn has come; null for the current one */
   private inTurn(next: () => Config | null): Promise<void> {
     const done = this.applying.then(async () => {
       this.inForce = await apply(this.parts, this.inForce, next())

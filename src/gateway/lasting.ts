@@ -1,6 +1,6 @@
 /**
- * What features have beside a configuration: pages in files, and which sites are in maintenance. One timer keeps them up to date for as
- * long as a snapshot uses any.
+ * State of features that outlives configurations: pages in files, and which sites are in maintenance. One timer keeps it up to date for as
+ * long as a snapshot uses any of it.
  */
 import type { Log } from '../base/log.ts'
 import type { Lasting } from '../features/feature.ts'
@@ -8,7 +8,7 @@ import { Maintenance } from './maintenance.ts'
 import { WatchedPage } from './watched-page.ts'
 
 const lookMs = 1_000
-/** Pages in one tick: a look is a stat */
+/** Pages per tick: each is one stat */
 const looksPerTick = 500
 
 /** What a snapshot uses. */
@@ -30,7 +30,7 @@ export class LastingParts {
     )
   }
 
-  /** For a snapshot that is going to be made. */
+  /** For a snapshot that is about to be compiled. */
   attempt(state: string): Lasting & { readonly used: LastingUsed } {
     this.maintenance.use(state)
     const used = { pages: new Set<string>(), sites: new Set<string>() }
@@ -48,7 +48,7 @@ export class LastingParts {
     }
   }
 
-  /** The snapshot that uses these came into force, or goes on. */
+  /** The snapshot that uses these was applied, or stays. */
   keepOnly({ pages, sites }: LastingUsed): void {
     for (const file of this.pages.keys()) if (!pages.has(file)) this.pages.delete(file)
     this.maintenance.keepOnly(sites)

@@ -1,6 +1,6 @@
 /**
- * The listeners of a gateway: those that are bound, and those that a reload has closed while connections of theirs have not ended
- * yet. A plan says what another configuration does to them, and nothing of it happens before `use`.
+ * The listeners of a gateway: those that are bound, and those that a reload has closed but that still have open
+ * connections. A plan describes what another configuration changes, and nothing changes before `use`.
  */
 import { chmodSync } from 'node:fs'
 import { nowMs } from '../base/deadlines.ts'
@@ -20,14 +20,14 @@ export class ListenerSet {
   private bound: readonly Listener[] = []
   private wanted: readonly ListenConfig[] = []
   private retired: Listener[] = []
-  /** By listeners that are gone */
+  /** Accepted by closed listeners */
   private acceptedBefore = 0
   private readonly services: Services
   private readonly log: Log
   private readonly reusePort: boolean
   private readonly unixListeners: boolean
   private readonly shares: ShareSource | null
-  /** `limits.connections` of each address that was ever listened at: units are held under its name */
+  /** `limits.connections` for each address that ever had a listener: units are held under its name */
   private readonly rooms = new Map<string, SharedLimit>()
 
   constructor(
@@ -42,7 +42,7 @@ export class ListenerSet {
     this.shares = shares
   }
 
-  /** In the order of the configuration; those that were 0 are known once they are bound. */
+  /** In the order of the configuration; ports that were 0 are known once they are bound. */
   get ports(): readonly number[] {
     return this.bound.map(listener => listener.port)
   }
@@ -75,12 +75,12 @@ export class ListenerSet {
     )
   }
 
-  /** Binds what is new. Throws UsageError where one cannot be bound; none of them is bound then. */
+  /** Binds new listeners. Throws UsageError if one cannot be bound; then none of them is. */
   bind({ fresh }: ListenerPlan): Promise<void> {
     return bindAll(fresh, this.bound, this.log)
   }
 
-  /** The plan is in force: listeners that stay have their new options, and the others are closed. */
+  /** Applies the plan: listeners that stay get their new options, and the others are closed. */
   use({ all, kept }: ListenerPlan, configured: readonly ListenConfig[]): void {
     const wanted = this.own(configured)
     const before = new Map(this.bound.map((listener, at) => [listener, this.wanted[at]]))
@@ -101,7 +101,7 @@ export class ListenerSet {
     this.wanted = wanted
   }
 
-  /** Of every listener, without those that only get a redirect */
+  /** Of every listener, except those that only redirect */
   *connections(): Iterable<Drainable> {
     for (const listener of this.all()) yield* listener.heldConnections()
   }
@@ -113,7 +113,7 @@ export class ListenerSet {
     }
   }
 
-  /** Resets what is still open. */
+  /** Resets connections that are still open. */
   cut(): void {
     for (const listener of this.all()) listener.cut()
   }
@@ -125,12 +125,12 @@ export class ListenerSet {
     return closed
   }
 
-  /** Those that this process has */
+  /** The listeners of this process */
   private own(configured: readonly ListenConfig[]): readonly ListenConfig[] {
     return this.unixListeners ? configured : configured.filter(({ unix }) => !unix)
   }
 
-  /** The socket of a listener that stays gets other permissions. */
+  /** Changes the permissions of the socket of a listener that stays. */
   private useMode({ options: { address, unixMode } }: Listener, before: number | null): void {
     if (unixMode === null || unixMode === before) return
     try {
@@ -142,7 +142,7 @@ export class ListenerSet {
 
   private roomOf({ address, port }: ListenConfig): SharedLimit {
     const key = `connections ${address}:${port}`
-    // Of two that the system chooses a port for, each has its own.
+    // Two listeners with port 0 get two different ports.
     if (port === 0) return new SharedLimit(key, null, nowMs)
     const room = this.rooms.get(key) ?? new SharedLimit(key, this.shares, nowMs)
     this.rooms.set(key, room)
@@ -154,7 +154,7 @@ export class ListenerSet {
   }
 }
 
-/** @param bound where the system has chosen the port */
+/** @param bound the listener, if the system has chosen its port */
 const optionsOf = (listen: ListenConfig, bound: Listener | null, reusePort: boolean): ListenerOptions => ({
   name: listen.name,
   address: listen.address,

@@ -14,7 +14,7 @@ export type ListenerPlan = {
   readonly fresh: readonly Listener[]
 }
 
-/** A listener stays where its address and port stay; everything else about it is replaced. */
+/** A listener stays bound if its address and port are unchanged; everything else about it is replaced. */
 export function planListeners(
   wanted: readonly ListenConfig[],
   current: readonly Listener[],
@@ -44,7 +44,7 @@ export function planListeners(
   return { all, kept, fresh }
 }
 
-/** Throws UsageError where one cannot be bound; none of them is bound then. */
+/** Throws UsageError if one cannot be bound; then none of them is. */
 export async function bindAll(fresh: readonly Listener[], current: readonly Listener[], log: Log): Promise<void> {
   try {
     for (const listener of fresh) await bind(listener, current, log)
@@ -78,14 +78,14 @@ async function bind(listener: Listener, current: readonly Listener[], log: Log):
   }
 }
 
-/** Whether the peers that may say who the client is are others than before. */
+/** Whether the set of peers that may state the client's address has changed. */
 export const changesTrust = (before: ListenConfig | undefined, after: ListenConfig): boolean =>
   trusted(before) !== trusted(after)
 
 const trusted = (listen: ListenConfig | undefined): string =>
   JSON.stringify([listen?.proxyProtocol ?? null, listen?.trust ?? null])
 
-/** Throws UsageError for an option that a reload cannot change. `workers` is refused by whoever starts them. */
+/** Throws UsageError for an option that a reload cannot change. The process that starts the workers refuses `workers`. */
 export function refuseChange(before: Config, after: Config): void {
   if (before.state !== after.state)
     throw new UsageError(

@@ -1,6 +1,6 @@
 /**
- * What a gateway is made of, for as long as it lives: made once, before there is a configuration in force, and without
- * opening anything. What a configuration does to them is in apply.ts.
+ * The parts of a gateway, which live as long as it does: created once, before the first configuration is applied, and without
+ * opening anything. apply.ts applies configurations to them.
  */
 import { randomBytes } from 'node:crypto'
 import { DateField } from '../base/date-field.ts'
@@ -44,18 +44,18 @@ export type Parts = {
   readonly listeners: ListenerSet
   readonly registries: Registries
   readonly tickets: TicketKeyring
-  /** Certificates that are ordered and renewed here */
+  /** Managed certificates */
   readonly managed: ManagedCertificates
   readonly reports: CertificateReports
   readonly trust: TrustWatch
 }
 
-/** Of `files` routes, all together */
+/** For all `files` routes together */
 const smallFilesBytes = 16 * 1024 * 1024
 
 const noSites: SiteTable = { site: () => null, defaultSite: null, startTls: new Map() }
 
-/** In force before the first configuration: no site has any name. */
+/** Used before the first configuration is applied: it has no sites. */
 export const emptySnapshot = (of: Pick<Snapshot, 'fallback' | 'limits' | 'timeouts'>): Snapshot => ({
   version: 0,
   ...noSites,
@@ -65,7 +65,7 @@ export const emptySnapshot = (of: Pick<Snapshot, 'fallback' | 'limits' | 'timeou
   timeouts: of.timeouts,
 })
 
-/** @param again puts the configuration in force once more, since a file of it was replaced. @param changed some certificate was */
+/** @param again applies the current configuration again, because one of its files was replaced. @param changed is called when a certificate was */
 export function makeParts(
   config: Config,
   options: GatewayOptions,
@@ -89,7 +89,7 @@ export function makeParts(
   registries.certificates.onCas = () => trust.changed()
   const managed = new ManagedCertificates(log, failure => reports.renewalFailed(failure), options.now)
   const links = { open: 0 }
-  // Connections of backends first: a client's next request costs it a new connection, and a backend's only us.
+  // Backend connections first: closing a client's would cost the client a new connection, closing a backend's only the gateway.
   const closeIdle = (most: number) => {
     const closed = registries.upstreams.closePooled(most)
     return closed + listeners.closeIdle(most - closed)
@@ -105,7 +105,7 @@ export function makeParts(
     turn: new Turn(events.fault),
     date: new DateField(),
     scratch: new ScratchPool(64),
-    // Of at most 0.7 MB each (features/compress/codings.ts).
+    // At most 0.7 MB each (features/compress/codings.ts).
     compressors: new Room(64),
     smallFiles: new SizedCache(smallFilesBytes),
     snapshot: emptySnapshot({ ...config, fallback: plainFallback(config) }),

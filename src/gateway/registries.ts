@@ -1,6 +1,6 @@
 /**
  * What outlives a reload: upstreams with their endpoints and pools; the local CA; certificates
- * read from files; OCSP responses; revocation lists; pages, and which sites are in maintenance. A new snapshot borrows them, so that a reload opens no connection and forgets no session.
+ * from files; OCSP responses; revocation lists; pages, and which sites are in maintenance. A new snapshot borrows them, so that a reload keeps all connections and sessions.
  */
 import type { Log } from '../base/log.ts'
 import { type LocalCa, openLocalCa } from '../certs/ca/local-ca.ts'
@@ -19,12 +19,12 @@ export class Registries {
   readonly lasting: LastingParts
   private localCaOf: { state: string; ca: LocalCa } | null = null
 
-  /** The clock of what ages */
+  /** The clock for everything that expires */
   readonly now: () => number
 
   /**
-   * @param lookup of names of backends; the system's where left out
-   * @param log is told when look-ups of a name begin to fail, and when they succeed again
+   * @param lookup resolves the names of backends; the system's resolver when left out
+   * @param log has a record when lookups of a name begin to fail, and when they succeed again
    */
   constructor(now: () => number = Date.now, lookup?: Lookup, log: Log | null = null) {
     this.now = now
@@ -38,7 +38,7 @@ export class Registries {
     this.upstreams.keepOnly([])
   }
 
-  /** Nothing is in force, and nothing is kept for it. */
+  /** There is no configuration any more: releases everything. */
   close(): void {
     this.closeIdle()
     this.staples.keepOnly(new Set())

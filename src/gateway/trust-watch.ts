@@ -1,17 +1,17 @@
 /**
- * Who may connect is part of the terms of sites: when a file with the CAs of clients is replaced, they are made anew, of the
- * configuration that is in force. Where that fails, as it does while a revocation list is still of the CA before, what
- * was in force stays, and it is tried again.
+ * The CAs for client certificates are part of the terms of sites: when a file with them is replaced, the snapshot is recompiled from
+ * the current configuration. If that fails, for example because a revocation list is still from the previous CA, the current snapshot
+ * stays, and it is tried again.
  */
 import { messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Cas, WatchedCas } from '../certs/files/watched-cas.ts'
 
-/** Between tries, doubled with each */
+/** Pause between attempts, doubled with each */
 const againMs = 2_000
 const longestMs = 60_000
 
-/** Files of clients' CAs, each with what of it a snapshot was made of */
+/** Files with CAs for client certificates, each with the content that the snapshot was compiled from */
 export type ClientCas = ReadonlyMap<WatchedCas, Cas>
 
 export class TrustWatch {
@@ -23,13 +23,13 @@ export class TrustWatch {
   private timer: NodeJS.Timeout | null = null
   private closed = false
 
-  /** @param reload puts the configuration in force again, in its turn */
+  /** @param reload applies the current configuration again, in its turn */
   constructor(log: Log, reload: () => Promise<void>) {
     this.log = log
     this.reload = reload
   }
 
-  /** A snapshot came into force. A file may have been replaced since it was made. */
+  /** A snapshot was applied. A file may have been replaced since it was compiled. */
   use(inForce: ClientCas): void {
     this.inForce = inForce
     this.told = null
@@ -37,7 +37,7 @@ export class TrustWatch {
     this.changed()
   }
 
-  /** Some file of CAs was replaced, or may have been. */
+  /** A CA file was replaced, or may have been. */
   changed(): void {
     if (this.closed || this.staleFiles().length === 0) return
     if (this.timer !== null) clearTimeout(this.timer)

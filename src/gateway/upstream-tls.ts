@@ -1,7 +1,7 @@
 /**
- * TLS toward an endpoint, made of files that may be replaced meanwhile: the CAs that its certificate is verified by, and
- * the certificate that it is shown when it asks for one. Each change makes new terms, so that no session of the old
- * identity is resumed; connections that are open stay what they are.
+ * TLS toward an endpoint, from files that may be replaced: the CAs that verify its certificate, and
+ * the client certificate. Each change creates new terms, so that no session of the old
+ * identity is resumed; open connections are not affected.
  */
 import type { WatchedCas } from '../certs/files/watched-cas.ts'
 import type { WatchedPair } from '../certs/files/watched-pair.ts'
@@ -17,13 +17,13 @@ export class UpstreamTls {
   private readonly host: string
   private readonly alpn: readonly string[]
   private readonly cas: WatchedCas | null
-  /** The way to the CAs that the runtime trusts, shared by all endpoints */
+  /** Builds paths to the CAs that the runtime trusts; shared by all endpoints */
   private readonly runtimeRoots: () => FindPath
   private readonly pair: WatchedPair | null
-  /** What the terms were made of last */
+  /** The content that the current terms were created from */
   private made: readonly unknown[]
 
-  /** Looks at the files now. Throws UsageError where they cannot be used. */
+  /** Reads the files. Throws UsageError if they cannot be used. */
   constructor(
     config: UpstreamTlsConfig,
     http: UpstreamConfig['http'],
@@ -40,12 +40,12 @@ export class UpstreamTls {
     this.made = this.parts()
   }
 
-  /** What is used of the CertificateWatch */
+  /** The part of CertificateWatch that is used */
   get watched(): readonly Watched[] {
     return [this.cas, this.pair].filter(each => each !== null)
   }
 
-  /** Whether the files hold something else than when the terms were made; from now on these count. */
+  /** Whether the files have changed since the terms were created; their new content is used from now on. */
   changed(): boolean {
     const parts = this.parts()
     if (parts.every((part, index) => part === this.made[index])) return false
@@ -57,7 +57,7 @@ export class UpstreamTls {
     return this.termsFor(this.alpn)
   }
 
-  /** With nothing but HTTP/1.1, for upgrades */
+  /** With HTTP/1.1 alone, for upgrades */
   http1Terms(): ClientTls {
     return this.termsFor(['http/1.1'])
   }
@@ -66,7 +66,7 @@ export class UpstreamTls {
     return [this.cas?.current, this.pair?.load().bundle]
   }
 
-  /** To the CAs that are trusted now; they are read when the first backend has shown its certificates. */
+  /** To the CAs that are trusted now; they are read when the first backend has presented its certificates. */
   private findPath(): () => FindPath {
     const pem = this.cas?.current.pem ?? null
     return pem === null ? this.runtimeRoots : lazyPathsTo(pem, 'tls.ca')

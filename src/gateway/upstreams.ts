@@ -1,7 +1,7 @@
 /**
- * The upstreams that are in use, by name: they outlive reloads. One that a configuration leaves as it is stays the same object; one
- * that it changes keeps the destinations that are the same, with their addresses and connections. What is compiled is not in
- * use before `keepOnly`, so that a reload that fails changes nothing.
+ * The upstreams in use, by name: they outlive reloads. One whose configuration is unchanged stays the same object; one
+ * that has changed keeps the destinations that are the same, with their addresses and connections. Compiled upstreams are not in
+ * use before `keepOnly`, so that a failed reload changes nothing.
  */
 import net from 'node:net'
 import type { Log } from '../base/log.ts'
@@ -21,9 +21,9 @@ type Known = { readonly destination: Destination; readonly tls: UpstreamTls | nu
 
 export class Upstreams {
   private readonly byName = new Map<string, Upstream>()
-  /** By what makes them the same backend */
+  /** By everything that identifies a backend */
   private readonly destinations = new Map<string, Known>()
-  /** The `backendGeneration` that the destinations have */
+  /** The `backendGeneration` of the destinations */
   private renewed = 0
   private readonly watch: CertificateWatch
   private readonly log: Log | null
@@ -36,7 +36,7 @@ export class Upstreams {
     this.lookup = lookup
   }
 
-  /** Throws UsageError where a file of its TLS cannot be used. */
+  /** Throws UsageError if a file for its TLS cannot be used. */
   upstream(config: UpstreamConfig, resolveMs: number): Upstream {
     const known = config.endpoints.map(each => this.destination(config, each, resolveMs))
     const destinations = known.map(each => each.destination)
@@ -64,15 +64,15 @@ export class Upstreams {
     )
   }
 
-  /** What is in the files of TLS to backends, as they were looked at last, counts from now on. */
+  /** Takes over the content of the files for TLS to backends, as they were last read. */
   renew(): void {
-    // Ten thousand sites may have theirs replaced in a night, which are nothing to backends.
+    // Ten thousand sites may get new certificates in a night, which do not concern backends.
     if (this.watch.backendGeneration === this.renewed) return
     this.renewed = this.watch.backendGeneration
     for (const known of this.destinations.values()) renew(known)
   }
 
-  /** These are in use now. What no snapshot uses any more is forgotten, and what waits in its pools is closed. */
+  /** These are in use now. Those that no snapshot uses are dropped, and their idle connections are closed. */
   keepOnly(used: Iterable<Upstream>): void {
     this.byName.clear()
     const kept = new Set<Destination>()
@@ -88,7 +88,7 @@ export class Upstreams {
     }
   }
 
-  /** Closes up to `most` connections that wait in pools. @returns how many */
+  /** Closes up to `most` idle connections in pools. @returns how many */
   closePooled(most: number): number {
     let closed = 0
     for (const { destination } of this.destinations.values())
@@ -99,7 +99,7 @@ export class Upstreams {
     return closed
   }
 
-  /** Files of the TLS to backends */
+  /** Files for TLS to backends */
   watched(): Watched[] {
     return [...this.destinations.values()].flatMap(({ tls }) => tls?.watched ?? [])
   }
@@ -121,7 +121,7 @@ export class Upstreams {
             this.watch,
             this.runtimeRoots,
           )
-    // Two upstreams may name the same address; the pool is shared only when the TLS terms are the same too.
+    // Two upstreams may name the same address; they share the pool only if the TLS terms are the same too.
     const key = JSON.stringify([upstream.name, label, upstream.tls, upstream.http, upstream.lenient, resolveMs])
     const before = this.destinations.get(key)
     if (before !== undefined) {
@@ -130,7 +130,7 @@ export class Upstreams {
     }
     const spoken: Spoken = {
       label,
-      // Nobody looks at it on a Unix socket, but HTTP/1.1 must have one.
+      // It has no meaning on a Unix socket, but HTTP/1.1 requires it.
       authority: config.unix ? 'localhost' : label,
       http: upstream.http,
       lenient: lenientTerms(upstream.lenient, leniency =>
@@ -157,7 +157,7 @@ export class Upstreams {
   }
 }
 
-/** New connections have the new terms; those that are idle go, and the others when their exchanges are done. */
+/** New connections get the new terms; idle ones are closed now, the others when their exchanges are done. */
 function renew({ destination, tls }: Known): void {
   if (tls?.changed()) destination.useTls(tls.terms(), tls.http1Terms())
 }

@@ -17,7 +17,7 @@ const labels: Readonly<Record<string, string>> = {
   site: 'the first host of the site; empty where no site has the host of the request',
   route: 'the route, as in the access log; empty where no route takes the request',
   protocol: '`http/1` (1.0 and 1.1) or `http/2`, as the client speaks it',
-  class: '`1xx` to `5xx` by the status of the answer; `none` where the client got no answer',
+  class: '`1xx` to `5xx` by the status of the response; `none` if the client got no response',
   upstream: 'the name of the upstream, or where its endpoint is written',
   listener: 'the port of the listener',
   resumed: '`yes` where the TLS session was resumed, else `no`',

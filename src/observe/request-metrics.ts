@@ -30,7 +30,7 @@ const requestSeconds = histogram(
 )
 const firstByteSeconds = histogram(
   'sallyport_upstream_first_byte_seconds',
-  'Time from a request that was sent to a backend to the head of the answer, of the attempt that gave it.',
+  'Time from a request that was sent to a backend to the response head, for the attempt whose response was used.',
   secondsBuckets,
   ['upstream'],
 )

@@ -1,16 +1,16 @@
 /**
- * A storage with a copy beside it: what was last read and written under chosen prefixes is kept in a local folder, as it
- * comes from the storage (sealed, where that is). A gateway that starts while Redis is away finds its certificates there.
+ * A storage with a local copy: values that were read or written under chosen prefixes are also kept in a local folder, as the
+ * storage has them (sealed, if it seals). A gateway that starts while Redis is down finds its certificates there.
  *
- * Invariants: the copy answers only where the storage says `away`, and only `get` and `list`; it never says that
- * there is nothing, since it cannot know. Locks and writes need the storage. A copy that cannot be kept is a
- * notice, and fails nothing.
+ * Invariants: the copy is used only if the storage reports `away`, and only for `get` and `list`; it never reports that a value
+ * does not exist, because it cannot know. Locks and writes need the storage. If the copy cannot be written, that is logged and
+ * nothing fails.
  */
 import { messageOf } from '../base/errors.ts'
 import { type Storage, StorageError } from '../model/storage.ts'
 
 type CacheOptions = {
-  /** Each ends with `/`; for values without a life time */
+  /** Each ends with `/`; for values that do not expire */
   readonly prefixes: readonly string[]
   readonly notice: (text: string) => void
 }
@@ -18,9 +18,9 @@ type CacheOptions = {
 /** @param copy closed together with the storage */
 export function cached(storage: Storage, copy: Storage, { prefixes, notice }: CacheOptions): Storage {
   const keeps = (key: string) => prefixes.some(prefix => key.startsWith(prefix))
-  /** Writes under way and done, by key: what was read before one of them began is old */
+  /** Writes in progress and done, by key: a value that was read before one of them began is stale */
   const writes = new Map<string, number>()
-  /** One at a time: the copy ends up with what came last */
+  /** One at a time, so that the copy ends up with the last value */
   let queue: Promise<void> = Promise.resolve()
   let failing = false
 
@@ -29,7 +29,7 @@ export function cached(storage: Storage, copy: Storage, { prefixes, notice }: Ca
       if (writesBefore !== null && (writes.get(key) ?? 0) !== writesBefore) return
       try {
         const has = await copy.get(key).catch(() => undefined)
-        // Names that nobody has come from the network: a look, and no write, is all that they cost.
+        // Unknown names come from the network: they cost a lookup and never a write.
         if (value === null ? has !== null : !has?.equals(value))
           await (value === null ? copy.delete(key) : copy.put(key, value))
         failing = false
@@ -47,7 +47,7 @@ export function cached(storage: Storage, copy: Storage, { prefixes, notice }: Ca
       if (!there.has(key)) await keep(key, null, writes.get(key) ?? 0)
   }
 
-  /** Runs a change of the storage, and then of the copy. */
+  /** Changes the storage, then the copy. */
   const write = async (key: string, value: Uint8Array | null, act: () => Promise<unknown>): Promise<void> => {
     if (!keeps(key)) return void (await act())
     const count = (writes.get(key) ?? 0) + 1

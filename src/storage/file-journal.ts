@@ -1,10 +1,10 @@
 /**
- * Who tells whom that a key in a folder has changed. Every put and delete appends its key to `~changes`, after the change
- * can be seen; a watcher stats that one file each second, however many keys there are, and reads what is new.
- * (fs.watch says nothing of what another machine does on a network volume, and differs by platform.)
+ * Change notifications for keys in a folder. Every put and delete appends its key to `~changes` once the change
+ * is visible; a watcher stats that one file every second, however many keys there are, and reads the new lines.
+ * (fs.watch does not report changes that another machine makes on a network volume, and differs by platform.)
  *
- * A process killed between the change and its line, and a person who copies a file there, leave no line: so every
- * minute the files under a watched prefix are compared with what they were. A line may be told twice, never not at all.
+ * A process that is killed between the change and its line leaves no line, and neither does a person who copies a file there: so
+ * the files under a watched prefix are compared with their last known state every minute. A change may be reported twice, but never not at all.
  */
 
 import { statSync } from 'node:fs'
@@ -21,7 +21,7 @@ type Watcher = {
   stamps: Map<string, string> | null
 }
 
-/** Then it begins anew; far more than is written between two looks. */
+/** Then a new file is started; far more than is written between two checks. */
 const rotateBytes = 256 * 1024
 
 export class FileJournal {
@@ -33,12 +33,12 @@ export class FileJournal {
   #comparison: NodeJS.Timeout | null = null
   #polling: Promise<void> | null = null
   #comparing: Promise<void> | null = null
-  /** Which file we have read, and how far; 0 for none yet */
+  /** The file that was read last, and how far; 0 if none was */
   #inode = 0
   #offset = 0
-  /** A line that had not ended yet */
+  /** An incomplete line */
   #rest = ''
-  /** Of the file before; 0 for none */
+  /** Of the previous file; 0 if there is none */
   #oldInode = 0
 
   constructor(root: string, times: JournalTimes) {
@@ -47,11 +47,11 @@ export class FileJournal {
     this.#times = times
   }
 
-  /** Never throws: the change is made, and the comparison finds it where no line could be written. */
+  /** Never throws: the change has been made, and if no line could be written, the comparison finds it. */
   async append(key: string): Promise<void> {
     try {
-      // Opened by name each time: after a rotation the line goes where watchers look. One that still lands in the old
-      // file is no loss, as they reread everything on a rotation, and the change came before it.
+      // Opened by name each time, so that after a rotation the line goes to the new file. A line that still lands in the old
+      // file is not lost: watchers reread everything on a rotation, and the change was made before it.
       const handle = await open(this.#file, 'a', 0o600)
       let size: number
       try {
@@ -75,7 +75,7 @@ export class FileJournal {
   }
 
   #start(): void {
-    // At once, so that nothing that happens from now on is missed.
+    // At once, so that no change from now on is missed.
     const found = statSync(this.#file, { throwIfNoEntry: false })
     this.#inode = found?.ino ?? 0
     this.#offset = found?.size ?? 0
@@ -102,14 +102,14 @@ export class FileJournal {
     try {
       text = await this.#read()
     } catch {
-      // A disk that does not answer: the next look, or the comparison.
+      // The disk does not respond: the next check or the comparison finds it.
       return
     }
     if (text === null) return this.#tell(null)
     const lines = (this.#rest + text).split('\n')
     this.#rest = lines.pop()!
     const keys = new Set(lines)
-    // Lines of two machines can run into one another on a network volume.
+    // On a network volume, lines of two machines can run into each other.
     if (this.#rest.length > 2_000 || [...keys].some(line => !isKey(line))) {
       this.#rest = ''
       return this.#tell(null)
@@ -117,20 +117,20 @@ export class FileJournal {
     for (const key of keys) this.#tell(key)
   }
 
-  /** What is new; null: another file, or more than one wants to read. */
+  /** The new lines; null if it is a different file, or too much to read. */
   async #read(): Promise<string | null> {
     const stats = await stat(this.#file).catch(error => {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
       throw error
     })
     if (stats === null) {
-      // It has just been moved away for being too long; its last lines may be those that we have not read.
+      // It was just rotated; its last lines may not have been read yet.
       const gone = this.#inode !== 0
       this.#inode = 0
       this.#offset = 0
       return (await this.#rotated()) || gone ? null : ''
     }
-    // One that came after the last look may have gone again before this one.
+    // A file that was created after the last check may be gone again by now.
     if (this.#inode === 0 && (await this.#rotated())) {
       this.#inode = stats.ino
       this.#offset = stats.size
@@ -160,7 +160,7 @@ export class FileJournal {
     }
   }
 
-  /** Whether the file before is another one than at the last look. */
+  /** Whether the previous file is a different one than at the last check. */
   async #rotated(): Promise<boolean> {
     const ino = (await stat(`${this.#file}.old`).catch(() => null))?.ino ?? 0
     const rotated = ino !== this.#oldInode
@@ -176,7 +176,7 @@ export class FileJournal {
     }
   }
 
-  /** Keeps the comparison from telling again what the journal has told. */
+  /** Prevents the comparison from reporting again what the journal has reported. */
   async #note(watcher: Watcher, key: string): Promise<void> {
     const stamp = await stampOf(path.join(this.#root, key))
     if (stamp === null) watcher.stamps?.delete(key)
@@ -196,7 +196,7 @@ export class FileJournal {
       try {
         await collect(this.#root, watcher.prefix, found)
       } catch {
-        // Half a look would call the other half deleted.
+        // A partial listing would report the rest as deleted.
         continue
       }
       const before = watcher.stamps
@@ -215,7 +215,7 @@ export class FileJournal {
   }
 }
 
-/** What a listener throws is its own fault, and must not stop the others. */
+/** A listener that throws must not stop the others. */
 function notify(watcher: Watcher, key: string | null): void {
   queueMicrotask(() => watcher.changed(key))
 }

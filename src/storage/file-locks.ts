@@ -3,15 +3,15 @@
  * lock, named by its number, which is the fence. The file with the highest number is the lock; it says who holds it,
  * or that it is free.
  *
- * Taking it is one link(2) of the next number: of any number of contenders exactly one gets it, and no file is ever
- * renamed or removed to take a lock over, so there is no moment in which a contender could take away what another one
- * has just got. Invariant: the highest number is never removed. A contender that slept between looking and linking
- * may bring back a number that was passed long ago; it looks again afterwards, sees the higher one, and withdraws.
- * (One look is one getdents call, which the kernel does not mix with changes of the folder.)
+ * A contender takes the lock by one link(2) of the next number: exactly one of any number of contenders succeeds. No file is
+ * renamed or removed to take over a lock, so a contender can never take away a lock that another one has just
+ * acquired. Invariant: the highest number is never removed. A contender that slept between listing and linking may create a
+ * number that was passed long ago; it lists again afterwards, sees the higher number, and withdraws.
+ * (A listing is one getdents call, which is atomic with respect to changes of the folder.)
  *
- * A holder is over when it says so, when its process is no more (process-identity.ts), or when it has not beaten its
- * heart for `leaseMs`: that is seen by watching the file's stamp from here, with our own clock that never jumps; or, for
- * holders on other machines, at once when the stamp is twice as old by the clock of the file system itself.
+ * A lock ends when its holder releases it, when the holder's process is gone (process-identity.ts), or when the holder has sent no heartbeat
+ * for `leaseMs`. Contenders watch the file's timestamp against their own monotonic clock; for holders on other machines the lock
+ * also ends at once if the timestamp is twice as old by the clock of the file system itself.
  */
 import { randomBytes } from 'node:crypto'
 import { link, open, readdir, readFile, stat, unlink } from 'node:fs/promises'
@@ -22,16 +22,16 @@ import { codeOf, makeFolders, storageError, syncFolder, writeTemporary } from '.
 import { formatIdentity, isDead, type ProcessIdentity, parseIdentity } from './process-identity.ts'
 
 export type LockTimes = {
-  /** Without a heart-beat for this long, a holder has lost the lock */
+  /** A holder without a heartbeat for this long has lost the lock */
   readonly leaseMs: number
   readonly beatMs: number
 }
 
-/** One generation as it was found. */
+/** One generation, as it was read. */
 type Generation = {
   readonly fence: number
   readonly free: boolean
-  /** Null: not readable; only its stamp counts */
+  /** Null if it cannot be read; then only its timestamp counts */
   readonly holder: ProcessIdentity | null
   readonly mtimeMs: number
 }
@@ -45,7 +45,7 @@ export class FileLocks {
   readonly #self: ProcessIdentity
   readonly #times: LockTimes
   readonly #held = new Set<FileLease>()
-  /** Stamps of other holders, and since when we have known them to stand still */
+  /** Timestamps of other holders, and since when they have not changed */
   readonly #seen = new Map<string, Seen>()
 
   constructor(root: string, self: ProcessIdentity, times: LockTimes) {
@@ -106,15 +106,15 @@ export class FileLocks {
     } else {
       if (this.#seen.size >= maxSeen) this.#seen.clear()
       this.#seen.set(folder, { fence, mtimeMs, at: nowMs() })
-      // We have seen its heart beat, whatever its clock says.
+      // Its heartbeat was seen, whatever its clock says.
       if (seen?.fence === fence) return false
     }
-    // A process of ours that is alive is only judged by what we see it miss: the clock may have jumped.
+    // A live process on this machine is judged only by missed heartbeats, because the clock may have jumped.
     if (dead === false) return false
     return (await this.#fileClock(folder)) - mtimeMs > 2 * this.#times.leaseMs
   }
 
-  /** The time as the file system stamps it; a network volume's may be another than ours. */
+  /** The time by the clock of the file system; on a network volume it may differ from ours. */
   async #fileClock(folder: string): Promise<number> {
     const probe = await writeTemporary(this.#root, folder, Buffer.from('clock\n'), this.#self)
     try {
@@ -124,7 +124,7 @@ export class FileLocks {
     }
   }
 
-  /** Throws StorageError `lost` when the lease has gone to somebody else. */
+  /** Throws StorageError `lost` if the lock belongs to another holder. */
   async check(lease: Lease): Promise<void> {
     if (!(lease instanceof FileLease)) throw new RangeError('the lease is not one of this storage')
     await lease.check()
@@ -153,7 +153,7 @@ class FileLease implements Lease {
   readonly #abort = new AbortController()
   readonly #timer: NodeJS.Timeout
   #beatAt: number
-  /** The beat under way */
+  /** The heartbeat in progress */
   #beating: Promise<void> | null = null
   #released = false
 
@@ -173,7 +173,7 @@ class FileLease implements Lease {
       })
       return
     }
-    // A disk that does not answer: others may have seen us miss our beats by now.
+    // The disk does not respond: others may have seen missed heartbeats by now.
     if (nowMs() - this.#beatAt >= this.#parts.times.leaseMs) this.#lose('the folder does not answer')
   }
 
@@ -192,7 +192,7 @@ class FileLease implements Lease {
     const { folder, fence, content } = this.#parts
     const numbers = await fencesIn(folder)
     if (numbers.some(number => number > fence)) return false
-    // Somebody may have removed the whole folder, and others begun anew.
+    // Someone may have removed the whole folder, and others may have started over.
     return (await readFile(this.#file, 'utf8').catch(() => '')) === content
   }
 
@@ -215,7 +215,7 @@ class FileLease implements Lease {
     clearInterval(this.#timer)
     this.#parts.held.delete(this)
     await this.#beating
-    // In place, in four bytes: a full disk cannot stop it. Where it fails all the same, the missing heart-beat does it.
+    // Four bytes, written in place, so that a full disk cannot prevent it. If it fails anyway, the missing heartbeats end the lock.
     if (await this.#isNewest().catch(() => false)) await overwrite(this.#file, 'free').catch(() => {})
   }
 }
@@ -229,13 +229,13 @@ async function overwrite(file: string, text: string): Promise<void> {
   }
 }
 
-/** The file with all of its content, or EEXIST. */
+/** Creates the file with its whole content, or fails with EEXIST. */
 async function create(temporary: string, file: string, content: string): Promise<void> {
   try {
     await link(temporary, file)
   } catch (error) {
     if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(codeOf(error))) throw error
-    // A file system without hard links. Killed in between, it leaves an empty file, which ends like any other holder.
+    // The file system has no hard links. A process that is killed in between leaves an empty file, which expires like any other holder.
     const handle = await open(file, 'wx', 0o600)
     try {
       await handle.writeFile(content)
@@ -261,7 +261,7 @@ async function readNewest(folder: string): Promise<Generation | null> {
       const found = /^(held|free) (\S+) [0-9a-f]{32}\n$/.exec(await readFile(file, 'utf8'))
       return { fence, free: found?.[1] === 'free', holder: found ? parseIdentity(found[2]!) : null, mtimeMs }
     } catch (error) {
-      // Passed and removed while we looked: there is a higher one.
+      // It was superseded and removed during the listing: there is a higher one.
       if (codeOf(error) !== 'ENOENT') throw error
     }
   }

@@ -1,9 +1,9 @@
 /**
- * Writing a file so that a reader finds the old content or the new, whenever the process or the machine stops: a
- * temporary file in the same folder, fsync, rename, fsync of the folder. 0600, folders 0700.
+ * Atomic and durable writes: a reader finds either the old content or the new, whenever the process or the machine stops. A
+ * temporary file in the same folder, fsync, rename, fsync of the folder. Files are 0600, folders 0700.
  *
- * A temporary file is `~WHERE.PID.START.RANDOM.part`: its name says whose it is, so that the next to open the folder can
- * take away what a dead process left.
+ * A temporary file is named `~WHERE.PID.START.RANDOM.part`: the name identifies the process, so that the next process that opens the
+ * folder can remove the files of dead ones.
  */
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
@@ -14,7 +14,7 @@ import { formatIdentity, isDead, type ProcessIdentity, parseIdentity } from './p
 
 export const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException | null)?.code ?? ''
 
-/** What a file operation threw, as the storage says it. What the storage threw itself stays as it is. */
+/** Converts an error of a file operation to a StorageError; one that is already a StorageError stays as it is. */
 export function storageError(error: unknown, doing: string): Error {
   if (error instanceof StorageError || error instanceof RangeError) return error
   const text = `${doing}: ${messageOf(error)}`
@@ -39,15 +39,15 @@ export function storageError(error: unknown, doing: string): Error {
     case 'ENAMETOOLONG':
       return new StorageError('refused', text, error)
     default:
-      // EIO, ESTALE, ETIMEDOUT, EMFILE: what is there cannot be known now.
+      // EIO, ESTALE, ETIMEDOUT, EMFILE: the content cannot be known now.
       return new StorageError('away', text, error)
   }
 }
 
-/** How often a folder may be taken away under us: each time somebody has removed the last value in it. */
+/** How often the folder may be removed during a write: it goes with the last value in it. */
 const mostRemovals = 50
 
-/** Makes the folders of `folder` below `root` that are missing, each durable. */
+/** Creates the missing folders of `folder` below `root`, each durably. */
 export async function makeFolders(root: string, folder: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -68,7 +68,7 @@ export async function syncFolder(folder: string): Promise<void> {
   try {
     await handle.sync()
   } catch (error) {
-    // Some network file systems have no fsync for folders; there is nothing else to do there.
+    // Some network file systems have no fsync for folders, and nothing can replace it.
     if (codeOf(error) !== 'EINVAL' && codeOf(error) !== 'ENOTSUP') throw error
   } finally {
     await handle.close()
@@ -79,7 +79,7 @@ export function temporaryName(self: ProcessIdentity): string {
   return `~${formatIdentity(self)}.${randomBytes(8).toString('hex')}.part`
 }
 
-/** A temporary file with this content, durable, in a folder that may have to be made first. @returns its path */
+/** Writes a durable temporary file with this content, and creates its folder if it is missing. @returns its path */
 export async function writeTemporary(
   root: string,
   folder: string,
@@ -93,7 +93,7 @@ export async function writeTemporary(
     try {
       handle = await open(temporary, 'wx', 0o600)
     } catch (error) {
-      // Somebody removed the folder in between, because it was empty.
+      // Another process removed the empty folder in between.
       if (codeOf(error) === 'ENOENT' && attempt < mostRemovals) continue
       throw error
     }
@@ -112,7 +112,7 @@ export async function writeTemporary(
   }
 }
 
-/** @param ready looks once more whether it may be done, at the last moment */
+/** @param ready checks at the last moment whether the write may still happen */
 export async function replaceFile(
   root: string,
   file: string,
@@ -130,15 +130,15 @@ export async function replaceFile(
     throw error
   }
   await syncFolder(folder).catch(error => {
-    // The value has been removed since, and the folder with it: nothing is left that could be lost.
+    // The value and its folder have been removed since: nothing can be lost.
     if (codeOf(error) !== 'ENOENT') throw error
   })
 }
 
-/** Of a process that cannot be asked about: another machine's, or of an earlier boot. */
+/** For a process that cannot be checked: on another machine, or from an earlier boot. */
 const strangersMs = 3_600_000
 
-/** Takes away the temporary files of processes that are no more, at any depth. */
+/** Removes the temporary files of dead processes, at any depth. */
 export async function removeStale(folder: string, self: ProcessIdentity): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
   for (const entry of entries) {

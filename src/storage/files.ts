@@ -1,10 +1,10 @@
 /**
- * The storage in a folder: a value is the file of its key's name, as it was given, for people to look at and copy.
+ * The storage in a folder: a value is a file with its key as the name, unencoded, so that people can look at it and copy it.
  * docs/storage.md describes the folder.
  *
  * Invariants: a file is only ever replaced as a whole (file-write.ts); nothing outside the folder is read or written,
- * whatever links somebody puts there; names that are no keys are never listed. A value with a life time has a line
- * in front that says when it ends.
+ * whatever links are in it; names that are not keys are never listed. A value that expires has a first line with its
+ * expiry.
  */
 import { constants } from 'node:fs'
 import { type FileHandle, link, open, readdir, realpath, rename, rmdir, unlink } from 'node:fs/promises'
@@ -28,14 +28,14 @@ export type FileStorageOptions = Partial<LockTimes & JournalTimes>
 
 const defaults: LockTimes & JournalTimes = { leaseMs: 30_000, beatMs: 5_000, pollMs: 1_000, compareMs: 60_000 }
 
-/** In front of a value with a life time: when it ends, in milliseconds since 1970, 0 for never. */
+/** The first line of a value that expires: its expiry in milliseconds since 1970, 0 for never. */
 const mark = 'sallyport-ttl-1 '
 const headBytes = mark.length + 17
-/** A value that nobody fetched when it was over is removed this long after, by whoever lists it. */
+/** An expired value that was never fetched is removed this long after its expiry, by the next listing. */
 const graceMs = 3_600_000
 const atOnce = 16
 
-/** Makes the folder where it is missing, and removes what processes left that died while they wrote. */
+/** Creates the folder if it is missing, and removes what processes that died while writing have left. */
 export async function openFileStorage(folder: string, options: FileStorageOptions = {}): Promise<Storage> {
   try {
     const absolute = path.resolve(folder)
@@ -50,8 +50,8 @@ export async function openFileStorage(folder: string, options: FileStorageOption
 }
 
 /**
- * What is there, and nothing else: no folder is made, no lock held, nothing removed; writes are refused. Throws StorageError.
- * A folder that is missing is an empty storage.
+ * Read-only: no folder is created, no lock is taken, nothing is removed, and writes are refused. Throws StorageError.
+ * A missing folder is an empty storage.
  */
 export async function readFileStorage(folder: string): Promise<Storage> {
   const absolute = path.resolve(folder)
@@ -83,7 +83,7 @@ class FileStorage implements Storage {
   readonly #self: ProcessIdentity
   readonly #locks: FileLocks
   readonly #journal: FileJournal
-  /** Removes what is long over */
+  /** Removes values that expired long ago */
   readonly #sweeps: boolean
 
   constructor(
@@ -123,8 +123,8 @@ class FileStorage implements Storage {
       ? Buffer.concat([Buffer.from(`${mark}${String(until).padStart(16, '0')}\n`), bytes])
       : bytes
     await this.#try(`writing ${key}`, async () => {
-      // Before any work is done, and again just before the rename. What is left between the two is a process stopped
-      // there for a whole lease, and only where it shares the folder with other machines.
+      // Checked before any work is done, and again just before the rename. The remaining gap needs a process that is stopped
+      // there for a whole lease, in a folder that it shares with other machines.
       if (lease) await this.#locks.check(lease)
       const file = path.join(this.#root, key)
       await this.#fileOf(key)
@@ -202,10 +202,10 @@ class FileStorage implements Storage {
     }
   }
 
-  /** Null where its folder is missing. A folder that is a link leads elsewhere, and is refused. */
+  /** Null if its folder is missing. A folder that is a symbolic link leads elsewhere, and is refused. */
   async #fileOf(key: string): Promise<string | null> {
     const file = path.join(this.#root, key)
-    // Where folders are missing it is the last one there that tells where they would be made.
+    // If folders are missing, the last existing one decides where they would be created.
     for (let folder = path.dirname(file); ; folder = path.dirname(folder)) {
       const real = await realpath(folder).catch(error => {
         if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null
@@ -221,13 +221,13 @@ class FileStorage implements Storage {
     try {
       await unlink(file)
     } catch (error) {
-      // EISDIR, EPERM: a folder is no value.
+      // EISDIR, EPERM: a folder is not a value.
       if (['ENOENT', 'ENOTDIR', 'EISDIR', 'EPERM'].includes(codeOf(error)) && !(await isFile(file))) return
       throw error
     }
     let folder = path.dirname(file)
     await syncFolder(folder).catch(ignoreMissing)
-    // Names come and go; empty folders would stay for ever.
+    // Names come and go; empty folders would accumulate.
     for (; folder !== this.#root; folder = path.dirname(folder)) if (!(await rmdir(folder).then(yes, no))) break
   }
 
@@ -244,7 +244,7 @@ class FileStorage implements Storage {
     }
   }
 
-  /** Whether it has not ended. What is long over is removed. */
+  /** Whether it has not expired. A value that expired long ago is removed. */
   async #isLive(key: string): Promise<boolean> {
     const file = path.join(this.#root, key)
     const at = await endOfFile(file)
@@ -254,8 +254,8 @@ class FileStorage implements Storage {
   }
 
   /**
-   * Removes what is over. It is taken away first and looked at again: a value that somebody put there meanwhile goes back,
-   * unless there is a newer one still. (Tokens, which have life times, never come twice; this is for those who do.)
+   * Removes an expired value. It is moved away first and checked again: a value that was written in the meantime is moved back,
+   * unless there is an even newer one. (Challenge tokens expire and are never reused; this is for keys that are.)
    */
   async #sweep(file: string): Promise<void> {
     const taken = path.join(path.dirname(file), temporaryName(this.#self))
@@ -285,7 +285,7 @@ function ignoreMissing(error: unknown): void {
   if (codeOf(error) !== 'ENOENT') throw error
 }
 
-/** An empty file under a name that nobody has, for a rename to land on. */
+/** An empty file with an unused name, as the target of a rename. */
 async function reserve(file: string): Promise<boolean> {
   try {
     await (await open(file, 'wx', 0o600)).close()
@@ -296,7 +296,7 @@ async function reserve(file: string): Promise<boolean> {
   }
 }
 
-/** A link as the last part is refused, and a pipe does not block. */
+/** A symbolic link as the last part is refused, and a pipe does not block. */
 async function openFile(file: string): Promise<FileHandle | null> {
   try {
     return await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
@@ -318,7 +318,7 @@ async function isFile(file: string): Promise<boolean> {
   }
 }
 
-/** Null where there is no such file; a folder is none. */
+/** Null if there is no such file, or it is a folder. */
 async function readWhole(file: string, key: string): Promise<Buffer | null> {
   const handle = await openFile(file)
   if (handle === null) return null
@@ -339,7 +339,7 @@ async function readWhole(file: string, key: string): Promise<Buffer | null> {
   }
 }
 
-/** Null: a value without a life time. */
+/** Null for a value that does not expire. */
 function endOf(content: Buffer, key: string): { at: number } | null {
   if (content.toString('latin1', 0, mark.length) !== mark) return null
   const text = content.toString('latin1', mark.length, headBytes)
@@ -347,7 +347,7 @@ function endOf(content: Buffer, key: string): { at: number } | null {
   return { at: Number(text) }
 }
 
-/** When it ends, 0 for never; null where it is gone or cannot be read. */
+/** Its expiry, 0 for never; null if it is gone or cannot be read. */
 async function endOfFile(file: string): Promise<number | null> {
   const handle = await openFile(file).catch(() => null)
   if (handle === null) return null
@@ -356,7 +356,7 @@ async function endOfFile(file: string): Promise<number | null> {
     try {
       return endOf(buffer.subarray(0, bytesRead), file)?.at ?? 0
     } catch {
-      // Damaged, and therefore there: whoever gets it finds out.
+      // Damaged, but it exists: reading it will report the damage.
       return 0
     }
   } finally {

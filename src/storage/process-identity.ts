@@ -1,10 +1,10 @@
 /**
- * Which process left a lock or a temporary file behind, and whether it is still there.
+ * Identifies the process that owns a lock or a temporary file, and tells whether it is still running.
  *
- * A process is told by its pid and the tick it was started at (field 22 of /proc/PID/stat, proc(5)), since pids come
- * again. That says something only where the pids are ours: same boot of the same kernel, same pid namespace. `where` is a
- * hash of those; for any other the answer is "cannot be known", and a lease has to do. Without /proc (macOS) the host's
- * name stands for the machine, and a pid that has come again counts as alive until its lease has ended.
+ * A process is identified by its pid and its start time (field 22 of /proc/PID/stat, proc(5)), because pids are
+ * reused. This works only in the same pid namespace of the same boot. `where` is a
+ * hash of those; for any other value the result is "unknown", and only the lease decides. Without /proc (macOS) the host
+ * name identifies the machine, and a reused pid counts as alive until its lease expires.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
@@ -14,7 +14,7 @@ export type ProcessIdentity = {
   /** 16 hex digits */
   readonly where: string
   readonly pid: number
-  /** `0` where it is not known */
+  /** `0` if it is not known */
   readonly start: string
 }
 
@@ -32,19 +32,19 @@ export function parseIdentity(text: string): ProcessIdentity | null {
   return found ? { where: found[1]!, pid: Number(found[2]), start: found[3]! } : null
 }
 
-/** Null: it cannot be known from here. */
+/** Null if it cannot be known from here. */
 export function isDead(other: ProcessIdentity, self: ProcessIdentity): boolean | null {
   if (other.where !== self.where) return null
   try {
     process.kill(other.pid, 0)
   } catch (error) {
-    // EPERM: it is there, and somebody else's.
+    // EPERM: it exists and belongs to another user.
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return true
   }
-  // Null with hidepid, and without /proc.
+  // Null with hidepid or without /proc.
   const stat = statOf(other.pid)
   if (stat === null) return false
-  // A zombie runs no more, however long its parent takes to notice (in a container often for ever).
+  // A zombie has ended, even if its parent never reaps it (as often in containers).
   if (stat.state === 'Z' || stat.state === 'X') return true
   return other.start !== '0' && stat.start !== other.start
 }
@@ -63,7 +63,7 @@ function whereWeAre(): string {
 function statOf(pid: number): { state: string; start: string } | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // The second field is the program's name in parentheses, and may hold anything.
+    // The second field is the program's name in parentheses, which may contain anything.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
     const [state, start] = [fields[0], fields[19]]
     return state !== undefined && start !== undefined && /^[0-9]+$/.test(start) ? { state, start } : null

@@ -1,13 +1,13 @@
 /**
- * A lock in Redis that we hold: a key with a random token that ends by itself, renewed each third of its time. It is lost
- * when the token is another's, or when no renewal was confirmed for a whole lease, counted from the moment the
- * last confirmed one was sent: by then the server may have let it go.
+ * A lock in Redis that this process holds: a key with a random token that expires, renewed after each third of its lease. It is lost
+ * if the token has changed, or if no renewal was confirmed for a whole lease, counted from when the
+ * last confirmed one was sent: by then the server may have expired it.
  */
 import { nowMs } from '../base/deadlines.ts'
 import { type Lease, StorageError } from '../model/storage.ts'
 
 type LeaseActs = {
-  /** False: the token is no longer ours. Throws where it cannot be known */
+  /** False if the token has changed. Throws if that cannot be known */
   renew(): Promise<boolean>
   release(): Promise<void>
 }
@@ -36,7 +36,7 @@ export class RedisLease implements Lease {
     this.#end = this.#endAt(sentAt)
   }
 
-  /** Throws StorageError `lost` when it is known not to be ours; the server has the last word. */
+  /** Throws StorageError `lost` if the lock is known to be lost; the server makes the final decision. */
   check(): void {
     if (this.lost.aborted) throw this.lost.reason
     if (this.#over) throw new StorageError('lost', `the lock ${this.name} was given back before the write`)
@@ -45,7 +45,7 @@ export class RedisLease implements Lease {
   async release(): Promise<void> {
     if (this.#over) return
     this.#stop()
-    // Where it cannot be said, it ends by itself.
+    // If the server cannot be reached, the lease expires by itself.
     await this.#acts.release().catch(() => {})
   }
 
@@ -66,7 +66,7 @@ export class RedisLease implements Lease {
         this.#end = this.#endAt(sentAt)
       }
     } catch {
-      // The next third, or the end.
+      // Tried again after the next third, until the lease ends.
     } finally {
       this.#renewing = false
     }

@@ -1,10 +1,10 @@
 /**
- * One connection to Redis or Valkey that is there or is not, and says so at once: nothing queues while it is away, every
- * command has a deadline, and a connection that missed one is dropped, since what hangs once hangs again. It is opened
- * anew for ever, with growing pauses and jitter, so that a fleet does not come back all at once.
+ * One connection to Redis or Valkey that is either up or down, and says so at once: nothing is queued while it is down, every
+ * command has a deadline, and a connection that misses one is dropped, because it would hang again. Reconnecting
+ * never gives up; pauses grow and have jitter, so that a fleet does not reconnect all at once.
  *
- * The client library's own reconnecting is switched off: it knows no deadline for a server that accepts and then
- * says nothing. What the server says in an error is cut and stripped before it goes anywhere; the password goes nowhere.
+ * The client library's own reconnecting is disabled: it has no deadline for a server that accepts a connection and then
+ * sends nothing. Error texts of the server are shortened and stripped of control characters before they are logged; the password never is.
  */
 
 import { isIP } from 'node:net'
@@ -20,7 +20,7 @@ export type RedisServer = {
   readonly database: number
   readonly username: string | null
   readonly password: string | null
-  /** Null: cleartext. `certificate` is what we show when asked */
+  /** Null for cleartext. `certificate` is the client certificate, presented if the server asks for one */
   readonly tls:
     | (ServerTrust & { readonly certificate: { readonly chain: string; readonly key: string } | null })
     | null
@@ -29,20 +29,20 @@ export type RedisServer = {
 type LinkOptions = {
   readonly server: RedisServer
   readonly deadlineMs: number
-  /** Told when it goes away, and when it is back */
+  /** Called when the connection is lost, and when it is back */
   readonly notice: (text: string) => void
-  /** A message on a channel that was subscribed to */
+  /** A message on a subscribed channel */
   readonly message: (text: string) => void
-  /** Runs on each new connection before anybody else may use it */
+  /** Runs on each new connection before it is used for anything else */
   readonly prepare: (connection: RedisConnection) => Promise<void>
-  /** It can be used from now on */
+  /** The connection is ready for use */
   readonly ready: () => void
 }
 
 type Client = ReturnType<typeof createClient>
 export type RedisArgument = string | Buffer
 
-/** A connection that is open. */
+/** An open connection. */
 export type RedisConnection = {
   /** Strings in the reply are Buffers */
   send(...args: readonly RedisArgument[]): Promise<unknown>
@@ -51,14 +51,14 @@ export type RedisConnection = {
 
 const firstPauseMs = 100
 const maxPauseMs = 5_000
-/** One that lasts this long was no flapping, and pauses begin small again. */
+/** A connection that lasted this long was stable: pauses start small again. */
 const steadyMs = 10_000
 
 export class RedisLink {
   readonly name: string
   readonly #options: LinkOptions
   #client: Client | null = null
-  /** The one that is being opened */
+  /** The connection that is being opened */
   #opening: Client | null = null
   #connection: RedisConnection | null = null
   #timer: NodeJS.Timeout | null = null
@@ -75,10 +75,10 @@ export class RedisLink {
     this.#reason = new StorageError('away', `${this.name} is not connected yet`)
   }
 
-  /** Resolves when the first attempt has ended, either way. */
+  /** Resolves when the first attempt has succeeded or failed. */
   async open(): Promise<void> {
     const { server, deadlineMs, prepare, message } = this.#options
-    // Loaded by whoever has a Redis: it would be a fifth of the start of a process on Node.
+    // Loaded only if Redis is configured: on Node it takes a fifth of the start of a process.
     const { createClient, RESP_TYPES } = await import('@redis/client')
     if (this.#closed) return
     const client = createClient(clientOptions(server, deadlineMs))
@@ -96,7 +96,7 @@ export class RedisLink {
       this.#down(client, error)
       return
     }
-    // It may have gone away, or been closed, in the meantime.
+    // It may have been lost or closed in the meantime.
     if (this.#opening !== client) return
     this.#opening = null
     this.#client = client
@@ -110,7 +110,7 @@ export class RedisLink {
     this.#options.ready()
   }
 
-  /** Throws StorageError, and nothing else. */
+  /** Throws only StorageError. */
   async run<T>(doing: string, act: (connection: RedisConnection) => Promise<T>): Promise<T> {
     const [client, connection] = [this.#client, this.#connection]
     if (client === null || connection === null)
@@ -118,7 +118,7 @@ export class RedisLink {
     try {
       return await within(this.#options.deadlineMs, act(connection))
     } catch (error) {
-      // What hangs once hangs again. A replica now: its name may lead to the new primary when it is looked up anew.
+      // A connection that hangs once hangs again. If the server has become a replica, a new lookup of its name may lead to the primary.
       if (error instanceof Overdue || /^READONLY\b/.test(messageOf(error))) this.#down(client, error)
       throw storageErrorOf(error, this.name, doing)
     }
@@ -172,7 +172,7 @@ function clientOptions(server: RedisServer, deadlineMs: number): NonNullable<Par
     // RESP3 carries messages and replies on one connection, in order.
     RESP: 3,
     disableOfflineQueue: true,
-    // CLIENT SETINFO needs one more permission, for nothing.
+    // CLIENT SETINFO would need one more permission and has no use here.
     disableClientInfo: true,
     maintNotifications: 'disabled',
   }
@@ -188,7 +188,7 @@ function destroy(client: Client): void {
 
 class Overdue extends StorageError {}
 
-/** What comes after the deadline is dropped, whether it is an answer or an error. */
+/** A reply or an error that arrives after the deadline is ignored. */
 async function within<T>(deadlineMs: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const overdue = new Promise<never>((_, reject) => {
@@ -201,7 +201,7 @@ async function within<T>(deadlineMs: number, work: Promise<T>): Promise<T> {
   }
 }
 
-/** By the first word of what the server answered (its error codes), or that it did not. */
+/** Classifies an error by its first word (the server's error code), or as no reply at all. */
 function storageErrorOf(error: unknown, name: string, doing: string | null): StorageError {
   if (error instanceof StorageError && !(error instanceof Overdue)) return error
   const text = messageOf(error)

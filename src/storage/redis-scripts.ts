@@ -1,12 +1,12 @@
 /**
- * What is done on the server as one step. Each put and delete also counts the generation up and publishes
- * `GENERATION KEY`, so that a listener sees by the numbers whether it has missed one.
+ * Scripts that run on the server as one step. Each put and delete also increments the generation and publishes
+ * `GENERATION KEY`, so that a listener can tell by the numbers whether it has missed a change.
  *
- * Keys, behind the prefix: `:value:KEY`, `:lock:NAME`, `:fence:NAME`, `:index` (a sorted set of all keys, for listing without
- * SCAN through what others keep on the server), `:generation`; the channel is `:changes`.
+ * Keys, after the prefix: `:value:KEY`, `:lock:NAME`, `:fence:NAME`, `:index` (a sorted set of all keys, so that a listing need not
+ * SCAN through other data on the server), `:generation`; the channel is `:changes`.
  */
 
-/** KEYS: value. ARGV: most bytes. Nil, the value, or a number: its size, which is too much */
+/** KEYS: value. ARGV: most bytes. Returns nil, the value, or, if it is too large, its size as a number */
 export const getScript = `
 local size = redis.call('STRLEN', KEYS[1])
 if size > tonumber(ARGV[1]) then return size end
@@ -15,7 +15,7 @@ return redis.call('GET', KEYS[1])`
 const changed = (channel: string, key: string) =>
   `redis.call('PUBLISH', ${channel}, string.format('%.0f', redis.call('INCR', KEYS[3])) .. ' ' .. ${key})`
 
-/** KEYS: value, index, generation, lock. ARGV: key, channel, value, life time or 0, token or nothing. 0: the lock is lost */
+/** KEYS: value, index, generation, lock. ARGV: key, channel, value, lifetime or 0, token or nothing. 0: the lock is lost */
 export const putScript = `
 if ARGV[5] ~= '' and redis.call('GET', KEYS[4]) ~= ARGV[5] then return 0 end
 if ARGV[4] == '0' then redis.call('SET', KEYS[1], ARGV[3])
@@ -31,7 +31,7 @@ redis.call('ZREM', KEYS[2], ARGV[1])
 if found == 1 then ${changed('ARGV[2]', 'ARGV[1]')} end
 return found`
 
-/** KEYS: value, index, generation, target. ARGV: key, channel. 0: nothing there, 2: the target is taken */
+/** KEYS: value, index, generation, target. ARGV: key, channel. 0: the value does not exist, 2: the target exists */
 export const asideScript = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 if redis.call('EXISTS', KEYS[4]) == 1 then return 2 end
@@ -42,8 +42,8 @@ ${changed('ARGV[2]', 'ARGV[1]')}
 return 1`
 
 /**
- * KEYS: index. ARGV: least, most, how many, what stands in front of a value's key. The last key that was looked at, and
- * those that are there; the index forgets those whose life time has ended.
+ * KEYS: index. ARGV: least, most, how many, the prefix of a value's key. Returns the last key that was checked, and
+ * the keys that exist; expired ones are removed from the index.
  */
 export const listScript = `
 local keys = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])
@@ -55,8 +55,8 @@ end
 return { keys[#keys] or '', there }`
 
 /**
- * KEYS: lock, fence. ARGV: token, lease, how long a fence is remembered. 0: somebody has it; else the fence, as text.
- * It is at least the server's clock, so that it also grows when the server has lost its data.
+ * KEYS: lock, fence. ARGV: token, lease, how long a fence is kept. Returns 0 if the lock is held, otherwise the fence as text.
+ * The fence is at least the server's clock, so that it grows even if the server has lost its data.
  */
 export const lockScript = `
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end

@@ -1,9 +1,9 @@
 /**
- * The storage in Redis or Valkey, for a fleet: values, locks as leases with fences, and changes told within moments.
- * Every step that must be whole is one script on the server (redis-scripts.ts).
+ * The storage in Redis or Valkey, for a fleet: values, locks as leases with fences, and prompt change notifications.
+ * Every step that must be atomic is one script on the server (redis-scripts.ts).
  *
- * Where the server cannot be reached everything throws StorageError `away` at once, from the start on: opening never
- * fails for that and never waits longer than one deadline. Whoever watches is told null when it is back.
+ * If the server cannot be reached, every operation throws StorageError `away` at once. Opening never fails for that reason and
+ * never waits longer than one deadline. Watchers are called with null when the server is back.
  */
 import { randomBytes } from 'node:crypto'
 import { nowMs } from '../base/deadlines.ts'
@@ -15,18 +15,18 @@ import * as scripts from './redis-scripts.ts'
 
 export type RedisStorageOptions = {
   readonly server: RedisServer
-  /** In front of every key and of the channel, with a `:` behind it */
+  /** Prefix of every key and of the channel, followed by a `:` */
   readonly prefix: string
-  /** Told when the server goes away and when it is back */
+  /** Called when the server becomes unreachable, and when it is back */
   readonly notice?: (text: string) => void
   readonly times?: Partial<RedisTimes>
 }
 
 type RedisTimes = {
-  /** Of each command, and of connecting */
+  /** Deadline of each command, and of connecting */
   readonly deadlineMs: number
   readonly leaseMs: number
-  /** Between looks at the generation, which also find a connection that is dead */
+  /** Between checks of the generation, which also detect a dead connection */
   readonly pollMs: number
 }
 
@@ -34,9 +34,9 @@ type Watcher = { readonly prefix: string; readonly changed: (key: string | null)
 
 const defaults: RedisTimes = { deadlineMs: 5_000, leaseMs: 15_000, pollMs: 10_000 }
 const rememberFenceMs = 30 * 86_400_000
-/** Keys a step of listing looks at; a script holds up everybody else on the server. */
+/** Keys per step of a listing; while a script runs, the server does nothing else. */
 const listStep = 500
-/** Far more than a fleet has; a server that never ends must not fill our memory. */
+/** Far more than a fleet has; a server that returns keys endlessly must not fill the memory. */
 const maxListed = 1_000_000
 
 export async function openRedisStorage(options: RedisStorageOptions): Promise<Storage> {
@@ -53,7 +53,7 @@ class RedisStorage implements Storage {
   readonly #watchers = new Set<Watcher>()
   readonly #leases = new Set<RedisLease>()
   #timer: NodeJS.Timeout | null = null
-  /** The last that we know of */
+  /** The last known generation */
   #generation = 0
 
   constructor({ server, prefix, notice = () => {}, times }: RedisStorageOptions) {
@@ -65,7 +65,7 @@ class RedisStorage implements Storage {
       notice,
       message: text => this.#heard(text),
       prepare: connection => this.#prepare(connection),
-      // Not before: whoever looks now must find the server, not a copy of what it was.
+      // Not earlier: a reader must now get the server's data, and not the old copy.
       ready: () => this.#tell(null),
     })
     this.name = this.#link.name
@@ -118,7 +118,7 @@ class RedisStorage implements Storage {
   async list(prefix: string): Promise<readonly string[]> {
     checkPrefix(prefix)
     const keys: string[] = []
-    // `0` is what comes after `/`.
+    // `0` is the character after `/`.
     const most = `(${prefix.slice(0, -1)}0`
     for (let least = `[${prefix}`; keys.length < maxListed; ) {
       const reply = await this.#eval(
@@ -209,7 +209,7 @@ class RedisStorage implements Storage {
     )
   }
 
-  /** On a new connection: first listen, then see where we are, so that nothing falls in between. */
+  /** On a new connection: first subscribe, then read the generation, so that no change is missed in between. */
   async #prepare(connection: RedisConnection): Promise<void> {
     await connection.subscribe(this.#channel)
     this.#generation = generationOf(await connection.send('GET', this.#key('generation')))
@@ -220,19 +220,19 @@ class RedisStorage implements Storage {
     const key = found && isKey(found[2]!) ? found[2]! : null
     const generation = key === null ? 0 : Number(found![1])
     const missed = generation > this.#generation + 1
-    // Lower ones were published between the subscription and the first look.
+    // Lower ones were published between the subscription and the first check.
     this.#generation = Math.max(this.#generation, generation)
     this.#tell(missed ? null : key)
   }
 
-  /** Finds what was not heard, a server that has lost its data, and a connection that is dead. */
+  /** Detects missed changes, a server that has lost its data, and a dead connection. */
   async #poll(): Promise<void> {
     const look = () =>
       this.#link.run('looking for changes', async connection =>
         generationOf(await connection.send('GET', this.#key('generation'))),
       )
     let generation = await look()
-    // Messages that came with the answer have moved ours on.
+    // Messages that arrived with the reply have increased it already.
     if (generation < this.#generation) generation = await look()
     if (generation === this.#generation) return
     this.#generation = generation

@@ -1,16 +1,16 @@
 /**
- * A storage whose values under one prefix are remembered by whoever has read or written them, and put back when the storage
- * has lost its data: for the few that cannot be had again, as ACME accounts. Where several remember, one puts.
+ * A storage that remembers the values under one prefix that this process has read or written, and restores them if the storage
+ * has lost its data: for the few that cannot be replaced, such as ACME accounts. If several processes remember a value, one restores it.
  *
- * Invariants: what was deleted and told as such is forgotten. Nothing is put over a value that is there. What cannot be
- * put back now is tried at the next interruption.
+ * Invariants: a value whose deletion was reported is forgotten. An existing value is never overwritten. A value that cannot be
+ * restored now is tried again after the next interruption.
  */
 import type { Storage } from '../model/storage.ts'
 
 type RememberOptions = {
   /** Ends with `/` */
   readonly prefix: string
-  /** Whoever makes the value anew holds it */
+  /** Held by the process that creates the value again */
   readonly lockOf: (key: string) => string
 }
 
@@ -34,7 +34,7 @@ export function remembered(storage: Storage, { prefix, lockOf }: RememberOptions
     }
   }
 
-  /** Somebody has changed it. */
+  /** It was changed by another process. */
   const look = async (key: string) => {
     if (!values.has(key)) return
     const value = await storage.get(key)

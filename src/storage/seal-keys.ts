@@ -1,14 +1,14 @@
 /**
- * The keys that values are sealed with: from a passphrase by scrypt (RFC 7914), or 32 bytes as they are. The storage has a
- * record of every key that was ever used on it (seal-record.ts), with the salt and cost of those that came from a passphrase
- * and no secret: so a wrong passphrase is found when the storage is opened, not when the first certificate cannot be read.
+ * The keys that seal values: derived from a passphrase by scrypt (RFC 7914), or given as 32 bytes. The storage has a
+ * record of every key that was ever used on it (seal-record.ts), with the salt and cost of those that were derived from a passphrase,
+ * and no secret. A wrong passphrase is therefore detected when the storage is opened, not when the first certificate cannot be read.
  *
- * Invariants: nothing is sealed with a key that the record in storage does not have at that moment. The record only grows:
- * whoever finds that it lacks what is known in memory or in the local copy, as when Redis has lost its data, adds that
- * under a lock, so that all who do so at once end up with the same.
+ * Invariants: nothing is sealed with a key that is not in the stored record at that moment. The record only grows:
+ * a process that finds that keys are missing which it knows from memory or the local copy, for example because Redis has lost its data,
+ * adds them under a lock, so that all processes end up with the same record.
  *
- * A key's id is the start of an HMAC made with it. It tells keys apart and, to who has the record, whether a guess at
- * the passphrase was right, which any sealed value does as well; what slows guessing down is scrypt.
+ * A key's id is the beginning of an HMAC that is made with it. It distinguishes keys. With the record, an attacker can test a guess of
+ * the passphrase, as with any sealed value; scrypt makes guessing slow.
  */
 import { createHmac, randomBytes, scrypt } from 'node:crypto'
 import { UsageError } from '../base/errors.ts'
@@ -31,12 +31,12 @@ export type SealKey = { readonly id: string; readonly key: Buffer }
 
 const lockName = recordKey
 
-/** 64 MB and about a quarter of a second, once at start. */
+/** 64 MB and about a quarter of a second, once at startup. */
 export const passphraseCost: PassphraseCost = { N: 65_536, r: 8, p: 2 }
-/** Derived keys, and those that no secret fits; a record that changes all the time must not fill the memory. */
+/** Derived keys, and ids that fit no secret; a record that changes constantly must not fill the memory. */
 const mostTried = 64
 
-/** Reads a key file: 32 bytes as they are, in hex, or in base64. Throws UsageError, without a word of its content. */
+/** Reads a key file: 32 bytes, raw, in hex, or in base64. Throws UsageError, which does not show the content. */
 export function parseKeyFile(content: Buffer, file: string): Buffer {
   if (content.length === 32) return content
   const text = content.toString('latin1').trim()
@@ -52,11 +52,11 @@ export function parseKeyFile(content: Buffer, file: string): Buffer {
 }
 
 export type KeyRingOptions = {
-  /** The first is sealed with; the others are those whose values may still be there */
+  /** The first seals; values sealed with the others may still exist */
   readonly secrets: readonly Secret[]
-  /** Of a passphrase that is new here */
+  /** For a passphrase that is not in the record */
   readonly cost: PassphraseCost
-  /** Where the record is kept as well, for when the storage is away or has lost it; null for none */
+  /** A second place for the record, for when the storage is away or has lost it; or null */
   readonly copy: Pick<Storage, 'name' | 'get' | 'put'> | null
 }
 
@@ -65,12 +65,12 @@ export class KeyRing {
   readonly #secrets: readonly Secret[]
   readonly #cost: PassphraseCost
   readonly #copy: KeyRingOptions['copy']
-  /** By entry: null where no secret fits */
+  /** By entry; null if no secret fits */
   readonly #tried = new Map<string, SealKey | null>()
-  /** All that were ever seen */
+  /** All entries ever seen */
   #known: readonly Entry[] = []
   #current: SealKey | null = null
-  /** The record in storage as it was when it had everything that is known */
+  /** The stored record when it last had everything that is known */
   #settledText: Buffer | null = null
   #settling: Promise<void> | null = null
 
@@ -81,15 +81,15 @@ export class KeyRing {
     this.#copy = copy
   }
 
-  /** What new values are sealed with. */
+  /** The key for new values. */
   get current(): SealKey {
     if (this.#current === null) throw new StorageError('away', 'the key for sealing is not known yet')
     return this.#current
   }
 
   /**
-   * Finds or makes the key of the secret. Where the storage is away the copy's record is as good, for reading.
-   * Throws UsageError when values are sealed with another secret, StorageError when the record cannot be read.
+   * Finds or creates the key of the secret. If the storage is away, the copy's record is enough for reading.
+   * Throws UsageError if values are sealed with another secret, StorageError if the record cannot be read.
    */
   async open(): Promise<void> {
     this.#known = await this.#copied()
@@ -103,7 +103,7 @@ export class KeyRing {
     }
   }
 
-  /** Afterwards the record in storage has the key that values are sealed with, and all others that are known. */
+  /** Makes sure that the stored record has the sealing key and all other known keys. */
   settle(): Promise<void> {
     this.#settling ??= this.#settle().finally(() => {
       this.#settling = null
@@ -117,7 +117,7 @@ export class KeyRing {
     if (await this.#takeOver(text)) return
     const lease = await this.#takeLock()
     try {
-      // Somebody else may have been first.
+      // Another process may have been first.
       const now = await this.#storage.get(recordKey)
       if (await this.#takeOver(now)) return
       await this.#add(this.#parsed(now), lease)
@@ -126,10 +126,10 @@ export class KeyRing {
     }
   }
 
-  /** Learns what the record has. @returns whether it has everything that is known, the key to seal with among it */
+  /** Takes over the entries of the record. @returns whether it has everything that is known, including the sealing key */
   async #takeOver(text: Buffer | null): Promise<boolean> {
     const stored = this.#parsed(text)
-    // One that is in use stays: whoever made another meanwhile reads it all the same.
+    // A key in use stays in use: a process that has created another one meanwhile can read its values too.
     this.#current ??= await this.#match(stored)
     if (text === null || this.#current === null || !holdsAll(stored, this.#known)) return false
     this.#known = stored
@@ -138,7 +138,7 @@ export class KeyRing {
     return true
   }
 
-  /** Puts a record with what is `stored`, what is known beside that, and where the secret is new, its key. */
+  /** Writes a record with what is `stored`, whatever else is known, and the key of the secret if that is new. */
   async #add(stored: readonly Entry[], lease: Lease): Promise<void> {
     let all = union(stored, this.#known)
     let current = this.#current ?? (await this.#match(all))
@@ -153,7 +153,7 @@ export class KeyRing {
         `${this.#storage.name}: ${recordKey} has ${maxEntries} keys, which is the most it can hold`,
       )
     const text = recordText(all)
-    // First, so that a process killed here does not come back with another key.
+    // Before the storage, so that a process that is killed here does not start with another key.
     await this.#keepCopy(text)
     await this.#storage.put(recordKey, text, { lease })
     this.#current = current
@@ -162,8 +162,8 @@ export class KeyRing {
   }
 
   /**
-   * The key with this id, from any of the secrets; another node may have added it since.
-   * `other`: of a secret that is not given; `unknown`: not in the record either.
+   * The key with this id, derived from any of the secrets; another node may have added it.
+   * `other`: its secret was not given; `unknown`: it is not in the record either.
    */
   async find(id: string): Promise<SealKey | 'other' | 'unknown'> {
     if (this.#current?.id === id) return this.#current
@@ -202,7 +202,7 @@ export class KeyRing {
     return found
   }
 
-  /** A new secret is taken only from who knows an old one: else a typing mistake would become a second key. */
+  /** A new secret is accepted only together with an old one: otherwise a typo would become a second key. */
   async #checkPrevious(entries: readonly Entry[], onlyCopy: boolean): Promise<void> {
     for (const entry of entries) if ((await this.#open(entry)) !== null) return
     const given =
@@ -234,13 +234,13 @@ export class KeyRing {
     )
   }
 
-  /** A copy that is damaged or cannot be read is none. */
+  /** A copy that is damaged or unreadable counts as missing. */
   async #copied(): Promise<readonly Entry[]> {
     const content = await this.#copy?.get(recordKey).catch(() => null)
     return (content && parseRecord(content.toString('utf8'))) ?? []
   }
 
-  /** The copy of certificates in the same folder says when it cannot be written. */
+  /** A failure is not reported here: the copy of certificates in the same folder reports it. */
   async #keepCopy(text: Buffer): Promise<void> {
     const before = await this.#copy?.get(recordKey).catch(() => null)
     if (!before?.equals(text)) await this.#copy?.put(recordKey, text).catch(() => {})
@@ -254,7 +254,7 @@ async function newEntry(secret: Secret, cost: PassphraseCost): Promise<{ entry: 
   return { entry: { ...blank, id: key.id }, key }
 }
 
-/** Null where the entry is of the other kind. */
+/** Null for an entry of the other kind. */
 async function keyOf(secret: Secret, entry: Entry): Promise<SealKey | null> {
   if ('key' in secret) return entry.salt === null ? sealKey(secret.key) : null
   if (entry.salt === null) return null

@@ -1,9 +1,9 @@
 /**
- * The record of keys that values are sealed with, as the value `seal/keys`: ids, salts and costs, no secret. It lies where
- * somebody else may write, so what it asks of us is bounded.
+ * The record of the keys that seal values, stored as `seal/keys`: ids, salts and costs, no secret. Others may be able to
+ * write to the storage, so the work that a record can cause is bounded.
  */
 
-/** `salt` and the cost are null for a key that was given as it is. */
+/** `salt` and the cost are null for a key that was not derived. */
 export type Entry = {
   readonly id: string
   readonly salt: string | null
@@ -16,7 +16,7 @@ export const recordKey = 'seal/keys'
 export const maxMemoryBytes = 256 * 1024 * 1024
 export const maxEntries = 16
 
-/** Null where it is damaged, or of a later version. */
+/** Null if it is damaged or from a later version. */
 export function parseRecord(text: string): readonly Entry[] | null {
   let record: { version?: unknown; keys?: unknown }
   try {
@@ -31,7 +31,7 @@ export function parseRecord(text: string): readonly Entry[] | null {
 export const recordText = (keys: readonly Entry[]): Buffer =>
   Buffer.from(`${JSON.stringify({ version: 1, keys })}\n`)
 
-/** Those of `first`, and then the others of `second`. */
+/** The entries of `first`, then those of `second` that are not in it. */
 export const union = (first: readonly Entry[], second: readonly Entry[]): readonly Entry[] => [
   ...first,
   ...second.filter(entry => !has(first, entry)),

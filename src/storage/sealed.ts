@@ -1,15 +1,15 @@
 /**
- * Values sealed with AES-256-GCM before any storage sees them. Keys, locks and life times stay readable.
+ * Values that are sealed with AES-256-GCM before they reach the storage. Keys, locks and expiries stay readable.
  *
  *   "\0SPSEAL"  version (1)  key id (8 bytes)  nonce (12)  ciphertext  tag (16)
  *
- * The header and the value's key are authenticated with it, so that one value cannot stand in for another. An older
- * value can stand in for a newer one of the same key: who can write to the storage can bring back what was there.
- * A value that was there before sealing was switched on is read as it is, and sealed when it is next put. Nothing we
- * store begins with a zero byte, so that a sealed value cut short anywhere is never taken for one of those.
+ * The header and the value's key are authenticated too, so that one value cannot replace another. An older
+ * value can replace a newer one of the same key: someone with write access to the storage can restore an old value.
+ * A value from before sealing was enabled is read as it is, and sealed at the next put. No unsealed value
+ * begins with a zero byte, so a truncated sealed value is never taken for an unsealed one.
  *
- * Nonces are random: 2^32 writes with one key before they are likely enough to meet (NIST SP 800-38D section 8.3),
- * which is one a second for a hundred years.
+ * Nonces are random, which is safe for 2^32 writes with one key (NIST SP 800-38D section 8.3): one a second for a
+ * hundred years.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { UsageError } from '../base/errors.ts'
@@ -27,11 +27,11 @@ const overheadBytes = headBytes + nonceBytes + tagBytes
 type SealOptions = Partial<Pick<KeyRingOptions, 'cost' | 'copy'>>
 
 /**
- * Throws UsageError when what is there is sealed with another secret. Where the storage is away now the keys are found
- * in the copy, or when it is back, and until then everything throws StorageError `away`.
- * @param previous secrets that were in use before: read with, never written with
- * @param options.cost of a passphrase that is new here; one that is known has its own in the record
- * @param options.copy has the record of keys as well; the caller closes it
+ * Throws UsageError if the values are sealed with another secret. If the storage is away, the keys come from
+ * the copy, or from the storage once it is back; until then every operation throws StorageError `away`.
+ * @param previous former secrets: for reading, never for writing
+ * @param options.cost for a passphrase that is not in the record; known ones have their cost there
+ * @param options.copy also has the record of keys; the caller closes it
  */
 export async function sealed(
   storage: Storage,
@@ -50,7 +50,7 @@ export async function sealed(
   await ring().catch(error => {
     if (!(error instanceof StorageError && error.kind === 'away')) throw error
   })
-  // A storage that is back without its data gets the record of keys before any value; whoever puts one finds out the rest.
+  // A storage that comes back without its data gets the record of keys before any value; the next put checks the rest.
   let restoring: Promise<void> = Promise.resolve()
   const unwatch = storage.watch(`${recordKey.split('/')[0]}/`, () => {
     restoring = restoring
@@ -97,7 +97,7 @@ export async function sealed(
   }
 }
 
-/** For a storage that is only read: neither a record of keys nor anything else is written. */
+/** For a read-only storage: not even a record of keys is written. */
 export function unsealing(storage: Storage, secrets: readonly Secret[]): Storage {
   const ring = new KeyRing(storage, { secrets, cost: passphraseCost, copy: null })
   return withGet(storage, async key => {
@@ -113,9 +113,9 @@ async function openRing(storage: Storage, options: KeyRingOptions): Promise<KeyR
 }
 
 /**
- * A storage without sealing, where values may be sealed from before: they are refused, since whoever got them as they are
+ * A storage without sealing that may have sealed values from before: these are refused, because a reader
  * would take them for damaged ones.
- * @param copy asked for the record of keys where the storage cannot be
+ * @param copy is asked for the record of keys if the storage cannot be
  */
 export async function unsealed(storage: Storage, copy: SealOptions['copy'] = null): Promise<Storage> {
   const hint = 'give the secret as storage.seal'
@@ -142,8 +142,8 @@ const withGet = (storage: Storage, get: Storage['get']): Storage => ({
 })
 
 /**
- * After the start a wrong secret is an answer like others, not the end of the process; and a record of keys that is damaged
- * does not make the value a damaged one, which would be set aside.
+ * After startup a wrong secret is an ordinary error and does not end the process; and a damaged record of keys
+ * does not mean that the value is damaged, which would move it aside.
  */
 async function refusing<T>(act: () => Promise<T>): Promise<T> {
   try {
@@ -154,7 +154,7 @@ async function refusing<T>(act: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Without it nothing can be read any more. */
+/** Without the record, nothing can be read any more. */
 function refuseRecord(key: string): void {
   if (key === recordKey) throw new RangeError(`${recordKey} is kept by the sealing itself`)
 }
