@@ -161,7 +161,7 @@ describe('the wrong protocol', () => {
     const { received } = await redirected.closed()
     assert.match(
       received,
-      new RegExp(`^HTTP/1\\.1 308 [\\s\\S]*location: https://localhost:${gateway.port}/a~b\\?c=d\r\n`),
+      new RegExp(`^HTTP/1\\.1 308 [\\s\\S]*location: https://localhost:${gateway.port}/a%7Eb\\?c=d\r\n`),
     )
   })
 })
