@@ -1,7 +1,7 @@
 /**
- * Which sites are in maintenance: a folder of the state folder has an empty file for each. So it survives reloads and restarts; all
- * processes of a gateway see the same, also one that starts later; and two that switch at once undo nothing of each other.
- * Each process looks every second, and at once when it is the one that is asked.
+ * Which sites are in maintenance: a folder in the state folder has an empty file for each. It therefore survives reloads and restarts; all
+ * processes of a gateway see the same state, including those that start later; and two that switch at once do not undo each other.
+ * Each process checks every second, and at once if it executes the command itself.
  */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -18,7 +18,7 @@ export class Maintenance {
   private onDisk: ReadonlySet<string> = none
   private readonly changed: (site: string, on: boolean) => void
 
-  /** @param changed is told of each switch that is set otherwise than it was */
+  /** @param changed is called for each switch that has changed */
   constructor(changed: (site: string, on: boolean) => void) {
     this.changed = changed
   }
@@ -27,13 +27,13 @@ export class Maintenance {
     return this.switches.size
   }
 
-  /** @param state the state folder; what it says now holds for sites that are new */
+  /** @param state the state folder; its current content applies to new sites */
   use(state: string): void {
     this.folder = path.join(state, 'maintenance')
     this.onDisk = this.listed()
   }
 
-  /** Of a site by its first host; the same object for as long as a snapshot uses it. */
+  /** The switch of a site, by its first host; the same object for as long as a snapshot uses it. */
   of(site: string): { readonly on: boolean } {
     let held = this.switches.get(site)
     if (held === undefined) {
@@ -44,7 +44,7 @@ export class Maintenance {
     return held
   }
 
-  /** Throws UsageError where the state folder cannot be written to; nothing is switched then. */
+  /** Throws UsageError if the state folder is not writable; then nothing is switched. */
   set(site: string, on: boolean): void {
     const file = path.join(this.folder, nameOf(site))
     try {
@@ -59,7 +59,7 @@ export class Maintenance {
     this.switch(site, on)
   }
 
-  /** Takes over what others have switched. */
+  /** Takes over the changes of other processes. */
   look(): void {
     if (this.switches.size === 0) return
     const listed = this.listed()
@@ -83,11 +83,11 @@ export class Maintenance {
       return new Set(readdirSync(this.folder))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return none
-      // Nobody can say: what holds goes on.
+      // The state cannot be read: the current one stays.
       return new Set([...this.switches].flatMap(([site, { on }]) => (on ? [nameOf(site)] : [])))
     }
   }
 }
 
-/** The name of a file for a host, which may have a star or brackets. */
+/** The file name for a host, which may contain a star or brackets. */
 const nameOf = (site: string): string => encodeURIComponent(site).replace('*', '%2A')

@@ -1,4 +1,4 @@
-/** Which sites the clients of each listener can reach: where no site names any, all of them on all. */
+/** Which sites the clients of each listener can reach: if no site names a listener, all sites on all listeners. */
 import type { Site } from '../model/site.ts'
 import type { SiteTable, Snapshot } from '../model/snapshot.ts'
 import { Names } from '../route/names.ts'

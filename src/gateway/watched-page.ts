@@ -1,13 +1,13 @@
 /**
- * A page of `errors` or `maintenance` in a file that somebody may replace: what is sent, and what becomes of it when the file
- * changes. A change counts once the file has stayed the same from one look to the next, since to write a file takes a moment. What
- * cannot be used (too large, gone) leaves in force what was.
+ * A page of `errors` or `maintenance` in a file that may be replaced: its content, and what happens when the file
+ * changes. A change counts once the file is the same in two consecutive checks, because writing a file takes a moment. If the file
+ * cannot be used (too large, gone), the previous page stays.
  */
 import { UsageError } from '../base/errors.ts'
 import { stampAndTime } from '../certs/files/stamped.ts'
 import { type Page, readPage } from '../features/pages.ts'
 
-/** File systems keep times as coarsely as this: two writes within it can leave the same stamp. */
+/** Resolution of timestamps of file systems: two writes within it can leave the same timestamp. */
 const coarseMs = 2_000
 
 export class WatchedPage {
@@ -15,10 +15,10 @@ export class WatchedPage {
   current: Page
   private stamp: number
   private young: boolean
-  /** Another one, which was seen once */
+  /** A changed file, seen in one check so far */
   private seen: number | null = null
 
-  /** Throws UsageError where the file cannot be used. */
+  /** Throws UsageError if the file cannot be used. */
   constructor(file: string) {
     this.file = file
     const { stamp, changedMs } = stampAndTime(file)
@@ -27,13 +27,13 @@ export class WatchedPage {
     this.young = Date.now() - changedMs < coarseMs
   }
 
-  /** For a reload: takes over what is in the file now. Throws UsageError where it cannot be used. */
+  /** For a reload: takes over the current file. Throws UsageError if it cannot be used. */
   refresh(): void {
     if (this.isSame()) return
     this.take(stampAndTime(this.file))
   }
 
-  /** @returns what has happened: a problem is told once for each state of the file */
+  /** @returns what has happened: a problem is reported once for each state of the file */
   look(): { readonly kind: 'same' | 'replaced' } | { readonly kind: 'broken'; readonly why: string } {
     if (this.isSame()) return same
     const now = stampAndTime(this.file)
@@ -54,7 +54,7 @@ export class WatchedPage {
     return !this.young && stampAndTime(this.file).stamp === this.stamp
   }
 
-  /** @returns whether it is another page. Throws UsageError */
+  /** @returns whether the page has changed. Throws UsageError */
   private take(now: ReturnType<typeof stampAndTime>): boolean {
     const page = pageIn(this.file)
     this.note(now)

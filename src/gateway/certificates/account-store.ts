@@ -1,13 +1,13 @@
-/** ACME accounts in storage: one value for each directory and e-mail address, with a lock of its own. */
+/** ACME accounts in storage: one value for each directory and e-mail address, each with its own lock. */
 import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AccountStore } from '../../acme/account.ts'
 import type { Storage } from '../../model/storage.ts'
 
-/** Between two looks whether another process is done with the account. */
+/** Pause between checks whether another process is done with the account. */
 const lockedMs = 300
 
-/** All accounts stand under it. */
+/** The prefix of all accounts. */
 export const accountsPrefix = 'accounts/'
 
 /** The lock of the account at `key` */

@@ -1,4 +1,4 @@
-/** The CAs of a configuration as one issuer: accounts, solvers and trust, put together from what each part offers. */
+/** The CAs of a configuration as one issuer, composed of accounts, solvers and trust. */
 import type { AccountStore } from '../../acme/account.ts'
 import { acmeDnsProvider } from '../../acme/dns/acme-dns.ts'
 import { programProvider } from '../../acme/dns/program.ts'
@@ -15,7 +15,7 @@ import type { Solver } from '../../model/challenge.ts'
 import { serverTrust } from './server-trust.ts'
 
 type AcmeParts = {
-  /** Where the account at a directory is kept; staging ones too */
+  /** The storage of the account at a directory, staging ones included */
   readonly account: (directory: string, email: string | null) => AccountStore
   readonly answers: Answers
   readonly info: (message: string) => void
@@ -24,7 +24,7 @@ type AcmeParts = {
 
 type ConfiguredAcme = {
   readonly issuers: Issuers
-  /** In the order of the configuration, without the staging ones: for roll-over and deactivation */
+  /** In the order of the configuration, without staging ones: for key rollover and deactivation */
   readonly accounts: readonly AcmeIssuer[]
   /** Closes idle connections */
   close(): void

@@ -1,9 +1,9 @@
 /**
- * Alerts about certificates, as POST requests to a webhook. Whoever raises one never waits: it goes into a queue, one is
- * under way at a time, and one that cannot be delivered is tried again a few times with growing pauses.
+ * Alerts about certificates, as POST requests to a webhook. Raising one never waits: it goes into a queue, one is
+ * sent at a time, and a failed delivery is tried again a few times with growing pauses.
  *
- * The receiver is a stranger: redirects are not followed, its answer is not read beyond the status, and everything has a
- * deadline. Its URL and headers may hold secrets, so that the log has the origin of the URL only.
+ * The receiver is not trusted: redirects are not followed, only the status of its response is read, and everything has a
+ * deadline. Its URL and headers may contain secrets, so the log shows only the origin of the URL.
  */
 import os from 'node:os'
 import { messageOf } from '../../base/errors.ts'
@@ -18,15 +18,15 @@ type AlertEvent = 'certificate-expiring' | 'certificate-expired' | 'certificate-
 
 export type Alert = {
   readonly event: AlertEvent
-  /** The certificate in force; null where there is none */
+  /** The current certificate, or null */
   readonly leaf: Pick<LeafSummary, 'names' | 'notAfter' | 'fingerprint256'> | null
   readonly source: string
   readonly sites: readonly string[]
-  /** What is wrong, in words, and what happens next; null where the event says it all */
+  /** What is wrong and what happens next, as a sentence; null if the event says it all */
   readonly why: string | null
 }
 
-/** Where alerts go to, with files read. */
+/** The receiver of alerts, with its files read. */
 export type AlertTarget = {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
@@ -34,7 +34,7 @@ export type AlertTarget = {
   readonly timeoutMs: number
 }
 
-/** Throws UsageError where the CA cannot be used. */
+/** Throws UsageError if the CA cannot be used. */
 export function alertTarget({ url, headers, token, caFile, timeoutMs }: AlertsConfig): AlertTarget {
   const all: Record<string, string> = Object.fromEntries(headers)
   if (token !== null) all['authorization'] = `Bearer ${token}`
@@ -42,7 +42,7 @@ export function alertTarget({ url, headers, token, caFile, timeoutMs }: AlertsCo
 }
 
 export const mostWaiting = 200
-/** Before the second try, the third, ... */
+/** Pauses before the second attempt, the third, ... */
 const pausesMs: readonly number[] = [2_000, 15_000, 60_000, 300_000]
 
 export class Alerts {
@@ -59,7 +59,7 @@ export class Alerts {
     this.pausesMs = pauses
   }
 
-  /** Never waits, never throws. Nothing happens where no webhook is configured. */
+  /** Never waits and never throws. Does nothing if no webhook is configured. */
   raise(alert: Alert, now = Date.now()): void {
     if (this.target === null || this.closed) return
     if (this.waiting.length >= mostWaiting) {
@@ -70,7 +70,7 @@ export class Alerts {
     if (!this.sending) void this.deliver()
   }
 
-  /** What waits is given up. */
+  /** Drops the alerts in the queue. */
   close(): void {
     this.closed = true
     this.waiting.length = 0
@@ -79,7 +79,7 @@ export class Alerts {
 
   private async deliver(): Promise<void> {
     this.sending = true
-    // After this turn: who raises several at once does not pay for the first.
+    // After this turn, so that raising several at once does not wait for the first.
     await new Promise(resolve => setImmediate(resolve))
     for (let body = this.waiting.shift(); body !== undefined; body = this.waiting.shift())
       await this.deliverOne(body)
@@ -136,7 +136,7 @@ const bodyOf = ({ event, leaf, source, sites, why }: Alert, now: number): string
     time: new Date(now).toISOString(),
   })
 
-/** Resolves with any 2xx; rejects with everything else. */
+/** Resolves for any 2xx, otherwise rejects. */
 async function post({ url, headers, trust, timeoutMs }: AlertTarget, body: string): Promise<void> {
   const { status } = await request(url, {
     method: 'POST',

@@ -1,6 +1,6 @@
-/** The body of an answer to fetch, of which no more is read than a limit. */
+/** Reads the body of a fetch response, up to a limit. */
 
-/** Rejects where there is more, and where reading fails. */
+/** Rejects if there is more, or if reading fails. */
 export async function boundedBody(response: Response, mostBytes: number): Promise<Buffer> {
   const parts: Uint8Array[] = []
   let length = 0

@@ -1,4 +1,4 @@
-/** All certificates of a snapshot, each once with the sites that show it; and whether one of them has ended. */
+/** All certificates of a snapshot, each once with the sites that present it; and whether one of them has expired. */
 
 import { daysLeft, type ListedCertificate } from '../../certs/files/list.ts'
 import { durationText } from '../../certs/x509/expiry.ts'
@@ -16,7 +16,7 @@ export function listCertificates(sites: readonly SiteCertificates[]): ListedCert
   return [...listed.values()]
 }
 
-/** In the words of a readiness probe: one sentence for each certificate that has ended, twenty at most. */
+/** For the readiness probe: one sentence for each expired certificate, twenty at most. */
 export function expiredReasons(listed: readonly ListedCertificate[], now: number): string[] {
   const expired = listed.filter(one => hasEnded(one, now))
   const reasons = expired.slice(0, mostReasons).map(one => {
@@ -36,9 +36,9 @@ const hasEnded = (one: ListedCertificate, now: number): boolean =>
 export type CertificateCount = {
   readonly total: number
   readonly expired: number
-  /** What is in their source cannot be used */
+  /** The current content of their source cannot be used */
   readonly broken: number
-  /** The one that ends next, of those that have not ended */
+  /** The one that expires next, of those that have not expired */
   readonly soonest: {
     readonly names: readonly string[]
     readonly notAfter: number
@@ -46,7 +46,7 @@ export type CertificateCount = {
   } | null
 }
 
-/** For status and metrics: cheap for ten thousand, where rows are not. */
+/** For status and metrics: cheap for ten thousand certificates, unlike rows. */
 export function countCertificates(listed: readonly ListedCertificate[], now: number): CertificateCount {
   let soonest: ListedCertificate | null = null
   let ends = Number.POSITIVE_INFINITY

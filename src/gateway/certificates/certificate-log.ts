@@ -1,4 +1,4 @@
-/** What becomes of certificates in files, as log records: one for each swap, and one for each distinct problem. */
+/** Log records about certificates in files: one for each swap, and one for each distinct problem. */
 import type { Log } from '../../base/log.ts'
 import type { LeafSummary } from '../../certs/x509/leaf.ts'
 import type { CasChange, CertificateChange } from './certificate-watch.ts'
@@ -72,7 +72,7 @@ function logCas(log: Log, source: string, look: CasChange): void {
   }
 }
 
-/** Certificates hold up to hundreds of names. */
+/** Certificates may have hundreds of names. */
 const shown = (names: readonly string[]): string[] =>
   names.length > 10 ? [...names.slice(0, 10), `and ${names.length - 10} more`] : [...names]
 

@@ -1,6 +1,6 @@
 /**
- * Certificates as metrics. To read one costs 20 us, so that ten thousand (0.25 s) are read in slices, between which
- * connections are served.
+ * Certificates as metrics. Reading one takes 20 us, so ten thousand (0.25 s) are read in slices, and
+ * connections are served in between.
  */
 
 import type { ListedCertificate } from '../../certs/files/list.ts'
@@ -8,7 +8,7 @@ import { dayMs } from '../../certs/x509/expiry.ts'
 import { type FamilyData, gauge, labelValue, type Metric, type SampleData } from '../../model/metrics.ts'
 import { familyOf } from '../../observe/gateway-metrics.ts'
 
-/** Some 2 ms. */
+/** About 2 ms. */
 const slice = 100
 const mostNames = 3
 
@@ -50,7 +50,7 @@ export const certificateMetricsDefined: readonly Metric[] = [
 
 type Series = { readonly labels: readonly string[]; readonly notAfter: number | null; readonly problem: boolean }
 
-/** @param listed as Gateway.heldCertificates gives it */
+/** @param listed as returned by Gateway.heldCertificates */
 export async function certificateMetrics(
   listed: readonly ListedCertificate[],
   now: () => number,
@@ -62,7 +62,7 @@ export async function certificateMetrics(
     for (const one of listed.slice(from, from + slice)) {
       const notAfter = one.validity()?.notAfter ?? null
       if (one.problem !== null) broken++
-      // Shown to nobody: an alert for its end would be one for nothing.
+      // It is presented to nobody, so an alert about its expiry would be pointless.
       if (one.superseded) continue
       if (notAfter !== null && notAfter < now()) expired++
       add(series, labelsOf(one), { notAfter, problem: one.problem !== null })
@@ -75,7 +75,7 @@ export async function certificateMetrics(
     if (problem) problems.push({ labels, value: 1 })
     if (notAfter === null) continue
     ends.push({ labels, value: Math.floor(notAfter / 1000) })
-    // Down to the next hundredth: what ended a second ago is below zero.
+    // Rounded down to a hundredth, so that a certificate that expired a second ago is below zero.
     days.push({ labels, value: Math.floor(((notAfter - now()) / dayMs) * 100) / 100 })
   }
   return [
@@ -96,7 +96,7 @@ function labelsOf(one: ListedCertificate): string[] {
   return [shown, one.sites[0] ?? '', one.source, leaf?.keyType ?? ''].map(labelValue)
 }
 
-/** Two samples with the same labels would spoil the whole scrape: of two that look alike, the one that ends first. */
+/** Two samples with the same labels would invalidate the whole scrape: of two such certificates, the first to expire. */
 function add(series: Map<string, Series>, labels: readonly string[], one: Omit<Series, 'labels'>): void {
   const key = labels.join('\0')
   const known = series.get(key)

@@ -1,9 +1,9 @@
-/** What becomes of certificates, as records for observers. */
+/** Records about certificates, for observers. */
 import type { RenewalFailure } from '../../certs/managed/managed-certificate.ts'
 import type { CertificateRecord } from '../../model/records.ts'
 import type { CertificateChange } from './certificate-watch.ts'
 
-/** Null for what is not about a certificate that is shown. */
+/** Null if it is not about a certificate that is presented. */
 export function recordOfChange(change: CertificateChange): CertificateRecord | null {
   if (change.kind === 'problem' || change.kind === 'cas') return null
   const { kind, source, leaf } = change

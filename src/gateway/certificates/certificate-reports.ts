@@ -1,6 +1,6 @@
 /**
- * Who hears about certificates: the log, observers, the webhook, and whoever asks the gateway. Lives as long as the gateway; a reload
- * gives it another list and another webhook, and what was told stays told.
+ * Reports about certificates: to the log, to observers, to the webhook, and on request. It lives as long as the gateway; a reload
+ * gives it another list and another webhook, and nothing is reported twice.
  */
 import type { Log } from '../../base/log.ts'
 import { type CertificateRow, certificateRows, type ListedCertificate } from '../../certs/files/list.ts'
@@ -18,11 +18,11 @@ import { inForce, type SiteCertificates } from './certificates.ts'
 import { ExpiryWatch } from './expiry-watch.ts'
 
 type ReportOptions = {
-  /** Several processes have the same certificates, and another of them tells */
+  /** Several processes have the same certificates, and another one reports them */
   readonly silent: boolean
 }
 
-/** Builds the record only where somebody listens. */
+/** Builds the record only if there is a listener. */
 type CertificateListener = { certificate(record: () => CertificateRecord | null): void }
 
 export class CertificateReports {
@@ -41,7 +41,7 @@ export class CertificateReports {
     this.expiry = new ExpiryWatch({ log, list: () => this.list(), alert: alert => this.raise(alert) })
   }
 
-  /** A snapshot came into force. */
+  /** A snapshot was applied. */
   use(sites: readonly SiteCertificates[], alerts: AlertsConfig | null, target: AlertTarget | null): void {
     this.sites = sites
     this.alerts.target = target
@@ -49,12 +49,12 @@ export class CertificateReports {
     if (!this.silent) this.expiry.start()
   }
 
-  /** Tells the webhook, if there is one. */
+  /** Sends an alert to the webhook, if there is one. */
   raise(alert: Alert): void {
     if (!this.silent) this.alerts.raise(alert)
   }
 
-  /** Whoever has tried says so: only one process does. */
+  /** Reported by the process that has tried: only one does. */
   renewalFailed(failure: RenewalFailure): void {
     const { name, bundle, why } = failure
     this.listener.certificate(() => recordOfFailure(failure))
@@ -76,17 +76,17 @@ export class CertificateReports {
     }
   }
 
-  /** Each certificate once, not read yet. */
+  /** Each certificate once, without reading it. */
   list(): ListedCertificate[] {
     return listCertificates(this.sites)
   }
 
-  /** Each certificate once, the soonest to end first. */
+  /** Each certificate once, the first to expire first. */
   rows(now = Date.now()): CertificateRow[] {
     return certificateRows(this.list(), now)
   }
 
-  /** Why this gateway should not be given traffic, as far as certificates go. */
+  /** Reasons related to certificates why this gateway should get no traffic. */
   reasons(now = Date.now()): string[] {
     return expiredReasons(this.list(), now)
   }
@@ -95,7 +95,7 @@ export class CertificateReports {
     return countCertificates(this.list(), now)
   }
 
-  /** What is in force for a host, or null where it has no certificate. Throws UsageError where none can be loaded. */
+  /** The current certificate for a host, or null if it has none. Throws UsageError if none can be loaded. */
   bundlesFor(site: string, host: string): readonly Bundle[] | null {
     const found = this.sites.find(each => each.site === site)
     return found === undefined ? null : inForce(found.source, host)

@@ -1,11 +1,10 @@
 /**
- * Certificates in files, as they are now, for as long as a snapshot uses them: what outlives a reload. One timer looks at
- * all of them in turn, never a handshake.
+ * Watches certificates in files for as long as a snapshot uses them; it outlives reloads. One timer checks
+ * all of them in turn; handshakes never do.
  *
- * Cost: a look is two stats (1-2 us each where the disk is local). Up to 100 pairs are looked at four times a second, up
- * to 1,000 every second, with 0.5% of a core; more than that in slices, so that a change among 10,000 is seen within ten
- * seconds. Bun's and Node's
- * fs.watch would be faster for few files and silent on network file systems and behind symbolic links: none is used.
+ * Cost: a check is two stats (1-2 us each on a local disk). Up to 100 pairs are checked four times a second, up
+ * to 1,000 once a second, with 0.5% of a core; more than that in slices, so that a change among 10,000 is seen within ten
+ * seconds. fs.watch would be faster for few files, but reports nothing on network file systems and behind symbolic links, so it is not used.
  */
 import type { BundleFiles, BundleOptions } from '../../certs/files/bundle.ts'
 import { knownRoots } from '../../certs/files/roots.ts'
@@ -17,7 +16,7 @@ import type { LeafSummary } from '../../certs/x509/leaf.ts'
 export type CertificateChange =
   | (Exclude<Look, { kind: 'same' }> & {
       readonly source: string
-      /** What is in force now; null where nothing is */
+      /** The current certificate, or null */
       readonly leaf: LeafSummary | null
     })
   | {
@@ -32,27 +31,27 @@ export type CasChange = Exclude<CasLook, { kind: 'same' }>
 
 export type Watched = WatchedPair | WatchedFolder | WatchedCas
 
-/** What the certificate is shown to: clients of ours, or servers that ask us for one. */
+/** To whom the certificate is presented: to clients, or to backends that ask for one. */
 type Purpose = 'server' | 'client'
 
 const tickMs = 250
-/** A pass over everything begins this long after the one before, or later; over few files, with every tick. */
+/** A pass over all files begins at least this long after the previous one; with few files, at every tick. */
 const passMs = 1_000
 const few = 100
 const looksPerTick = 250
-/** To parse a new certificate takes 0.1 ms: a thousand that change at once must not hold up a handshake. */
+/** Parsing a new certificate takes 0.1 ms: a thousand that change at once must not delay handshakes. */
 const tickBudgetMs = 8
 
 export class CertificateWatch {
-  /** Goes up with everything that a snapshot may have to choose anew */
+  /** Incremented by every change after which a snapshot may have to choose again */
   generation = 0
-  /** Goes up with what TLS toward backends may have to be made anew of: certificates for them, and CAs */
+  /** Incremented by every change that TLS toward backends may depend on: client certificates, and CAs */
   backendGeneration = 0
   onChange: (change: CertificateChange) => void = () => {}
-  /** A file of CAs has others in force now; not called for those that were asked for just then */
+  /** The CAs of a file have changed; not called for a file that is being opened at that moment */
   onCas: () => void = () => {}
   private readonly options: Readonly<Record<Purpose, BundleOptions>>
-  /** By the file of the chain: keys of two names joined would cost more than they are worth */
+  /** By the chain file: a key made of both names would cost more than it is worth */
   private readonly pairs = new Map<string, WatchedPair[]>()
   private readonly folders = new Map<string, WatchedFolder>()
   private readonly casFiles = new Map<string, WatchedCas>()
@@ -69,8 +68,8 @@ export class CertificateWatch {
   }
 
   /**
-   * The pair in these files, the one that an earlier snapshot used, if there is one: with `strict` it is looked at now, and
-   * a UsageError says what is wrong with it. A new one is opened, which throws UsageError too.
+   * The pair in these files; the one that an earlier snapshot used, if there is one. With `strict` it is checked now, and
+   * throws UsageError if something is wrong with it. A new pair is opened, which throws UsageError too.
    */
   pair(files: BundleFiles, strict: boolean, purpose: Purpose = 'server'): WatchedPair {
     const known = this.pairs.get(files.chainFile)
@@ -79,7 +78,7 @@ export class CertificateWatch {
     )
     if (pair === undefined) {
       pair = WatchedPair.open(files, this.options[purpose])
-      // Of the ten thousand that servers have nothing is noted.
+      // Nothing is recorded for the ten thousand pairs of sites.
       if (purpose === 'client') this.purposes.set(pair, purpose)
       if (known === undefined) this.pairs.set(files.chainFile, [pair])
       else known.push(pair)
@@ -88,7 +87,7 @@ export class CertificateWatch {
     return pair
   }
 
-  /** Throws UsageError where a folder that is new cannot be read. */
+  /** Throws UsageError if a new folder cannot be read. */
   folder(name: string): WatchedFolder {
     let folder = this.folders.get(name)
     if (folder === undefined) {
@@ -99,7 +98,7 @@ export class CertificateWatch {
     return folder
   }
 
-  /** The CAs in this file, as they are now. Throws UsageError where they cannot be used. */
+  /** The current CAs in this file. Throws UsageError if they cannot be used. */
   cas(file: string): WatchedCas {
     let cas = this.casFiles.get(file)
     if (cas === undefined) {
@@ -110,7 +109,7 @@ export class CertificateWatch {
     return cas
   }
 
-  /** Forgets what no snapshot uses any more. */
+  /** Drops what no snapshot uses any more. */
   keepOnly(used: ReadonlySet<Watched>): void {
     for (const [file, pairs] of this.pairs) {
       const kept = pairs.filter(pair => used.has(pair))
@@ -150,7 +149,7 @@ export class CertificateWatch {
     }
   }
 
-  /** Folders come out first: what they have lost is not looked at. */
+  /** Folders come first, so that files that were removed from them are not checked. */
   private fill(): void {
     for (const pairs of this.pairs.values()) this.queue.push(...pairs)
     for (const folder of this.folders.values()) {
@@ -171,7 +170,7 @@ export class CertificateWatch {
     for (const change of changes) this.onChange(change)
   }
 
-  /** @returns whether others are in force */
+  /** @returns whether they have changed */
   private reportCas(cas: WatchedCas, look: CasLook): boolean {
     const isReplaced = look.kind === 'replaced'
     if (isReplaced) this.backendGeneration++

@@ -1,6 +1,6 @@
 /**
- * Where the certificates of a site come from: files, a folder of them, or the local CA, which issues one for each name as
- * it is asked for.
+ * The sources of a site's certificates: files, a folder of them, or the local CA, which issues one for each name when
+ * it is first requested.
  */
 import { UsageError } from '../../base/errors.ts'
 import type { LocalCa } from '../../certs/ca/local-ca.ts'
@@ -13,56 +13,56 @@ import type { Bundle } from '../../model/certificate.ts'
 import type { Certificates } from '../../tls/site-tls.ts'
 import type { CertificateWatch } from './certificate-watch.ts'
 
-/** One certificate that a site has, and what is wrong with what should be in its place. */
+/** One certificate of a site, and the problem with the one that should replace it. */
 export type HeldCertificate = {
   /** The same object for the same certificate of another site */
   readonly key: object
   readonly source: string
-  /** In force; null where nothing can be. Read when asked for: 20 us where no handshake has needed it yet. */
+  /** The current one, or null. Read on demand, which takes 20 us if no handshake has needed it yet. */
   leaf(): LeafSummary | null
-  /** A part of it, for a fifth of that */
+  /** A part of it, in a fifth of that time */
   validity(): Validity | null
-  /** What is wrong with what should be in force */
+  /** The problem with the one that should be in use */
   readonly problem: string | null
-  /** Another one is shown for all of its names */
+  /** Another one is presented for all of its names */
   readonly superseded: boolean
-  /** The name it is ordered for, where the gateway does that itself */
+  /** The name that it is ordered for, if the gateway orders it */
   readonly ordered?: string
   /** Loads it. Throws UsageError. */
   bundle(): Bundle
 }
 
 export type CertificateSource = Certificates & {
-  /** All that may be shown to clients now */
+  /** All that may be presented to clients now */
   held(): Iterable<HeldCertificate>
-  /** As `for`, and nothing is ordered; left out where nothing ever is */
+  /** Like `for`, but orders nothing; left out if nothing is ever ordered */
   readonly inForce?: (serverName: string) => readonly Bundle[]
-  /** What is used of the CertificateWatch */
+  /** The part of CertificateWatch that is used */
   readonly watched: readonly (WatchedPair | WatchedFolder)[]
 }
 
 /** Which certificates a site has, or `upstream NAME`, for lists and for watching their expiry. */
 export type SiteCertificates = { readonly site: string; readonly source: CertificateSource }
 
-/** What a client asking for `host` is shown now. Throws UsageError where nothing can be. */
+/** The certificates that are presented to a client for `host` now. Throws UsageError if there is none. */
 export function inForce(source: CertificateSource, host: string): readonly Bundle[] {
   if (source.inForce !== undefined) return source.inForce(host)
   const bundles = source.for(host)
   return bundles instanceof Promise ? [] : bundles
 }
 
-/** Of a folder with more than this, each is read in full when a handshake needs it. */
+/** In a folder with more than this, each certificate is read in full when a handshake needs it. */
 const mostEager = 200
 
 type Warn = (text: string) => void
 
-/** Names that a client made up are cheap to ask for; the oldest certificate goes when there are more than this. */
+/** Clients can make up names; if there are more than this, the oldest certificate is dropped. */
 const maxIssued = 1_000
-/** A local certificate is issued anew when it has less than this left. */
+/** A local certificate is reissued when its remaining lifetime is shorter than this. */
 const renewBeforeMs = 30 * 86_400_000
 
 /**
- * @param eager reads and checks all files now: a mistake stops the start, rather than the first handshake
+ * @param eager reads and checks all files now, so that a mistake prevents the start instead of the first handshake
  */
 export function fromFiles(
   files: readonly KeyPairFiles[],
@@ -91,7 +91,7 @@ export function fromFiles(
   }
 }
 
-/** Of several that are loaded late, those that cannot be are left out. Throws UsageError where none can. */
+/** If several are loaded late, those that cannot be loaded are left out. Throws UsageError if none can. */
 function loadAll(pairs: readonly WatchedPair[], warn: Warn): Bundle[] {
   const bundles: Bundle[] = []
   let failure: unknown = null
@@ -109,7 +109,7 @@ function loadAll(pairs: readonly WatchedPair[], warn: Warn): Bundle[] {
   return bundles
 }
 
-/** A certificate that is good for none of the names it is shown for is a mistake, or about to be one. */
+/** A certificate that is valid for none of the names that it is presented for is a mistake. */
 export function nameWarnings(bundle: Pick<Bundle, 'names' | 'source'>, hosts: readonly string[]): string[] {
   if (bundle.names.length === 0 || hosts.some(host => coversHost(bundle, host))) return []
   const names = bundle.names.slice(0, 5).join(', ')
@@ -118,13 +118,13 @@ export function nameWarnings(bundle: Pick<Bundle, 'names' | 'source'>, hosts: re
   ]
 }
 
-/** A site's host may be a wildcard; then a certificate for a name below it is one for some of its clients. */
+/** A site's host may be a wildcard; then a certificate for a name below it is valid for some of its clients. */
 function coversHost(bundle: Pick<Bundle, 'names'>, host: string): boolean {
   if (!host.startsWith('*.')) return covers(bundle, host)
   return bundle.names.some(name => name === host || `*${name.slice(name.indexOf('.'))}` === host)
 }
 
-/** Throws UsageError where the folder cannot be read, or has nothing for a host. */
+/** Throws UsageError if the folder cannot be read, or has nothing for a host. */
 export function fromFolder(
   name: string,
   hosts: readonly string[],
@@ -169,7 +169,7 @@ export function fromFolder(
   }
 }
 
-/** What an upstream is shown when it asks for a certificate. Throws UsageError where it cannot be used. */
+/** The client certificate for an upstream. Throws UsageError if it cannot be used. */
 export function toUpstream(files: KeyPairFiles, watch: CertificateWatch, warn: Warn): CertificateSource {
   const pair = watch.pair(files, true, 'client')
   for (const warning of pair.load().warnings) warn(warning)
@@ -200,10 +200,10 @@ export function fromLocalCa(
   const issued = new Map<string, readonly Bundle[]>()
   const own = hosts[0] as string
   return {
-    // Each process issues a leaf of its own; what the client has verified is that this CA vouches for the name.
+    // Each process issues its own leaf certificate; clients verify that this CA has signed it.
     sameAs: bundle => `local CA ${ca.fingerprint256} ${bundle.names.join()}`,
     watched: [],
-    // They are issued anew with every start and in time: nobody has to look after them.
+    // They are issued at every start and reissued in time, so nobody has to maintain them.
     held: () => [],
     for(serverName) {
       const name = serverName === '' ? own.replace(/^\*\./, 'any.') : serverName
@@ -222,11 +222,11 @@ export function fromLocalCa(
   }
 }
 
-/** One made before the clock was corrected backwards is not valid yet. */
+/** A certificate that was issued before the clock was set back is not valid yet. */
 const isInTime = ({ notBefore, notAfter }: Bundle, now: number): boolean =>
   notBefore <= now && notAfter - now > renewBeforeMs
 
-/** People open the demo by name and by address alike. */
+/** People open the demo by name and by address. */
 function namesFor(name: string): string[] {
   return name === 'localhost' ? ['localhost', '127.0.0.1', '::1'] : [name.replace(/^\[|\]$/g, '')]
 }

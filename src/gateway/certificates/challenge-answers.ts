@@ -1,8 +1,8 @@
 /**
- * Open ACME challenges, in storage: whoever orders puts the answer there, and every process that shares the storage
- * gives it, whichever of them the CA happens to reach.
+ * Open ACME challenges, in storage: the process that orders stores the response there, and every process that shares the storage
+ * serves it, whichever of them the CA reaches.
  *
- * Look-ups come from the network: so many at once and no more, and only values of a name that cannot be a path.
+ * Lookups come from the network: their number is limited, and names that could be a path are refused.
  */
 import { createHash } from 'node:crypto'
 import { messageOf } from '../../base/errors.ts'
@@ -16,7 +16,7 @@ import type { ServerTls } from '../../model/tls-terms.ts'
 import { offerOf } from '../../tls/offer.ts'
 import { serverTerms } from '../../tls/site-tls.ts'
 
-/** A challenge that nobody took away is gone after this. */
+/** A challenge that was never removed expires after this. */
 const ttlMs = 3_600_000
 const mostAtOnce = 64
 
@@ -36,7 +36,7 @@ export class StoredAnswers implements ChallengeAnswers {
     await this.storage.put(keyOf(kind, name, token), Buffer.from(keyAuthorization), { ttlMs })
     if (this.swept) return
     this.swept = true
-    // A process killed in the middle of an order leaves its answer; looking at all of them takes away what is long over.
+    // A process that was killed during an order leaves its response; listing them removes expired ones.
     void this.storage.list('challenges/').catch(() => {})
   }
 

@@ -1,6 +1,6 @@
 /**
- * Revocation lists in a file, as they are now: it is looked at again every second that it is asked for. What cannot be read
- * is reported once, and the last good list stays in force until it ends.
+ * Revocation lists in a file: while they are in use, the file is checked every second. An unreadable file
+ * is reported once, and the last good list stays in use until it expires.
  */
 import { createHash, type X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -11,9 +11,9 @@ import { renewLists } from './crl-order.ts'
 import type { CrlSource, Warn } from './crl-source.ts'
 
 const lookEveryMs = 1_000
-/** A file that could not be used is read again after this long although it is the same: the clock may have been wrong. */
+/** An unusable file is read again after this long even if it is unchanged: the clock may have been wrong. */
 const againMs = 10_000
-/** File systems keep times coarsely: a file as young as this may have changed without another stamp. */
+/** Timestamps of file systems are coarse: a file as new as this may change without a new timestamp. */
 const youngMs = 2_000
 const mostBytes = 128 * 1024 * 1024
 
@@ -22,17 +22,17 @@ export class CrlFile implements CrlSource {
   private readonly file: string
   private readonly cas: readonly X509Certificate[]
   private readonly warn: Warn
-  /** NaN: read it in any case */
+  /** NaN: read the file in any case */
   private stamp = Number.NaN
   private digest = ''
-  /** On the clock of performance.now(), which nobody sets */
+  /** On the clock of performance.now(), which cannot be set */
   private lookAt = 0
   private againAt = Number.POSITIVE_INFINITY
-  /** What is wrong with the file as it is */
+  /** The problem with the current file */
   private problem: string | null = null
   private told: string | null = null
 
-  /** @param lists in force before. Throws UsageError where the file cannot be used. */
+  /** @param lists the previous ones. Throws UsageError if the file cannot be used. */
   constructor(file: string, cas: readonly X509Certificate[], lists: readonly Crl[], warn: Warn) {
     this.file = file
     this.cas = cas

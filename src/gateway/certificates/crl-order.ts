@@ -1,10 +1,10 @@
 /**
- * Which revocation lists are in force when new ones come: nobody on the way, and no copy from a backup, may put an older list
- * in the place of a newer one, by the number (RFC 5280 section 5.2.3) or, where there is none, by its day.
+ * Which revocation lists count when new ones arrive: neither an attacker on the path nor a copy from a backup may replace a newer list
+ * by an older one. They are compared by number (RFC 5280 section 5.2.3) or, without one, by date.
  */
 import { type Crl, crlText } from '../../certs/x509/crl.ts'
 
-/** @param omitted what becomes of a list that is in force and not among the new ones */
+/** @param omitted what happens to a current list that is not among the new ones */
 export function renewLists(
   current: readonly Crl[],
   fresh: readonly Crl[],
@@ -23,8 +23,8 @@ export function renewLists(
     return newest
   })
   if (omitted === 'goes') return { lists: [...new Set(lists)], refused }
-  // Ended ones too: a list that is left out must not make room for "no list of that CA". A newer one of the CA does, as
-  // where it signs with another key now.
+  // Expired ones too: leaving out a list must not turn into "no list of that CA". A newer list of the same CA may replace it, for
+  // example if the CA signs with another key now.
   const left = current.filter(
     known => !lists.some(next => next.issuerDer.equals(known.issuerDer) && next.thisUpdate >= known.thisUpdate),
   )
@@ -35,7 +35,7 @@ export function renewLists(
   return { lists: [...new Set([...lists, ...left])], refused }
 }
 
-/** Of the same CA and key, about the same certificates: a CA numbers each such sequence for itself. */
+/** Of the same CA and key, for the same certificates: a CA numbers each such sequence separately. */
 function sameList(one: Crl, other: Crl): boolean {
   return (
     one.signer === other.signer &&

@@ -1,13 +1,13 @@
-/** What a file or a URL with revocation lists gives to whoever judges a client by them. */
+/** A source of revocation lists, a file or a URL, as the check of clients sees it. */
 import type { Crl } from '../../certs/x509/crl.ts'
 
 export type Warn = (text: string) => void
 
 export interface CrlSource {
-  /** What is in force; looks for something newer where it is time. Never throws. */
+  /** The current lists; checks for newer ones if that is due. Never throws. */
   current(now: number): readonly Crl[]
-  /** Looks now. Throws UsageError where a file cannot be used as it is. */
+  /** Checks now. Throws UsageError if the file cannot be used. */
   check(now: number): void
-  /** What is in force, without looking */
+  /** The current lists, without a check */
   readonly lists: readonly Crl[]
 }

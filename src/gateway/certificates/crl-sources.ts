@@ -1,9 +1,9 @@
 /**
- * Revocation lists by where they come from and the CAs they are verified by, for as long as a snapshot uses them: a reload
- * borrows them, fetches nothing that is in force, and several sites share one.
+ * Revocation lists by their source and the CAs that verify them, for as long as a snapshot uses them: a reload
+ * borrows them, fetches no current list again, and several sites share one.
  *
- * Invariant: what is held is what the snapshot in force uses, and what the last two attempts at another one have opened: one
- * that fails neither takes a list away nor leaves more behind with every try.
+ * Invariant: it holds what the current snapshot uses, and what the last two attempts at another one have opened: a failed
+ * attempt neither removes a list nor leaves more behind each time.
  */
 import { createHash, type X509Certificate } from 'node:crypto'
 import { type Crl, keyDigest } from '../../certs/x509/crl.ts'
@@ -18,7 +18,7 @@ export class CrlSources {
   private inForce: ReadonlySet<CrlSource> = new Set()
   private attempted = new Set<CrlSource>()
 
-  /** A snapshot is going to be made: returns what it opens its lists with, and collects them for `keepOnly`. */
+  /** For a snapshot that is about to be compiled: returns the function that opens its lists, and collects them for `keepOnly`. */
   attempt(warn: Warn): CrlAttempt {
     this.forget(source => this.inForce.has(source) || this.attempted.has(source))
     const used = new Set<CrlSource>()
@@ -33,7 +33,7 @@ export class CrlSources {
     }
   }
 
-  /** The snapshot that uses these came into force; what no snapshot uses is forgotten. */
+  /** The snapshot that uses these was applied; lists that no snapshot uses are dropped. */
   keepOnly(used: ReadonlySet<CrlSource>): void {
     this.inForce = used
     this.forget(source => used.has(source))
@@ -62,11 +62,11 @@ export class CrlSources {
     return source
   }
 
-  /** Where CAs were added or have gone, what the others have signed stays known. */
+  /** If CAs were added or removed, the lists that the others have signed are kept. */
   private listsOf(from: string, cas: readonly X509Certificate[]): Crl[] {
     const signers = new Set(cas.map(keyDigest))
     const known = [...this.held.values()].filter(each => each.from === from).map(({ source }) => source)
-    // That of the snapshot in force; an attempt that failed may have others.
+    // That of the current snapshot; a failed attempt may have others.
     const source = known.find(each => this.inForce.has(each)) ?? known.at(-1)
     return source?.lists.filter(list => signers.has(list.signer)) ?? []
   }
@@ -74,7 +74,7 @@ export class CrlSources {
 
 export type CrlAttempt = {
   readonly used: ReadonlySet<CrlSource>
-  /** Throws UsageError where a file cannot be read or was not signed by one of the CAs. */
+  /** Throws UsageError if a file cannot be read or is not signed by one of the CAs. */
   open(from: string, cas: readonly X509Certificate[]): CrlSource
 }
 

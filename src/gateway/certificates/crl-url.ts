@@ -1,7 +1,7 @@
 /**
- * Revocation lists from a URL, fetched again in the background when half of their time is over, or when the clock was set
- * back. What cannot be had is reported, and the last good list stays in force until it ends; before the first one there is
- * none, and everybody is refused.
+ * Revocation lists from a URL, fetched again in the background after half of their lifetime, or when the clock was set
+ * back. A failure is reported, and the last good list stays in use until it expires. Before the first list
+ * every client is refused.
  */
 import type { X509Certificate } from 'node:crypto'
 import { messageOf } from '../../base/errors.ts'
@@ -12,12 +12,12 @@ import type { CrlSource, Warn } from './crl-source.ts'
 
 const fetchMs = 30_000
 const mostBytes = 32 * 1024 * 1024
-/** Between tries that fail, and at least and at most between good ones */
+/** Between failed attempts, and the least and most between successful ones */
 const againMs = 60_000
 const longestMs = 24 * 3_600_000
-/** While everybody is refused for want of a list */
+/** While every client is refused because there is no list */
 const firstAgainMs = 2_000
-/** A clock is set back when it goes back by more than this; less is how clocks are kept right. */
+/** A clock that goes back by more than this was set back; less is normal adjustment. */
 const backMs = 1_000
 
 export class CrlUrl implements CrlSource {
@@ -25,7 +25,7 @@ export class CrlUrl implements CrlSource {
   private readonly url: string
   private readonly cas: readonly X509Certificate[]
   private readonly warn: Warn
-  /** When it should be fetched again, by both clocks: performance.now() is set by nobody, and only the other knows when a list ends */
+  /** When to fetch it again, by both clocks: performance.now() cannot be set, and only the other one tells when a list expires */
   private dueMono = 0
   private dueAt = 0
   private lastNow = Number.NEGATIVE_INFINITY
@@ -33,7 +33,7 @@ export class CrlUrl implements CrlSource {
   private failures = 0
   private told: string | null = null
 
-  /** @param lists in force until it is fetched */
+  /** @param lists are used until it is fetched */
   constructor(url: string, cas: readonly X509Certificate[], lists: readonly Crl[], warn: Warn) {
     this.url = url
     this.cas = cas
@@ -42,7 +42,7 @@ export class CrlUrl implements CrlSource {
     this.current(Date.now())
   }
 
-  /** Without a timer: whoever asks notices that it is time, and one that nobody asks any more is not fetched. */
+  /** There is no timer: a request for the lists notices that a fetch is due, so that unused lists are not fetched. */
   current(now: number): readonly Crl[] {
     const back = now < this.lastNow - backMs
     this.lastNow = now
@@ -87,7 +87,7 @@ export class CrlUrl implements CrlSource {
     this.dueMono = mono + ms
   }
 
-  /** The same is said once, however often it is tried. */
+  /** The same failure is reported once, however often it happens. */
   private tell(text: string | null): void {
     if (text !== null && text !== this.told) this.warn(text)
     this.told = text

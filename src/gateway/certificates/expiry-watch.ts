@@ -1,6 +1,6 @@
 /**
- * Says when certificates near their end: in the log and to the webhook, once for each threshold and certificate (see
- * certs/x509/expiry.ts). What was said is kept in memory: a restart says it again, a reload does not.
+ * Warns before certificates expire: in the log and at the webhook, once for each threshold and certificate (see
+ * certs/x509/expiry.ts). Warnings are remembered in memory: a restart repeats them, a reload does not.
  */
 import type { Log } from '../../base/log.ts'
 import { daysLeft, type ListedCertificate } from '../../certs/files/list.ts'
@@ -8,12 +8,12 @@ import { defaultDays, durationText, passed } from '../../certs/x509/expiry.ts'
 import type { LeafSummary } from '../../certs/x509/leaf.ts'
 import type { Alert } from './alerts.ts'
 
-/** Certificates may live for hours. Ten thousand comparisons take a millisecond. */
+/** Certificates may be valid for hours only. Ten thousand comparisons take a millisecond. */
 const everyMs = 60_000
-/** Certificates that no handshake has needed yet are read for this: 5 us each, and a handshake must not wait for all. */
+/** Certificates that no handshake has needed yet are read here, 5 us each; a handshake must not wait for all of them. */
 const inOneTurn = 100
 
-/** The thresholds that were last told of one certificate, in milliseconds before its end; Infinity: none. */
+/** The threshold that was last reported for a certificate, in milliseconds before its expiry; Infinity for none. */
 type Told = { log: number; alert: number }
 
 type ExpiryOptions = {
@@ -23,7 +23,7 @@ type ExpiryOptions = {
 }
 
 export class ExpiryWatch {
-  /** Of alerts; the log has its own */
+  /** Those of alerts; the log has its own */
   alertDays: readonly number[] = defaultDays
   private readonly options: ExpiryOptions
   private told = new Map<string, Told>()
@@ -56,7 +56,7 @@ export class ExpiryWatch {
       if (this.closed) break
       this.checkOne(one, now, kept)
     }
-    // Of certificates that are no longer there nothing is remembered.
+    // Certificates that are gone are forgotten.
     this.told = kept
     this.checking = false
   }

@@ -1,4 +1,4 @@
-/** The one internal CA server of a process, through reloads: it goes on where nothing about it has changed. */
+/** The one internal CA server of a process, across reloads: it keeps running if its configuration is unchanged. */
 
 import { messageOf, UsageError } from '../../base/errors.ts'
 import { listenAt } from '../../base/listen-at.ts'
@@ -19,7 +19,7 @@ export class InternalCaSlot {
     readonly listen: Address | null
     readonly server: InternalCaServer
   } | null = null
-  /** One change after another: two at once would both start a server, and the slower one would stay, whichever it is */
+  /** One change at a time: two at once would both start a server, and the slower one would win */
   private last: Promise<void> = Promise.resolve()
 
   constructor(log: Log) {
@@ -32,10 +32,10 @@ export class InternalCaSlot {
   }
 
   /**
-   * Before a configuration is put into force. Where none runs yet, the server is started here; otherwise only what can be looked
-   * at beforehand is, since the old one holds the lock. Throws UsageError.
+   * Before a configuration is applied. If none runs yet, the server is started here; otherwise only what can be checked in
+   * advance is checked, because the old server holds the lock. Throws UsageError.
    *
-   * @returns whether it was started for this configuration: if that is not put into force, close it
+   * @returns whether it was started for this configuration: if that is not applied, close it
    */
   async prepare(config: Config, storage: Storage | null): Promise<boolean> {
     if (config.ca === null || storage === null || !servesAcme(config)) return false
@@ -45,12 +45,12 @@ export class InternalCaSlot {
       return true
     }
     openInternalCa(config.state, config.ca.own)
-    // Of several processes the one that serves is going to move.
+    // With several processes, the serving one is about to change.
     if (this.directory !== null) await refuseTaken(this.running.listen, listenOf(config))
     return false
   }
 
-  /** The configuration is in force. */
+  /** The configuration was applied. */
   use(config: Config, storage: Storage | null): Promise<void> {
     return this.inTurn(() => this.change(config, storage))
   }
@@ -92,7 +92,7 @@ type Address = { readonly address: string; readonly port: number }
 
 const listenOf = ({ ca }: Config): Address | null => ca?.acme?.listen ?? null
 
-/** Throws UsageError where the server could not listen at its new address. An address on the port that it has is taken by itself. */
+/** Throws UsageError if the server could not listen at its new address. An address on its current port is in use by the server itself. */
 async function refuseTaken(before: Address | null, after: Address | null): Promise<void> {
   if (after === null || after.port === 0 || before?.port === after.port) return
   try {
@@ -102,6 +102,6 @@ async function refuseTaken(before: Address | null, after: Address | null): Promi
   }
 }
 
-/** For the same terms the server goes on as it is. */
+/** If the terms are the same, the server keeps running. */
 export const keyOf = ({ ca, state, storage }: Pick<Config, 'ca' | 'state' | 'storage'>): string =>
   termsText([ca, state, storage])

@@ -1,7 +1,7 @@
 /**
- * The internal CA's ACME server as part of a gateway. Of all processes that share a storage one serves it: the one that
- * holds the lock, so that nonces and limits are in one place. When that one dies or loses the lock, another takes over
- * within some seconds, with accounts and orders as they were; its clients get a badNonce, and try again by themselves.
+ * The internal CA's ACME server as part of a gateway. Of all processes that share a storage, the one that
+ * holds the lock serves it, so that nonces and limits are in one place. If it dies or loses the lock, another takes over
+ * within seconds, with the same accounts and orders; clients get a badNonce and retry by themselves.
  *
  * The keys of the CA are in the state folder: in a fleet, only on the nodes that should be able to take over.
  */
@@ -26,8 +26,8 @@ const takeOverMs = 5_000
 const pruneMs = 24 * 3_600_000
 
 /**
- * Throws UsageError where it could not serve: there is no CA, it may not give its own name, the port is taken. A process
- * that does not get the lock returns at once, and waits for it.
+ * Throws UsageError if it could not serve: there is no CA, its own name is not allowed, or the port is taken. A process
+ * that does not get the lock returns at once and waits for it in the background.
  */
 export async function startInternalCa(
   config: Pick<Config, 'ca' | 'state'>,
@@ -67,7 +67,7 @@ class ElectedServer {
 
   async start(): Promise<void> {
     const { own } = this.#ca
-    // Every process looks, so that a mistake is said at the start and not at the take-over.
+    // Every process checks, so that a mistake is reported at the start and not at the takeover.
     const ca = openInternalCa(this.#state, own)
     for (const warning of ca.warnings) this.#log.write('warn', warning)
     await this.#tryToServe()
@@ -79,7 +79,7 @@ class ElectedServer {
     await this.#stop()
   }
 
-  /** Throws UsageError where we have the lock and cannot serve. */
+  /** Throws UsageError if this process has the lock and cannot serve. */
   async #tryToServe(): Promise<void> {
     if (this.#closed) return
     const lease = await this.#storage.lock('internal-ca').catch(error => {

@@ -1,4 +1,4 @@
-/** Which issuers a configuration needs, and how they are opened: one for each word that a site's `certificate` may be. */
+/** The issuers that a configuration needs, and how they are opened: one for each keyword that `certificate` of a site accepts. */
 
 import type { Level } from '../../base/log.ts'
 import { termsText } from '../../base/same-terms.ts'
@@ -16,20 +16,20 @@ export type ManagedKind = 'acme' | 'vault'
 
 export type OpenedIssuer = {
   readonly issuer: Issuer
-  /** Gives the accounts at its CAs new keys (RFC 8555 section 7.3.5). @returns their directories */
+  /** Changes the keys of the accounts at its CAs (RFC 8555 section 7.3.5). @returns their directories */
   rollOver(signal: AbortSignal): Promise<readonly string[]>
   close(): void
 }
 
 export type IssuerChoice = {
   readonly kind: ManagedKind
-  /** The same for the same terms: then its renewer goes on as it is */
+  /** Equal for equal terms: then the renewer is kept */
   readonly key: string
   readonly keys: readonly ManagedKey[]
-  /** Null: a third of the life of each certificate */
+  /** Null: a third of the lifetime of each certificate */
   readonly renewBeforeMs: number | null
   readonly onDemand: OnDemandConfig | null
-  /** Wildcard names can be proved, so they need not be ordered name by name */
+  /** Wildcard names can be validated, so they need not be ordered name by name */
   readonly wildcards: boolean
   open(storage: Storage, answers: StoredAnswers, log: (level: Level, text: string) => void): OpenedIssuer
 }
@@ -57,7 +57,7 @@ export function issuerChoices(config: Config): IssuerChoice[] {
           warn: text => log('warn', text),
         })
         const [first] = acme.issuers as readonly [AcmeIssuerConfig]
-        // By the first one's name: a fall-back that is added or removed is no reason to order everything anew.
+        // By the name of the first one: adding or removing a fallback is no reason to order everything again.
         const issuer = { ...issuers, name: first.directory }
         const rollOver = async (signal: AbortSignal) => {
           for (const { account } of accounts) await account.rollOver(signal)

@@ -1,8 +1,8 @@
 /**
- * Certificates that the gateway orders and renews by itself: storage, issuers and renewers, put together from the
- * configuration. It outlives reloads: where nothing about an issuer has changed, its renewer goes on as it is.
+ * Managed certificates: storage, issuers and renewers, composed from the
+ * configuration. It outlives reloads: if the configuration of an issuer is unchanged, its renewer is kept.
  *
- * Everything that can fail is in `prepare`; nothing is ordered for a configuration that was not put into force.
+ * Everything that can fail is in `prepare`; nothing is ordered for a configuration that was not applied.
  */
 
 import { X509Certificate } from 'node:crypto'
@@ -23,37 +23,37 @@ import { type IssuerChoice, issuerChoices, type ManagedKind, type OpenedIssuer }
 import { type KeptNames, keptNames, seenNames } from './managed-names.ts'
 import { openStorage } from './storage.ts'
 
-/** What one issuer keeps. */
+/** The renewers of one issuer. */
 type Kept = {
   readonly issuer: Issuer
   readonly renewer: Renewer
   readonly wildcards: boolean
-  /** For names that are first seen in a handshake */
+  /** For names that are first requested in a handshake */
   readonly demand: { readonly onDemand: OnDemand; readonly renewer: Renewer } | null
   rollOver: OpenedIssuer['rollOver']
   close(): Promise<void>
 }
 
-/** For one word that `certificate` may be; `key` is the same for the same terms */
+/** For one keyword of `certificate`; `key` is equal for equal terms */
 type Chosen = { readonly kind: ManagedKind; readonly key: string; readonly kept: Kept }
 
-/** Certificates of one site, as they are at the moment. */
+/** The current certificates of one site. */
 export type ManagedSite = {
-  /** Throws, or rejects with, an Error that says why there is none. */
+  /** Throws or rejects with an Error that says why there is none. */
   for(serverName: string): readonly Bundle[] | Promise<readonly Bundle[]>
-  /** What is there; empty where nothing is. Orders nothing. */
+  /** The existing certificates; may be empty. Orders nothing. */
   inForce(serverName: string): readonly Bundle[]
   held(): readonly { readonly name: string; readonly bundles: readonly Bundle[]; readonly problem: string | null }[]
 }
 
-/** A configuration's certificates, before it is in force. */
+/** The certificates of a configuration that is not applied yet. */
 export interface Prepared {
   site(config: SiteConfig): ManagedSite
-  /** Loads what storage has, so that the first handshake finds it. */
+  /** Loads the stored certificates, so that the first handshake finds them. */
   load(): Promise<void>
-  /** The configuration is in force: what it does not name any more is let go, and orders begin. */
+  /** The configuration was applied: releases what it no longer names, and begins to order. */
   commit(): void
-  /** It is not going to be. */
+  /** It will not be applied. */
   discard(): Promise<void>
 }
 
@@ -67,7 +67,7 @@ export class ManagedCertificates implements ChallengeAnswers {
   private readonly failed: (failure: RenewalFailure) => void
   private readonly now: () => number
 
-  /** @param failed told of orders that fail again and again. @param now milliseconds since 1970 */
+  /** @param failed is called for orders that fail repeatedly. @param now milliseconds since 1970 */
   constructor(log: Log, failed: (failure: RenewalFailure) => void, now: () => number = Date.now) {
     this.log = log
     this.now = now
@@ -75,7 +75,7 @@ export class ManagedCertificates implements ChallengeAnswers {
     this.internalCa = new InternalCaSlot(log)
   }
 
-  /** Of the ACME server of the internal CA, while this process serves it */
+  /** The directory of the internal CA's ACME server, while this process serves it */
   get directory(): string | null {
     return this.internalCa.directory
   }
@@ -92,7 +92,7 @@ export class ManagedCertificates implements ChallengeAnswers {
     return (this.opened?.answers ?? noChallenges).tlsAlpn01(serverName)
   }
 
-  /** Throws UsageError or StorageError, and changes nothing then. */
+  /** Throws UsageError or StorageError, and then changes nothing. */
   async prepare(config: Config): Promise<Prepared> {
     const choices = issuerChoices(config)
     if (choices.length === 0 && !servesAcme(config)) return this.prepared(config, null, [], [])
@@ -116,13 +116,13 @@ export class ManagedCertificates implements ChallengeAnswers {
     return this.prepared(config, opened, chosen, fresh)
   }
 
-  /** Renews the certificate that serves `host`, whatever the plan says. Rejects with what went wrong. */
+  /** Renews the certificate for `host` even if it is not due. Rejects with the reason if it fails. */
   async renew(host: string): Promise<readonly Bundle[]> {
     const { renewer, name } = this.find(host)
     return await renewer.renew(name)
   }
 
-  /** Gets another certificate with another key, and has the issuer revoke the one in force. */
+  /** Orders a certificate with a new key, and has the issuer revoke the current one. */
   async revoke(host: string, reason: number): Promise<readonly Bundle[]> {
     const { renewer, name, issuer } = this.find(host)
     const old = renewer.bundles(name) ?? []
@@ -211,7 +211,7 @@ export class ManagedCertificates implements ChallengeAnswers {
       },
       load: async () => {
         caStarted = await this.internalCa.prepare(config, opened?.storage ?? null)
-        // Those that are served now stay until the new snapshot is in force.
+        // Current certificates stay until the new snapshot is applied.
         for (const [kind, own] of of)
           await own.renewer.keep([...new Set([...own.renewer.names(), ...(byKind.get(kind) ?? [])])])
       },
@@ -283,7 +283,7 @@ function siteOf({ renewer, demand }: Kept, names: KeptNames, seen: () => readonl
     held() {
       const always = names.names.map(heldBy(renewer))
       if (demand === null) return always
-      // Without a certificate a name is only what somebody asks for.
+      // A name without a certificate is only something that a client has requested.
       const asked = seen().filter(name => names.of(name) === null)
       return [...always, ...asked.map(heldBy(demand.renewer)).filter(({ bundles }) => bundles.length > 0)]
     },

@@ -1,16 +1,16 @@
-/** Which name's certificate serves whom, for a site whose certificates are kept by a Renewer. */
+/** Which managed certificate is used for which name, for a site whose certificates a Renewer maintains. */
 import type { SiteConfig } from '../../config/config.ts'
 
 export type KeptNames = {
-  /** Always kept: in storage's spelling, without brackets */
+  /** Always maintained: as spelled in storage, without brackets */
   readonly names: readonly string[]
-  /** The kept name for what a client asks for; null for one that could be ordered on demand */
+  /** The maintained name for what a client requests; null for one that could be ordered on demand */
   of(serverName: string): string | null
 }
 
 /**
- * @param onDemand names that no host is, or that are below a wildcard host, may be ordered as they are asked for
- * @param wildcards wildcard hosts can be proved, and are kept as they are
+ * @param onDemand names that are not hosts, or that are below a wildcard host, may be ordered when they are requested
+ * @param wildcards wildcard hosts can be validated, and are maintained as they are
  */
 export function keptNames(site: SiteConfig, onDemand: boolean, wildcards: boolean): KeptNames {
   const hosts = site.hosts.map(host => host.replace(/^\[|\]$/g, ''))
@@ -30,8 +30,8 @@ export function keptNames(site: SiteConfig, onDemand: boolean, wildcards: boolea
 }
 
 /**
- * Names that were ordered as clients asked for them, by the site that these clients are shown: the one with the host, the one
- * with the wildcard above it, or the default one. Sorted anew only when `names` returns another list.
+ * Names that were ordered on demand, by the site that serves them: the one with the host, the one
+ * with the wildcard above it, or the default one. Sorted again only when `names` returns another list.
  */
 export function seenNames(
   sites: readonly SiteConfig[],

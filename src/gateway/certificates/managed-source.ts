@@ -1,4 +1,4 @@
-/** A site's certificates that the gateway orders and renews by itself, in the form of those from files. */
+/** Managed certificates of a site, with the same interface as those from files. */
 import { summaryOf, validityOf } from '../../certs/x509/leaf.ts'
 import { covers } from '../../certs/x509/names.ts'
 import type { SiteConfig } from '../../config/config.ts'
@@ -11,7 +11,7 @@ export function fromManaged(site: ManagedSite): CertificateSource {
     watched: [],
     for: serverName => site.for(serverName),
     inForce: serverName => site.inForce(serverName),
-    // A session goes on under the next certificate for the same names.
+    // A session stays valid under the next certificate for the same names.
     sameAs: bundle => `${bundle.source} ${bundle.keyType} ${bundle.names.join()}`,
     *held() {
       for (const { name, bundles, problem } of site.held()) {
@@ -22,10 +22,10 @@ export function fromManaged(site: ManagedSite): CertificateSource {
   }
 }
 
-/** What a site showed before it was told to order: shown until the first order is done. */
+/** The certificates that a site used before it was configured to order: used until the first order is done. */
 type Interim = ReadonlyMap<string, readonly Bundle[]>
 
-/** @param before the site's source until now. Only what is good for a host of the site is taken over. */
+/** @param before the previous source of the site. Only certificates that are valid for a host of the site are taken over. */
 export function interimOf({ hosts }: SiteConfig, before: CertificateSource | undefined): Interim {
   const interim = new Map<string, readonly Bundle[]>()
   if (before === undefined) return interim
@@ -35,7 +35,7 @@ export function interimOf({ hosts }: SiteConfig, before: CertificateSource | und
     try {
       bundles = inForce(before, name).filter(bundle => bundle.notAfter > Date.now() && covers(bundle, name))
     } catch (error) {
-      // It showed nothing that could be taken over.
+      // It had nothing that could be taken over.
       if (!(error instanceof Error)) throw error
     }
     if (bundles.length > 0) interim.set(host.replace(/^\[|\]$/g, ''), bundles)

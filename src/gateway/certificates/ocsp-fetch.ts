@@ -1,10 +1,10 @@
-/** Asks an OCSP responder over HTTP (RFC 6960 appendix A). What it answers is bounded in time and size, and not yet believed. */
+/** Asks an OCSP responder over HTTP (RFC 6960 appendix A). The response is bounded in time and size, and not verified here. */
 import { mostResponseBytes, type OcspSubject, ocspRequest } from '../../certs/x509/ocsp.ts'
 import { boundedBody } from './bounded-body.ts'
 
 const fetchMs = 10_000
 
-/** Rejects with why there is no answer. Redirects are not followed: the certificate says who is to be asked. */
+/** Rejects with the reason if there is no response. Redirects are not followed: the certificate names the responder. */
 export async function fetchOcsp(url: string, subject: OcspSubject): Promise<Buffer> {
   const signal = AbortSignal.timeout(fetchMs)
   const response = await fetch(url, {

@@ -1,17 +1,17 @@
-/** Paths to CAs that are read when a server first needs them: those of a file, or those that TLS of this runtime trusts. */
+/** Paths to CAs that are loaded when a server first needs them: those of a file, or those that the runtime's TLS trusts. */
 import { X509Certificate } from 'node:crypto'
 import { certificateBlocks } from '../../certs/files/pem.ts'
 import { runtimeRoots } from '../../certs/files/roots.ts'
 import { type FindPath, pathsTo } from '../../certs/x509/client-path.ts'
 import { readCertificate } from '../../certs/x509/x509-read.ts'
 
-/** The way to the CAs in this text. @param what it is, for errors */
+/** Paths to the CAs in this text. @param what describes it, for errors */
 export function lazyPathsTo(pem: string, what: string): () => FindPath {
   let find: FindPath | null = null
   return () => (find ??= pathsTo(certificateBlocks(pem, what).map(block => new X509Certificate(block))))
 }
 
-/** The way to the CAs of the runtime, which are read when a backend first needs them. */
+/** Paths to the CAs of the runtime, which are loaded when a backend first needs them. */
 export function lazyRuntimeRoots(): () => FindPath {
   let find: FindPath | null = null
   const make = (): FindPath => {

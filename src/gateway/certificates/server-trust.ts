@@ -1,5 +1,5 @@
 /**
- * Which servers the gateway believes when it asks on its own behalf: CAs, Vault, Redis, webhooks. By the same rules as backends:
+ * Which servers the gateway trusts for its own requests: CAs, Vault, Redis, webhooks. The rules are those for backends:
  * the chain verifies, no certificate in it is weak, and the name is in subjectAltName.
  */
 import tls from 'node:tls'
@@ -12,7 +12,7 @@ import { lazyPathsTo, lazyRuntimeRoots } from './runtime-paths.ts'
 
 const runtimePaths = lazyRuntimeRoots()
 
-/** Throws UsageError where the file cannot be used. @param beside its CAs are trusted beside those of the runtime, and not instead */
+/** Throws UsageError if the file cannot be used. @param beside its CAs are trusted in addition to those of the runtime, not instead */
 export function serverTrust(caFile: string | null, beside?: 'beside'): Required<ServerTrust> {
   const ca = caFile === null ? null : readCaText(caFile)
   return { ca, check: checkServer(ca, beside === 'beside') }

@@ -1,8 +1,8 @@
 /**
- * OCSP responses to be stapled, by certificate: in memory and under `ocsp/` in the state folder, so that a restart has them
- * at once and workers need not all ask. One is fetched anew when half of its life is over, in the background: no handshake
- * waits for a responder. What cannot be had, is not good or does not verify is reported and tried again later, and the last
- * good one stays until it ends.
+ * OCSP responses for stapling, by certificate: in memory and under `ocsp/` in the state folder, so that a restart has them
+ * at once and not every worker needs to ask. A response is fetched again in the background after half of its lifetime: no handshake
+ * waits for a responder. A failure, or a response that is not good or does not verify, is reported and tried again later, and the last
+ * good response stays in use until it expires.
  */
 import { createHash, X509Certificate } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -24,19 +24,19 @@ import { fetchOcsp } from './ocsp-fetch.ts'
 
 type Warn = (text: string) => void
 
-/** What a bundle needs to be stapled: whom to ask, about what. */
+/** What stapling needs of a bundle: the responder and the certificate to ask about. */
 export type Stapling = {
   readonly subject: OcspSubject
   readonly url: string
   readonly key: string
-  /** Clients refuse the certificate without */
+  /** Clients refuse the certificate without a staple */
   readonly must: boolean
 }
 
 /**
- * @param wanted the site says `ocsp: staple`
- * @returns null where nothing is stapled; a warning goes to `warn` if that is not what was wanted
- * Throws UsageError for a certificate that clients refuse without a staple, which it would not get.
+ * @param wanted whether the site says `ocsp: staple`
+ * @returns null if nothing is stapled; calls `warn` if stapling was wanted
+ * Throws UsageError for a certificate that clients refuse without a staple and that would not get one.
  */
 export function staplingOf(bundle: Bundle, wanted: boolean, warn: Warn): Stapling | null {
   if (!wanted && bundle.mustStaple !== true) return null
@@ -46,7 +46,7 @@ export function staplingOf(bundle: Bundle, wanted: boolean, warn: Warn): Staplin
     throw new UsageError(
       `${bundle.source}: clients refuse this certificate without an OCSP staple (must-staple), and ${found}`,
     )
-  // Where nothing ever is, the configuration has been warned of once.
+  // If the runtime cannot staple, the configuration has been warned about already.
   if (abilities.stapling) warn(`${bundle.source}: no OCSP response is stapled: ${found}`)
   return null
 }
@@ -70,16 +70,16 @@ function stapling(bundle: Bundle, wanted: boolean): Stapling | string {
   }
 }
 
-/** How often it is looked whether one is due. */
+/** How often due responses are looked for. */
 const sweepMs = 5_000
-/** What a start or reload waits for a first response that clients insist on */
+/** How long a start or reload waits for a first response that clients require */
 const firstMs = 3_000
 const atOnce = 8
 const leastAgainMs = 60_000
 const mostAgainMs = 3_600_000
-/** Clocks differ by less, as readOcspResponse has it */
+/** Allowed clock difference, as in readOcspResponse */
 const skewMs = 300_000
-/** Responses of certificates that nobody has any more */
+/** Responses of certificates that are no longer used are deleted after this */
 const forgottenMs = 60 * 86_400_000
 
 /** The staples of a gateway; they outlive a reload. */
@@ -93,7 +93,7 @@ export class Staples {
     this.now = now
   }
 
-  /** @param use is told the key: what is not in the set given to `keepOnly` is forgotten */
+  /** @param use is called with the key: keys that are not in the set for `keepOnly` are dropped */
   of({ subject, url, key, must }: Stapling, state: string, use: Set<string>, warn: Warn): Staple {
     use.add(key)
     let staple = this.known.get(key)
@@ -104,7 +104,7 @@ export class Staples {
     return staple
   }
 
-  /** Before certificates are put into use: waits a little for what clients would refuse them without. Never rejects. */
+  /** Before certificates are used: waits a short time for staples that clients require. Never rejects. */
   async prepare(keys: ReadonlySet<string>): Promise<void> {
     const wanted = this.due(keys).filter(staple => staple.must && staple.current() === null)
     if (wanted.length === 0) return
@@ -116,7 +116,7 @@ export class Staples {
     clearTimeout(timer)
   }
 
-  /** Begins to fetch. @param inUse may grow later, when certificates are read that were not needed before */
+  /** Begins to fetch. @param inUse may grow later, as certificates are read that were not needed before */
   start(inUse: ReadonlySet<string>): void {
     this.inUse = inUse
     this.keepOnly(inUse)
@@ -126,7 +126,7 @@ export class Staples {
     void this.refresh()
   }
 
-  /** Forgets those of other certificates. */
+  /** Drops responses for other certificates. */
   keepOnly(used: ReadonlySet<string>): void {
     for (const key of this.known.keys()) if (!used.has(key)) this.known.delete(key)
   }
@@ -136,7 +136,7 @@ export class Staples {
     this.timer = null
   }
 
-  /** Fetches those that are due. Resolves when that has ended, well or not; never rejects. */
+  /** Fetches those that are due. Resolves when that has succeeded or failed; never rejects. */
   async refresh(): Promise<void> {
     await refreshAll(this.due(this.inUse))
   }
@@ -153,7 +153,7 @@ async function refreshAll(staples: Fetched[]): Promise<void> {
   await Promise.all(Array.from({ length: atOnce }, next))
 }
 
-/** Of a responder whose clock ran ahead with ours, before both were corrected: clients take it for a forgery. */
+/** A response from the future, from before the clocks were corrected: clients would take it for a forgery. */
 const isEarly = ({ thisUpdate }: OcspResponse, now: number): boolean => thisUpdate > now + skewMs
 
 class Fetched implements Staple {
@@ -188,7 +188,7 @@ class Fetched implements Staple {
 
   isDue(): boolean {
     const now = this.now()
-    // A clock that was corrected backwards would put it off for as long as it ran ahead.
+    // After the clock was set back, it would be postponed for as long as the clock was ahead.
     return !this.fetching && (now >= this.dueAt || now < this.plannedAt - skewMs)
   }
 
@@ -202,7 +202,7 @@ class Fetched implements Staple {
       const bytes = await fetchOcsp(this.url, this.subject)
       const response = readOcspResponse(bytes, this.subject, this.now())
       if (response.status === 'revoked') throw new Error('THE CERTIFICATE IS REVOKED')
-      // Nobody on the way may put an older answer in place of a newer one.
+      // An attacker on the path must not replace a newer response by an older one.
       const last = this.response
       if (last !== null && response.thisUpdate < last.thisUpdate && !isEarly(last, this.now()))
         throw new Error('the answer is older than the last one')
@@ -215,14 +215,14 @@ class Fetched implements Staple {
     }
   }
 
-  /** @returns whether it is good for a while */
+  /** @returns whether it stays valid for a while */
   private take(response: OcspResponse | null): boolean {
     if (response === null) return false
     const now = this.now()
     this.response = response
     this.plannedAt = now
     const half = (response.nextUpdate - response.thisUpdate) / 2
-    // Not all workers at once.
+    // Jitter, so that not all workers ask at once.
     const due = response.thisUpdate + half * (1 + Math.random() / 10)
     this.dueAt = Math.max(due, now + (due > now ? 0 : leastAgainMs))
     this.failures = 0
@@ -241,7 +241,7 @@ class Fetched implements Staple {
     return new Date(this.response?.nextUpdate ?? 0).toISOString()
   }
 
-  /** Null where there is none, or none that is in force: a file is believed no more than a responder. */
+  /** Null if there is none, or no valid one: a file is trusted no more than a responder. */
   private kept(): OcspResponse | null {
     try {
       if (statSync(this.file).size > mostResponseBytes) return null

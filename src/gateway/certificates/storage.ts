@@ -1,6 +1,6 @@
 /**
- * The storage that a configuration asks for: files in the state folder, or Redis with a local copy of what the gateway
- * cannot start without; sealed, where it says so.
+ * The storage of a configuration: files in the state folder, or Redis with a local copy of what the gateway
+ * cannot start without; sealed if configured.
  */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -17,15 +17,15 @@ import { sealed, unsealed, unsealing } from '../../storage/sealed.ts'
 import { accountLock, accountsPrefix } from './account-store.ts'
 import { serverTrust } from './server-trust.ts'
 
-/** What of Redis is kept on disk as well, beside the record of keys that the sealing keeps there: certificates with their keys. */
+/** The part of Redis that is also kept on disk, beside the record of sealing keys: certificates with their keys. */
 const copiedPrefixes: readonly string[] = ['certificates/']
 
 /**
- * Opens it, without waiting for a Redis that is away: then `get` and `list` answer from the copy, and all else throws
- * StorageError `away` until it is back, which it is told as `warn`.
+ * Opens it without waiting for a Redis that is down: then `get` and `list` use the copy, and everything else throws
+ * StorageError `away` until it is back. Both changes are reported to `warn`.
  *
- * Throws UsageError for files that cannot be read and a wrong secret, StorageError where the state folder or the record of
- * secrets is unusable. The caller closes it.
+ * Throws UsageError for unreadable files and a wrong secret, StorageError if the state folder or the record of
+ * sealing keys is unusable. The caller closes it.
  */
 export async function openStorage(config: Config, warn: (text: string) => void): Promise<Storage> {
   const { redis, seal } = config.storage
@@ -36,7 +36,7 @@ export async function openStorage(config: Config, warn: (text: string) => void):
     : { base: await openFileStorage(path.join(config.state, 'storage')), copy: null }
   try {
     const storage = secret ? await sealed(base, secret, previous, { copy }) : await unsealed(base, copy)
-    // Who removes a file means it; a Redis without it has lost its data.
+    // A person who removes a file means it; a Redis without the value has lost its data.
     return redis ? remembered(storage, { prefix: accountsPrefix, lockOf: accountLock }) : storage
   } catch (error) {
     await base.close()
@@ -45,7 +45,7 @@ export async function openStorage(config: Config, warn: (text: string) => void):
 }
 
 /**
- * The files of a configuration for reading only, with or without a gateway beside it. Null for Redis.
+ * The files of a configuration, read-only, whether or not a gateway is running. Null for Redis.
  * Throws UsageError and StorageError.
  */
 export async function readStorage({ storage, state }: Pick<Config, 'storage' | 'state'>): Promise<Storage | null> {
@@ -60,7 +60,7 @@ type Fleet = { readonly base: Storage; readonly copy: Storage }
 
 async function openFleet(redis: RedisConfig, state: string, warn: (text: string) => void): Promise<Fleet> {
   const server = openServer(redis)
-  // One folder for each fleet, so that a change of servers does not bring up what the old one had.
+  // One folder for each fleet, so that a change of servers does not bring back the data of the old one.
   const folder = `${server.host}-${server.port}-${server.database}-${redis.prefix}`.replace(/[^A-Za-z0-9._-]/g, '_')
   const copy = await openFileStorage(path.join(state, 'storage-copy', folder))
   try {
