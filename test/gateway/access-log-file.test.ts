@@ -260,6 +260,26 @@ describe('a file that cannot be written', () => {
   })
 })
 
+it('a process that does not rotate follows the one that does', async () => {
+  const file = newFile()
+  const terms = { rotate: { bytes: 4_096, keep: 3 }, onFailed: assert.fail, onRecovered: () => {} }
+  const first = new LogFile(file, { ...terms, rotates: true })
+  const second = new LogFile(file, { ...terms, rotates: false })
+  let lines = 0
+  await eventually('lines of both in the file after a rotation', () => {
+    first.write(`first ${lines} ${'x'.repeat(100)}\n`)
+    second.write(`second ${lines++} ${'x'.repeat(100)}\n`)
+    const both = linesOf(file).map(line => line.split(' ')[0])
+    return existsSync(`${file}.1`) && both.includes('first') && both.includes('second')
+  })
+  await Promise.all([first.close(10_000), second.close(10_000)])
+  const folder = path.dirname(file)
+  const all = readdirSync(folder).flatMap(name => linesOf(path.join(folder, name)))
+  // Nothing is lost, unless more files were full than are kept.
+  if (!existsSync(`${file}.3`)) assert.equal(all.length, 2 * lines)
+  for (const line of all) assert.match(line, /^(first|second) \d+ x{100}$/)
+})
+
 describe('several workers', () => {
   const startWorkers = async (): Promise<{
     gateway: GatewayProcess

@@ -231,6 +231,9 @@ describe('a query', () => {
     'iban',
     'IBAN',
     'e%2Dmail',
+    '%2574oken',
+    'SAMLResponse',
+    'oauth_verifier',
   ]
   for (const name of secrets)
     it(`has no value of ${name}`, () => {

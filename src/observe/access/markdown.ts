@@ -41,7 +41,7 @@ JSON, control and format characters are escaped as \`\\u\`. In all other formats
 beyond ASCII are written as \`\\xHH\` for each byte, as nginx does. A missing value is \`-\`.
 
 **Secrets in queries.** In the queries of requests and of \`Referer\`, the values of parameters whose names suggest a secret are replaced by
-\`***\`: names with \`token\`, \`secret\`, \`password\`, \`signature\`, \`credential\`, \`session\`, \`jwt\`, \`api_key\` and the like in them, and names with
+\`***\`: names with \`token\`, \`secret\`, \`password\`, \`signature\`, \`credential\`, \`session\`, \`jwt\`, \`saml\`, \`api_key\` and the like in them, and names with
 one of the words \`key\`, \`code\`, \`sig\`, \`auth\`, \`pwd\`, \`pass\`, \`sid\`, \`otp\`, \`pin\`, \`hmac\`, \`ticket\`, \`cookie\` or \`csrf\`. Names are decoded
 first, and upper and lower case do not matter. \`redact\` adds names; \`query: none\` leaves queries out, and \`query: all\` shows them. Secrets in paths,
 or in the value of a harmless parameter, are not recognised. \`Authorization\` and \`Cookie\` cannot be logged.
@@ -92,7 +92,8 @@ counting (RFC 6587). There is no connection to a local \`/dev/log\`, because nei
 a UDP port of the loopback address.
 
 Over TCP, up to 4 MB are held while the server is away or slow; the gateway connects again after 0.1 s, then ever less often, up to every
-30 s. What the kernel had accepted of a connection that breaks is lost. Over UDP, losses on the network are not noticed. Known losses are counted in
+30 s. What the kernel had accepted of a connection that breaks is lost. Over UDP, losses on the network are not noticed, and the name of the
+server is looked up again after an error and when logs are reopened. Known losses are counted in
 \`sallyport_access_log_dropped_total\`.
 
 ## Values of templates

@@ -10,7 +10,7 @@ export type ShownQuery = (query: string) => string
 
 /** Anywhere in a name: `access_token`, `X-Amz-Security-Token`, `apiKey`. */
 const inside =
-  /token|secret|passw|passphrase|signature|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|session|jwt|assertion|authori[sz]ation|bearer/
+  /token|secret|passw|passphrase|signature|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|session|jwt|assertion|authori[sz]ation|bearer|saml|verifier/
 /** As a word of a name: `key` and `reset-key`, but not `keyword`. */
 const words: ReadonlySet<string> = new Set(
   'key code sig auth pwd pass pw sid otp totp pin hmac ticket cookie csrf xsrf'.split(' '),
@@ -55,11 +55,14 @@ function indexWithin(text: string, char: string, from: number, to: number): numb
   return -1
 }
 
-/** Percent-encoded bytes as characters; what they stand for beyond ASCII does not matter here. */
-const decoded = (name: string): string =>
-  name.includes('%')
-    ? name.replace(/%[0-9a-f]{2}/gi, code => String.fromCharCode(Number.parseInt(code.slice(1), 16)))
-    : name
+/**
+ * Percent-encoded bytes as characters; what they stand for beyond ASCII does not matter here. Twice, since what is behind a backend
+ * may decode once more.
+ */
+const decoded = (name: string): string => (name.includes('%') ? decodedOnce(decodedOnce(name)) : name)
+
+const decodedOnce = (name: string): string =>
+  name.replace(/%[0-9a-f]{2}/gi, code => String.fromCharCode(Number.parseInt(code.slice(1), 16)))
 
 function isSecret(name: string, own: ReadonlySet<string>): boolean {
   const lower = name.toLowerCase()
