@@ -76,6 +76,9 @@ export function stagesOf(levels: readonly WrittenLevel[]): readonly StageConfig[
 export const writtenFeatures = (node: Node): FeatureName[] =>
   names.filter(name => childOf(node, name) !== undefined)
 
+/** Whether a feature decides who may send requests. */
+export const keepsClientsOut = (name: FeatureName): boolean => all[name].keepsClientsOut === true
+
 /** Whether any of these looks at the fingerprint of the client's hello. */
 export const needsFingerprint = (stages: readonly StageConfig[]): boolean =>
   stages.some(({ name, values }) => values.some(value => all[name].needsFingerprint?.(value as never)))

@@ -11,7 +11,7 @@ import { keyPairShape } from './schema/certificate.ts'
 import { ja4Shape } from './schema/clients.ts'
 import { matchShape, redirectShape, respondShape, type routeShape } from './schema/route.ts'
 import type { siteShape } from './schema/site.ts'
-import { checkStages, stagesOf, type WrittenLevel, writtenFeatures } from './stages.ts'
+import { checkStages, keepsClientsOut, stagesOf, type WrittenLevel, writtenFeatures } from './stages.ts'
 import { certificateOf } from './validate-certificate.ts'
 import { checkNoClients, validateClients, warnUseless } from './validate-clients.ts'
 import { type FilesChecks, validateFiles } from './validate-files.ts'
@@ -54,7 +54,7 @@ export function validateSite(raw: Site, node: Node, checks: SiteChecks): SiteCon
   const listeners = checkListeners(raw.listeners ?? [], node, checks)
   if (raw.default) checkDefault(listeners, node, checks)
   const action = validateEnding(raw, node, checks)
-  checkSiteStages(raw, node, problems)
+  checkSiteStages(raw, node, checks.outer, problems)
   const certificate = validateCertificate(raw, node, checks)
   const policyNode = childOf(node, 'policy')
   const known = !policyNode || !raw.policy || checks.policies.check(raw.policy, policyNode)
@@ -85,10 +85,16 @@ export function validateSite(raw: Site, node: Node, checks: SiteChecks): SiteCon
 }
 
 /** Layer 4 has no requests that anything could happen to. */
-function checkSiteStages(raw: Site, node: Node, problems: Problems): void {
+function checkSiteStages(raw: Site, node: Node, outer: readonly WrittenLevel[], problems: Problems): void {
   checkStages({ node, raw }, problems)
   const kind = ['passthrough', 'tcp'].find(key => childOf(node, key))
   if (kind === undefined) return
+  for (const name of outer.flatMap(level => writtenFeatures(level.node)).filter(keepsClientsOut))
+    problems.warn(
+      node.at,
+      `${name} of the defaults does not hold for this ${kind} site: it is for requests, and no HTTP is served here`,
+      'anyone who reaches the listener can connect to it; restrict that with a firewall or with clients',
+    )
   const ja4 = childOf(node, 'ja4')
   if (ja4 && raw.ja4?.forward)
     problems.warn(

@@ -54,6 +54,8 @@ export type Feature<R extends Row = Row> = {
    * adds. `replaces`: the nearer one holds alone; for what chooses.
    */
   readonly inherits: 'adds' | 'replaces'
+  /** It decides who may send requests: where it stands under `defaults`, sites that it cannot hold for are warned of. */
+  readonly keepsClientsOut?: true
   /** What the rows cannot say; reported with its place. */
   check?(value: RawValue<R['kind']>, node: Node, problems: Problems): void
   /** Whether an option looks at the fingerprint of the client's hello, which is then taken. */

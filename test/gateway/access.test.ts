@@ -113,4 +113,23 @@ it('is refused where it cannot hold', async () => {
     load({ tcp: { to: ['10.0.0.1:1'] }, access: { allow: ['10.0.0.0/8'] } }),
     /access is for requests, and a tcp site serves no HTTP/,
   )
+  const { warnings } = await loadConfig({
+    value: {
+      listen: [{ port: 8443 }],
+      defaults: { access: { allow: ['10.0.0.0/8'] } },
+      sites: [
+        { host: 'a.test', certificate: 'local', to },
+        { host: 'b.test', passthrough: { to: ['10.0.0.1:443'] } },
+      ],
+    },
+  })
+  assert.deepEqual(
+    warnings.map(({ path, message }) => [path, message]),
+    [
+      [
+        'sites[1]',
+        'access of the defaults does not hold for this passthrough site: it is for requests, and no HTTP is served here',
+      ],
+    ],
+  )
 })

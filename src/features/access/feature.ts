@@ -40,6 +40,7 @@ export const access = feature({
     example: '{ allow: [10.0.0.0/8], deny: [10.9.0.0/16] }',
   },
   inherits: 'adds',
+  keepsClientsOut: true,
   authorizes: 'requests',
   check(value, node, problems) {
     const { allow, deny } = listsOf(value)
