@@ -44,6 +44,8 @@ export class NodeLink implements Link, Ending {
   private peerEnded = false
   /** A write has failed: the peer has reset the connection */
   private cutOff = false
+  /** Called once, before anything but text is written: requests without a body do without it */
+  beforeBody: (() => void) | null = null
   /** Nothing is written any more */
   private ended = false
   private endSent = false
@@ -142,6 +144,7 @@ export class NodeLink implements Link, Ending {
 
   write(bytes: Uint8Array, from = 0, to = bytes.length): boolean {
     if (from === to) return true
+    if (this.beforeBody !== null) this.bodyBegins()
     if (this.ended || !this.mustWait)
       return this.send(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to))
     this.queue.add(bytes, from, to)
@@ -149,6 +152,7 @@ export class NodeLink implements Link, Ending {
   }
 
   writeBorrowed(bytes: Uint8Array, from: number, to: number): boolean {
+    if (this.beforeBody !== null) this.bodyBegins()
     if (this.ended || !this.mustWait) return this.send(Buffer.from(bytes.subarray(from, to)))
     this.queue.copy(bytes, from, to)
     return false
@@ -238,6 +242,12 @@ export class NodeLink implements Link, Ending {
     // when the inner has closed: with bytes of the peer unread, Node crashes where both go at once (26.10).
     if (this.ended || socket.writableLength > 0) socket.destroy()
     else inner.once('close', () => socket.destroy()).resetAndDestroy()
+  }
+
+  private bodyBegins(): void {
+    const { beforeBody } = this
+    this.beforeBody = null
+    beforeBody?.()
   }
 
   private send(bytes: Uint8Array | string): boolean {

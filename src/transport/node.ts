@@ -148,7 +148,7 @@ export function nodeTransport(
       socket.once(terms === null ? 'connect' : 'secureConnect', () => {
         open = true
         link.secured = terms !== null
-        readOnAfterFailedWrites(socket, error => link.onFailedWrite(error))
+        link.beforeBody = () => readOnAfterFailedWrites(socket, error => link.onFailedWrite(error))
         try {
           handler.onOpen()
         } catch (error) {
