@@ -204,16 +204,23 @@ describe('the access log in a file', () => {
 })
 
 describe('a file that cannot be written', () => {
-  it('costs lines, which are counted and reported once it can be written again', async () => {
-    const failures: string[] = []
+  function open(file: string, more: { rotate?: { bytes: number; keep: number } } = {}) {
+    const told: string[] = []
     const recovered: number[] = []
-    const file = newFile()
     const log = new LogFile(file, {
       rotate: null,
       rotates: true,
-      onFailed: why => failures.push(why),
+      onFailed: why => told.push(`not written: ${why}`),
+      onNotRotated: why => told.push(`not rotated: ${why}`),
       onRecovered: dropped => recovered.push(dropped),
+      ...more,
     })
+    return { log, told, recovered }
+  }
+
+  it('costs lines, which are counted and reported once it can be written again', async () => {
+    const file = newFile()
+    const { log, told, recovered } = open(file)
     // The bound of what is held: nothing is written in this turn.
     for (let at = 0; at < 6_000; at++) log.write(`${'x'.repeat(999)}\n`)
     assert.ok(log.dropped > 1_000 && log.dropped < 2_000, `${log.dropped}`)
@@ -224,7 +231,54 @@ describe('a file that cannot be written', () => {
     assert.equal(linesOf(file).length, 6_000 - dropped)
     log.write('late\n')
     assert.equal(log.dropped, dropped + 1)
-    assert.deepEqual(failures, [])
+    assert.deepEqual(told, [])
+  })
+
+  it('has the last line too where that was due while another write was under way', async () => {
+    const file = newFile()
+    const { log } = open(file)
+    log.write(`${'x'.repeat(100_000)}\n`)
+    log.write('last\n')
+    // Until its time is over, before anybody is told of the write.
+    const until = performance.now() + 300
+    while (performance.now() < until);
+    await eventually('the last line', () => linesOf(file).at(-1) === 'last')
+    await log.close(10_000)
+  })
+
+  it('is left alone after its close took too long', async () => {
+    const file = newFile()
+    const { log } = open(file, { rotate: { bytes: 1, keep: 1 } })
+    log.write(`${'x'.repeat(100_000)}\n`)
+    log.write('last\n')
+    const closed = log.close(0)
+    const until = performance.now() + 50
+    while (performance.now() < until);
+    await closed
+    // It may have been in time after all.
+    await eventually('both lines, written or counted', () => {
+      return log.dropped + linesOf(file).length + linesOf(`${file}.1`).length === 2
+    })
+  })
+
+  it('cannot be rotated: that is said once, and nothing is lost', async () => {
+    const file = newFile()
+    const { log, told, recovered } = open(file, { rotate: { bytes: 1, keep: 1 } })
+    mkdirSync(`${file}.1`)
+    let written = 0
+    const writing = async (until: () => boolean) =>
+      await eventually('rotation', () => {
+        log.write(`${written++}\n`)
+        return until()
+      })
+    await writing(() => told.length > 0)
+    rmSync(`${file}.1`, { recursive: true })
+    await writing(() => existsSync(`${file}.1`))
+    await log.close(10_000)
+    assert.equal(told.length, 1)
+    assert.match(told.join(), /^not rotated: EISDIR/)
+    assert.deepEqual([...linesOf(`${file}.1`), ...linesOf(file)].length, written)
+    assert.deepEqual([recovered, log.dropped], [[], 0])
   })
 
   it('does not stop a gateway whose disk is full', async () => {
@@ -262,7 +316,12 @@ describe('a file that cannot be written', () => {
 
 it('a process that does not rotate follows the one that does', async () => {
   const file = newFile()
-  const terms = { rotate: { bytes: 4_096, keep: 3 }, onFailed: assert.fail, onRecovered: () => {} }
+  const terms = {
+    rotate: { bytes: 4_096, keep: 3 },
+    onFailed: assert.fail,
+    onNotRotated: assert.fail,
+    onRecovered: () => {},
+  }
   const first = new LogFile(file, { ...terms, rotates: true })
   const second = new LogFile(file, { ...terms, rotates: false })
   let lines = 0

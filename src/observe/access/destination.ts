@@ -126,6 +126,8 @@ export class AccessDestination {
     return new LogFile(path, {
       rotate: rotate && { bytes: rotate.sizeBytes, keep: rotate.keep },
       rotates: this.rotates,
+      onNotRotated: why =>
+        this.log.write('error', 'access log not rotated; records go on to the same file', { file: path, why }),
       ...this.reports('access log cannot be written; records are dropped', { file: path }),
     })
   }

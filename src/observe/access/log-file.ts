@@ -26,6 +26,8 @@ type LogFileOptions = {
   readonly rotates: boolean
   /** Lines could not be written; called once until some could be again */
   readonly onFailed: (why: string) => void
+  /** The file is too large, and cannot be renamed; called once until it could be */
+  readonly onNotRotated: (why: string) => void
   /** Lines are written again; `dropped` is how many were not since the last call */
   readonly onRecovered: (dropped: number) => void
 }
@@ -51,6 +53,7 @@ export class LogFile {
   private timer: NodeJS.Timeout | null = null
   private unreported = 0
   private failed = false
+  private unrotated = false
   /** The last line of the file may be without its end */
   private torn = false
   private lookedAt = 0
@@ -72,7 +75,7 @@ export class LogFile {
     }
     this.held += line
     if (this.held.length >= fullLength) this.flush()
-    else this.timer ??= setTimeout(() => this.flush(), gatherMs).unref()
+    else this.later()
   }
 
   /** Opens the file of that name, which may be another one by now. @returns why it could not; the one before stays in use then */
@@ -108,6 +111,10 @@ export class LogFile {
     else closeSync(this.descriptor)
   }
 
+  private later(): void {
+    this.timer ??= setTimeout(() => this.flush(), gatherMs).unref()
+  }
+
   private flush(): void {
     if (this.timer !== null) clearTimeout(this.timer)
     this.timer = null
@@ -133,9 +140,18 @@ export class LogFile {
       const { unreported } = this
       this.unreported = 0
       if (unreported > 0) this.options.onRecovered(unreported)
-      if (this.options.rotate !== null) this.look(this.options.rotate)
     }
+    // It took too long, and its descriptor may be another file's by now.
+    if (this.closed) {
+      this.drop(countLines(Buffer.from(this.held)))
+      this.held = ''
+      return
+    }
+    // On a full disk too: what is rotated away makes room.
+    if (this.options.rotate !== null) this.look(this.options.rotate)
     if (this.held.length >= fullLength || this.ended !== null) this.flush()
+    // It may have been due while this write was under way.
+    else if (this.held !== '') this.later()
     if (!this.isWriting) this.ended?.()
   }
 
@@ -152,14 +168,9 @@ export class LogFile {
     const named = statOf(this.path)
     const isOwn = named !== null && named.ino === own.ino && named.dev === own.dev
     if (isOwn && (own.size < bytes || !this.options.rotates)) return
-    try {
-      if (isOwn) rotate(this.path, keep)
-    } catch (error) {
-      this.options.onFailed(`not rotated: ${messageOf(error)}`)
-      return
-    }
-    const problem = this.reopen()
-    if (problem !== null) this.options.onFailed(problem)
+    const problem = (isOwn ? rotate(this.path, keep) : null) ?? this.reopen()
+    if (problem !== null && !this.unrotated) this.options.onNotRotated(problem)
+    this.unrotated = problem !== null
   }
 }
 
@@ -194,10 +205,18 @@ function statOf(path: string): Stats | null {
   }
 }
 
-/** `access.log` becomes `access.log.1`, that `access.log.2`, and so on; the last one is overwritten. */
-function rotate(path: string, keep: number): void {
-  for (let number = keep - 1; number > 0; number--) {
-    if (statOf(`${path}.${number}`) !== null) renameSync(`${path}.${number}`, `${path}.${number + 1}`)
+/**
+ * `access.log` becomes `access.log.1`, that `access.log.2`, and so on; the last one is overwritten.
+ * @returns why it does not
+ */
+function rotate(path: string, keep: number): string | null {
+  try {
+    for (let number = keep - 1; number > 0; number--) {
+      if (statOf(`${path}.${number}`) !== null) renameSync(`${path}.${number}`, `${path}.${number + 1}`)
+    }
+    renameSync(path, `${path}.1`)
+    return null
+  } catch (error) {
+    return messageOf(error)
   }
-  renameSync(path, `${path}.1`)
 }
