@@ -306,6 +306,7 @@ describe('hashing', () => {
 
   const request: Picked = {
     ...from('192.0.2.1'),
+    host: 'shop.example.com',
     query: '?a=1&tenant=x%20y&tenant=z',
     ja4: 't13d',
     clientSubject: 'CN=alice',
@@ -317,6 +318,7 @@ describe('hashing', () => {
     ['client-certificate', 'CN=alice'],
     ['header:x-user', 'bob'],
     ['header:x-none', '192.0.2.1'],
+    ['header:host', 'shop.example.com'],
     ['cookie:sid', 'abc'],
     ['cookie:id', '192.0.2.1'],
     ['query:tenant', 'x y'],

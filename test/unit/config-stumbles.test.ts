@@ -47,6 +47,23 @@ describe('a regular expression as a path', () => {
   }
 })
 
+describe('a hash of a field that no request has by then', () => {
+  const problems = (header: string) =>
+    problemsOf(around(`to: { endpoints: ["http://b.test"], balance: maglev, hash: { header: ${header} } }`))
+
+  it('says what to write instead', async () => {
+    assert.match(
+      (await problems('X-Forwarded-For')).join(),
+      /x-forwarded-for is written by the gateway.*\n.*hash: address/,
+    )
+    assert.match((await problems('connection')).join(), /connection frames the message/)
+  })
+
+  it('is not one of the Host, or of a field that a listener can let through', async () => {
+    for (const header of ['Host', 'x-client-ip', 'x-user']) assert.deepEqual(await problems(header), [])
+  })
+})
+
 describe('a unit of another program', () => {
   for (const [key, written, meant] of [
     ['limits', 'body: 200M', 'write 200mb'],

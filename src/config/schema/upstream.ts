@@ -1,10 +1,13 @@
 /** Rows for upstreams: sets of backends, named or in place. */
 import { algorithms, balanceNames } from '../../proxy/upstream/balance/all.ts'
+import { ownClientFields } from '../../wire/client-fields.ts'
+import { gatewayNames } from '../../wire/field-names.ts'
 import { leniencies, leniencyNames } from '../../wire/lenient-head.ts'
 import {
   backendSpiffeId,
   cookieName,
   endpointUrl,
+  type Formed,
   headerName,
   queryName,
   serverName,
@@ -82,12 +85,26 @@ const upstreamTlsShape = shape({
   },
 })
 
+/** A field that requests come with: of these nothing is left, and all requests would go by their addresses. */
+function hashedField(text: string): Formed<string> {
+  const name = headerName(text)
+  if (!('ok' in name)) return name
+  if (gatewayNames.has(name.ok))
+    return { wrong: `${name.ok} frames the message, or belongs to one connection`, hint: 'name another field' }
+  if (ownClientFields.has(name.ok))
+    return {
+      wrong: `${name.ok} is written by the gateway, and what clients send of it is dropped`,
+      hint: 'write hash: address to go by the address of the client, also where a trusted proxy names it',
+    }
+  return name
+}
+
 const hashShape = shape({
   name: 'hash',
   docs: 'What of a request decides where it goes: one of these.',
   rows: {
     header: {
-      kind: { type: 'string', form: headerName, write: 'field name' },
+      kind: { type: 'string', form: hashedField, write: 'field name' },
       docs: 'The value of a field of the request.',
       example: 'x-user',
     },

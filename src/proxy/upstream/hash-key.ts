@@ -40,7 +40,8 @@ const none = () => null
 const readers: Readonly<Record<string, (name: string) => (request: Picked) => string | null>> = {
   ja4: () => request => request.ja4,
   'client-certificate': () => request => request.clientSubject,
-  header: name => request => request.field(name),
+  // Not among the fields: an authority of HTTP/2 is one too.
+  header: name => request => (name === 'host' ? request.host || null : request.field(name)),
   cookie: name => request => cookieValue(request.field('cookie') ?? '', name),
   query: name => request => new URLSearchParams(request.query).get(name),
 }
