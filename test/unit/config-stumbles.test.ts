@@ -47,20 +47,29 @@ describe('a regular expression as a path', () => {
   }
 })
 
-describe('a hash of a field that no request has by then', () => {
-  const problems = (header: string) =>
+describe('a field that no request has by then', () => {
+  const hash = (header: string) =>
     problemsOf(around(`to: { endpoints: ["http://b.test"], balance: maglev, hash: { header: ${header} } }`))
+  const match = (header: string) =>
+    problemsOf(around(`routes: [{ match: { header: { ${header}: a } }, to: "http://b.test" }]`))
 
-  it('says what to write instead', async () => {
+  it('cannot be hashed: the message says what to write instead', async () => {
     assert.match(
-      (await problems('X-Forwarded-For')).join(),
+      (await hash('X-Forwarded-For')).join(),
       /x-forwarded-for is written by the gateway.*\n.*hash: address/,
     )
-    assert.match((await problems('connection')).join(), /connection frames the message/)
+    assert.match((await hash('connection')).join(), /connection frames the message/)
   })
 
-  it('is not one of the Host, or of a field that a listener can let through', async () => {
-    for (const header of ['Host', 'x-client-ip', 'x-user']) assert.deepEqual(await problems(header), [])
+  it('is no condition of a route, which would never hold', async () => {
+    assert.match((await match('X-Forwarded-For')).join(), /x-forwarded-for is written by the gateway.*\n.*access: /)
+    assert.match((await match('Upgrade')).join(), /upgrade frames the message/)
+    assert.match((await match('Host')).join(), /host is what a site is chosen by\n/)
+  })
+
+  it('is not one that a listener can let through, nor the Host to be hashed', async () => {
+    for (const header of ['Host', 'x-client-ip', 'x-user']) assert.deepEqual(await hash(header), [])
+    for (const header of ['x-client-ip', 'x-user']) assert.deepEqual(await match(header), [])
   })
 })
 

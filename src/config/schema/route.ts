@@ -17,6 +17,7 @@ import {
 import { type Row, shape } from '../engine/kinds.ts'
 import { clientMatchKind } from './clients.ts'
 import { limitsRows, timeoutsRows } from './limits.ts'
+import { requestField } from './request-field.ts'
 import { targetKind } from './upstream.ts'
 import { useRow } from './use.ts'
 
@@ -61,6 +62,16 @@ function decimalId(end: bigint): (text: string) => Formed<string> {
       : { wrong: `${JSON.stringify(text)} is not an id`, hint: `a whole number below ${end}, in quotes` }
 }
 
+/** A condition on a field that is never there would never hold, and a route that denies something would not. */
+function matchedField(text: string): Formed<string> {
+  const name = requestField('write access: { allow: [...] } or { deny: [...] } to go by the address of the client')(
+    text,
+  )
+  if ('ok' in name && name.ok === 'host')
+    return { wrong: 'host is what a site is chosen by', hint: 'write a site with this host, and the route there' }
+  return name
+}
+
 export const matchShape = shape({
   name: 'match',
   docs:
@@ -84,7 +95,7 @@ export const matchShape = shape({
     header: {
       kind: {
         type: 'map',
-        key: headerName,
+        key: matchedField,
         keyName: 'name',
         of: { type: 'string', form: headerValue, write: 'value' },
       },

@@ -1,20 +1,10 @@
 /** Rows for upstreams: sets of backends, named or in place. */
 import { algorithms, balanceNames } from '../../proxy/upstream/balance/all.ts'
-import { ownClientFields } from '../../wire/client-fields.ts'
-import { gatewayNames } from '../../wire/field-names.ts'
 import { leniencies, leniencyNames } from '../../wire/lenient-head.ts'
-import {
-  backendSpiffeId,
-  cookieName,
-  endpointUrl,
-  type Formed,
-  headerName,
-  queryName,
-  serverName,
-  target,
-} from '../engine/forms.ts'
+import { backendSpiffeId, cookieName, endpointUrl, queryName, serverName, target } from '../engine/forms.ts'
 import { kind, row, shape } from '../engine/kinds.ts'
 import { keyPairShape } from './certificate.ts'
+import { requestField } from './request-field.ts'
 
 export const balanceRow = row({
   kind: { type: 'choice', of: balanceNames },
@@ -85,19 +75,9 @@ const upstreamTlsShape = shape({
   },
 })
 
-/** A field that requests come with: of these nothing is left, and all requests would go by their addresses. */
-function hashedField(text: string): Formed<string> {
-  const name = headerName(text)
-  if (!('ok' in name)) return name
-  if (gatewayNames.has(name.ok))
-    return { wrong: `${name.ok} frames the message, or belongs to one connection`, hint: 'name another field' }
-  if (ownClientFields.has(name.ok))
-    return {
-      wrong: `${name.ok} is written by the gateway, and what clients send of it is dropped`,
-      hint: 'write hash: address to go by the address of the client, also where a trusted proxy names it',
-    }
-  return name
-}
+const hashedField = requestField(
+  'write hash: address to go by the address of the client, also where a trusted proxy names it',
+)
 
 const hashShape = shape({
   name: 'hash',
