@@ -130,9 +130,13 @@ const cases: Record<string, Case> = {
   }),
   'a part': left([type, `Content-Range: bytes 0-${json.length - 1}/100000`], {
     status: '206 Partial Content',
+    fields: { vary },
+  }),
+  'a part of another type': left(['Content-Type: image/png', `Content-Range: bytes 0-${json.length - 1}/100000`], {
+    status: '206 Partial Content',
     fields: { vary: null },
   }),
-  'a part that does not say so': left([type], { status: '206 Partial Content' }),
+  'a part that does not say so': left([type], { status: '206 Partial Content', fields: { vary } }),
   'a range without the status': left([type, `Content-Range: bytes 0-${json.length - 1}/100000`]),
   'a digest': left([type, 'Content-Digest: sha-256=:abc=:']),
   'an older digest': left([type, 'Digest: sha-256=abc']),

@@ -4,10 +4,8 @@ import type { ResponseHead } from '../../wire/heads.ts'
 import type { MediaTypes } from './media-types.ts'
 
 /** Digests are of the bytes that the backend sent: whoever checks them must get those. */
-const untouched = fieldNames([
-  ...['content-encoding', 'content-range'],
-  ...['content-digest', 'repr-digest', 'digest', 'content-md5'],
-])
+const untouched = fieldNames(['content-encoding', 'content-digest', 'repr-digest', 'digest', 'content-md5'])
+const contentRange = fieldNames(['content-range'])
 const cacheControl = fieldNames(['cache-control'])
 const tags = fieldNames(['etag'])
 const vary = fieldNames(['vary'])
@@ -17,6 +15,14 @@ const added = fieldNames(['etag', 'vary', 'content-encoding']).bits
 /** Whether it may be compressed, for a client that accepts it. */
 export function isCompressible({ status, fields, contentLength }: ResponseHead, types: MediaTypes): boolean {
   if (status < 200 || withoutWhole.has(status) || contentLength === 0) return false
+  return !fields.hasAny(contentRange) && isOfTypes(fields, types)
+}
+
+/** A part of a response that would be compressed as a whole: it has the Vary of that one (RFC 9110 section 15.3.7). */
+export const isCompressiblePart = ({ status, fields }: ResponseHead, types: MediaTypes): boolean =>
+  status === 206 && isOfTypes(fields, types)
+
+function isOfTypes(fields: Fields, types: MediaTypes): boolean {
   const type = fields.get('content-type')
   if (type === null || !types(type)) return false
   return !fields.hasAny(untouched) && !isNotToTransform(fields)

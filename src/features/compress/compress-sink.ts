@@ -5,7 +5,14 @@ import { type RequestSink, type Sink, type StagedExchange, WrappedRequest, Wrapp
 import type { Fields } from '../../wire/fields.ts'
 import type { ResponseHead } from '../../wire/heads.ts'
 import type { Choice } from './accept-encoding.ts'
-import { addVary, isCompressible, isNotToTransform, markCompressed, weakenConfirmed } from './answer.ts'
+import {
+  addVary,
+  isCompressible,
+  isCompressiblePart,
+  isNotToTransform,
+  markCompressed,
+  weakenConfirmed,
+} from './answer.ts'
 import type { Coding } from './codings.ts'
 import type { CompressingExchange } from './compressing-exchange.ts'
 import { HeldHead } from './held-head.ts'
@@ -38,6 +45,7 @@ export class CompressSink extends WrappedSink {
   override answer(head: ResponseHead, bodyless: boolean): void {
     const { fields, contentLength } = head
     if (head.status === 304) weakenConfirmed(fields, this.exchange.head.fields)
+    else if (isCompressiblePart(head, this.terms.types)) addVary(fields)
     else if (this.isWorthIt(contentLength) && isCompressible(head, this.terms.types)) {
       const coding = isNotToTransform(this.exchange.head.fields) ? null : this.choice.coding
       if (coding !== null && this.take(coding, head, bodyless)) return
