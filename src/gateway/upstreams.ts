@@ -46,7 +46,7 @@ export class Upstreams {
       balance: config.balance,
       hash: hashText(config.hash),
       outlier: config.outlier,
-      ranks: config.endpoints.map(({ weight = 1, backup = false }) => `${weight}${backup ? 'b' : ''}`).join(),
+      ranks: config.endpoints.map(({ weight = 1, backup = false }) => ({ weight, backup })),
       maxIdle: config.pool.idle,
       hostHeader: config.host,
       proxyProtocol: config.proxyProtocol,

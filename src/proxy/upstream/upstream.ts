@@ -13,6 +13,8 @@ import { type Ejected, Outlier, type OutlierTerms } from './outlier.ts'
 import type { Picked } from './picked.ts'
 import { compileRetry, type RetryPolicy } from './retry.ts'
 
+type Rank = { readonly weight: number; readonly backup: boolean }
+
 export type UpstreamTerms = {
   /** As in the configuration; also where it stands there, if it has no name */
   readonly name: string
@@ -20,8 +22,8 @@ export type UpstreamTerms = {
   readonly balance: BalanceName
   /** What the hashing algorithms go by, as hash-key.ts has it */
   readonly hash: string
-  /** Of each destination, in their order: its weight, with `b` behind it for a backup, as in `1,2,1b` */
-  readonly ranks: string
+  /** Of each destination, in their order */
+  readonly ranks: readonly Rank[]
   /** Null: no endpoint is ejected */
   readonly outlier: OutlierTerms | null
   /** Idle connections kept for each endpoint */
@@ -50,13 +52,12 @@ export class Upstream {
   ) {
     this.terms = terms
     this.name = terms.name
-    const ranks = terms.ranks.split(',')
+    const { outlier, ranks } = terms
     this.set = new EndpointSet(
       destinations,
       named,
-      destinations.filter((_each, at) => ranks[at]?.endsWith('b')),
+      destinations.filter((_each, at) => ranks[at]?.backup),
     )
-    const { outlier } = terms
     this.outlier = outlier === null ? null : new Outlier(outlier, () => this.set.endpoints, ejected)
     this.timed = isTimed(terms.balance)
     this.choose = balancer(terms.balance, compileHash(terms.hash))
@@ -64,9 +65,8 @@ export class Upstream {
 
   /** It is in use now: its destinations, which others may have had before, get the weights that it gives them. */
   weigh(): void {
-    const ranks = this.terms.ranks.split(',')
     for (const [at, destination] of this.set.destinations.entries())
-      destination.weigh(Number.parseInt(ranks[at] as string, 10))
+      destination.weigh(this.terms.ranks[at]?.weight ?? 1)
   }
 
   pick(request: Picked, excluded: readonly Endpoint[]): Endpoint | null {
@@ -79,6 +79,7 @@ export class Upstream {
     return (
       termNames.every(name => this.terms[name] === terms[name]) &&
       isDeepStrictEqual(this.terms.outlier, terms.outlier) &&
+      isDeepStrictEqual(this.terms.ranks, terms.ranks) &&
       own.length === destinations.length &&
       own.every((each, at) => each === destinations[at])
     )
@@ -90,7 +91,6 @@ const termNames: readonly (keyof UpstreamTerms)[] = [
   'scheme',
   'balance',
   'hash',
-  'ranks',
   'maxIdle',
   'hostHeader',
   'proxyProtocol',
