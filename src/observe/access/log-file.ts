@@ -17,6 +17,7 @@ import {
   write as writeFile,
 } from 'node:fs'
 import { messageOf, UsageError } from '../../base/errors.ts'
+import { within } from './within.ts'
 
 type Rotation = { readonly bytes: number; readonly keep: number }
 
@@ -96,15 +97,10 @@ export class LogFile {
   /** Writes what is held, but takes no longer than `withinMs`; nothing is written afterwards. */
   async close(withinMs: number): Promise<void> {
     this.flush()
-    if (this.isWriting) {
-      await new Promise<void>(resolve => {
-        const late = setTimeout(resolve, withinMs)
-        this.ended = () => {
-          clearTimeout(late)
-          resolve()
-        }
+    if (this.isWriting)
+      await within(withinMs, ended => {
+        this.ended = ended
       })
-    }
     this.closed = true
     if (this.timer !== null) clearTimeout(this.timer)
     if (this.isWriting) this.left.push(this.descriptor)

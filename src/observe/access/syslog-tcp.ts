@@ -6,6 +6,7 @@
 import { connect, type Socket } from 'node:net'
 import { LineClock } from '../../base/line-clock.ts'
 import { retryMs, type SyslogReports, type SyslogTarget, syslogMessage } from './syslog-message.ts'
+import { within } from './within.ts'
 
 const fullLength = 64 * 1024
 const gatherMs = 50
@@ -60,15 +61,10 @@ export class SyslogTcp {
 
   async close(withinMs: number): Promise<void> {
     this.flush()
-    if (this.heldMessages > 0 || this.writing > 0) {
-      await new Promise<void>(resolve => {
-        const late = setTimeout(resolve, withinMs)
-        this.idle = () => {
-          clearTimeout(late)
-          resolve()
-        }
+    if (this.heldMessages > 0 || this.writing > 0)
+      await within(withinMs, ended => {
+        this.idle = ended
       })
-    }
     this.closed = true
     if (this.timer !== null) clearTimeout(this.timer)
     this.drop(this.heldMessages + this.writing)

@@ -8,6 +8,7 @@ import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
 import { LineClock } from '../../base/line-clock.ts'
 import { retryMs, type SyslogReports, type SyslogTarget, syslogMessage } from './syslog-message.ts'
+import { within } from './within.ts'
 
 /** Messages that the system has not taken yet, and those that wait for the server's address */
 const mostWaiting = 1_000
@@ -63,15 +64,10 @@ export class SyslogUdp {
   }
 
   async close(withinMs: number): Promise<void> {
-    if (this.sending > 0 || this.early.length > 0) {
-      await new Promise<void>(resolve => {
-        const late = setTimeout(resolve, withinMs)
-        this.idle = () => {
-          clearTimeout(late)
-          resolve()
-        }
+    if (this.sending > 0 || this.early.length > 0)
+      await within(withinMs, ended => {
+        this.idle = ended
       })
-    }
     this.closed = true
     this.drop(this.early.length)
     this.early = []
